@@ -1,0 +1,319 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The self-describing checkpoint: one ``.safetensors`` file with a JSON document in its metadata.
+
+The document says how to build the network, what its outputs mean, how they were calibrated and
+where they come from. Nothing is pickled, so a checkpoint from a stranger cannot run code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
+import torch
+
+from emu_perception.errors import CheckpointError, InputError
+from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
+from emu_perception.visualization import default_palette
+
+FORMAT_VERSION = 1
+_KEY = 'emu_perception'
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """Pinhole camera of the training images: sizes, focal lengths and centre in pixels."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """
+    What was fitted after training, on images the network never saw.
+
+    :ivar temperature: divides the logits.
+    :ivar variance_scale: multiplies the depth variance.
+    :ivar risk_segmentation: nats, threshold on an image's mean entropy; None = not calibrated.
+    :ivar risk_depth: metres, threshold on an image's mean sigma; None = not calibrated.
+    :ivar risk_percentile: the percentile of the calibration images the thresholds are.
+    """
+
+    temperature: float = 1.0
+    variance_scale: float = 1.0
+    risk_segmentation: float | None = None
+    risk_depth: float | None = None
+    risk_percentile: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointMetadata:
+    """
+    The JSON document of a checkpoint.
+
+    :ivar architecture: arguments of ``MultitaskNetwork``.
+    :ivar input_size: (height, width) of the training images at the network.
+    :ivar classes: names by class index; empty without segmentation.
+    :ivar palette: rgb by class index.
+    :ivar mean: of the input's normalisation, 0..1, rgb.
+    :ivar std: likewise.
+    :ivar depth_min: metres, smallest depth of the training data.
+    :ivar depth_max: metres, largest.
+    :ivar intrinsics: camera of the training images; None = unknown.
+    :ivar provenance: data set, split, recipe, commit, versions, licences.
+    :ivar metrics: measured on the split the provenance names.
+    """
+
+    architecture: dict[str, Any]
+    input_size: tuple[int, int]
+    name: str = ''
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+    ignore_index: int = 255
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    depth_min: float = 0.0
+    depth_max: float = math.inf
+    intrinsics: Intrinsics | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Return the tasks of the network, 'segmentation' and/or 'depth'."""
+        return tuple(self.architecture['tasks'])
+
+
+def save_checkpoint(path: str | Path, network: MultitaskNetwork, metadata: CheckpointMetadata,
+                    *, half: bool = False) -> None:
+    """
+    Write a checkpoint; an existing file is replaced only once the new one is complete.
+
+    :param network: its weights, in the trained (not folded) layout.
+    :param metadata: its ``architecture`` is replaced by the network's own arguments.
+    :param half: store floating-point weights in float16; they are loaded as float32.
+    :raises CheckpointError: if the metadata do not fit the network.
+    """
+    path = Path(path)
+    document = {'format_version': FORMAT_VERSION,
+                **asdict(metadata), 'architecture': network.arguments}
+    # Round trip: what could not be read back is refused before the file exists.
+    text = json.dumps(_finite(document), allow_nan=False)
+    _parse(json.loads(text), path)
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()
+        tensors[name] = tensor.half() if half and tensor.is_floating_point() else tensor
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    try:
+        save_file(tensors, partial, metadata={_KEY: text})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_metadata(path: str | Path) -> CheckpointMetadata:
+    """
+    Read only the document of a checkpoint.
+
+    :raises CheckpointError: if the file is missing, truncated, of another version or not ours.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        return _document(file, path)
+
+
+def load_checkpoint(path: str | Path) -> tuple[MultitaskNetwork, CheckpointMetadata]:
+    """
+    Read a checkpoint and build its network on the CPU, float32, in eval mode.
+
+    :raises CheckpointError: as ``read_metadata``, or if the tensors do not fit the architecture.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        metadata = _document(file, path)
+        try:
+            network = MultitaskNetwork(**metadata.architecture)
+        except (InputError, TypeError) as error:
+            raise CheckpointError(f"{path}: field 'architecture': {error}") from error
+        expected = network.state_dict()
+        names = set(file.keys())
+        for problem, odd in (('lacks', expected.keys() - names), ('has', names - expected.keys())):
+            if odd:
+                raise CheckpointError(
+                    f"{path}: {problem} tensor '{min(odd)}' ({len(odd)} such) against its "
+                    "'architecture': the file was made by another version or edited; export it "
+                    'again')
+        tensors = {}
+        for name, target in expected.items():
+            tensor = file.get_tensor(name)
+            if tensor.shape != target.shape:
+                raise CheckpointError(
+                    f"{path}: tensor '{name}' is {list(tensor.shape)}, its 'architecture' needs "
+                    f'{list(target.shape)}: the file was edited; export it again')
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{path}: tensor '{name}' holds values that are not finite: "
+                                      'the training diverged; export an earlier checkpoint')
+            tensors[name] = tensor.to(target.dtype)
+    network.load_state_dict(tensors)
+    return network.eval(), metadata
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise CheckpointError(f'{path}: no such checkpoint; give the path of a .safetensors file')
+    if path.is_dir():
+        raise CheckpointError(f'{path}: is a folder; give the path of a .safetensors file')
+    try:
+        return safe_open(path, framework='pt')
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f'{path}: field header: not a whole .safetensors file, truncated or of another kind '
+            f'({path.stat().st_size} bytes; {error}); copy or export it again') from error
+
+
+def _document(file: Any, path: Path) -> CheckpointMetadata:
+    text = (file.metadata() or {}).get(_KEY)
+    if text is None:
+        raise CheckpointError(f"{path}: field '{_KEY}': missing, so this .safetensors file is no "
+                              'emu_perception checkpoint; make one with training.export')
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: field '{_KEY}': not JSON ({error})") from error
+    return _parse(document, path)
+
+
+def _parse(document: Any, path: Path) -> CheckpointMetadata:
+    def wrong(name: str, problem: str) -> CheckpointError:
+        return CheckpointError(f"{path}: field '{name}' {problem}")
+
+    if not isinstance(document, dict):
+        raise wrong(_KEY, f'is {type(document).__name__}, not an object')
+    version = document.pop('format_version', None)
+    if version != FORMAT_VERSION:
+        raise wrong('format_version', f'is {version}; this package reads {FORMAT_VERSION}: '
+                    'export the checkpoint with this version, or install its version')
+    known = {item.name for item in fields(CheckpointMetadata)}
+    for name in document:
+        if name not in known:
+            raise wrong(name, 'is not known to this version')
+    for name in ('architecture', 'input_size'):
+        if name not in document:
+            raise wrong(name, 'is missing')
+    values = dict(document)
+    for name, convert in _CONVERT.items():
+        if name in values:
+            try:
+                values[name] = convert(values[name])
+            except (TypeError, ValueError, KeyError, InputError) as error:
+                raise wrong(name, f'is {str(document[name])[:80]}: {error}') from error
+    metadata = CheckpointMetadata(**values)
+    _check(metadata, wrong)
+    return metadata
+
+
+def _check(metadata: CheckpointMetadata, wrong: Any) -> None:
+    architecture = metadata.architecture
+    if not isinstance(architecture.get('tasks'), list) or not architecture['tasks']:
+        raise wrong('architecture.tasks', f"is {architecture.get('tasks')}; give a list of tasks")
+    if SEGMENTATION in metadata.tasks:
+        classes = architecture.get('num_classes')
+        for name in ('classes', 'palette'):
+            if len(getattr(metadata, name)) != classes:
+                raise wrong(name, f'has {len(getattr(metadata, name))} entries, '
+                            f'architecture.num_classes is {classes}')
+    if DEPTH in metadata.tasks and not 0 <= metadata.depth_min < metadata.depth_max:
+        raise wrong('depth_min', f'{metadata.depth_min} and depth_max {metadata.depth_max} '
+                    'are no range of metres')
+    if any(side < 32 or side % 32 for side in metadata.input_size):
+        raise wrong('input_size', f'is {list(metadata.input_size)}; both must be multiples of 32')
+
+
+def _calibration(values: Mapping[str, Any]) -> Calibration:
+    calibration = Calibration(**values)
+    for item in fields(Calibration):
+        value = getattr(calibration, item.name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ValueError(f'{item.name} must be above 0')
+    return calibration
+
+
+def _rgb(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _std(values: Any) -> tuple[float, float, float]:
+    std = _rgb(values)
+    if min(std) <= 0:
+        raise ValueError('must be above 0')
+    return std
+
+
+def _palette(values: Any) -> tuple[tuple[int, ...], ...]:
+    colours = tuple(tuple(int(c) for c in rgb) for rgb in values)
+    if any(len(rgb) != 3 or min(rgb) < 0 or max(rgb) > 255 for rgb in colours):
+        raise ValueError('colours are three numbers of 0..255')
+    return colours
+
+
+def _size(values: Any) -> tuple[int, int]:
+    height, width = (int(value) for value in values)
+    return height, width
+
+
+def _architecture(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise TypeError('not an object')
+    return values
+
+
+_CONVERT: dict[str, Any] = {
+    'architecture': _architecture,
+    'input_size': _size,
+    'name': str,
+    'classes': lambda values: tuple(str(value) for value in values),
+    'palette': _palette,
+    'ignore_index': int,
+    'mean': _rgb,
+    'std': _std,
+    'depth_min': float,
+    'depth_max': lambda value: math.inf if value is None else float(value),
+    'intrinsics': lambda values: None if values is None else Intrinsics(**values),
+    'calibration': _calibration,
+    'provenance': dict,
+    'metrics': dict,
+}
+
+
+def _finite(value: Any) -> Any:
+    """Write inf and NaN as null, which JSON has, recursively."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def palette_or_default(palette: Any, classes: int) -> tuple[tuple[int, int, int], ...]:
+    """Return ``palette``, or distinct colours where there is none."""
+    return tuple(tuple(rgb) for rgb in (palette or default_palette(classes)))

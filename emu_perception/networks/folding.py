@@ -1,0 +1,87 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The exact inference form of the all-MLP heads.
+
+Everything before a head's ReLU is affine, and bilinear upsampling (whose weights sum to one)
+commutes with affine maps of each pixel. So with F = [F4 F3 F2 F1] the fuse weight split by scale,
+(L_i, b_i) the per-scale linear layers and y -> S y + t the batch norm in eval mode:
+
+    relu( sum_i up( (S F_i L_i) x_i ) + S sum_i F_i b_i + t )
+
+equals the published layout up to rounding. A product C_i -> D at each scale's own resolution
+replaces one 4D -> D at 1/4 of the image, and all heads on one encoder share it, stacked. Chained
+x2 upsampling would not be the same function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from emu_perception.networks.mlp_head import MLPHead
+
+
+def fused_map(features: Sequence[torch.Tensor], weights: Sequence[torch.Tensor],
+              bias: torch.Tensor) -> torch.Tensor:
+    """
+    Return sum_i up(W_i x_i) + bias at the size of the finest map.
+
+    :param features: maps [B, C_i, h_i, w_i], finest first.
+    :param weights: [D, C_i] for each map.
+    :param bias: [D].
+    :return: [B, D, h_0, w_0].
+    """
+    size = features[0].shape[-2:]
+    total = F.conv2d(features[0], weights[0][:, :, None, None], bias)
+    for x, weight in zip(features[1:], weights[1:]):
+        y = F.conv2d(x, weight[:, :, None, None])
+        total = total + F.interpolate(y, size=size, mode='bilinear', align_corners=False)
+    return total
+
+
+class FoldedHeads(nn.Module):
+    """
+    Heads that share an encoder, in eval mode, as one product for each scale.
+
+    The weights are computed in float64 and stored as buffers of the heads' own type.
+
+    :param heads: the trained heads by task; they are not changed.
+    """
+
+    def __init__(self, heads: Mapping[str, MLPHead]) -> None:
+        super().__init__()
+        self.tasks = tuple(heads)
+        self.widths = [head.dim for head in heads.values()]
+        folded = [_fold(head) for head in heads.values()]
+        dtype = next(iter(heads.values())).fuse.weight.dtype
+        self.scales = len(folded[0][0])
+        for i in range(self.scales):
+            weight = torch.cat([weights[i] for weights, _ in folded]).to(dtype)
+            self.register_buffer(f'weight{i}', weight)
+        self.register_buffer('bias', torch.cat([bias for _, bias in folded]).to(dtype))
+        for name, head in heads.items():
+            self.register_buffer(f'{name}_weight', head.classifier.weight.detach().clone())
+            self.register_buffer(f'{name}_bias', head.classifier.bias.detach().clone())
+
+    def forward(self, features: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Map the encoder's maps to the raw map [B, outputs, H/4, W/4] of each task."""
+        weights = [self.get_buffer(f'weight{i}') for i in range(self.scales)]
+        hidden = F.relu(fused_map(features, weights, self.get_buffer('bias')))
+        return {task: F.conv2d(part, self.get_buffer(f'{task}_weight'),
+                               self.get_buffer(f'{task}_bias'))
+                for task, part in zip(self.tasks, hidden.split(self.widths, dim=1))}
+
+
+@torch.no_grad()
+def _fold(head: MLPHead) -> tuple[list[torch.Tensor], torch.Tensor]:
+    norm = head.norm
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    shift = norm.bias.double() - norm.running_mean.double() * scale
+    blocks = head.fuse.weight.double().flatten(1).split(head.dim, dim=1)[::-1]
+    layers = [(layer.weight.double(), layer.bias.double()) for layer in head.linear]
+    weights = [scale[:, None] * (f @ w) for f, (w, _) in zip(blocks, layers)]
+    return weights, scale * sum(f @ b for f, (_, b) in zip(blocks, layers)) + shift

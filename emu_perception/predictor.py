@@ -1,0 +1,270 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint and device become a function: uint8 image in, Prediction out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import logging
+import math
+from pathlib import Path
+import time
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.errors import InputError
+from emu_perception.networks.multitask import DEPTH, depth_moments, MultitaskNetwork, SEGMENTATION
+from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.uncertainty import mean_uncertainties, segmentation_maps
+
+LOGGER = logging.getLogger('emu_perception')
+MULTIPLE = 32
+MIN_SIDE = 32
+MAX_ASPECT = 6.0
+_PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+class Predictor:
+    """
+    A loaded network on a device, called with one image at a time.
+
+    :param network: the trained network; its heads are folded for inference.
+    :param metadata: the document of its checkpoint.
+    :param device: 'auto' (CUDA where there is one, said in the log), 'cpu', 'cuda', 'cuda:1'.
+    :param precision: 'fp32', 'bf16' or 'fp16' of the network; depth moments, entropy and means
+        are float32 always. 'auto' is fp32: the calibration was measured with it.
+    :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None = off.
+    :raises InputError: if the device or precision is not to be had.
+    """
+
+    def __init__(self, network: MultitaskNetwork, metadata: CheckpointMetadata, *,
+                 device: str = 'auto', precision: str = 'auto',
+                 unknown_label_entropy: float | None = None) -> None:
+        self.metadata = metadata
+        self.device = _device(device)
+        self.precision = 'fp32' if precision == 'auto' else precision
+        if self.precision not in _PRECISIONS:
+            raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
+        self.unknown_label_entropy = unknown_label_entropy
+        self._network: Callable[[torch.Tensor], dict[str, torch.Tensor]] | None = (
+            network.folded().to(self.device, memory_format=torch.channels_last))
+        scale = 255.0 * torch.tensor(metadata.std)
+        self._scale = (1.0 / scale).to(self.device)
+        self._shift = (-255.0 * torch.tensor(metadata.mean) / scale).to(self.device)
+        self._warned_focal = False
+        LOGGER.info('using %s, %s', self.device_description, self.precision)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = 'auto', precision: str = 'auto', *,
+             unknown_label_entropy: float | None = None) -> Predictor:
+        """
+        Load a checkpoint.
+
+        :raises CheckpointError: if the file cannot be used.
+        :raises InputError: if the device or precision is not to be had.
+        """
+        _device(device)  # Before the file is read: the quicker of the two answers comes first.
+        network, metadata = load_checkpoint(path)
+        return cls(network, metadata, device=device, precision=precision,
+                   unknown_label_entropy=unknown_label_entropy)
+
+    @property
+    def device_description(self) -> str:
+        """Return the device really used, in words."""
+        if self.device.type == 'cuda':
+            return f'{self.device} ({torch.cuda.get_device_name(self.device)})'
+        return f'cpu ({torch.get_num_threads()} threads)'
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """
+        Return the (height, width) the network runs at for images of ``image_size``.
+
+        Multiples of 32 with about as many pixels as in training and the aspect nearest to the
+        image's; nothing is padded.
+        """
+        trained_height, trained_width = self.metadata.input_size
+        if image_size[0] * trained_width == image_size[1] * trained_height:
+            return trained_height, trained_width
+        area = trained_height * trained_width
+        aspect = image_size[1] / image_size[0]
+        best, best_cost = self.metadata.input_size, math.inf
+        for height in range(MULTIPLE, 4 * max(self.metadata.input_size), MULTIPLE):
+            width = max(MULTIPLE, MULTIPLE * round(height * aspect / MULTIPLE))
+            stretch = abs(math.log(width / height / aspect))
+            size = abs(math.log(width * height / area))
+            # A stretched image is worse than one of another size: stretch weighs more.
+            if 4.0 * stretch + size < best_cost:
+                best, best_cost = (height, width), 4.0 * stretch + size
+        return best
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None) -> Prediction:
+        """
+        Run the network once.
+
+        :param image: uint8 [H, W, 3], rgb.
+        :param size: (height, width) of the maps; default the image's.
+        :param fx: focal length in pixels at the image's size. With it, depth and sigma are
+            scaled from the training camera to this one; without it they are right only for a
+            camera of the training camera's field of view, which is said once.
+        :raises InputError: if the image, size or fx cannot be used.
+        """
+        if self._network is None:
+            raise InputError('the predictor is closed: load it again')
+        check_image(image)
+        height, width = image.shape[:2]
+        size = (height, width) if size is None else size
+        if min(size) < 1:
+            raise InputError(f'size is {size}: give (height, width) in pixels')
+        start = time.perf_counter()
+        network_size = self.network_size((height, width))
+        scale = self._focal_scale(fx, width, network_size[1])
+        x = self._normalized(image, network_size)
+        self._synchronize()
+        prepared = time.perf_counter()
+        with torch.autocast(self.device.type, _PRECISIONS[self.precision],
+                            enabled=self.precision != 'fp32'):
+            raw = self._network(x)
+        self._synchronize()
+        inferred = time.perf_counter()
+        label = entropy = confidence = depth = variance = None
+        calibration = self.metadata.calibration
+        if SEGMENTATION in raw:
+            label, entropy, confidence = segmentation_maps(
+                raw[SEGMENTATION][0], network_size, calibration.temperature)
+            if self.unknown_label_entropy is not None:
+                label[entropy > self.unknown_label_entropy] = UNLABELLED
+        if DEPTH in raw:
+            mean, variance = depth_moments(F.interpolate(
+                raw[DEPTH].float(), size=network_size, mode='bilinear', align_corners=False))
+            depth = _in_range(mean[0], self.metadata.depth_max) * scale
+            variance = variance[0] * (calibration.variance_scale * scale * scale)
+        mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
+        prediction = Prediction(
+            label=_resized(label, size, exact=True), depth=_resized(depth, size, exact=True),
+            segmentation_entropy=_resized(entropy, size), confidence=_resized(confidence, size),
+            depth_variance=_resized(variance, size), mean_segmentation_entropy=mean_entropy,
+            mean_depth_sigma=mean_sigma, network_size=network_size)
+        done = time.perf_counter()
+        for stage, seconds in (('preprocess', prepared - start), ('network', inferred - prepared),
+                               ('postprocess', done - inferred)):
+            prediction.timing_ms[stage] = 1e3 * seconds
+        return prediction
+
+    def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
+        """Run on a grey image, so that the first real one does not pay for initialisation."""
+        height, width = image_size or self.metadata.input_size
+        warned, self._warned_focal = self._warned_focal, True
+        for _ in range(runs):
+            self(np.full((height, width, 3), 127, np.uint8))
+        self._warned_focal = warned
+
+    def close(self) -> None:
+        """Free the network and, on a GPU, its memory; a later call raises InputError."""
+        self._network = None
+        if self.device.type == 'cuda':
+            torch.cuda.empty_cache()
+
+    def _normalized(self, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+        if image.shape[:2] != size:
+            shrinks = image.shape[0] * image.shape[1] > size[0] * size[1]
+            image = cv2.resize(image, size[::-1],
+                               interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        # A view with negative strides or a read-only buffer is no tensor yet.
+        array = np.require(image, requirements=('C', 'W'))
+        # Uploaded as uint8: a quarter of the bytes of float32.
+        x = torch.from_numpy(array).to(self.device).float().mul_(self._scale).add_(self._shift)
+        return x.permute(2, 0, 1).unsqueeze(0)  # Channels last in memory, as the network wants.
+
+    def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
+        if DEPTH not in self.metadata.tasks:
+            return 1.0
+        intrinsics = self.metadata.intrinsics
+        if fx is None or intrinsics is None:
+            if not self._warned_focal:
+                self._warned_focal = True
+                LOGGER.warning(
+                    'depth is NOT scaled to this camera, because %s; it is metric only for a '
+                    "camera of the training camera's field of view",
+                    'no focal length (fx) was given' if intrinsics is not None
+                    else 'the checkpoint holds no training intrinsics')
+            return 1.0
+        if not (math.isfinite(fx) and fx > 0):
+            raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
+        trained_fx = intrinsics.fx * self.metadata.input_size[1] / intrinsics.width
+        return fx * network_width / width / trained_fx
+
+    def _synchronize(self) -> None:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+
+
+def check_image(image: np.ndarray) -> None:
+    """
+    Check that an array is an image the network can use.
+
+    :raises InputError: if it is not uint8 [H, W, 3], a side is below 32 pixels, or one side is
+        more than 6 times the other.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
+            or image.shape[2] != 3:
+        kind = (f'{image.dtype} {list(image.shape)}' if isinstance(image, np.ndarray)
+                else type(image).__name__)
+        raise InputError(f'image is {kind}: give uint8 [height, width, 3], rgb')
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f'image is {width}x{height}: both sides must be at least {MIN_SIDE} '
+                         'pixels')
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise InputError(f'image is {width}x{height}: one side is more than {MAX_ASPECT:g} times '
+                         'the other; crop it')
+
+
+def _device(name: str) -> torch.device:
+    if name == 'auto':
+        found = torch.cuda.is_available()
+        if not found:
+            LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is "
+                           'much slower')
+        return torch.device('cuda', torch.cuda.current_device()) if found else torch.device('cpu')
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device is '{name}': give auto, cpu, cuda or cuda:N") from error
+    if device.type not in ('cpu', 'cuda'):
+        raise InputError(f"device is '{name}': give auto, cpu, cuda or cuda:N")
+    if device.type == 'cuda':
+        count = torch.cuda.device_count()
+        if not torch.cuda.is_available() or (device.index or 0) >= count:
+            raise InputError(f"device is '{name}', but torch {torch.__version__} sees {count} "
+                             'usable CUDA GPUs: check the driver and that torch was built for '
+                             "CUDA, or give device 'cpu'")
+    return device
+
+
+def _in_range(depth: torch.Tensor, depth_max: float) -> torch.Tensor:
+    """Mark depths the network cannot know: +inf beyond its range, NaN for 0 and not finite."""
+    depth = torch.where(depth > depth_max, math.inf, depth)
+    return torch.where(depth > 0, depth, math.nan)
+
+
+def _resized(values: torch.Tensor | None, size: tuple[int, int],
+             exact: bool = False) -> np.ndarray | None:
+    """
+    Bring a map of the network's size to the size asked for.
+
+    ``exact`` takes the nearest value instead of a mean: labels cannot be averaged, and neither
+    can depths across an edge (it would invent points in mid-air) or beside +inf and NaN.
+    """
+    if values is None:
+        return None
+    array = values.cpu().numpy()
+    if array.shape == tuple(size):
+        return np.ascontiguousarray(array)
+    nearest = getattr(cv2, 'INTER_NEAREST_EXACT', cv2.INTER_NEAREST)
+    return cv2.resize(array, size[::-1], interpolation=nearest if exact else cv2.INTER_LINEAR)

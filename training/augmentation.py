@@ -1,0 +1,83 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation of the paper: random scale, crop and flip, the same for image, label and depth."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from training.data.dataset_folder import IGNORE, Sample
+from training.recipe import AugmentationRecipe
+
+
+def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecipe,
+                rng: np.random.Generator) -> Sample:
+    """
+    Cut a random view out of a sample.
+
+    The whole image at scale 1 fits ``size``; a view at scale s shows 1/s of it. Where the view is
+    larger than the image the rest is padded: label 255, depth invalid, image its own mean colour.
+    Only what is seen is resized.
+
+    :param size: (height, width) of the view.
+    :param rng: the only source of randomness.
+    :return: the view; depth divided by s under the policy ``divide``, since a camera of the same
+        focal length that sees an object s times larger is s times nearer.
+    """
+    image, label, depth = sample.image, sample.label, sample.depth
+    base = min(size[0] / image.shape[0], size[1] / image.shape[1])
+    if rng.random() < recipe.border_probability:
+        top, bottom, left, right = recipe.border
+        window = (slice(top, image.shape[0] - bottom), slice(left, image.shape[1] - right))
+        image = image[window]
+        label = None if label is None else label[window]
+        depth = None if depth is None else depth[window]
+    # Uniform in the logarithm: zooming in and out by a factor are equally frequent.
+    scale = float(np.exp(rng.uniform(*np.log(recipe.scale))))
+    pixels = base * scale
+    seen = [min(side, max(1, round(target / pixels)))
+            for side, target in zip(image.shape[:2], size)]
+    target = [min(full, max(1, round(part * pixels))) for part, full in zip(seen, size)]
+    start = [int(rng.integers(0, side - part + 1)) for side, part in zip(image.shape[:2], seen)]
+    place = [int(rng.integers(0, full - part + 1)) for full, part in zip(size, target)]
+    flip = rng.random() < recipe.flip_probability
+    crop = (slice(start[0], start[0] + seen[0]), slice(start[1], start[1] + seen[1]))
+    paste = (slice(place[0], place[0] + target[0]), slice(place[1], place[1] + target[1]))
+
+    def view(values: np.ndarray, fill: float | np.ndarray, interpolation: int) -> np.ndarray:
+        resized = cv2.resize(values[crop], target[::-1], interpolation=interpolation)
+        out = np.empty((*size, *values.shape[2:]), values.dtype)
+        out[...] = fill
+        out[paste] = resized
+        return np.ascontiguousarray(out[:, ::-1]) if flip else out
+
+    shrinks = target[0] < seen[0]
+    picture = view(image, image.mean(axis=(0, 1)).astype(np.uint8),
+                   cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if recipe.color_jitter > 0:
+        picture = jittered(picture, recipe.color_jitter, rng)
+    if depth is not None:
+        depth = view(depth, 0.0, cv2.INTER_NEAREST)
+        if recipe.depth_scale_policy == 'divide':
+            # The scale that was really applied, after rounding to whole pixels.
+            depth = depth * np.float32(base * seen[1] / target[1])
+    if label is not None:
+        label = view(label, IGNORE, cv2.INTER_NEAREST)
+    return Sample(sample.stem, picture, label, depth)
+
+
+def jittered(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """
+    Change brightness, contrast and saturation, each by a factor of 1 ± strength.
+
+    The three are one affine map of the colours, so one pass over the picture does them.
+    """
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3)
+    grey = np.array([0.299, 0.587, 0.114])
+    matrix = saturation * np.eye(3) + (1 - saturation) * grey[None]
+    # Contrast turns about the picture's mean grey.
+    middle = float(image.mean(axis=(0, 1)) @ grey)
+    matrix = brightness * contrast * matrix
+    shift = np.full((3, 1), brightness * (1 - contrast) * middle)
+    return cv2.transform(image, np.hstack([matrix, shift]))

@@ -1,0 +1,191 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The data set folder: the one format the loops read (see README, "Your own data").
+
+image/*.jpg|png, depth/*.png, label/*.png, {train,val,test}.txt of stems, dataset.yaml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from emu_perception.checkpoint import Intrinsics
+from emu_perception.errors import EmuError
+
+IGNORE = 255
+
+
+class DatasetError(EmuError):
+    """A data set folder that cannot be used; the message names file, field and value."""
+
+
+@dataclass(frozen=True)
+class DepthEncoding:
+    """metres = value · scale + offset, for values not in ``invalid`` that end in (min, max)."""
+
+    scale: float
+    offset: float
+    invalid: tuple[int, ...]
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    One image with its truth.
+
+    :ivar image: uint8 [H, W, 3], rgb.
+    :ivar label: uint8 [H, W], 255 = unlabelled; None where the folder has none.
+    :ivar depth: float32 [H, W], metres, 0 = invalid; None where the folder has none.
+    """
+
+    stem: str
+    image: np.ndarray
+    label: np.ndarray | None
+    depth: np.ndarray | None
+
+
+class DatasetFolder:
+    """
+    A data set folder, its description read and checked.
+
+    :raises DatasetError: if the folder or its dataset.yaml cannot be used.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self._file = self.root / 'dataset.yaml'
+        if not self.root.is_dir():
+            raise DatasetError(f'{self.root}: no such data set folder')
+        try:
+            document = yaml.safe_load(self._file.read_text())
+        except OSError as error:
+            raise DatasetError(f'{self._file}: cannot be read ({error.strerror}); a data set '
+                               'folder has one') from error
+        except yaml.YAMLError as error:
+            raise DatasetError(f'{self._file}: not YAML: {" ".join(str(error).split())}') from error
+        if not isinstance(document, dict):
+            raise DatasetError(f'{self._file}: a mapping of fields is expected')
+        self.name = str(document.get('name', self.root.name))
+        self.classes = tuple(str(name) for name in document.get('classes') or ())
+        if len(self.classes) > IGNORE:
+            raise self._wrong('classes', f'has {len(self.classes)} names, at most 255 fit')
+        palette = document.get('palette')
+        if palette and len(palette) != len(self.classes):
+            raise self._wrong('palette', f'has {len(palette)} colours for {len(self.classes)} '
+                              'classes')
+        self.palette = tuple(tuple(rgb) for rgb in palette) if palette else None
+        self.ignore_index = int(document.get('ignore_index', IGNORE))
+        self.depth = self._depth(document.get('depth'))
+        self.intrinsics = self._intrinsics(document.get('intrinsics'))
+
+    def stems(self, split: str) -> list[str]:
+        """
+        Return the stems of a split, in the file's order.
+
+        :raises DatasetError: if there is no such split, or it is empty.
+        """
+        path = self.root / f'{split}.txt'
+        try:
+            stems = path.read_text().split()
+        except OSError as error:
+            raise DatasetError(f'{path}: cannot be read ({error.strerror}); it lists the stems '
+                               f"of split '{split}'") from error
+        if not stems:
+            raise DatasetError(f'{path}: is empty')
+        return stems
+
+    def sample(self, stem: str) -> Sample:
+        """
+        Read one image with its truth.
+
+        :raises DatasetError: if a file is missing, unreadable or of another size.
+        """
+        image = self.image(stem)
+        label = depth = None
+        if self.classes:
+            label = self._map('label', stem, image.shape[:2])
+        if label is not None:
+            wrong = (label >= len(self.classes)) & (label != self.ignore_index)
+            if wrong.any():
+                raise DatasetError(f'{self.root}/label/{stem}.png: holds class '
+                                   f'{int(label[wrong][0])}, dataset.yaml names '
+                                   f'{len(self.classes)} classes')
+            label = np.where(label == self.ignore_index, IGNORE, label).astype(np.uint8)
+        if self.depth is not None:
+            raw = self._map('depth', stem, image.shape[:2])
+            depth = None if raw is None else self.metres(raw)
+        return Sample(stem, image, label, depth)
+
+    def image(self, stem: str) -> np.ndarray:
+        """
+        Read one image as rgb uint8 [H, W, 3].
+
+        :raises DatasetError: if it is missing or unreadable.
+        """
+        for suffix in ('.jpg', '.png', '.jpeg'):
+            path = self.root / 'image' / f'{stem}{suffix}'
+            if path.exists():
+                image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+                if image is None:
+                    raise DatasetError(f'{path}: not a readable image')
+                return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)')
+
+    def metres(self, raw: np.ndarray) -> np.ndarray:
+        """Decode a stored depth map to float32 metres, 0 where it is invalid."""
+        assert self.depth is not None
+        metres = raw.astype(np.float32) * self.depth.scale + self.depth.offset
+        valid = (metres > self.depth.min) & (metres < self.depth.max)
+        if self.depth.invalid:
+            valid &= ~np.isin(raw, self.depth.invalid)
+        return np.where(valid, metres, 0.0).astype(np.float32)
+
+    def _map(self, kind: str, stem: str, size: tuple[int, ...]) -> np.ndarray | None:
+        path = self.root / kind / f'{stem}.png'
+        if not path.exists():
+            return None
+        values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if values is None or values.ndim != 2:
+            raise DatasetError(f'{path}: not a readable single-channel PNG')
+        if values.shape != tuple(size):
+            raise DatasetError(f'{path}: is {values.shape[1]}x{values.shape[0]}, its image is '
+                               f'{size[1]}x{size[0]}')
+        return values
+
+    def _wrong(self, name: str, problem: str) -> DatasetError:
+        return DatasetError(f"{self._file}: field '{name}' {problem}")
+
+    def _depth(self, values: Any) -> DepthEncoding | None:
+        if values is None:
+            return None
+        try:
+            encoding = DepthEncoding(
+                float(values['scale']), float(values.get('offset', 0.0)),
+                tuple(int(value) for value in values.get('invalid') or ()),
+                float(values.get('min', 0.0)), float(values.get('max', math.inf)))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise self._wrong('depth', f'is {values}: give scale, offset, invalid, min and max '
+                              f'({error})') from error
+        if not 0 <= encoding.min < encoding.max or encoding.scale == 0:
+            raise self._wrong('depth', f'is {values}: min must be below max and scale not 0')
+        return encoding
+
+    def _intrinsics(self, values: Any) -> Intrinsics | None:
+        if values is None:
+            return None
+        try:
+            return Intrinsics(int(values['width']), int(values['height']), *(
+                float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')))
+        except (TypeError, ValueError, KeyError) as error:
+            raise self._wrong('intrinsics', f'is {values}: give width, height, fx, fy, cx, cy '
+                              f'({error})') from error

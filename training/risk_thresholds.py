@@ -1,0 +1,41 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Risk thresholds: a percentile of the mean uncertainties of validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from emu_perception.checkpoint import Calibration
+from emu_perception.predictor import Predictor
+from training.data.dataset_folder import DatasetFolder
+
+
+def training_fx(folder: DatasetFolder) -> float | None:
+    """Return the focal length of the folder's images in pixels; None if it is not known."""
+    return folder.intrinsics.fx if folder.intrinsics else None
+
+
+def risk_thresholds(predictor: Predictor, folder: DatasetFolder, stems: list[str],
+                    percentile: float, progress: Callable[[], None] = lambda: None,
+                    ) -> Calibration:
+    """
+    Return the predictor's calibration with thresholds from images it was not trained on.
+
+    The means come from the predictor itself, the same function that the node's flag uses.
+
+    :param percentile: share of these images, in percent, that stay below each threshold.
+    """
+    means = []
+    for stem in stems:
+        prediction = predictor(folder.image(stem), fx=training_fx(folder))
+        means.append((prediction.mean_segmentation_entropy, prediction.mean_depth_sigma))
+        progress()
+    limits = [None if column[0] is None else float(np.percentile(np.array(column, float),
+                                                                 percentile))
+              for column in zip(*means)]
+    return replace(predictor.metadata.calibration, risk_segmentation=limits[0],
+                   risk_depth=limits[1], risk_percentile=percentile)
