@@ -9,7 +9,7 @@ where they come from. Nothing is pickled, so a checkpoint from a stranger cannot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 import json
 import math
@@ -17,11 +17,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch
 
-from emu_perception.errors import CheckpointError, InputError
+from emu_perception.errors import CheckpointError
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.visualization import default_palette
 
@@ -106,24 +107,35 @@ def save_checkpoint(path: str | Path, network: MultitaskNetwork, metadata: Check
 
     :param network: its weights, in the trained (not folded) layout.
     :param metadata: its ``architecture`` is replaced by the network's own arguments.
-    :param half: store floating-point weights in float16; they are loaded as float32.
-    :raises CheckpointError: if the metadata do not fit the network.
+    :param half: store matrices and kernels in float16; they are loaded as float32. Vectors (the
+        norms' variances, which may leave float16's range, and the biases) stay as they are.
+    :raises CheckpointError: if the metadata do not fit the network, a weight is not finite or the
+        file cannot be written.
     """
     path = Path(path)
     document = {'format_version': FORMAT_VERSION,
                 **asdict(metadata), 'architecture': network.arguments}
     # Round trip: what could not be read back is refused before the file exists.
-    text = json.dumps(_finite(document), allow_nan=False)
+    text = _to_json(document, path)
     _parse(json.loads(text), path)
     tensors = {}
     for name, tensor in network.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
-        tensors[name] = tensor.half() if half and tensor.is_floating_point() else tensor
-    path.parent.mkdir(parents=True, exist_ok=True)
+        _check_finite(name, tensor, path)
+        if half and tensor.is_floating_point() and tensor.ndim > 1:
+            small = tensor.half()
+            # A weight beyond float16's range would come back as infinite.
+            tensor = small if torch.isfinite(small).all() else tensor
+        tensors[name] = tensor
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={_KEY: text})
+        with partial.open('rb') as file:
+            os.fsync(file.fileno())  # Else a power cut may leave the new name with no content.
         os.replace(partial, path)
+    except (SafetensorError, OSError) as error:
+        raise _error(f'{path}: cannot be written ({error})') from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -150,79 +162,104 @@ def load_checkpoint(path: str | Path) -> tuple[MultitaskNetwork, CheckpointMetad
         metadata = _document(file, path)
         try:
             network = MultitaskNetwork(**metadata.architecture)
-        except (InputError, TypeError) as error:
-            raise CheckpointError(f"{path}: field 'architecture': {error}") from error
+        except Exception as error:  # torch and timm raise many kinds; all mean the same here.
+            raise _error(f"{path}: field 'architecture': {error}") from error
         expected = network.state_dict()
         names = set(file.keys())
         for problem, odd in (('lacks', expected.keys() - names), ('has', names - expected.keys())):
             if odd:
-                raise CheckpointError(
+                raise _error(
                     f"{path}: {problem} tensor '{min(odd)}' ({len(odd)} such) against its "
                     "'architecture': the file was made by another version or edited; export it "
                     'again')
         tensors = {}
         for name, target in expected.items():
-            tensor = file.get_tensor(name)
-            if tensor.shape != target.shape:
-                raise CheckpointError(
-                    f"{path}: tensor '{name}' is {list(tensor.shape)}, its 'architecture' needs "
-                    f'{list(target.shape)}: the file was edited; export it again')
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise CheckpointError(f"{path}: tensor '{name}' holds values that are not finite: "
-                                      'the training diverged; export an earlier checkpoint')
+            try:
+                tensor = file.get_tensor(name)
+            except Exception as error:  # safetensors and torch raise many kinds for one cause.
+                raise _error(f"{path}: tensor '{name}' cannot be read ({error})") from error
+            if (tensor.shape != target.shape
+                    or tensor.is_floating_point() != target.is_floating_point()):
+                raise _error(
+                    f"{path}: tensor '{name}' is {_shape(tensor)}, its 'architecture' needs "
+                    f'{_shape(target)}: the file was edited; export it again')
             tensors[name] = tensor.to(target.dtype)
+            _check_finite(name, tensors[name], path)
     network.load_state_dict(tensors)
     return network.eval(), metadata
 
 
+def _error(text: str) -> CheckpointError:
+    """Return the error with its text on one line, whatever the parts of it bring along."""
+    return CheckpointError(' '.join(text.splitlines()))
+
+
 def _open(path: Path) -> Any:
-    if not path.exists():
-        raise CheckpointError(f'{path}: no such checkpoint; give the path of a .safetensors file')
-    if path.is_dir():
-        raise CheckpointError(f'{path}: is a folder; give the path of a .safetensors file')
     try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise _error(f'{path}: is a folder; give the path of a .safetensors file')
         return safe_open(path, framework='pt')
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
+    except FileNotFoundError as error:
+        raise _error(
+            f'{path}: no such checkpoint; give the path of a .safetensors file') from error
+    except PermissionError as error:
+        raise _error(f'{path}: cannot be read ({error.strerror})') from error
+    except SafetensorError as error:
+        raise _error(
             f'{path}: field header: not a whole .safetensors file, truncated or of another kind '
-            f'({path.stat().st_size} bytes; {error}); copy or export it again') from error
+            f'({size} bytes; {error}); copy or export it again') from error
+    except (OSError, ValueError) as error:
+        raise _error(f'{path}: cannot be read ({error})') from error
 
 
 def _document(file: Any, path: Path) -> CheckpointMetadata:
     text = (file.metadata() or {}).get(_KEY)
     if text is None:
-        raise CheckpointError(f"{path}: field '{_KEY}': missing, so this .safetensors file is no "
-                              'emu_perception checkpoint; make one with training.export')
+        raise _error(f"{path}: field '{_KEY}': missing, so this .safetensors file is no "
+                     'emu_perception checkpoint; make one with training.export')
     try:
         document = json.loads(text)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: field '{_KEY}': not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise _error(f"{path}: field '{_KEY}': not JSON ({error})") from error
     return _parse(document, path)
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return f'{str(tensor.dtype).removeprefix("torch.")} {list(tensor.shape)}'
+
+
+def _check_finite(name: str, tensor: torch.Tensor, path: Path) -> None:
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        raise _error(f"{path}: tensor '{name}' holds values that are not finite: the training "
+                     'diverged; export an earlier checkpoint')
 
 
 def _parse(document: Any, path: Path) -> CheckpointMetadata:
     def wrong(name: str, problem: str) -> CheckpointError:
-        return CheckpointError(f"{path}: field '{name}' {problem}")
+        return _error(f"{path}: field '{name}' {problem}")
 
     if not isinstance(document, dict):
         raise wrong(_KEY, f'is {type(document).__name__}, not an object')
     version = document.pop('format_version', None)
     if version != FORMAT_VERSION:
-        raise wrong('format_version', f'is {version}; this package reads {FORMAT_VERSION}: '
-                    'export the checkpoint with this version, or install its version')
+        raise wrong('format_version', f'is {str(version)[:80]}; this package reads '
+                    f'{FORMAT_VERSION}: export the checkpoint with this version, or install its '
+                    'version')
     known = {item.name for item in fields(CheckpointMetadata)}
     for name in document:
         if name not in known:
-            raise wrong(name, 'is not known to this version')
+            raise wrong(name, f'is not known to format {FORMAT_VERSION}: remove it, or install '
+                        'the version that wrote it')
     for name in ('architecture', 'input_size'):
         if name not in document:
-            raise wrong(name, 'is missing')
+            raise wrong(name, 'is missing: the file was edited; export it again')
     values = dict(document)
     for name, convert in _CONVERT.items():
         if name in values:
             try:
                 values[name] = convert(values[name])
-            except (TypeError, ValueError, KeyError, InputError) as error:
+            except (TypeError, ValueError, ArithmeticError) as error:
                 raise wrong(name, f'is {str(document[name])[:80]}: {error}') from error
     metadata = CheckpointMetadata(**values)
     _check(metadata, wrong)
@@ -240,23 +277,67 @@ def _check(metadata: CheckpointMetadata, wrong: Any) -> None:
                 raise wrong(name, f'has {len(getattr(metadata, name))} entries, '
                             f'architecture.num_classes is {classes}')
     if DEPTH in metadata.tasks and not 0 <= metadata.depth_min < metadata.depth_max:
-        raise wrong('depth_min', f'{metadata.depth_min} and depth_max {metadata.depth_max} '
-                    'are no range of metres')
-    if any(side < 32 or side % 32 for side in metadata.input_size):
-        raise wrong('input_size', f'is {list(metadata.input_size)}; both must be multiples of 32')
+        raise wrong('depth_min', f'is {metadata.depth_min} and depth_max {metadata.depth_max}: '
+                    'no range of metres')
+    if any(not 32 <= side <= 8192 or side % 32 for side in metadata.input_size):
+        raise wrong('input_size', f'is {list(metadata.input_size)}; both must be multiples of 32, '
+                    '8192 at most')
 
 
-def _calibration(values: Mapping[str, Any]) -> Calibration:
-    calibration = Calibration(**values)
-    for item in fields(Calibration):
-        value = getattr(calibration, item.name)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise ValueError(f'{item.name} must be above 0')
-    return calibration
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError('must be finite')
+    return number
+
+
+def _positive(value: Any) -> float:
+    number = _number(value)
+    if number <= 0:
+        raise ValueError('must be above 0')
+    return number
+
+
+def _converted(values: Any, convert: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """Convert the items of an object; an item that is not in ``convert`` stays for its class."""
+    result = _object(values)
+    for name in result.keys() & convert.keys():
+        try:
+            result[name] = convert[name](result[name])
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ValueError(f'{name}: {error}') from error
+    return result
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else _positive(value)
+
+
+def _percentile(value: Any) -> float | None:
+    percentile = _optional(value)
+    if percentile is not None and percentile > 100:
+        raise ValueError('must be 100 at most')
+    return percentile
+
+
+def _calibration(values: Any) -> Calibration:
+    return Calibration(**_converted(values, {
+        'temperature': _positive, 'variance_scale': _positive, 'risk_segmentation': _optional,
+        'risk_depth': _optional, 'risk_percentile': _percentile}))
+
+
+def _intrinsics(values: Any) -> Intrinsics | None:
+    return None if values is None else Intrinsics(**_converted(values, {
+        'width': _pixels, 'height': _pixels, 'fx': _positive, 'fy': _positive, 'cx': _number,
+        'cy': _number}))
+
+
+def _pixels(value: Any) -> int:
+    return int(_positive(value))
 
 
 def _rgb(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
+    red, green, blue = (_number(value) for value in values)
     return red, green, blue
 
 
@@ -279,36 +360,54 @@ def _size(values: Any) -> tuple[int, int]:
     return height, width
 
 
-def _architecture(values: Any) -> dict[str, Any]:
+def _object(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise TypeError('not an object')
-    return values
+    return dict(values)
 
 
-_CONVERT: dict[str, Any] = {
-    'architecture': _architecture,
+def _names(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError('not a list of names')
+    return tuple(values)
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    'architecture': _object,
     'input_size': _size,
     'name': str,
-    'classes': lambda values: tuple(str(value) for value in values),
+    'classes': _names,
     'palette': _palette,
     'ignore_index': int,
     'mean': _rgb,
     'std': _std,
     'depth_min': float,
     'depth_max': lambda value: math.inf if value is None else float(value),
-    'intrinsics': lambda values: None if values is None else Intrinsics(**values),
+    'intrinsics': _intrinsics,
     'calibration': _calibration,
-    'provenance': dict,
-    'metrics': dict,
+    'provenance': _object,
+    'metrics': _object,
 }
 
 
+def _to_json(document: dict[str, Any], path: Path) -> str:
+    parts = []
+    for name, value in document.items():
+        try:
+            parts.append(f'{json.dumps(name)}: {json.dumps(_finite(value), allow_nan=False)}')
+        except (TypeError, ValueError) as error:
+            raise _error(f"{path}: field '{name}' cannot be written as JSON ({error})") from error
+    return f'{{{", ".join(parts)}}}'
+
+
 def _finite(value: Any) -> Any:
-    """Write inf and NaN as null, which JSON has, recursively."""
+    """Write inf and NaN as null, which JSON has, and NumPy's numbers as numbers, recursively."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import logging
 import math
+import operator
 from pathlib import Path
 import time
 
@@ -25,6 +26,7 @@ LOGGER = logging.getLogger('emu_perception')
 MULTIPLE = 32
 MIN_SIDE = 32
 MAX_ASPECT = 6.0
+MAX_SIDE = 16384
 _PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -50,8 +52,8 @@ class Predictor:
         if self.precision not in _PRECISIONS:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
         self.unknown_label_entropy = unknown_label_entropy
-        self._network: Callable[[torch.Tensor], dict[str, torch.Tensor]] | None = (
-            network.folded().to(self.device, memory_format=torch.channels_last))
+        folded = network.folded().to(self.device).to(memory_format=torch.channels_last)
+        self._network: Callable[[torch.Tensor], dict[str, torch.Tensor]] | None = folded
         scale = 255.0 * torch.tensor(metadata.std)
         self._scale = (1.0 / scale).to(self.device)
         self._shift = (-255.0 * torch.tensor(metadata.mean) / scale).to(self.device)
@@ -67,9 +69,10 @@ class Predictor:
         :raises CheckpointError: if the file cannot be used.
         :raises InputError: if the device or precision is not to be had.
         """
-        _device(device)  # Before the file is read: the quicker of the two answers comes first.
+        # Before the file is read: the quicker of the two answers comes first.
+        found = str(_device(device))
         network, metadata = load_checkpoint(path)
-        return cls(network, metadata, device=device, precision=precision,
+        return cls(network, metadata, device=found, precision=precision,
                    unknown_label_entropy=unknown_label_entropy)
 
     @property
@@ -114,13 +117,13 @@ class Predictor:
             camera of the training camera's field of view, which is said once.
         :raises InputError: if the image, size or fx cannot be used.
         """
-        if self._network is None:
+        network = self._network  # Taken once: another thread may close the predictor meanwhile.
+        unknown_label_entropy = self.unknown_label_entropy
+        if network is None:
             raise InputError('the predictor is closed: load it again')
         check_image(image)
         height, width = image.shape[:2]
-        size = (height, width) if size is None else size
-        if min(size) < 1:
-            raise InputError(f'size is {size}: give (height, width) in pixels')
+        size = (height, width) if size is None else _checked_size(size)
         start = time.perf_counter()
         network_size = self.network_size((height, width))
         scale = self._focal_scale(fx, width, network_size[1])
@@ -129,7 +132,7 @@ class Predictor:
         prepared = time.perf_counter()
         with torch.autocast(self.device.type, _PRECISIONS[self.precision],
                             enabled=self.precision != 'fp32'):
-            raw = self._network(x)
+            raw = network(x)
         self._synchronize()
         inferred = time.perf_counter()
         label = entropy = confidence = depth = variance = None
@@ -137,8 +140,8 @@ class Predictor:
         if SEGMENTATION in raw:
             label, entropy, confidence = segmentation_maps(
                 raw[SEGMENTATION][0], network_size, calibration.temperature)
-            if self.unknown_label_entropy is not None:
-                label[entropy > self.unknown_label_entropy] = UNLABELLED
+            if unknown_label_entropy is not None:
+                label[entropy > unknown_label_entropy] = UNLABELLED
         if DEPTH in raw:
             mean, variance = depth_moments(F.interpolate(
                 raw[DEPTH].float(), size=network_size, mode='bilinear', align_corners=False))
@@ -182,6 +185,8 @@ class Predictor:
         return x.permute(2, 0, 1).unsqueeze(0)  # Channels last in memory, as the network wants.
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
+        if fx is not None and not (math.isfinite(fx) and fx > 0):
+            raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
         if DEPTH not in self.metadata.tasks:
             return 1.0
         intrinsics = self.metadata.intrinsics
@@ -194,8 +199,6 @@ class Predictor:
                     'no focal length (fx) was given' if intrinsics is not None
                     else 'the checkpoint holds no training intrinsics')
             return 1.0
-        if not (math.isfinite(fx) and fx > 0):
-            raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
         trained_fx = intrinsics.fx * self.metadata.input_size[1] / intrinsics.width
         return fx * network_width / width / trained_fx
 
@@ -223,6 +226,16 @@ def check_image(image: np.ndarray) -> None:
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise InputError(f'image is {width}x{height}: one side is more than {MAX_ASPECT:g} times '
                          'the other; crop it')
+
+
+def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    try:
+        height, width = (operator.index(side) for side in size)
+    except (TypeError, ValueError) as error:
+        raise InputError(f'size is {size}: give (height, width) in pixels') from error
+    if min(height, width) < 1 or max(height, width) > MAX_SIDE:
+        raise InputError(f'size is {size}: give (height, width), 1 to {MAX_SIDE} pixels each')
+    return height, width
 
 
 def _device(name: str) -> torch.device:

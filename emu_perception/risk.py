@@ -64,7 +64,8 @@ class RiskMonitor:
     Turns the mean uncertainties of successive images into one flag with hysteresis.
 
     Raised after ``raise_after`` uncertain images in a row, or at once by a fault; lowered after
-    ``clear_after`` usable, certain images in a row, whatever raised it.
+    ``clear_after`` usable, certain images in a row, whatever raised it. Between ``deactivate`` and
+    ``activate``, and before the first ``activate``, it stays raised whatever is reported.
     """
 
     def __init__(self, thresholds: RiskThresholds, *, raise_after: int = 1, clear_after: int = 3,
@@ -86,8 +87,9 @@ class RiskMonitor:
         self._active = False
         self._state = RiskState(True, RiskReason.INACTIVE, 'not active')
 
-    def configure(self, *, thresholds: RiskThresholds | None = None, raise_after: int | None = None,
-                  clear_after: int | None = None, stale_after_s: float | None = None) -> None:
+    def configure(self, *, thresholds: RiskThresholds | None = None,
+                  raise_after: int | None = None, clear_after: int | None = None,
+                  stale_after_s: float | None = None) -> None:
         """Change settings while running; counts and flag are kept. Nothing changes on error."""
         for name, count in (('raise_after', raise_after), ('clear_after', clear_after)):
             if count is not None and count < 1:
@@ -130,6 +132,8 @@ class RiskMonitor:
         :param mean_depth_sigma: metres, or None for a network without depth.
         :param now_s: steady clock, seconds.
         """
+        if not self._active:
+            return self._state
         means = (mean_segmentation_entropy, mean_depth_sigma)
         if all(mean is None for mean in means):
             return self.failure('the prediction has no uncertainty', now_s)
@@ -154,16 +158,12 @@ class RiskMonitor:
 
     def unusable_input(self, detail: str, now_s: float) -> RiskState:
         """Raise at once: an image arrived that cannot be used."""
-        self._certain_run = 0
-        self._last_event_s = now_s
-        return self._raise(RiskReason.UNUSABLE_INPUT, detail)
+        return self._fault(RiskReason.UNUSABLE_INPUT, detail, now_s)
 
     def failure(self, detail: str, now_s: float, mean_segmentation_entropy: float | None = None,
                 mean_depth_sigma: float | None = None) -> RiskState:
         """Raise at once: inference failed, or gave something that is no number."""
-        self._certain_run = 0
-        self._last_event_s = now_s
-        return self._raise(RiskReason.FAILURE, detail, mean_segmentation_entropy,
+        return self._fault(RiskReason.FAILURE, detail, now_s, mean_segmentation_entropy,
                            mean_depth_sigma)
 
     def check(self, now_s: float) -> RiskState:
@@ -172,18 +172,27 @@ class RiskMonitor:
             return self._state
         age_s = now_s - self._last_event_s
         if age_s > self.stale_after_s:
-            self._certain_run = 0
+            self._uncertain_run = self._certain_run = 0
             return self._raise(RiskReason.STALE, f'no image for {age_s:.1f} s')
         return self._state
 
     def _excess(self, entropy: float | None, sigma: float | None) -> str:
         parts = []
         limits = self.thresholds
-        if entropy is not None and limits.segmentation is not None and entropy > limits.segmentation:
+        if (entropy is not None and limits.segmentation is not None
+                and entropy > limits.segmentation):
             parts.append(f'mean entropy {entropy:.3f} > {limits.segmentation:.3f} nat')
         if sigma is not None and limits.depth is not None and sigma > limits.depth:
             parts.append(f'mean depth sigma {sigma:.3f} > {limits.depth:.3f} m')
         return ', '.join(parts)
+
+    def _fault(self, reason: RiskReason, detail: str, now_s: float, entropy: float | None = None,
+               sigma: float | None = None) -> RiskState:
+        if not self._active:
+            return self._state
+        self._uncertain_run = self._certain_run = 0
+        self._last_event_s = now_s
+        return self._raise(reason, detail, entropy, sigma)
 
     def _raise(self, reason: RiskReason, detail: str, entropy: float | None = None,
                sigma: float | None = None) -> RiskState:

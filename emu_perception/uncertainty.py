@@ -25,8 +25,9 @@ def label_entropy_confidence(
     shifted = logits - top.unsqueeze(1)
     weight = shifted.exp()
     total = weight.sum(dim=1)
-    entropy = total.log() - (weight.mul_(shifted)).sum(dim=1) / total
-    return label, entropy.clamp_min_(0.0), total.reciprocal()
+    # Neither term is ever negative: the largest class adds 1 to the sum, and no d is above 0.
+    entropy = total.log() - weight.mul_(shifted).sum(dim=1) / total
+    return label, entropy, total.reciprocal()
 
 
 def segmentation_maps(raw: torch.Tensor, size: tuple[int, int], temperature: float = 1.0,
@@ -34,8 +35,8 @@ def segmentation_maps(raw: torch.Tensor, size: tuple[int, int], temperature: flo
     """
     Upsample quarter-size logits and reduce them to label, entropy and confidence.
 
-    On a CPU it goes in strips of rows that stay in the cache; where the upsampling factor is
-    whole, a strip needs one row of context above and below, and the result is the same.
+    On a CPU it goes in strips of rows that stay in the cache; where the upsampling factor is a
+    power of two, a strip needs one row of context above and below, and the result is the same.
 
     :param raw: [K, h, w] logits of one image.
     :param size: (height, width) of the maps.
@@ -48,7 +49,8 @@ def segmentation_maps(raw: torch.Tensor, size: tuple[int, int], temperature: flo
     rows = raw.shape[-2]
     factor = height // rows
     whole = rows * factor == height and raw.shape[-1] * factor == width
-    if raw.device.type != 'cpu' or not whole or strip % factor:
+    # Only a power of two leaves the same source coordinates after rounding in every strip.
+    if raw.device.type != 'cpu' or not whole or factor & (factor - 1) or strip % factor:
         logits = F.interpolate(raw, size=size, mode='bilinear', align_corners=False)
         label, entropy, confidence = label_entropy_confidence(logits)
         return label[0].to(torch.uint8), entropy[0], confidence[0]
@@ -90,12 +92,13 @@ def ensemble_segmentation(probabilities: Iterable[torch.Tensor]) -> torch.Tensor
     :param probabilities: T tensors [B, K, H, W] that each sum to one over K.
     :raises ValueError: if there is no sample.
     """
-    mean, count = None, 0
-    for sample in probabilities:
-        count += 1
-        mean = sample.clone() if mean is None else mean.add_((sample - mean) / count)
-    if mean is None:
+    samples = iter(probabilities)
+    first = next(samples, None)
+    if first is None:
         raise ValueError('an ensemble needs at least one sample')
+    mean = first.clone()
+    for count, sample in enumerate(samples, start=2):
+        mean.add_((sample - mean) / count)
     return mean
 
 
@@ -110,19 +113,15 @@ def ensemble_depth(samples: Iterable[tuple[torch.Tensor, torch.Tensor]],
     :return: mean [B, H, W] in metres, predictive variance [B, H, W] in m².
     :raises ValueError: if there is no sample.
     """
-    count = 0
-    mean = spread = aleatoric = None
-    for sample_mean, sample_variance in samples:
-        count += 1
-        if mean is None:
-            mean = sample_mean.clone()
-            spread = torch.zeros_like(mean)
-            aleatoric = sample_variance.clone()
-            continue
+    pairs = iter(samples)
+    first = next(pairs, None)
+    if first is None:
+        raise ValueError('an ensemble needs at least one sample')
+    mean, aleatoric = first[0].clone(), first[1].clone()
+    spread, count = torch.zeros_like(mean), 1
+    for count, (sample_mean, sample_variance) in enumerate(pairs, start=2):
         delta = sample_mean - mean
         mean.add_(delta / count)
         spread.add_(delta * (sample_mean - mean))
         aleatoric.add_((sample_variance - aleatoric) / count)
-    if mean is None:
-        raise ValueError('an ensemble needs at least one sample')
     return mean, aleatoric + spread / count

@@ -23,13 +23,14 @@ def default_palette(classes: int) -> list[tuple[int, int, int]]:
     saturation = np.array([200, 140, 255], np.uint8)[indices % 3]
     value = np.array([230, 180, 130], np.uint8)[indices // 2 % 3]
     hsv = np.stack([hue, saturation, value], axis=-1)[None]
-    return [tuple(int(c) for c in rgb) for rgb in cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0]]
+    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0]
+    return [(int(r), int(g), int(b)) for r, g, b in rgb]
 
 
 def label_color(label: np.ndarray, palette: Palette) -> np.ndarray:
     """Colour class indices: uint8 HxW -> rgb8 HxWx3; an index without a colour (255) is black."""
     table = np.zeros((256, 3), np.uint8)
-    table[:len(palette)] = np.asarray(palette, np.uint8)
+    table[:len(palette)] = np.asarray(palette, np.uint8).reshape(-1, 3)
     return table[label]
 
 

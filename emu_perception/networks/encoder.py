@@ -13,6 +13,10 @@ from torch import nn
 from emu_perception.errors import InputError
 
 STRIDES = (4, 8, 16, 32)
+# Arguments with which timm reads files or fetches weights (the architecture in a stranger's
+# checkpoint must do neither), or which make a network that rgb images do not fit.
+_REFUSED = ('checkpoint_path', 'cache_dir', 'pretrained', 'pretrained_cfg',
+            'pretrained_cfg_overlay', 'in_chans')
 
 
 class PyramidEncoder(nn.Module):
@@ -20,18 +24,27 @@ class PyramidEncoder(nn.Module):
     A timm encoder that returns its last map of each stride in ``STRIDES``.
 
     :param name: a timm model name, for example ``mit_b2`` or ``tf_efficientnet_lite0``.
-    :param arguments: further arguments of that model (``drop_path_rate`` ...).
+    :param arguments: further arguments of that model (``drop_path_rate`` ...), none that makes
+        timm read a file or fetch weights.
     :raises InputError: if timm does not know the name or a stride is missing.
     """
 
     def __init__(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         super().__init__()
+        # Names such as 'hf-hub:owner/model' would fetch the model from the network.
+        if not isinstance(name, str) or not timm.is_model(name):
+            raise InputError(f"encoder '{name}' is not known to timm {timm.__version__}; "
+                             'timm.list_models() names those that are')
+        refused = [key for key in arguments or {} if key in _REFUSED]
+        if refused:
+            raise InputError(f"encoder argument '{refused[0]}' would load weights or change the "
+                             'rgb input; leave it out')
         try:
             self.model = timm.create_model(name, pretrained=False, features_only=True,
                                            **(arguments or {}))
-        except (RuntimeError, TypeError, AttributeError, KeyError) as error:
+        except Exception as error:  # timm's models raise many kinds; all mean the same here.
             raise InputError(f"encoder '{name}' with {arguments or {}} cannot be made by timm "
-                             f'{timm.__version__}: {error}') from error
+                             f'{timm.__version__}: {" ".join(str(error).split())}') from error
         reductions = self.model.feature_info.reduction()
         missing = [stride for stride in STRIDES if stride not in reductions]
         if missing:
@@ -41,8 +54,10 @@ class PyramidEncoder(nn.Module):
         self._indices = [len(reductions) - 1 - reductions[::-1].index(s) for s in STRIDES]
         channels = self.model.feature_info.channels()
         self.channels: tuple[int, ...] = tuple(channels[i] for i in self._indices)
+        # Swin and others of timm's models keep channels in the last dimension.
+        self._nhwc = getattr(self.model, 'output_fmt', 'NCHW') == 'NHWC'
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map images [B, 3, H, W] to maps [B, C_i, ceil(H/s_i), ceil(W/s_i)], finest first."""
         maps = self.model(images)
-        return [maps[i] for i in self._indices]
+        return [maps[i].permute(0, 3, 1, 2) if self._nhwc else maps[i] for i in self._indices]

@@ -22,25 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from emu_perception.networks.mlp_head import MLPHead
-
-
-def fused_map(features: Sequence[torch.Tensor], weights: Sequence[torch.Tensor],
-              bias: torch.Tensor) -> torch.Tensor:
-    """
-    Return sum_i up(W_i x_i) + bias at the size of the finest map.
-
-    :param features: maps [B, C_i, h_i, w_i], finest first.
-    :param weights: [D, C_i] for each map.
-    :param bias: [D].
-    :return: [B, D, h_0, w_0].
-    """
-    size = features[0].shape[-2:]
-    total = F.conv2d(features[0], weights[0][:, :, None, None], bias)
-    for x, weight in zip(features[1:], weights[1:]):
-        y = F.conv2d(x, weight[:, :, None, None])
-        total = total + F.interpolate(y, size=size, mode='bilinear', align_corners=False)
-    return total
+from emu_perception.networks.mlp_head import fused_map, MLPHead
 
 
 class FoldedHeads(nn.Module):

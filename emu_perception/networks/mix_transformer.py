@@ -145,6 +145,8 @@ class MixTransformer(nn.Module):
         super().__init__()
         if global_pool not in ('avg', ''):
             raise ValueError(f"global_pool is '{global_pool}': MiT has 'avg' or ''")
+        if norm_eps is not None and not norm_eps > 0:
+            raise ValueError(f'norm_eps is {norm_eps}: give a number above 0')
         self.num_classes = num_classes
         self.global_pool = global_pool
         self.num_features = self.head_hidden_size = embed_dims[-1]

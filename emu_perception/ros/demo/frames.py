@@ -1,0 +1,147 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The demo's frames, made of real photographs that come inside scikit-image.
+
+A room with known depth (Middlebury 2014, "Motorcycle"), the same room spoiled on purpose, and
+photographs that are no rooms. Each frame is an image file; a frame whose camera is known has its
+calibration beside it, one whose depth is known a ``.npy`` of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+import shutil
+
+import cv2
+import numpy as np
+import skimage
+
+from emu_perception.errors import EmuError
+from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info
+from emu_perception.ros.demo.geometry import (
+    cut,
+    disparity_to_depth,
+    path_of_windows,
+    Pinhole,
+    seen_through,
+)
+from emu_perception.ros.frame_sources import read_rgb
+
+# The documentation of skimage.data.stereo_motorcycle, for the picture as it is shipped (741x500).
+MOTORCYCLE = Pinhole(fx=994.978, fy=994.978, cx=311.193, cy=254.877)
+BASELINE_M = 0.193001
+DISPARITY_OFFSET = 31.086
+NO_ROOMS = ('coffee.png', 'chelsea.png', 'astronaut.png', 'rocket.jpg')
+SPOILED = ('dark', 'blurred', 'covered', 'noised')
+SIZE = (640, 480)  # width, height of the room's frames
+
+_ROOM_FRAMES = 12
+_BETWEEN_FRAMES = 4
+_SPOILED_FRAMES = 3
+_NO_ROOM_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class DemoFrame:
+    """
+    One frame.
+
+    :ivar name: file name.
+    :ivar kind: 'room', 'no room', one of ``SPOILED``, or 'own'.
+    :ivar depth_file: true depth (float32 HxW metres, NaN unknown), or None.
+    """
+
+    name: str
+    kind: str
+    depth_file: Path | None = None
+
+
+def spoil(image: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return an rgb8 image as a camera in trouble would give it."""
+    height, width = image.shape[:2]
+    spoiled: np.ndarray
+    if kind == 'dark':  # A twentieth of the light, with the sensor's noise in it.
+        spoiled = image * 0.05 + rng.normal(0.0, 3.0, image.shape)
+    elif kind == 'blurred':  # Far out of focus.
+        spoiled = cv2.GaussianBlur(image, (0, 0), sigmaX=width / 50)
+    elif kind == 'covered':  # A hand or a rag over most of the lens, seen as one soft colour.
+        rows, columns = np.mgrid[0:height, 0:width]
+        distance = np.hypot((columns - width * 0.45) / width, (rows - height * 0.55) / height)
+        cover = np.clip((0.48 - distance) / 0.06, 0.0, 1.0)[..., None]
+        spoiled = image * (1.0 - cover) + np.array([96.0, 70.0, 58.0]) * cover
+    elif kind == 'noised':  # As with the gain far too high.
+        spoiled = image + rng.normal(0.0, 60.0, image.shape)
+    else:
+        raise ValueError(f'unknown kind {kind}')
+    return np.clip(spoiled, 0, 255).astype(np.uint8)
+
+
+def make_frames(folder: Path) -> list[DemoFrame]:
+    """
+    Write the demo's frames into ``folder`` (emptied first), in the order they are shown.
+
+    :raises EmuError: if the photographs are not installed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    room = _photograph('motorcycle_left.png')
+    depth = disparity_to_depth(np.load(_data_file('motorcycle_disp.npz'))['arr_0'],
+                               MOTORCYCLE.fx, BASELINE_M, DISPARITY_OFFSET)
+    aspect = SIZE[0] / SIZE[1]
+    windows = path_of_windows(_ROOM_FRAMES, room.shape[1], room.shape[0], aspect)
+    rng = np.random.default_rng(0)
+    frames: list[DemoFrame] = []
+    for index, kind in enumerate(_room_plan()):
+        window = windows[index % len(windows)]
+        image = cut(room, window, *SIZE)
+        if kind != 'room':
+            image = spoil(image, kind, rng)
+        frame = _write(folder, len(frames), kind, image)
+        stem = folder / Path(frame.name).stem
+        camera = seen_through(MOTORCYCLE, window, *SIZE)
+        write_camera_info(stem.with_suffix('.yaml'), pinhole_info(
+            *SIZE, camera.fx, camera.fy, camera.cx, camera.cy))
+        depth_file = stem.with_suffix('.npy')
+        np.save(depth_file, cut(depth, window, *SIZE))
+        frames.append(DemoFrame(frame.name, kind, depth_file))
+    for name in NO_ROOMS:
+        photograph = _photograph(name)
+        height, width = photograph.shape[:2]
+        for window in path_of_windows(_NO_ROOM_FRAMES, width, height, width / height):
+            # At its own size, and without camera_info: nobody knows these cameras.
+            image = cut(photograph, window, width, height)
+            frames.append(_write(folder, len(frames), 'no room', image))
+    return frames
+
+
+def _room_plan() -> Iterator[str]:
+    yield from ['room'] * _ROOM_FRAMES
+    for kind in SPOILED:
+        yield from [kind] * _SPOILED_FRAMES
+        yield from ['room'] * _BETWEEN_FRAMES
+
+
+def _write(folder: Path, number: int, kind: str, image: np.ndarray) -> DemoFrame:
+    name = f'{number:03d}_{kind.replace(" ", "_")}.png'
+    cv2.imwrite(str(folder / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return DemoFrame(name, kind)
+
+
+def _photograph(name: str) -> np.ndarray:
+    image = read_rgb(_data_file(name))
+    if image is None:
+        raise EmuError(f'{_data_file(name)}: cannot be read as an image; install scikit-image '
+                       'again')
+    return image
+
+
+def _data_file(name: str) -> Path:
+    path = Path(skimage.__file__).parent / 'data' / name
+    if not path.is_file():
+        raise EmuError(f'{path} is missing: this scikit-image does not carry its photographs; '
+                       'pip install scikit-image')
+    return path

@@ -1,0 +1,74 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames from a user's folder: plain images, or a data set folder with its true depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import shutil
+
+import cv2
+import numpy as np
+import yaml
+
+from emu_perception.errors import EmuError
+from emu_perception.ros.demo.frames import DemoFrame
+from emu_perception.ros.frame_sources import ImageFiles, open_source
+
+
+def own_frames(images: Path, folder: Path, limit: int) -> list[DemoFrame]:
+    """
+    Link at most ``limit`` images, evenly spaced, into ``folder`` (emptied first).
+
+    :raises EmuError: if ``images`` is no folder with images.
+    """
+    source = open_source(str(images))
+    if not isinstance(source, ImageFiles):
+        raise EmuError(f'{images}: give a folder of images')
+    picked = source.paths
+    if len(picked) > limit:
+        chosen = np.linspace(0, len(picked) - 1, limit).round().astype(int)
+        picked = [picked[index] for index in chosen]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    description = _dataset_file(picked[0])
+    if description is not None:
+        (folder / 'dataset.yaml').symlink_to(description.resolve())
+    frames = []
+    for path in picked:
+        (folder / path.name).symlink_to(path.resolve())
+        beside = path.with_suffix('.yaml')
+        if beside.is_file():
+            (folder / beside.name).symlink_to(beside.resolve())
+        depth = path.parent.parent / 'depth' / f'{path.stem}.png'
+        known = description is not None and depth.is_file()
+        frames.append(DemoFrame(path.name, 'own', depth if known else None))
+    return frames
+
+
+def read_true_depth(file: Path) -> np.ndarray | None:
+    """
+    Read the true depth of a frame: ``.npy`` of the demo's own, or a data set's PNG.
+
+    :return: float32 HxW metres, NaN unknown; None if it cannot be read.
+    """
+    if file.suffix == '.npy':
+        return np.load(file)
+    description = _dataset_file(file)
+    values = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if description is None or values is None or values.ndim != 2:
+        return None
+    encoding = (yaml.safe_load(description.read_text()) or {}).get('depth')
+    if not encoding:
+        return None
+    depth = values.astype(np.float32) * encoding['scale'] + encoding.get('offset', 0.0)
+    depth[np.isin(values, encoding.get('invalid', []))] = np.nan
+    depth[(depth < encoding.get('min', 0.0)) | (depth > encoding.get('max', np.inf))] = np.nan
+    return depth.astype(np.float32)
+
+
+def _dataset_file(file: Path) -> Path | None:
+    for folder in (file.parent, file.parent.parent):
+        if (folder / 'dataset.yaml').is_file():
+            return folder / 'dataset.yaml'
+    return None

@@ -1,0 +1,60 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo on the terminal: progress while it runs, tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar; yields a function to call after each image, with what is shown beside it."""
+    with Progress(TextColumn('images answered'), BarColumn(), MofNCompleteColumn(),
+                  TimeRemainingColumn(), TextColumn('{task.description}')) as bar:
+        task = bar.add_task('', total=total)
+        yield lambda text: bar.update(task, advance=1, description=text)
+
+
+def print_summary(summary: dict[str, Any], out: Path) -> None:
+    """Print the figures of summary.json."""
+    console = Console(width=max(Console().width, 99))
+    table = Table(title='What the model itself says, by kind of image',
+                  caption='uncertain: above a threshold in itself. risk: the flag, with its '
+                  'hysteresis. Depth errors where the true depth is known.')
+    for column in ('kind', 'images', 'entropy [nat]', 'sigma [m]', 'uncertain', 'risk',
+                   'RMSE [m]', 'abs rel', 'delta1'):
+        table.add_column(column, justify='left' if column == 'kind' else 'right')
+    for kind, values in summary['kinds'].items():
+        truth = values['depth_against_truth'] or {}
+        table.add_row(kind, str(values['images']), _text(values['mean_entropy_nat']),
+                      _text(values['mean_depth_sigma_m']),
+                      _percent(values['share_judged_uncertain']),
+                      _percent(values['share_with_risk_raised']), _text(truth.get('rmse_m')),
+                      _text(truth.get('abs_rel')), _text(truth.get('delta1')))
+    console.print(table)
+    console.print(f'thresholds: entropy {_text(summary["threshold_entropy_nat"])} nat, '
+                  f'sigma {_text(summary["threshold_depth_sigma_m"])} m')
+    console.print(f'images: {summary["images_sent"]} sent, {summary["images_answered"]} answered, '
+                  f'{_text(summary["rate_hz_one_image_at_a_time"])} Hz one at a time; latency '
+                  f'p50 {_text(summary["latency_p50_ms"], 0)} ms, '
+                  f'p99 {_text(summary["latency_p99_ms"], 0)} ms')
+    changes = [f'{"raised" if change["raised"] else "cleared"} at {change["image"]}'
+               for change in summary['risk_changes']]
+    console.print(f'risk changes: {len(changes)}', *changes, sep='\n  ')
+    console.print(f'panels and summary.json: {out}')
+
+
+def _text(value: float | None, digits: int = 3) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def _percent(value: float | None) -> str:
+    return '-' if value is None else f'{100 * value:.0f} %'

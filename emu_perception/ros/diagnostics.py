@@ -1,0 +1,129 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the node says about itself on /diagnostics and ~/risk_status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from emu_perception.risk import RiskReason, RiskState, RiskThresholds
+from emu_perception.ros.statistics import Snapshot
+
+_NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
+
+
+@dataclass(frozen=True)
+class Health:
+    """
+    What the node knows of itself at one moment; an empty problem is none.
+
+    :ivar state: 'unconfigured', 'inactive' or 'active'.
+    :ivar configure_problem: why the last configure failed.
+    :ivar input_problem: why no image comes.
+    :ivar camera_problem: why camera_info is not used.
+    :ivar model: name, device, calibration and the like, for people.
+    """
+
+    state: str
+    image_topic: str
+    camera_info_topic: str
+    risk: RiskState
+    thresholds: RiskThresholds
+    threshold_sources: Mapping[str, str] = field(default_factory=dict)
+    configure_problem: str = ''
+    input_problem: str = ''
+    camera_problem: str = ''
+    recent_drops: Mapping[str, int] = field(default_factory=dict)
+    model: Mapping[str, object] = field(default_factory=dict)
+
+
+def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
+                     ) -> DiagnosticArray:
+    """Make the message for /diagnostics; each status is named '<name>: <part>'."""
+    hardware = str(health.model.get('device', ''))
+    parts = [_input(name, snapshot, health), _inference(name, snapshot, health),
+             risk_status(f'{name}: risk', health.risk, health.thresholds,
+                         health.threshold_sources),
+             _model(name, health)]
+    for part in parts:
+        part.hardware_id = hardware
+    return DiagnosticArray(header=Header(stamp=stamp), status=parts)
+
+
+def risk_status(name: str, state: RiskState, thresholds: RiskThresholds,
+                sources: Mapping[str, str]) -> DiagnosticStatus:
+    """Make the status that gives the flag its reason and figures."""
+    if not state.raised:
+        level = DiagnosticStatus.OK
+    else:
+        level = (DiagnosticStatus.WARN if state.reason in _NOT_FAULTS else DiagnosticStatus.ERROR)
+    return status(name, level, f'{"raised" if state.raised else "clear"}: {state.detail}', {
+        'raised': state.raised, 'reason': state.reason.value, 'detail': state.detail,
+        'mean_segmentation_uncertainty_nat': state.mean_segmentation_entropy,
+        'mean_depth_uncertainty_m': state.mean_depth_sigma,
+        'threshold_segmentation_nat': thresholds.segmentation,
+        'threshold_segmentation_from': sources.get('segmentation', ''),
+        'threshold_depth_m': thresholds.depth,
+        'threshold_depth_from': sources.get('depth', '')})
+
+
+def status(name: str, level: bytes, message: str, values: Mapping[str, object]
+           ) -> DiagnosticStatus:
+    """Make one status; None becomes 'n/a', floats are shortened."""
+    return DiagnosticStatus(name=name, level=level, message=message, values=[
+        KeyValue(key=key, value=_text(value)) for key, value in values.items()])
+
+
+def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
+    level, message = DiagnosticStatus.OK, health.state
+    if health.state == 'active':
+        message = 'images arrive'
+        if health.input_problem:
+            level, message = DiagnosticStatus.ERROR, health.input_problem
+        elif health.recent_drops.get('unusable_input'):
+            level, message = DiagnosticStatus.ERROR, snapshot.last_error
+        elif snapshot.image_age_s is None:
+            message = 'waiting for the first image'
+        elif health.camera_problem:
+            level, message = DiagnosticStatus.WARN, health.camera_problem
+    values: dict[str, object] = {
+        'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
+        'camera_info': health.camera_problem or ('used' if health.state == 'active' else 'n/a'),
+        'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
+        'received': snapshot.counts['received']}
+    return status(f'{name}: input', level, message, values)
+
+
+def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
+    level, message = DiagnosticStatus.OK, health.state
+    if health.recent_drops.get('failure'):
+        level, message = DiagnosticStatus.ERROR, snapshot.last_error
+    values: dict[str, object] = {
+        'state': health.state, 'processed': snapshot.counts['processed'],
+        'output_rate_hz': snapshot.output_rate_hz, 'in_work_s': snapshot.in_work_s}
+    # Always there, so that a logger of diagnostics has its columns from the first message on.
+    for key in ('processing_time_ms', 'cyclic_time_ms', 'pipeline_latency_ms'):
+        values[key] = snapshot.times_ms.get(key)
+    values.update(snapshot.times_ms)
+    for cause in ('newer_image', 'unusable_input', 'failure', 'deactivated'):
+        values[f'dropped_{cause}'] = snapshot.drops.get(cause, 0)
+    values['last_error'] = snapshot.last_error
+    return status(f'{name}: inference', level, message, values)
+
+
+def _model(name: str, health: Health) -> DiagnosticStatus:
+    level, message = DiagnosticStatus.OK, 'loaded' if health.model else 'not loaded'
+    if health.configure_problem:
+        level, message = DiagnosticStatus.ERROR, health.configure_problem
+    return status(f'{name}: model', level, message, health.model)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return 'n/a'
+    return f'{value:.4g}' if isinstance(value, float) else str(value)

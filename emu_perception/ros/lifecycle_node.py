@@ -1,0 +1,350 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The lifecycle node.
+
+The executor's thread only moves messages, timers and transitions; the network runs on a worker's
+thread. So transitions, parameters, staleness and diagnostics answer while an image is in work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+import logging
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from emu_perception.errors import EmuError
+from emu_perception.risk import RiskThresholds
+from emu_perception.ros import parameters
+from emu_perception.ros.bridge import choose_converter
+from emu_perception.ros.camera_source import CameraSource
+from emu_perception.ros.dependencies import missing_dependency
+from emu_perception.ros.diagnostics import diagnostic_array, Health
+from emu_perception.ros.logs import ForwardToRos, QuietLog
+from emu_perception.ros.model_file import resolve_model_file
+from emu_perception.ros.pipeline import Job, Pipeline
+from emu_perception.ros.publishers import MapPublishers
+from emu_perception.ros.qos import newest, reliable, with_overrides
+from emu_perception.ros.risk_publisher import RiskPublisher
+from emu_perception.ros.silence import clock_problem, explain_silence
+from emu_perception.ros.statistics import Statistics
+from emu_perception.ros.worker import Worker
+
+SILENT_AFTER_S = 5.0
+WATCHDOG_PERIOD_S = 0.1
+DIAGNOSTICS_PERIOD_S = 1.0
+_OLD_WORKER_TIMEOUT_S = 10.0
+_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+Transition = Callable[['EmuNode', LifecycleState], TransitionCallbackReturn]
+
+
+def load_predictor(path: Any, *, device: str, precision: str) -> Any:
+    """Load the core's Predictor; torch is imported here, so that the node can start without."""
+    from emu_perception.predictor import Predictor
+    return Predictor.load(path, device=device, precision=precision)
+
+
+def _reported(transition: Transition) -> Transition:
+    """Say in one line what a transition raised (rclpy says nothing) and let it be an error."""
+    @wraps(transition)
+    def guarded(self: EmuNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except Exception as error:
+            self.get_logger().error(f'{transition.__name__}: {_describe(error)}')
+            return TransitionCallbackReturn.ERROR
+    return guarded
+
+
+class EmuNode(LifecycleNode):
+    """Labels, metric depth, their uncertainties and a risk flag from camera images."""
+
+    def __init__(self, name: str = 'emu', *,
+                 predictor_loader: Callable[..., Any] | None = None, **kwargs: Any) -> None:
+        """
+        Start unconfigured, with the risk flag raised.
+
+        :param predictor_loader: called with the path, ``device`` and ``precision``; by default
+            :func:`load_predictor`, in tests a fake.
+        :raises InputError: if a parameter given at the start is out of range.
+        """
+        super().__init__(name, **kwargs)
+        self._load = predictor_loader or load_predictor
+        self._settings = parameters.declare(self)
+        self._log = QuietLog(self.get_logger())
+        self._forward = ForwardToRos(self._log)
+        core_log = logging.getLogger('emu_perception')
+        core_log.addHandler(self._forward)
+        core_log.setLevel(logging.INFO)
+        self._risk = RiskPublisher(self)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', reliable(10),
+                                                  **with_overrides())
+        self._statistics = Statistics()
+        self._pipeline: Pipeline | None = None
+        self._worker: Worker[Job] | None = None
+        self._last_worker: Worker[Job] | None = None
+        self._session: int | None = None
+        self._activated_s = 0.0
+        self._inputs: list[Any] = []
+        self._image_qos = newest()
+        self._configure_problem = ''
+        self._drops_before: Counter[str] = Counter()
+        self._model_values: dict[str, object] = {}
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        # A timer of ROS time stands still under use_sim_time without /clock: these must not.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady_timers = [
+            self.create_timer(WATCHDOG_PERIOD_S, self._risk.tick, clock=steady),
+            self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)]
+        self._answer_refused_transitions()
+        if self._settings.autostart:
+            # The first round of the executor, so that the services are there before.
+            self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
+
+    # Transitions ---------------------------------------------------------------------------------
+    @_reported
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm up; on failure one clear line, and the node stays unconfigured."""
+        try:
+            self._configure()
+        except Exception as error:
+            self._release()
+            self._configure_problem = _describe(error)
+            self._log.error(f'cannot configure: {self._configure_problem}')
+            return _FAILURE
+        self._configure_problem = ''
+        return _SUCCESS
+
+    @_reported
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe; on failure one clear line, and the node stays inactive."""
+        assert self._pipeline is not None
+        self._log.forget()
+        self._session = self._risk.activate()
+        self._activated_s = time.monotonic()
+        camera = self._pipeline.camera
+        compressed = self._settings.transport == 'compressed'
+        try:
+            self._image_qos = newest()
+            self._inputs.append(self.create_subscription(
+                CompressedImage if compressed else Image, camera.image_topic, self._on_image,
+                self._image_qos, **with_overrides()))
+            self._inputs.append(self.create_subscription(
+                CameraInfo, 'camera_info', camera.update, newest(), **with_overrides()))
+        except Exception as error:
+            self._stop_input()
+            self._log.error(f'cannot activate: {_describe(error)}')
+            return _FAILURE
+        self._log.info(f'active: reading {camera.image_topic} and {camera.camera_info_topic}')
+        return _SUCCESS
+
+    @_reported
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and raise the flag; an image still in work is thrown away when done."""
+        self._stop_input()
+        return _SUCCESS
+
+    @_reported
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the network, at once or as soon as the image in work is done."""
+        self._release()
+        return _SUCCESS
+
+    @_reported
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything, from any state, with the flag raised."""
+        self._release()
+        return _SUCCESS
+
+    @_reported
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything and go back to unconfigured."""
+        self._release()
+        return _SUCCESS
+
+    def destroy_node(self) -> None:
+        """Stop the worker too."""
+        self._release()
+        logging.getLogger('emu_perception').removeHandler(self._forward)
+        super().destroy_node()
+
+    def finish(self, timeout_s: float) -> bool:
+        """
+        Raise the flag, see it delivered and end the worker; return whether it has ended.
+
+        To be called once, when the process is about to end.
+        """
+        try:
+            self.trigger_shutdown()
+        except Exception:  # a state that has no way to shutdown: then without its event
+            self._release()
+        self._risk.wait_until_received(timeout_s)
+        return self._last_worker is None or self._last_worker.join(timeout_s)
+
+    def report_callback_error(self, error: Exception) -> None:
+        """Say and count what a callback let out."""
+        text = f'callback: {_describe(error)}'
+        self._statistics.failed(text)
+        self._log.every(5.0, text, text)
+
+    # Callbacks -----------------------------------------------------------------------------------
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if self._session is None or self._worker is None:
+            return
+        now_s = time.monotonic()
+        self._statistics.received(now_s)
+        if self._worker.offer(Job(message, now_s, self._session)) is not None:
+            self._statistics.dropped('newer_image')
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        try:
+            settings = parameters.changed(
+                self._settings, {change.name: change.value for change in changes},
+                configured=self._pipeline is not None)
+            if self._pipeline is not None:
+                self._risk.configure(settings, self._pipeline.predictor.metadata.calibration)
+        except EmuError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings = settings
+        return SetParametersResult(successful=True)
+
+    def _autostart(self) -> None:
+        self._autostart_timer.cancel()
+        if self.trigger_configure() == _SUCCESS:
+            self.trigger_activate()
+
+    def _publish_diagnostics(self) -> None:
+        now_s = time.monotonic()
+        snapshot = self._statistics.snapshot(now_s)
+        drops = Counter(snapshot.drops)
+        camera = self._pipeline.camera if self._pipeline else None
+        health = Health(
+            state=('unconfigured' if self._pipeline is None else
+                   'inactive' if self._session is None else 'active'),
+            image_topic=camera.image_topic if camera else self.resolve_topic_name('image'),
+            camera_info_topic=self.resolve_topic_name('camera_info'),
+            risk=self._risk.state, thresholds=self._risk.thresholds,
+            threshold_sources=self._risk.sources, configure_problem=self._configure_problem,
+            input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
+            camera_problem=camera.problem if camera else '',
+            recent_drops=drops - self._drops_before, model=self._model_values)
+        self._drops_before = drops
+        self._diagnostics.publish(diagnostic_array(
+            self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
+            snapshot, health))
+
+    # Helpers -------------------------------------------------------------------------------------
+    def _configure(self) -> None:
+        # An image of the last configuration may still be in work: one network at a time.
+        if self._last_worker and not self._last_worker.join(_OLD_WORKER_TIMEOUT_S):
+            raise EmuError('the network of the last configuration is still running: try again')
+        settings = self._settings
+        path = resolve_model_file(settings.model_file)
+        convert, converter = choose_converter()
+        predictor = self._load(path, device=settings.device, precision=settings.precision)
+        try:
+            predictor.warm_up()
+            maps = MapPublishers(self, predictor.metadata)
+        except Exception:
+            predictor.close()
+            raise
+        suffix = '/compressed' if settings.transport == 'compressed' else ''
+        camera = CameraSource(self.resolve_topic_name('image') + suffix,
+                              self.resolve_topic_name('camera_info'))
+        self._pipeline = Pipeline(
+            node=self, predictor=predictor, convert=convert, camera=camera, risk=self._risk,
+            maps=maps, statistics=self._statistics, settings=lambda: self._settings,
+            log=self._log)
+        self._worker = self._last_worker = Worker(
+            self._pipeline.process, on_stopped=predictor.close,
+            on_error=lambda error: self._log.error(f'worker: {_describe(error)}'))
+        self._risk.configure(settings, predictor.metadata.calibration)
+        if 'segmentation' in predictor.metadata.tasks and not maps.publish_label_info():
+            self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
+                           warning=False)
+        self._describe_model(path, predictor, converter)
+
+    def _describe_model(self, path: Any, predictor: Any, converter: str) -> None:
+        metadata, calibration = predictor.metadata, predictor.metadata.calibration
+        self._model_values = {
+            'model_file': path, 'model_name': metadata.name, 'tasks': ', '.join(metadata.tasks),
+            'device': predictor.device_description, 'precision': predictor.precision,
+            'temperature': calibration.temperature,
+            'variance_scale': calibration.variance_scale,
+            'calibrated_risk_segmentation_nat': calibration.risk_segmentation,
+            'calibrated_risk_depth_m': calibration.risk_depth,
+            'calibrated_risk_percentile': calibration.risk_percentile,
+            'training_fx': getattr(metadata.intrinsics, 'fx', None), 'converter': converter}
+        self._log.info(f'configured: {path.name} on {predictor.device_description}, '
+                       f'{predictor.precision}; {converter}')
+        if self._risk.thresholds == RiskThresholds():
+            self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
+                           'threshold: uncertainty never raises the risk flag')
+
+    def _find_input_problem(self, now_s: float, image_age_s: float | None) -> str:
+        if self._session is None or self._pipeline is None:
+            return ''
+        silent_s = now_s - self._activated_s
+        if image_age_s is not None:
+            silent_s = min(silent_s, image_age_s)
+        if silent_s < SILENT_AFTER_S:
+            return clock_problem(self)
+        kind = 'CompressedImage' if self._settings.transport == 'compressed' else 'Image'
+        problem = explain_silence(self, self._pipeline.camera.image_topic,
+                                  f'sensor_msgs/msg/{kind}', self._image_qos)
+        problem = '; '.join(filter(None, (clock_problem(self), problem)))
+        self._log.every(30.0, 'silence', problem)
+        return problem
+
+    def _stop_input(self) -> None:
+        self._session = None
+        self._risk.deactivate()
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._worker is not None and self._worker.clear() is not None:
+            self._statistics.dropped('deactivated')
+
+    def _release(self) -> None:
+        self._stop_input()
+        if self._worker is not None:
+            self._worker.stop()  # closes the predictor in its own thread, after the last image
+            self._worker = None
+        if self._pipeline is not None:
+            self._pipeline.maps.destroy()
+            self._pipeline = None
+        self._model_values = {}
+
+    def _answer_refused_transitions(self) -> None:
+        """Answer a transition that the state does not allow; rclpy lets it end the executor."""
+        service = getattr(self, '_service_change_state', None)
+        if service is None:
+            return
+        original = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return original(request, response)
+            except Exception as error:
+                self._log.error(f'transition refused: {_describe(error)}')
+                response.success = False
+                return response
+        service.callback = answer
+
+
+def _describe(error: Exception) -> str:
+    text = ' '.join(str(error).split())
+    if isinstance(error, ImportError):
+        return missing_dependency(error)
+    return text if isinstance(error, EmuError) else f'{type(error).__name__}: {text}'

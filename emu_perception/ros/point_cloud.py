@@ -1,0 +1,61 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth, labels and colours as an organised point cloud, pixel aligned with the label image."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+from emu_perception.prediction import UNLABELLED
+from emu_perception.ros.image_messages import to_bytes
+
+# rgb is a float that holds 0x00RRGGBB: what RViz and PCL expect.
+_LAYOUT = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4'), ('label', '<u4'),
+           ('sigma', '<f4'))
+POINT = np.dtype(list(_LAYOUT))
+_FIELDS = [
+    PointField(name=name, offset=4 * index, count=1,
+               datatype=PointField.UINT32 if name == 'label' else PointField.FLOAT32)
+    for index, (name, _) in enumerate(_LAYOUT)]
+
+
+def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header,
+                   intrinsics: tuple[float, float, float, float], *,
+                   label: np.ndarray | None = None,
+                   sigma: np.ndarray | None = None) -> PointCloud2:
+    """
+    Make a cloud in the camera's optical frame, one point a pixel; NaN where depth is unknown.
+
+    :param depth: float32 HxW, metres along the optical axis; +inf and NaN give NaN points.
+    :param rgb: uint8 HxWx3.
+    :param intrinsics: fx, fy, cx, cy at the pixels of ``depth``.
+    :param label: uint8 HxW, 255 where unlabelled; None gives 255 everywhere.
+    :param sigma: float32 HxW, metres; None gives NaN.
+    """
+    height, width = depth.shape
+    ray_x, ray_y = _rays(height, width, intrinsics)
+    points = np.empty((height, width), POINT)
+    z = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+    points['x'] = z * ray_x
+    points['y'] = z * ray_y
+    points['z'] = z
+    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
+    points['rgb'] = red << 16 | green << 8 | blue
+    points['label'] = UNLABELLED if label is None else label
+    points['sigma'] = np.nan if sigma is None else sigma
+    return PointCloud2(header=header, height=height, width=width, fields=_FIELDS,
+                       is_bigendian=False, point_step=POINT.itemsize,
+                       row_step=POINT.itemsize * width, is_dense=False, data=to_bytes(points))
+
+
+@lru_cache(maxsize=2)
+def _rays(height: int, width: int, intrinsics: tuple[float, float, float, float]
+          ) -> tuple[np.ndarray, np.ndarray]:
+    fx, fy, cx, cy = intrinsics
+    x = ((np.arange(width) - cx) / fx).astype(np.float32)
+    y = ((np.arange(height) - cy) / fy).astype(np.float32)
+    return x[None, :], y[:, None]

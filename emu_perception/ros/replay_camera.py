@@ -1,0 +1,248 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera made of files: publishes a folder of images, a video or a webcam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+from typing import Any
+
+import cv2
+import numpy as np
+from rcl_interfaces.msg import ParameterDescriptor
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from emu_perception.errors import InputError
+from emu_perception.ros.camera_info_files import find_folder_info, read_camera_info, resized_info
+from emu_perception.ros.frame_sources import Frame, open_source
+
+_JPEG_QUALITY = 95
+
+
+class ReplayCamera(Node):
+    """
+    Publish ``image`` (or ``image/compressed``) and, where a calibration is known, ``camera_info``.
+
+    ``~/step`` publishes one frame (the way to pace a slow receiver); its answer names the frame
+    and its stamp, ``<name> <seconds>.<nanoseconds>``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """
+        Read the parameters and open the source.
+
+        :raises InputError: if a parameter or the source cannot be used.
+        """
+        super().__init__('replay_camera', **kwargs)
+        source = self._text('source', 'Folder of images (or data set root), image, video file, '
+                            "or camera: '0', '/dev/video0'.")
+        self._rate_hz = self._number('rate_hz', 10.0, "Frames a second; 0: the video's own "
+                                     'rate, 10 for images.', 0.0, 1000.0)
+        self._loop = self._flag('loop', True, 'Start over at the end.')
+        self._exit_at_end = self._flag('exit_at_end', False, 'End the process with the source.')
+        step = self._flag('step', False, 'Publish only when ~/step is called.')
+        self._frame_id = self._text('frame_id', 'Frame of the images (REP 103: z forward).',
+                                    'camera_optical_frame')
+        self._max_side = int(self._number('max_side', 1920, 'Larger images are made smaller (and '
+                                          'camera_info with them); 0: never.', 0, 16384))
+        transport = self._choice('transport', ('raw', 'compressed'), 'What to publish.')
+        reliability = self._choice('reliability', ('reliable', 'best_effort'), 'QoS.')
+        info_file = self._text('camera_info_file', 'ROS calibration YAML of all images; empty: '
+                               '<stem>.yaml beside each image, else dataset.yaml of the folder.')
+
+        self._source = open_source(source)
+        self._fixed_info, self._info_problem = self._folder_info(info_file, source)
+        self._has_info_file = bool(info_file)
+        qos = QoSProfile(depth=1, reliability=(
+            QoSReliabilityPolicy.RELIABLE if reliability == 'reliable'
+            else QoSReliabilityPolicy.BEST_EFFORT))
+        self._compressed = transport == 'compressed'
+        self._image_publisher = (
+            self.create_publisher(CompressedImage, self.resolve_topic_name('image')
+                                  + '/compressed', qos) if self._compressed
+            else self.create_publisher(Image, 'image', qos))
+        self._info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos)
+        self.published = self.skipped = 0
+        self._told: set[str] = set()
+        self._ended = False
+        self._step_service = self.create_service(Trigger, '~/step', self._on_step)
+        rate = self._rate_hz or self._source.rate_hz or 10.0
+        if not step:
+            self._timer = self.create_timer(1.0 / rate, self._on_timer)
+        self.get_logger().info(
+            f'{source}: {"frame by frame (~/step)" if step else f"{rate:g} Hz"} on '
+            f'{self._image_publisher.topic_name}')
+
+    def publish_next(self) -> tuple[str, Header] | None:
+        """Publish the next readable frame; None at the end of the source."""
+        rewound = False
+        while True:
+            frame = self._source.read()
+            if frame is None:
+                # A whole round without one readable frame must not become an endless loop.
+                if not self._loop or rewound:
+                    return None
+                self._source.rewind()
+                rewound = True
+            elif frame.image is None:
+                self.skipped += 1
+                self._say_once(f'{frame.name}: cannot be read as an image, skipped '
+                               f'({self.skipped} so far)', key=str(frame.path))
+                if self._source.live:
+                    return None
+            else:
+                return frame.name, self._publish(frame, frame.image)
+
+    def destroy_node(self) -> None:
+        """Free the video or device too."""
+        if hasattr(self, '_source'):
+            self._source.close()
+        super().destroy_node()
+
+    def _publish(self, frame: Frame, image: np.ndarray) -> Header:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        info = self._info_of(frame, image)
+        scale = self._max_side / max(image.shape[:2]) if self._max_side else 1.0
+        if scale < 1.0:
+            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            info = info and resized_info(info, width, height)
+        if info is not None:  # Before the image, so that a receiver has both when it arrives.
+            info.header = header
+            self._info_publisher.publish(info)
+        self._image_publisher.publish(
+            _compressed(image, header) if self._compressed else _raw(image, header))
+        self.published += 1
+        return header
+
+    def _info_of(self, frame: Frame, image: np.ndarray) -> CameraInfo | None:
+        info, problem = self._fixed_info, self._info_problem
+        beside = frame.path.with_suffix('.yaml') if frame.path else None
+        if beside is not None and beside.is_file() and not self._has_info_file:
+            info, problem = self._read(beside)
+        if problem:
+            self._say_once(f'{problem}: no camera_info')
+        elif info is not None and (info.height, info.width) != image.shape[:2]:
+            self._say_once(f'calibration is for {info.width}x{info.height}, {frame.name} is '
+                           f'{image.shape[1]}x{image.shape[0]}: no camera_info for such images')
+            return None
+        return info
+
+    def _folder_info(self, info_file: str, source: str) -> tuple[CameraInfo | None, str]:
+        if info_file:
+            info, problem = self._read(Path(info_file).expanduser())
+            if problem:  # Asked for by name: to go on without it would hide the mistake.
+                raise InputError(problem)
+            return info, ''
+        try:
+            return find_folder_info(Path(source).expanduser()), ''
+        except InputError as error:
+            return None, str(error)
+
+    def _read(self, path: Path) -> tuple[CameraInfo | None, str]:
+        try:
+            return read_camera_info(path), ''
+        except InputError as error:
+            return None, str(error)
+
+    def _on_timer(self) -> None:
+        if self.publish_next() is None and not self._source.live:
+            self._at_end()
+
+    def _on_step(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        published = self.publish_next()
+        response.success = published is not None
+        if published is None:
+            response.message = 'end of source'
+            self._at_end()
+        else:
+            name, header = published
+            response.message = f'{name} {header.stamp.sec}.{header.stamp.nanosec:09d}'
+        return response
+
+    def _at_end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.get_logger().info(f'end of source: {self.published} published, '
+                                   f'{self.skipped} skipped')
+        if self._exit_at_end:
+            raise SystemExit(0)
+
+    def _say_once(self, text: str, key: str = '') -> None:
+        if (key or text) not in self._told:
+            self._told.add(key or text)
+            self.get_logger().warning(text)
+
+    def _text(self, name: str, description: str, default: str = '') -> str:
+        # Dynamic: `source:=0` on a command line is a number, and names camera 0 all the same.
+        return str(self.declare_parameter(name, default, ParameterDescriptor(
+            description=description, dynamic_typing=True, read_only=True)).value)
+
+    def _flag(self, name: str, default: bool, description: str) -> bool:
+        return bool(self.declare_parameter(
+            name, default, ParameterDescriptor(description=description, read_only=True)).value)
+
+    def _choice(self, name: str, choices: Sequence[str], description: str) -> str:
+        value = self._text(name, f'{description} One of: {", ".join(choices)}.', choices[0])
+        if value not in choices:
+            raise InputError(f'parameter {name} is {value!r}: give one of {", ".join(choices)}')
+        return value
+
+    def _number(self, name: str, default: float, description: str, low: float,
+                high: float) -> float:
+        described = ParameterDescriptor(description=description, read_only=True,
+                                        dynamic_typing=True)
+        value = self.declare_parameter(name, default, described).value
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise InputError(f'parameter {name} is {value!r}: give a number from {low} to {high}')
+        return float(value)
+
+
+def _raw(image: np.ndarray, header: Header) -> Image:
+    height, width = image.shape[:2]
+    message = Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width)
+    message.data = image.tobytes()
+    return message
+
+
+def _compressed(image: np.ndarray, header: Header) -> CompressedImage:
+    good, jpeg = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                              [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert good, 'an rgb8 image can always be encoded'
+    return CompressedImage(header=header, format='rgb8; jpeg compressed bgr8',
+                           data=jpeg.tobytes())
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until interrupted (0), or end with 1 and one line if the source cannot be used."""
+    rclpy.init(args=args)
+    try:
+        node = ReplayCamera()
+    except Exception as error:
+        # Anything a user can cause: a parameter of another type, a path, a device.
+        print(f'replay_camera: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    code = 0
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return code
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,190 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The risk flag on its topics: latched, repeated, raised whenever nobody vouches for the image."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Point
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Bool, ColorRGBA, Float32, Header
+from visualization_msgs.msg import Marker
+
+from emu_perception.risk import RiskMonitor, RiskReason, RiskState, RiskThresholds
+from emu_perception.ros.diagnostics import risk_status
+from emu_perception.ros.parameters import Settings
+from emu_perception.ros.qos import latched, reliable, with_overrides
+
+if TYPE_CHECKING:  # the checkpoint module needs torch, which may be missing until configure
+    from emu_perception.checkpoint import Calibration
+
+_REPEAT_S = 0.5
+
+
+def resolve_thresholds(settings: Settings, calibration: Calibration | None
+                       ) -> tuple[RiskThresholds, dict[str, str]]:
+    """Return the thresholds in force and, by task, where each came from."""
+    values: dict[str, float | None] = {}
+    sources = {}
+    for task in ('segmentation', 'depth'):
+        own = getattr(settings, f'risk_threshold_{task}')
+        calibrated = getattr(calibration, f'risk_{task}', None)
+        values[task] = own or calibrated
+        sources[task] = ('parameter' if own else
+                         'none: not judged' if calibrated is None else 'checkpoint')
+    return RiskThresholds(**values), sources
+
+
+class RiskPublisher:
+    """
+    Owns the monitor; its methods may be called from any thread.
+
+    A session is the time from one activation to the next deactivation. What the worker reports
+    for a session that has ended is ignored: an image that was in work at deactivation must not
+    lower the flag afterwards.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        """Create the topics and publish the raised flag."""
+        self._node = node
+        self._lock = threading.RLock()
+        self._monitor = RiskMonitor(RiskThresholds())
+        self._sources: dict[str, str] = {}
+        self._session = 0
+        self._active = False
+        self._header: Header | None = None
+        self._published_s = 0.0
+        create, options = node.create_publisher, with_overrides
+        self._flag = create(Bool, '~/risk', latched(), **options())
+        self._status = create(DiagnosticArray, '~/risk_status', reliable(), **options())
+        self._marker = create(Marker, '~/risk_marker', reliable(), **options())
+        self._means = {
+            'segmentation': create(Float32, '~/mean_segmentation_uncertainty', reliable(),
+                                   **options()),
+            'depth': create(Float32, '~/mean_depth_uncertainty', reliable(), **options())}
+        self._publish()
+
+    @property
+    def state(self) -> RiskState:
+        """The flag as of the last event."""
+        return self._monitor.state
+
+    @property
+    def thresholds(self) -> RiskThresholds:
+        """The thresholds in force."""
+        return self._monitor.thresholds
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where the threshold of each task came from."""
+        return self._sources
+
+    def configure(self, settings: Settings, calibration: Calibration | None) -> None:
+        """
+        Apply the risk parameters.
+
+        :raises InputError: if one is out of range; nothing is changed then.
+        """
+        thresholds, sources = resolve_thresholds(settings, calibration)
+        with self._lock:
+            self._monitor.configure(thresholds=thresholds, raise_after=settings.raise_after,
+                                    clear_after=settings.clear_after,
+                                    stale_after_s=settings.stale_after_s)
+            self._sources = sources
+
+    def activate(self) -> int:
+        """Wait for the first image, raised; return the number of the new session."""
+        with self._lock:
+            self._session += 1
+            self._active = True
+            self._monitor.activate()
+            self._publish()
+            return self._session
+
+    def deactivate(self) -> None:
+        """End the session, if there is one, and publish the raised flag."""
+        with self._lock:
+            self._session += 1
+            self._active = False
+            self._monitor.deactivate()
+            self._publish()
+
+    def is_current(self, session: int) -> bool:
+        """Tell whether a session is still on."""
+        with self._lock:
+            return self._active and session == self._session
+
+    def observe(self, session: int, header: Header, mean_segmentation_entropy: float | None,
+                mean_depth_sigma: float | None) -> RiskState | None:
+        """Take in a processed image (nats, m); None if its session has ended."""
+        with self._lock:
+            if not self.is_current(session):
+                return None
+            state = self._monitor.observe(mean_segmentation_entropy, mean_depth_sigma,
+                                          time.monotonic())
+            self._header = header
+            self._publish()
+            for name, mean in (('segmentation', mean_segmentation_entropy),
+                               ('depth', mean_depth_sigma)):
+                if mean is not None:
+                    self._means[name].publish(Float32(data=float(mean)))
+            return state
+
+    def fault(self, session: int, reason: RiskReason, detail: str,
+              header: Header | None) -> None:
+        """Raise because an image could not be used or inference failed."""
+        with self._lock:
+            if self.is_current(session):
+                report = (self._monitor.unusable_input if reason is RiskReason.UNUSABLE_INPUT
+                          else self._monitor.failure)
+                report(detail, time.monotonic())
+                self._header = header or self._header
+                self._publish()
+
+    def tick(self) -> None:
+        """Look for staleness; publish a change at once, and repeat the flag twice a second."""
+        with self._lock:
+            before = self._monitor.state
+            now_s = time.monotonic()
+            state = self._monitor.check(now_s)
+            changed = (state.raised, state.reason) != (before.raised, before.reason)
+            if changed or now_s - self._published_s >= _REPEAT_S:
+                self._publish()
+
+    def wait_until_received(self, timeout_s: float) -> None:
+        """Wait until the last flag has reached its reliable subscribers: used before the end."""
+        self._flag.wait_for_all_acked(Duration(nanoseconds=int(timeout_s * 1e9)))
+
+    def _publish(self) -> None:
+        state = self._monitor.state
+        self._published_s = time.monotonic()
+        self._flag.publish(Bool(data=state.raised))
+        header = self._header or Header(stamp=self._node.get_clock().now().to_msg())
+        if self._status.get_subscription_count():
+            name = f'{self._node.get_fully_qualified_name().lstrip("/")}: risk'
+            self._status.publish(DiagnosticArray(header=header, status=[
+                risk_status(name, state, self.thresholds, self._sources)]))
+        if header.frame_id and self._marker.get_subscription_count():
+            self._marker.publish(_marker(header, state))
+
+
+def _marker(header: Header, state: RiskState) -> Marker:
+    """Write the flag a metre ahead of the camera, above the optical axis (y points down)."""
+    marker = Marker(header=header, ns='risk', id=0, type=Marker.TEXT_VIEW_FACING,
+                    action=Marker.ADD, text=banner_text(state))
+    marker.pose.position = Point(x=0.0, y=-0.4, z=1.0)
+    marker.pose.orientation.w = 1.0
+    marker.scale.z = 0.08
+    red, green = (0.9, 0.15) if state.raised else (0.15, 0.8)
+    marker.color = ColorRGBA(r=red, g=green, b=0.15, a=1.0)
+    return marker
+
+
+def banner_text(state: RiskState) -> str:
+    """Return the flag in a few words for people."""
+    return f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk'

@@ -1,0 +1,59 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Why no image arrives: the most frequent question, answered from the graph."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+
+_IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+
+
+def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> str:
+    """
+    Say in one line why nothing may come on a subscribed topic.
+
+    :param topic: its resolved name.
+    :param type_name: what the node subscribes to, as 'sensor_msgs/msg/Image'.
+    :param qos: of the node's subscription.
+    """
+    publishers = node.get_publishers_info_by_topic(topic)
+    if not publishers:
+        others = [f'{name} ({", ".join(types)})' for name, types
+                  in node.get_topic_names_and_types()
+                  if any(kind in _IMAGE_TYPES for kind in types) and name != topic
+                  and not name.startswith(f'{node.get_fully_qualified_name()}/')
+                  and node.count_publishers(name)]
+        hint = f'; image topics there are: {", ".join(sorted(others)[:5])}' if others else ''
+        return f'no publisher on {topic}: start the camera or remap `image`{hint}'
+    found = []
+    matching = False
+    for publisher in publishers:
+        # During discovery these are filled with a placeholder for a moment.
+        name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+        profile = publisher.qos_profile
+        text = (f'{name} ({publisher.topic_type}, {profile.reliability.name.lower()}, '
+                f'{profile.durability.name.lower()})')
+        if publisher.topic_type != type_name:
+            text += f' has another type than ours, {type_name}'
+            if publisher.topic_type in _IMAGE_TYPES:
+                text += ': see the parameter transport'
+        else:
+            compatible, reason = qos_check_compatible(profile, qos)
+            if compatible == QoSCompatibility.ERROR:
+                text += f' does not match our QoS: {" ".join(str(reason).split())}'
+            else:
+                matching = True
+                text += ' matches'
+        found.append(text)
+    verdict = ('a publisher matches but sends nothing: is the camera running, can the machines '
+               'reach each other' if matching else 'no publisher matches')
+    return f'no image on {topic}: {verdict}; publishers: {"; ".join(found)}'
+
+
+def clock_problem(node: Node) -> str:
+    """Return a line if the node waits for a simulated clock that nobody runs, else ''."""
+    waits = (node.get_parameter('use_sim_time').value
+             and node.get_clock().now().nanoseconds == 0)
+    return 'use_sim_time is set but there is no /clock' if waits else ''

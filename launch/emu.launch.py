@@ -1,0 +1,141 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Start the node and, by argument, a replay camera and rviz2.
+
+An argument left empty changes nothing: the parameter file keeps its say. ``autostart`` is a
+parameter of the node itself, so this file is the same on Humble, Jazzy and Kilted.
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
+
+SHARE = Path(get_package_share_directory('emu_perception'))
+# The absolute topics of config/emu.rviz, which move with the namespace.
+RVIZ_TOPICS = ('overlay', 'depth/image', 'segmentation_uncertainty_color',
+               'depth_uncertainty_color', 'points', 'risk_marker')
+
+ARGUMENTS = [
+    DeclareLaunchArgument('namespace', default_value='',
+                          description='Namespace of all nodes, such as front_camera.'),
+    DeclareLaunchArgument('params_file', default_value=str(SHARE / 'config' / 'emu.yaml'),
+                          description='Parameters of the node (YAML).'),
+    DeclareLaunchArgument('use_sim_time', default_value='',
+                          description="'true': time from /clock. Empty: as params_file says."),
+    DeclareLaunchArgument('log_level', default_value='info',
+                          description='debug, info, warn, error or fatal.'),
+    DeclareLaunchArgument('autostart', default_value='',
+                          description="'true': the node configures and activates itself; 'false': "
+                          'a lifecycle manager does. Empty: as params_file says.'),
+    DeclareLaunchArgument('image_topic', default_value='image',
+                          description='Camera images to read (rectified), such as '
+                          '/camera/color/image_rect.'),
+    DeclareLaunchArgument('camera_info_topic', default_value='',
+                          description='Their calibration. Empty: camera_info beside image_topic.'),
+    DeclareLaunchArgument('transport', default_value='',
+                          description="'raw', or 'compressed' to read <image_topic>/compressed. "
+                          'Empty: as params_file says.'),
+    DeclareLaunchArgument('model_file', default_value='',
+                          description='Checkpoint (.safetensors). Empty: as params_file says.'),
+    DeclareLaunchArgument('device', default_value='',
+                          description="'auto', 'cpu', 'cuda' or 'cuda:1'. Empty: as params_file "
+                          'says.'),
+    DeclareLaunchArgument('rviz', default_value='false',
+                          description="'true': start rviz2 with config/emu.rviz."),
+    DeclareLaunchArgument('rviz_frame', default_value='camera_optical_frame',
+                          description="Fixed frame of rviz2: the images' frame_id."),
+    DeclareLaunchArgument('replay', default_value='',
+                          description='Folder of images (or data set root), image, video file or '
+                          "camera ('0', '/dev/video0') to publish on image_topic. Empty: none."),
+    DeclareLaunchArgument('replay_rate', default_value='10.0',
+                          description="Images a second of the replay; 0: the video's own rate."),
+    DeclareLaunchArgument('replay_loop', default_value='true',
+                          description='Start the replay over at its end.'),
+    DeclareLaunchArgument('replay_camera_info', default_value='',
+                          description='ROS calibration YAML of the replayed images. Empty: '
+                          '<stem>.yaml beside each image, else dataset.yaml of the folder.'),
+]
+
+
+def nodes(context):
+    """Return the actions for the arguments as they were given."""
+    def given(name):
+        return LaunchConfiguration(name).perform(context)
+
+    namespace, image_topic = given('namespace'), given('image_topic')
+    info_topic = given('camera_info_topic') or _beside(image_topic, 'camera_info')
+    remappings = [('image', image_topic), ('camera_info', info_topic)]
+    arguments = ['--ros-args', '--log-level', given('log_level')]
+    transport, use_sim_time = given('transport'), given('use_sim_time')
+    clock = {'use_sim_time': _flag('use_sim_time', use_sim_time)} if use_sim_time else {}
+
+    overrides = dict(clock)
+    if given('autostart'):
+        overrides['autostart'] = _flag('autostart', given('autostart'))
+    for name, value in (('transport', transport), ('model_file', given('model_file')),
+                        ('device', given('device'))):
+        if value:
+            overrides[name] = _text(value)
+    parameters = [given('params_file')] + ([overrides] if overrides else [])
+    actions = [Node(package='emu_perception', executable='emu_node', name='emu',
+                    namespace=namespace, output='screen', parameters=parameters,
+                    remappings=remappings, arguments=arguments)]
+
+    if given('replay'):
+        actions.append(Node(
+            package='emu_perception', executable='replay_camera', name='replay_camera',
+            namespace=namespace, output='screen', remappings=remappings, arguments=arguments,
+            on_exit=_end_on_failure,
+            parameters=[{'source': _text(given('replay')),
+                         'rate_hz': float(given('replay_rate')),
+                         'loop': _flag('replay_loop', given('replay_loop')),
+                         'frame_id': _text(given('rviz_frame')),
+                         'camera_info_file': _text(given('replay_camera_info')),
+                         'transport': _text(transport or 'raw'), **clock}]))
+
+    if _flag('rviz', given('rviz')):
+        prefix = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
+        moved = [(f'/emu/{topic}', f'{prefix}/emu/{topic}') for topic in RVIZ_TOPICS]
+        actions.append(Node(
+            package='rviz2', executable='rviz2', name='rviz2', namespace=namespace,
+            output='screen', parameters=[clock] if clock else [],
+            remappings=moved if prefix else [],
+            arguments=['-d', str(SHARE / 'config' / 'emu.rviz'), '-f', given('rviz_frame')]))
+    return actions
+
+
+def generate_launch_description():
+    """Return the arguments and what they start."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])
+
+
+def _beside(topic, name):
+    """Return the topic ``name`` in the namespace of ``topic`` (image_transport's convention)."""
+    return '/'.join([*topic.split('/')[:-1], name])
+
+
+def _flag(name, text):
+    if text.lower() not in ('true', 'false', '1', '0'):
+        raise RuntimeError(f"launch argument {name} is '{text}': give true or false")
+    return text.lower() in ('true', '1')
+
+
+def _text(value):
+    # Left alone, launch_ros reads values as YAML: '0' becomes a number, 'off' a boolean.
+    return ParameterValue(value, value_type=str)
+
+
+def _end_on_failure(event, context):
+    """End everything where the replay could not start: its own line has said why."""
+    if event.returncode in (0, -2, -15):
+        return []
+    return [LogInfo(msg='the replay camera failed (its line above says why): shutting down'),
+            EmitEvent(event=Shutdown(reason='the replay camera failed'))]

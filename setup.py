@@ -1,0 +1,49 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build description for colcon (ament_python) and pip."""
+
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'emu_perception'
+HERE = Path(__file__).resolve().parent
+
+
+def requirements(name: str) -> list[str]:
+    """Read requirements/<name>.txt: the one place where a dependency is listed."""
+    lines = (HERE / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    # `training` is run from the repository's root and stays off the robot.
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
+        (f'share/{PACKAGE}/config', glob('config/*')),
+        (f'share/{PACKAGE}/models', glob('models/*')),
+    ],
+    python_requires='>=3.10',
+    # torch, OpenCV and NumPy are the robot's own (apt, Jetson): never replaced by an install.
+    install_requires=['setuptools', *requirements('robot')],
+    extras_require={name: requirements(name) for name in
+                    ('pypi', 'ros', 'demo', 'train', 'test')},
+    zip_safe=False,
+    maintainer='The emu_perception authors',
+    maintainer_email='emu_perception@users.noreply.github.com',
+    description='Labels, metric depth and the uncertainty of both from one camera image.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            f'emu_node = {PACKAGE}.ros.node:main',
+            f'replay_camera = {PACKAGE}.ros.replay_camera:main',
+            f'emu_demo = {PACKAGE}.ros.demo.command:main',
+        ],
+    },
+)

@@ -1,0 +1,116 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Imports point only down: robot and offline on the core, and the core on neither."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+import re
+import sys
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / 'emu_perception'
+CORE = [path for path in sorted(PACKAGE.rglob('*.py')) if PACKAGE / 'ros' not in path.parents]
+ROS = sorted((PACKAGE / 'ros').rglob('*.py'))
+TRAINING = sorted((ROOT / 'training').rglob('*.py'))
+
+# safetensors is the checkpoint's format, which the design asks for by name.
+CORE_THIRD_PARTY = {'torch', 'timm', 'numpy', 'cv2', 'safetensors'}
+# Where a function asks for published weights, and says so in one line where it is missing.
+CORE_OPTIONAL = {'huggingface_hub': 'networks/pretrained.py'}
+ROS_NAMES = re.compile(r'rclpy|rcl_interfaces|.*_msgs|cv_bridge|ament_.*|launch(_ros)?|rosbag2_py|'
+                       r'builtin_interfaces|rosidl_.*|message_filters|tf2_.*|std_srvs|diagnostic_.*')
+OFFLINE_NAMES = {'training', 'lightning', 'pytorch_lightning', 'torchmetrics'}
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file's module."""
+    parts = path.relative_to(ROOT).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def imports(source: str, path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield every imported name in full, wherever it stands, and whether in a function."""
+    tree = ast.parse(source)
+    lazy = {id(node) for function in ast.walk(tree)
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in lazy
+        elif isinstance(node, ast.ImportFrom):
+            name = module_name(path)
+            package = name if path.name == '__init__.py' else name.rpartition('.')[0]
+            base = node.module or ''
+            if node.level:
+                parents = package.split('.')[:len(package.split('.')) - node.level + 1]
+                base = '.'.join([*parents, base] if base else parents)
+            for alias in node.names:
+                yield f'{base}.{alias.name}', id(node) in lazy
+
+
+def imports_of(path: Path) -> list[tuple[str, bool]]:
+    """Return the imports of a file."""
+    return list(imports(path.read_text(), path))
+
+
+def in_layer(name: str, layer: str) -> bool:
+    """Tell whether a dotted name is a package or inside it."""
+    return name == layer or name.startswith(f'{layer}.')
+
+
+def test_the_check_sees_every_kind_of_import():
+    source = ('import a.b, c\nfrom d import e\nfrom . import f\nfrom ..g import h\n'
+              'def k():\n    import rclpy\nif True:\n    from emu_perception import ros\n')
+    found = dict(imports(source, PACKAGE / 'networks' / 'x.py'))
+    assert found == {'a.b': False, 'c': False, 'd.e': False, 'emu_perception.networks.f': False,
+                     'emu_perception.g.h': False, 'rclpy': True, 'emu_perception.ros': False}
+
+
+def test_there_is_something_to_check_in_every_layer():
+    assert len(CORE) > 12 and len(ROS) > 5 and len(TRAINING) > 5
+
+
+@pytest.mark.parametrize('path', CORE, ids=module_name)
+def test_the_core_imports_nothing_but_its_few_packages(path):
+    for name, lazy in imports_of(path):
+        top = name.split('.')[0]
+        if top == 'emu_perception' or top in sys.stdlib_module_names or top in CORE_THIRD_PARTY:
+            assert not in_layer(name, 'emu_perception.ros'), f'{path} imports {name}'
+            continue
+        home = CORE_OPTIONAL.get(top)
+        assert home is not None and lazy and path == PACKAGE / home, f'{path} imports {name}'
+
+
+@pytest.mark.parametrize('path', TRAINING, ids=module_name)
+def test_training_knows_nothing_of_ros(path):
+    for name, _ in imports_of(path):
+        assert not ROS_NAMES.fullmatch(name.split('.')[0]), f'{path} imports {name}'
+        assert not in_layer(name, 'emu_perception.ros'), f'{path} imports {name}'
+
+
+@pytest.mark.parametrize('path', ROS, ids=module_name)
+def test_the_robot_knows_nothing_of_training(path):
+    for name, _ in imports_of(path):
+        assert name.split('.')[0] not in OFFLINE_NAMES, f'{path} imports {name}'
+
+
+def test_the_core_has_no_import_cycle():
+    modules = {module_name(path): path for path in CORE}
+    graph = {}
+    for name, path in modules.items():
+        wanted = set()
+        for imported, _ in imports_of(path):
+            # 'from package.module import name' and 'from package import module' alike.
+            wanted |= {imported, imported.rpartition('.')[0]} & modules.keys()
+        # A package's __init__ that imports its own modules is no cycle of theirs.
+        graph[name] = {other for other in wanted if not in_layer(name, other)}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert order.index('emu_perception.networks.multitask') < order.index(
+        'emu_perception.checkpoint') < order.index('emu_perception.predictor')

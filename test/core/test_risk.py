@@ -1,0 +1,207 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The risk flag, event by event: raised, held and lowered as the design says, and fail safe."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from emu_perception.errors import InputError
+from emu_perception.risk import RiskMonitor, RiskReason, RiskThresholds
+
+R = RiskReason
+GOOD, BAD = (0.5, 0.2), (1.5, 0.2)  # with the limits below
+LIMITS = RiskThresholds(segmentation=1.0, depth=0.4)
+
+
+def play(monitor: RiskMonitor, events: str) -> str:
+    """
+    Return the flag after each event: '!' raised, '.' lowered.
+
+    Events: g an image below the limits, B one above, u one that cannot be used, f a failure,
+    s five seconds of silence, D deactivate, A activate.
+    """
+    now_s, flags = 0.0, ''
+    for event in events:
+        now_s += 0.1
+        if event in 'gB':
+            state = monitor.observe(*(GOOD if event == 'g' else BAD), now_s)
+        elif event == 'u':
+            state = monitor.unusable_input('too dark', now_s)
+        elif event == 'f':
+            state = monitor.failure('out of memory', now_s)
+        elif event == 's':
+            now_s += 5.0
+            state = monitor.check(now_s)
+        elif event == 'D':
+            state = monitor.deactivate()
+        elif event == 'A':
+            state = monitor.activate()
+        assert state == monitor.state
+        assert state.raised == (state.reason is not R.NONE), state
+        flags += '!' if state.raised else '.'
+    return flags
+
+
+def active(raise_after: int = 1, clear_after: int = 1, **options: object) -> RiskMonitor:
+    """Return a monitor that has been activated."""
+    monitor = RiskMonitor(options.pop('thresholds', LIMITS), raise_after=raise_after,
+                          clear_after=clear_after, **options)
+    monitor.activate()
+    return monitor
+
+
+@pytest.mark.parametrize(('raise_after', 'clear_after', 'events', 'flags'), [
+    (1, 1, 'gBgBB', '.!.!!'),
+    (1, 3, 'gggBgggB', '!!.!!!.!'),
+    (1, 3, 'ggBggg', '!!!!!.'),         # an uncertain image starts the count again
+    (3, 1, 'gBBgBBBg', '......!.'),     # so does a certain one
+    (3, 2, 'ggBBBgBgg', '!...!!!!.'),
+    (2, 2, 'BBBgg', '!!!!.'),
+    (3, 2, 'ggugg', '!.!!.'), (3, 2, 'ggfgg', '!.!!.'), (3, 2, 'ggfgugg', '!.!!!!.'),
+    (1, 1, 'uuug', '!!!.'), (2, 1, 'gBfB', '..!!'),
+    (3, 2, 'ggsgg', '!.!!.'), (1, 1, 'gsssg', '.!!!.'), (1, 2, 'gsg', '!!!'),
+    (1, 1, 'sg', '!.'),                 # silence before the first image: raised as it was
+    (1, 1, 'gDggs', '.!!!!'),           # while inactive nothing lowers it
+    (1, 1, 'gDufB', '.!!!!'), (1, 2, 'ggDAgg', '!.!!!.'), (1, 2, 'gDAg', '!!!!'),
+    (2, 1, 'gBDAgB', '..!!..')])
+def test_the_flag_follows_the_table(raise_after, clear_after, events, flags):
+    assert play(active(raise_after, clear_after), events) == flags
+
+
+@pytest.mark.parametrize(('events', 'reason'), [
+    ('', R.NO_IMAGE), ('g', R.NONE), ('B', R.UNCERTAIN), ('u', R.UNUSABLE_INPUT),
+    ('f', R.FAILURE), ('gs', R.STALE), ('s', R.NO_IMAGE), ('gD', R.INACTIVE),
+    ('gDf', R.INACTIVE), ('gDs', R.INACTIVE), ('gDA', R.NO_IMAGE), ('us', R.STALE),
+    ('su', R.UNUSABLE_INPUT), ('gsB', R.UNCERTAIN), ('Bs', R.STALE)])
+def test_the_reason_is_the_last_events(events, reason):
+    monitor = active()
+    play(monitor, events)
+    assert monitor.state.reason is reason
+
+
+def test_uncertainty_takes_over_from_a_fault_only_after_its_count():
+    monitor = active(raise_after=2)
+    play(monitor, 'gBf')
+    assert monitor.observe(*BAD, 1.0).reason is R.FAILURE
+    assert monitor.observe(*BAD, 1.1).reason is R.UNCERTAIN
+
+
+def test_it_starts_raised_and_nothing_lowers_it_before_activation():
+    monitor = RiskMonitor(LIMITS, clear_after=1)
+    assert (monitor.state.raised, monitor.state.reason) == (True, R.INACTIVE)
+    assert play(monitor, 'ggggs') == '!!!!!'
+    assert monitor.state.reason is R.INACTIVE
+
+
+@pytest.mark.parametrize(('thresholds', 'means', 'raised'), [
+    (LIMITS, (1.0, 0.4), False),       # the limit itself is still trusted
+    (LIMITS, (1.0001, 0.1), True), (LIMITS, (0.1, 0.4001), True), (LIMITS, (9.0, 9.0), True),
+    (LIMITS, (None, 0.3), False), (LIMITS, (None, 0.5), True),
+    (LIMITS, (0.5, None), False), (LIMITS, (1.5, None), True),
+    (RiskThresholds(), (99.0, 99.0), False),
+    (RiskThresholds(segmentation=1.0), (0.5, 99.0), False),
+    (RiskThresholds(segmentation=1.0), (1.5, 0.0), True),
+    (RiskThresholds(depth=0.4), (99.0, 0.3), False),
+    (RiskThresholds(depth=0.4), (0.0, 0.5), True)])
+def test_either_task_raises_by_its_own_limit_and_none_without_one(thresholds, means, raised):
+    state = active(thresholds=thresholds).observe(*means, 0.0)
+    assert state.raised is raised
+    assert (state.mean_segmentation_entropy, state.mean_depth_sigma) == means
+
+
+@pytest.mark.parametrize('means', [(math.nan, 0.1), (0.1, math.nan), (math.inf, 0.1),
+                                   (0.1, math.inf), (-math.inf, 0.1), (None, math.nan),
+                                   (None, None)])
+@pytest.mark.parametrize('thresholds', [LIMITS, RiskThresholds()])
+def test_means_that_are_no_numbers_raise_at_once_whatever_the_count_or_limits(means, thresholds):
+    monitor = active(raise_after=9, thresholds=thresholds)
+    assert not monitor.observe(*GOOD, 0.0).raised
+    state = monitor.observe(*means, 0.1)
+    assert (state.raised, state.reason) == (True, R.FAILURE)
+    assert repr((state.mean_segmentation_entropy, state.mean_depth_sigma)) == repr(means)
+
+
+def test_a_detail_names_figures_and_limits_and_the_count():
+    monitor = active(raise_after=2)
+    monitor.observe(*GOOD, 0.0)
+    assert monitor.observe(1.234, 0.567, 0.1).detail == (
+        'mean entropy 1.234 > 1.000 nat, mean depth sigma 0.567 > 0.400 m (1 of 2 images)')
+    assert '(' not in monitor.observe(1.234, 0.1, 0.2).detail
+    assert monitor.unusable_input('too dark', 0.3).detail == 'too dark'
+    monitor = active(raise_after=9, clear_after=2)
+    details = [monitor.observe(*means, 0.0).detail for means in (GOOD, GOOD, GOOD, BAD, GOOD)]
+    assert details[0] == 'certain for 1 of 2 images'
+    assert details[1:3] == ['certain'] * 2 and '(1 of 9 images)' in details[3]
+    assert details[4] == 'certain'  # the flag is down: there is nothing to clear
+
+
+def test_stale_is_later_than_the_limit_and_not_at_it():
+    monitor = active(stale_after_s=2.0)
+    monitor.observe(*GOOD, 10.0)
+    assert not monitor.check(12.0).raised
+    state = monitor.check(12.1)
+    assert state.reason is R.STALE and '2.1 s' in state.detail
+    assert not monitor.observe(*GOOD, 12.2).raised
+
+
+def test_images_that_cannot_be_used_are_their_own_reason_and_no_silence():
+    monitor = active(stale_after_s=1.0)
+    for i in range(5):
+        monitor.unusable_input('too dark', float(i))
+        assert monitor.check(i + 0.5).reason is R.UNUSABLE_INPUT
+
+
+# -- changed while running ----------------------------------------------------------------------
+def test_new_thresholds_judge_the_next_image():
+    monitor = active()
+    assert not monitor.observe(*GOOD, 0.0).raised
+    monitor.configure(thresholds=RiskThresholds(segmentation=0.1))
+    assert not monitor.state.raised
+    assert monitor.observe(*GOOD, 0.1).raised
+    monitor.configure(thresholds=RiskThresholds())
+    assert not monitor.observe(*GOOD, 0.2).raised
+
+
+def test_counts_go_on_over_a_change():
+    monitor = active(raise_after=5)
+    assert play(monitor, 'gBBB') == '....'
+    monitor.configure(raise_after=4)
+    assert monitor.observe(*BAD, 1.0).raised
+    monitor.configure(clear_after=3)
+    assert play(monitor, 'gg') == '!!'
+    monitor.configure(clear_after=2)
+    assert play(monitor, 'g') == '.'
+
+
+def test_a_new_staleness_limit_holds_at_the_next_look():
+    monitor = active(stale_after_s=10.0)
+    monitor.observe(*GOOD, 0.0)
+    assert not monitor.check(5.0).raised
+    monitor.configure(stale_after_s=1.0)
+    assert monitor.check(5.0).reason is R.STALE
+
+
+@pytest.mark.parametrize('wrong', [
+    {'raise_after': 0}, {'raise_after': -1}, {'clear_after': 0}, {'stale_after_s': 0.0},
+    {'stale_after_s': -1.0}, {'stale_after_s': math.nan}], ids=str)
+def test_a_setting_out_of_range_is_refused_and_changes_nothing(wrong):
+    (name, value), = wrong.items()
+    with pytest.raises(InputError, match=f'{name} is {value}'):
+        RiskMonitor(LIMITS, **wrong)
+    monitor = active(raise_after=2, clear_after=3)
+    good = {'thresholds': RiskThresholds(), 'raise_after': 7, 'clear_after': 7,
+            'stale_after_s': 7.0}
+    with pytest.raises(InputError):
+        monitor.configure(**{**good, **wrong})
+    assert (monitor.thresholds, monitor.raise_after, monitor.clear_after,
+            monitor.stale_after_s) == (LIMITS, 2, 3, 1.0)
+
+
+@pytest.mark.parametrize('value', [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize('task', ['segmentation', 'depth'])
+def test_a_threshold_out_of_range_is_refused(task, value):
+    with pytest.raises(InputError, match=f'risk threshold {task} is {value}'):
+        RiskThresholds(**{task: value})

@@ -1,0 +1,166 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Entropy in one pass, in strips, and the moments of an ensemble, against the plain formulas."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from emu_perception.uncertainty import (
+    ensemble_depth,
+    ensemble_segmentation,
+    label_entropy_confidence,
+    mean_uncertainties,
+    segmentation_maps,
+)
+
+
+def plain(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return label, entropy and confidence as the textbook has them, in float64."""
+    p = logits.double().softmax(dim=1)
+    return p.argmax(1), -(p * p.clamp(min=1e-300).log()).sum(1), p.max(1).values
+
+
+@pytest.mark.parametrize('classes', [1, 2, 40, 255])
+@pytest.mark.parametrize('scale', [0.01, 1.0, 30.0])
+def test_one_pass_entropy_equals_the_softmax_formula(classes, scale):
+    logits = scale * torch.randn(2, classes, 17, 23)
+    label, entropy, confidence = label_entropy_confidence(logits)
+    expected = plain(logits)
+    assert torch.equal(label, expected[0])
+    assert torch.allclose(entropy.double(), expected[1], atol=3e-6, rtol=0)
+    assert torch.allclose(confidence.double(), expected[2], atol=1e-6, rtol=0)
+    assert float(entropy.min()) >= 0 and float(entropy.max()) <= math.log(classes) + 2e-6
+    assert float(confidence.min()) > 0 and float(confidence.max()) <= 1
+
+
+def test_entropy_leaves_the_logits_as_they_were():
+    logits = torch.randn(1, 5, 4, 4)
+    before = logits.clone()
+    label_entropy_confidence(logits)
+    assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize('extreme', [1e4, -1e4])
+def test_extreme_logits_give_finite_maps(extreme):
+    logits = torch.zeros(1, 3, 2, 2)
+    logits[:, 1] = extreme
+    label, entropy, confidence = label_entropy_confidence(logits)
+    certain = extreme > 0
+    assert (label == 1).all() if certain else (label != 1).all()
+    assert torch.allclose(entropy, torch.full_like(entropy, 0.0 if certain else math.log(2)))
+    assert torch.allclose(confidence, torch.full_like(entropy, 1.0 if certain else 0.5))
+
+
+def test_logits_that_are_no_numbers_are_not_called_certain():
+    logits = torch.zeros(1, 3, 1, 2)
+    logits[0, 1, 0, 0], logits[0, 1, 0, 1] = math.nan, math.inf
+    _, entropy, _ = label_entropy_confidence(logits)
+    assert torch.isnan(entropy).all()
+    assert not math.isfinite(mean_uncertainties(entropy, None)[0])
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(('rows', 'columns', 'factor', 'strip'), [
+    (24, 32, 4, 32), (19, 7, 4, 32),  # the second's last strip is short
+    (1, 9, 4, 32), (8, 5, 4, 4), (9, 5, 4, 12), (9, 9, 2, 6), (7, 9, 1, 3), (10, 6, 3, 9)])
+def test_strips_equal_the_whole(rows, columns, factor, strip, layout):
+    raw = 3 * torch.randn(1, 6, rows, columns).to(memory_format=layout)
+    size = rows * factor, columns * factor
+    whole = label_entropy_confidence(
+        F.interpolate(raw, size=size, mode='bilinear', align_corners=False))
+    label, entropy, confidence = segmentation_maps(raw[0], size, strip=strip)
+    assert label.shape == entropy.shape == confidence.shape == size
+    assert (label.dtype, entropy.dtype, confidence.dtype) == (
+        torch.uint8, torch.float32, torch.float32)
+    assert torch.equal(label.long(), whole[0][0])
+    assert torch.allclose(entropy, whole[1][0], atol=1e-6, rtol=0)
+    assert torch.allclose(confidence, whole[2][0], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize('size', [(96, 128), (97, 130), (13, 21), (12, 16)])
+def test_maps_have_the_size_asked_for_whatever_the_factor(size):
+    raw = torch.randn(4, 24, 32)
+    whole = label_entropy_confidence(
+        F.interpolate(raw[None], size=size, mode='bilinear', align_corners=False))
+    label, entropy, _ = segmentation_maps(raw, size)
+    assert torch.equal(label.long(), whole[0][0])
+    assert torch.allclose(entropy, whole[1][0], atol=1e-6, rtol=0)
+
+
+def test_temperature_divides_the_logits():
+    raw = torch.randn(4, 6, 8)
+    warm = segmentation_maps(raw, (24, 32), temperature=2.5)
+    expected = segmentation_maps(raw / 2.5, (24, 32))
+    assert all(torch.allclose(a.float(), b.float(), atol=1e-6) for a, b in zip(warm, expected))
+    assert not torch.allclose(warm[1], segmentation_maps(raw, (24, 32))[1], atol=0.01)
+
+
+def test_half_precision_logits_are_reduced_in_float32():
+    raw = torch.randn(40, 6, 8).half()
+    entropy = segmentation_maps(raw, (24, 32))[1]
+    assert entropy.dtype == torch.float32
+    assert torch.allclose(entropy, segmentation_maps(raw.float(), (24, 32))[1], atol=1e-6)
+
+
+def test_means_are_of_the_entropy_and_of_the_root_of_the_variance():
+    entropy, variance = torch.tensor([[0.1, 0.3]]), torch.tensor([[1.0, 9.0]])
+    assert mean_uncertainties(entropy, variance) == (pytest.approx(0.2), pytest.approx(2.0))
+    assert mean_uncertainties(None, variance) == (None, pytest.approx(2.0))
+    assert mean_uncertainties(entropy, None) == (pytest.approx(0.2), None)
+
+
+@pytest.mark.parametrize('bad', [math.nan, math.inf])
+def test_one_pixel_that_is_not_finite_shows_in_the_mean(bad):
+    variance = torch.ones(100, 100)
+    variance[3, 4] = bad
+    assert not math.isfinite(mean_uncertainties(None, variance)[1])
+
+
+def test_means_do_not_lose_small_numbers_among_many_pixels():
+    # A running float32 sum of ten million ones stops at 16.7 million.
+    many = torch.full((3000, 6000), 0.1)
+    many[0, 0] = 1e7
+    expected = 0.1 + 1e7 / many.numel()
+    assert mean_uncertainties(many, None)[0] == pytest.approx(expected, rel=1e-7)
+    assert mean_uncertainties(None, many.square_())[1] == pytest.approx(expected, rel=1e-7)
+
+
+def test_ensemble_segmentation_is_the_mean_softmax():
+    samples = torch.rand(7, 2, 5, 3, 4).softmax(dim=2)
+    before = samples.clone()
+    assert torch.allclose(ensemble_segmentation(iter(samples)), samples.mean(0), atol=1e-6)
+    assert torch.equal(samples, before)
+
+
+def test_ensemble_variance_is_the_mean_variance_plus_the_biased_variance_of_the_means():
+    means, variances = 3 * torch.rand(6, 2, 3, 4), torch.rand(6, 2, 3, 4)
+    before = means.clone(), variances.clone()
+    mean, variance = ensemble_depth(zip(means, variances))
+    assert torch.allclose(mean, means.mean(0), atol=1e-6)
+    assert torch.allclose(variance, variances.mean(0) + means.var(0, unbiased=False), atol=1e-6)
+    assert torch.equal(means, before[0]) and torch.equal(variances, before[1])
+
+
+def test_ensemble_variance_survives_depths_far_from_zero():
+    # mean of squares minus square of mean would lose the spread of 1 mm at 1 km in float32.
+    means = 1000.0 + 0.001 * torch.arange(8.0).view(8, 1, 1, 1)
+    _, variance = ensemble_depth((m, torch.zeros(1, 1, 1)) for m in means)
+    assert torch.allclose(variance, means.var(0, unbiased=False), rtol=0.05)
+
+
+def test_an_ensemble_of_one_is_that_one():
+    mean, variance = torch.rand(1, 2, 2), torch.rand(1, 2, 2)
+    assert torch.equal(ensemble_segmentation([mean]), mean)
+    assert all(torch.equal(a, b) for a, b in zip(ensemble_depth([(mean, variance)]),
+                                                 (mean, variance)))
+
+
+@pytest.mark.parametrize('ensemble', [ensemble_segmentation, ensemble_depth])
+def test_an_ensemble_of_none_is_refused(ensemble):
+    with pytest.raises(ValueError, match='at least one'):
+        ensemble([])

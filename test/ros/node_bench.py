@@ -1,0 +1,293 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node under test with a fake network, and a second node that talks to it over DDS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+import gc
+import threading
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParametersAtomically
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Bool
+
+from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.ros import lifecycle_node
+from emu_perception.ros.image_messages import to_bytes
+from emu_perception.ros.lifecycle_node import EmuNode
+
+TIMEOUT_S = 20.0
+CLASSES = ('floor', 'wall', 'chair')
+PALETTE = ((10, 20, 30), (200, 100, 50), (0, 255, 0))
+
+
+@dataclass(frozen=True)
+class FakeCalibration:
+    """The calibration's fields."""
+
+    temperature: float = 1.5
+    variance_scale: float = 2.0
+    risk_segmentation: float | None = 0.8
+    risk_depth: float | None = 0.5
+    risk_percentile: float | None = 95.0
+
+
+@dataclass(frozen=True)
+class FakeMetadata:
+    """The checkpoint's fields the node reads."""
+
+    tasks: tuple[str, ...] = ('segmentation', 'depth')
+    classes: tuple[str, ...] = CLASSES
+    palette: tuple[tuple[int, int, int], ...] = PALETTE
+    depth_min: float = 0.1
+    depth_max: float = 10.0
+    calibration: FakeCalibration = field(default_factory=FakeCalibration)
+    intrinsics: Any = None
+    input_size: tuple[int, int] = (24, 32)
+    name: str = 'fake'
+
+
+class FakePredictor:
+    """
+    A network whose answer is known: labels in columns, depth 2 m, entropy 0.5 nat, sigma 0.2 m.
+
+    The first pixel's depth is +inf, the second's NaN. Entropy is 0.9 and sigma 0.4 in the lower
+    half, while the means are what ``mean_entropy`` and ``mean_sigma`` say.
+    """
+
+    device_description = 'fake device'
+    precision = 'fp32'
+
+    def __init__(self, *, tasks: tuple[str, ...] = ('segmentation', 'depth'),
+                 calibration: FakeCalibration | None = None) -> None:
+        """Make a network of these tasks."""
+        self.metadata = FakeMetadata(tasks=tasks, calibration=calibration or FakeCalibration())
+        self.unknown_label_entropy: float | None = None
+        self.mean_entropy, self.mean_sigma = 0.5, 0.2
+        self.gate = threading.Event()  # closed: the network hangs
+        self.gate.set()
+        self.fails: Exception | None = None
+        self.calls: list[dict[str, Any]] = []
+        self.entered, self.closed = threading.Event(), threading.Event()
+        self.warmed_up = False
+
+    def load(self, path: Any, *, device: str, precision: str) -> FakePredictor:
+        """Stand in for Predictor.load."""
+        self.closed.clear()
+        self.loaded = {'path': path, 'device': device, 'precision': precision}
+        return self
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the one size there is."""
+        return self.metadata.input_size
+
+    def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
+        """Note that it was asked for."""
+        self.warmed_up = True
+
+    def close(self) -> None:
+        """Note that it was asked for."""
+        self.closed.set()
+
+    def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None) -> Prediction:
+        """Answer, fail or dawdle."""
+        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx})
+        self.entered.set()
+        assert self.gate.wait(3 * TIMEOUT_S)
+        if self.fails is not None:
+            raise self.fails
+        height, width = size or image.shape[:2]
+        lower = np.arange(height)[:, None] >= height // 2
+        depth = np.full((height, width), 2.0, np.float32)
+        depth[0, :2] = np.inf, np.nan
+        entropy = np.where(lower, 0.9, 0.5).astype(np.float32).repeat(width, 1)
+        label = np.tile((np.arange(width) % 3).astype(np.uint8), (height, 1))
+        if self.unknown_label_entropy is not None:
+            label[entropy > self.unknown_label_entropy] = UNLABELLED
+        variance = np.where(lower, 0.16, 0.04).astype(np.float32).repeat(width, 1)
+        seg, dep = (task in self.metadata.tasks for task in ('segmentation', 'depth'))
+        return Prediction(
+            label=label if seg else None, depth=depth if dep else None,
+            segmentation_entropy=entropy if seg else None,
+            confidence=np.full((height, width), 0.8, np.float32) if seg else None,
+            depth_variance=variance if dep else None,
+            mean_segmentation_entropy=self.mean_entropy if seg else None,
+            mean_depth_sigma=self.mean_sigma if dep else None,
+            network_size=self.metadata.input_size,
+            timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
+
+
+class Bench:
+    """The node under test on one executor, the helper on another."""
+
+    def __init__(self, *, predictor: Any = None, loader: Callable[..., Any] | None = None,
+                 parameters: dict[str, Any] | None = None, name: str = 'emu',
+                 cli_args: list[str] | None = None, active: bool = True,
+                 diagnostics_period_s: float = 0.1) -> None:
+        """Start the node, in a hurry with its diagnostics, and activate it if ``active``."""
+        gc.freeze()  # so that the collection in close() looks only at what comes from here on
+        self.predictor = predictor or FakePredictor()
+        lifecycle_node.DIAGNOSTICS_PERIOD_S = diagnostics_period_s
+        values = {'autostart': False, 'model_file': '/fake', **(parameters or {})}
+        self.node = EmuNode(
+            name, predictor_loader=loader or self.predictor.load, cli_args=cli_args,
+            parameter_overrides=[Parameter(key, value=value) for key, value in values.items()])
+        self.helper = rclpy.create_node('helper')
+        self.received: dict[str, list[Any]] = {}
+        self._ending = threading.Event()
+        self._threads = []
+        self._image = self.helper.create_publisher(Image, 'image', 1)
+        self._camera_info = self.helper.create_publisher(CameraInfo, 'camera_info', 1)
+        self._change = self.helper.create_client(ChangeState, f'/{name}/change_state')
+        self._state = self.helper.create_client(GetState, f'/{name}/get_state')
+        self._set = self.helper.create_client(SetParametersAtomically,
+                                              f'/{name}/set_parameters_atomically')
+        self.name = name
+        self.listen(Bool, 'risk', latched=True)
+        self.listen(DiagnosticArray, '/diagnostics')
+        for node in (self.node, self.helper):
+            thread = threading.Thread(target=self._spin, args=(node,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        for client in (self._change, self._state, self._set):
+            assert client.wait_for_service(TIMEOUT_S), 'the node has no services'
+        if active:
+            assert self.transition('configure') and self.transition('activate')
+
+    def close(self) -> None:
+        """End both nodes."""
+        self.predictor.gate.set()
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT_S)
+        self.node.destroy_node()
+        self.helper.destroy_node()
+        gc.collect()  # rclpy's lifecycle state machine keeps the node's handle until then
+        gc.unfreeze()
+
+    def listen(self, kind: type, topic: str, *, latched: bool = False) -> list[Any]:
+        """Subscribe; return the list the messages come into."""
+        durability = (QoSDurabilityPolicy.TRANSIENT_LOCAL if latched
+                      else QoSDurabilityPolicy.VOLATILE)
+        messages = self.received.setdefault(topic, [])
+        full = topic if topic.startswith('/') else f'/{self.name}/{topic}'
+        self.helper.create_subscription(kind, full, messages.append,
+                                        QoSProfile(depth=50, durability=durability))
+        return messages
+
+    def transition(self, label: str) -> bool:
+        """Ask for a transition over the service, as a lifecycle manager does."""
+        number = getattr(Transition, f'TRANSITION_{label.upper()}')
+        request = ChangeState.Request(transition=Transition(id=number))
+        return bool(self._call(self._change, request).success)
+
+    def state(self) -> str:
+        """Return the label of the lifecycle state."""
+        return str(self._call(self._state, GetState.Request()).current_state.label)
+
+    def set(self, **values: Any) -> SetParametersResult:
+        """Set parameters atomically over the service."""
+        request = SetParametersAtomically.Request(parameters=[
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()])
+        return self._call(self._set, request).result
+
+    def send(self, image: Image | None = None, camera_info: CameraInfo | None = None) -> None:
+        """Publish one image (by default a good one), and before it its camera_info."""
+        if camera_info is not None:
+            self._camera_info.publish(camera_info)
+            time.sleep(0.02)
+        self._image.publish(image if image is not None else rgb_image())
+
+    def until(self, condition: Callable[[], Any], *, send: Any = None, camera_info: Any = None,
+              timeout_s: float = TIMEOUT_S) -> Any:
+        """Wait for a condition and return its value; ``send`` an image again and again."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            value = condition()
+            if value:
+                return value
+            if send is not None:
+                self.send(send, camera_info)
+            time.sleep(0.05)
+        raise AssertionError(f'not within {timeout_s} s; last diagnostics: {self.diagnostics()}')
+
+    def diagnostics(self) -> dict[str, dict[str, str]]:
+        """Return the newest diagnostics by part: its values with 'level' and 'message'."""
+        arrays = self.received['/diagnostics']
+        end = time.monotonic() + TIMEOUT_S
+        while not arrays:
+            assert time.monotonic() < end, 'no diagnostics'
+            time.sleep(0.02)
+        return {
+            status.name.split(': ')[1]: {
+                'level': status.level, 'message': status.message, 'name': status.name,
+                **{pair.key: pair.value for pair in status.values}}
+            for status in arrays[-1].status}
+
+    def risk(self) -> bool | None:
+        """Return the last flag received."""
+        flags = self.received['risk']
+        return flags[-1].data if flags else None
+
+    def hang(self, **stamp: int) -> None:
+        """Close the network's gate and wait until an image is stuck behind it."""
+        self.predictor.gate.clear()
+        self.predictor.entered.clear()
+        self.until(self.predictor.entered.is_set, send=rgb_image(**stamp))
+
+    def clear_risk(self) -> None:
+        """Send good images until the flag is lowered."""
+        self.until(lambda: self.risk() is False, send=rgb_image())
+
+    def _call(self, client: Any, request: Any) -> Any:
+        future = client.call_async(request)
+        end = time.monotonic() + TIMEOUT_S
+        while not future.done():
+            assert time.monotonic() < end, f'no answer from {client.srv_name}'
+            time.sleep(0.005)
+        return future.result()
+
+    def _spin(self, node: Any) -> None:
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not self._ending.is_set():
+            executor.spin_once(timeout_sec=0.1)
+        executor.remove_node(node)
+
+
+def rgb_image(width: int = 64, height: int = 48, *, frame_id: str = 'camera_optical_frame',
+              sec: int = 1234, nanosec: int = 567) -> Image:
+    """Make an rgb8 image with a gradient, a frame and a stamp."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 0] = np.linspace(0, 255, width)
+    pixels[..., 1] = np.linspace(0, 255, height)[:, None]
+    image = Image(width=width, height=height, encoding='rgb8', step=3 * width,
+                  data=to_bytes(pixels))
+    image.header.frame_id = frame_id
+    image.header.stamp.sec, image.header.stamp.nanosec = sec, nanosec
+    return image
+
+
+def camera_info(width: int = 64, height: int = 48, fx: float = 50.0, *, d: tuple[float, ...] = (),
+                p_fx: float | None = None) -> CameraInfo:
+    """Make a camera_info with the principal point in the middle."""
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    p_fx = fx if p_fx is None else p_fx
+    return CameraInfo(width=width, height=height, distortion_model='plumb_bob', d=list(d),
+                      k=[fx, 0.0, cx, 0.0, fx, cy, 0.0, 0.0, 1.0],
+                      r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+                      p=[p_fx, 0.0, cx, 0.0, 0.0, p_fx, cy, 0.0, 0.0, 0.0, 1.0, 0.0])

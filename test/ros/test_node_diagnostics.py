@@ -1,0 +1,146 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node says what is wrong: silence, types, QoS, clocks, cameras, times."""
+
+from __future__ import annotations
+
+from node_bench import camera_info, rgb_image
+import pytest
+import rclpy
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from emu_perception.ros import lifecycle_node
+
+PERIOD_S = lifecycle_node.DIAGNOSTICS_PERIOD_S  # before a bench hurries it
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Call it silence after half a second."""
+    monkeypatch.setattr(lifecycle_node, 'SILENT_AFTER_S', 0.5)
+
+
+def said(bench, *words):
+    """Wait until the input's diagnosis is an error with all of these words."""
+    def found():
+        part = bench.diagnostics()['input']
+        return part['level'] == b'\x02' and all(word in part['message'] for word in words)
+    bench.until(found)
+
+
+def test_no_publisher_names_the_topic_and_the_topics_there_are(impatient, make_bench):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=wrong/name'])
+    said(bench, 'no publisher on /wrong/name', '/image (sensor_msgs/msg/Image)')
+    assert '/emu/' not in bench.diagnostics()['input']['message'], 'offers its own outputs'
+
+
+def test_publisher_of_another_type_is_named(impatient, make_bench, domain_id):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=cam'])
+    # One process cannot have two types on a topic: a context of its own stands for another one.
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    try:
+        other = rclpy.create_node('other', context=context)
+        other.create_publisher(CompressedImage, 'cam', 1)
+        said(bench, '/other', 'sensor_msgs/msg/CompressedImage', 'transport')
+        other.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)
+
+
+def test_incompatible_qos_is_named(impatient, make_bench):
+    bench = make_bench(
+        cli_args=['--ros-args', '-r', 'image:=cam'],
+        parameters={'qos_overrides./cam.subscription.reliability': 'reliable'})
+    bench.helper.create_publisher(
+        Image, 'cam', QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT))
+    said(bench, '/helper', 'best_effort', 'does not match our QoS', 'no publisher matches')
+
+
+def test_publisher_that_sends_nothing_is_named_and_forgotten_once_it_sends(impatient, make_bench):
+    bench = make_bench()
+    said(bench, 'matches but sends nothing', '/helper')
+    bench.until(lambda: bench.diagnostics()['input']['level'] == b'\x00', send=rgb_image(),
+                camera_info=camera_info())
+
+
+def test_missing_clock_is_a_diagnosis_and_diagnostics_and_risk_go_on(impatient, make_bench):
+    bench = make_bench(parameters={'use_sim_time': True, 'stale_after_s': 0.5})
+    said(bench, 'use_sim_time is set but there is no /clock')
+    bench.clear_risk()
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'stale')
+
+
+def test_inactive_node_does_not_complain_of_silence(impatient, make_bench):
+    bench = make_bench()
+    said(bench, 'no image')
+    assert bench.transition('deactivate')
+    bench.until(lambda: bench.diagnostics()['input']['level'] == b'\x00')
+
+
+def test_diagnostics_come_once_a_second(make_bench):
+    bench = make_bench(active=False, diagnostics_period_s=PERIOD_S)
+    arrays = bench.received['/diagnostics']
+    bench.until(lambda: len(arrays) >= 3)
+    stamps = [a.header.stamp.sec + a.header.stamp.nanosec * 1e-9 for a in arrays]
+    assert PERIOD_S == 1.0 and stamps[2] - stamps[0] == pytest.approx(2.0, abs=0.8)
+
+
+def test_all_keys_are_there_with_plausible_values(make_bench):
+    bench = make_bench(parameters={'risk_threshold_depth': 0.3})
+    stamp = bench.node.get_clock().now().to_msg()
+    image = rgb_image(sec=stamp.sec, nanosec=stamp.nanosec)
+    bench.until(lambda: bench.diagnostics()['inference']['cyclic_time_ms'] != 'n/a'
+                and bench.diagnostics()['input']['input_rate_hz'] != 'n/a',
+                send=image, camera_info=camera_info())
+    parts = bench.diagnostics()
+    assert [part['name'] for part in parts.values()] == [
+        'emu: input', 'emu: inference', 'emu: risk', 'emu: model']
+    inference = parts['inference']
+    assert float(inference['network_time_ms']) == 2.0
+    assert 0 < float(inference['processing_time_ms']) < float(inference['pipeline_latency_ms'])
+    for key in ('conversion_time_ms', 'publish_time_ms', 'waiting_time_ms', 'cyclic_time_ms_max',
+                'dropped_newer_image', 'dropped_failure', 'processed', 'output_rate_hz'):
+        assert float(inference[key]) >= 0, key
+    source = parts['input']
+    assert source['image_topic'] == '/image' and source['camera_info'] == 'used'
+    assert 0 <= float(source['image_age_s']) < 10 and float(source['input_rate_hz']) > 0
+    assert parts['risk']['threshold_depth_from'] == 'parameter'
+    assert parts['risk']['threshold_segmentation_from'] == 'checkpoint'
+    model = parts['model']
+    assert model['device'] == 'fake device' and model['model_file'] == '/fake'
+    assert model['temperature'] == '1.5' and model['calibrated_risk_percentile'] == '95'
+
+
+def test_distorted_camera_on_a_raw_topic_is_warned_of_once(make_bench, monkeypatch):
+    bench = make_bench()
+    lines = []
+    monkeypatch.setattr(bench.node._log, '_logger', Lines(lines))
+    info = camera_info(d=(0.2, -0.1, 0.0, 0.0, 0.0))
+    bench.until(lambda: len(bench.predictor.calls) > 5, send=rgb_image(), camera_info=info)
+    assert len([line for line in lines if 'not rectified' in line]) == 1
+
+
+def test_missing_camera_info_is_warned_of_once(make_bench, monkeypatch):
+    bench = make_bench()
+    lines = []
+    monkeypatch.setattr(bench.node._log, '_logger', Lines(lines))
+    bench.until(lambda: len(bench.predictor.calls) > 5, send=rgb_image())
+    assert len([line for line in lines if 'no camera_info on /camera_info' in line]) == 1
+
+
+def test_bad_images_do_not_flood_the_log(make_bench, monkeypatch):
+    bench = make_bench()
+    lines = []
+    monkeypatch.setattr(bench.node._log, '_logger', Lines(lines))
+    bench.until(lambda: int(bench.diagnostics()['inference']['dropped_unusable_input']) > 10,
+                send=Image())
+    assert 1 <= len([line for line in lines if 'unusable_input' in line]) <= 4
+
+
+class Lines:
+    """A logger that keeps its lines."""
+
+    def __init__(self, lines):
+        self.info = self.warning = self.error = lines.append

@@ -1,0 +1,155 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What kills other nodes does not kill this one."""
+
+from __future__ import annotations
+
+import array
+import threading
+import time
+
+from node_bench import camera_info, FakePredictor, rgb_image
+import pytest
+from sensor_msgs.msg import CameraInfo, Image
+
+from emu_perception.errors import InputError
+
+
+def truncated():
+    image = rgb_image()
+    image.data = image.data[:len(image.data) // 2]
+    return image
+
+
+def depth_like():
+    image = rgb_image()
+    image.encoding = '16UC1'
+    return image
+
+
+def garbage():
+    return Image(width=3, height=2**31, encoding='\u00fcnknown', step=1,
+                 data=array.array('B', [1]))
+
+
+@pytest.mark.parametrize('bad, said', [
+    (truncated, 'truncated'), (depth_like, 'looks like a depth topic'),
+    (garbage, 'not supported'), (Image, 'not supported')])
+def test_unusable_image_is_counted_reported_raises_the_flag_and_the_next_is_fine(
+        make_bench, bad, said):
+    bench = make_bench()
+    bench.clear_risk()
+    calls = len(bench.predictor.calls)
+    bench.send(bad())
+    bench.until(lambda: bench.risk() is True)
+    bench.until(lambda: bench.diagnostics()['inference']['dropped_unusable_input'] == '1')
+    parts = bench.diagnostics()
+    assert said in parts['inference']['last_error']
+    assert len(bench.predictor.calls) <= calls + 1
+    bench.clear_risk()
+    assert bench.state() == 'active'
+
+
+def test_flag_names_unusable_input_as_its_reason(make_bench):
+    bench = make_bench()
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'unusable_input',
+                send=truncated())
+    assert bench.diagnostics()['risk']['level'] == b'\x02'
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch's."""
+
+
+@pytest.mark.parametrize('error, cause', [
+    (OutOfMemoryError('CUDA out of memory. Tried\nto allocate'), 'failure'),
+    (ValueError('anything'), 'failure'),
+    (InputError('image is 8x8: both sides must be at least 32 pixels'), 'unusable_input')])
+def test_inference_that_raises_is_survived(make_bench, error, cause):
+    bench = make_bench()
+    bench.clear_risk()
+    bench.predictor.fails = error
+    bench.until(lambda: bench.risk() is True, send=rgb_image())
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == cause, send=rgb_image())
+    inference = bench.diagnostics()['inference']
+    assert int(inference[f'dropped_{cause}']) >= 1
+    assert str(error).split('\n')[0] in inference['last_error']
+    bench.predictor.fails = None
+    bench.clear_risk()
+
+
+def test_means_that_are_no_numbers_raise_the_flag_and_publish_no_maps(make_bench):
+    bench = make_bench()
+    labels = bench.listen(Image, 'label')
+    bench.until(lambda: labels, send=rgb_image())
+    bench.clear_risk()
+    bench.predictor.mean_entropy = float('nan')
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'failure',
+                send=rgb_image(sec=666))
+    assert bench.risk() is True
+    assert not any(label.header.stamp.sec == 666 for label in labels)
+    bench.predictor.mean_entropy = 0.5
+    bench.clear_risk()
+
+
+def test_camera_info_full_of_nonsense_is_survived(make_bench):
+    bench = make_bench()
+    infos = bench.listen(CameraInfo, 'camera_info')
+    for bad in (CameraInfo(), camera_info(fx=float('nan')), camera_info(fx=-1.0)):
+        bench.clear_risk()
+        bench.until(lambda: 'not calibrated' in bench.diagnostics()['input']['camera_info'],
+                    send=rgb_image(), camera_info=bad)
+        assert bench.predictor.calls[-1]['fx'] is None
+    assert not infos
+
+
+def test_slow_network_delays_neither_diagnostics_nor_parameters_nor_deactivation(make_bench):
+    bench = make_bench()
+    bench.hang()
+    count = len(bench.received['/diagnostics'])
+    assert bench.set(overlay_alpha=0.25).successful
+    assert bench.state() == 'active'
+    bench.until(lambda: len(bench.received['/diagnostics']) > count)
+    assert bench.transition('deactivate') and bench.transition('cleanup')
+    assert not bench.predictor.closed.is_set(), 'freed under the network that still runs'
+    bench.predictor.gate.set()
+    assert bench.predictor.closed.wait(20.0), 'the network is never freed'
+
+
+def test_configure_after_cleanup_waits_for_the_image_still_in_work(make_bench):
+    bench = make_bench()
+    bench.hang()
+    assert bench.transition('deactivate') and bench.transition('cleanup')
+    second = FakePredictor()
+    order = []
+    first = bench.predictor
+
+    def load(path, **options):
+        order.append(first.closed.is_set())
+        return second.load(path, **options)
+    bench.node._load = load
+    threading.Timer(0.5, first.gate.set).start()
+    assert bench.transition('configure')
+    assert order == [True], 'two networks in memory at once'
+
+
+def test_only_the_newest_waiting_image_is_processed(make_bench):
+    bench = make_bench()
+    bench.until(lambda: bench.predictor.calls, send=rgb_image())
+    bench.hang()
+    labels = bench.listen(Image, 'label')
+    bench.until(lambda: bench.node.count_subscribers('/emu/label'))
+    dropped = int(bench.diagnostics()['inference']['dropped_newer_image'])
+    for sec in (101, 102, 103):
+        bench.send(rgb_image(sec=sec))
+        time.sleep(0.1)
+    bench.predictor.gate.set()
+    bench.until(lambda: any(label.header.stamp.sec == 103 for label in labels))
+    assert not any(label.header.stamp.sec == 101 for label in labels)
+    bench.until(lambda: int(bench.diagnostics()['inference']['dropped_newer_image']) > dropped)
+
+
+def test_exception_in_a_callback_is_survived_and_told(make_bench):
+    bench = make_bench()
+    bench.node.report_callback_error(RuntimeError('odd'))
+    bench.until(lambda: 'odd' in bench.diagnostics()['inference']['last_error'])

@@ -1,0 +1,127 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters through the real services: refused with a reason, or really applied."""
+
+from __future__ import annotations
+
+from node_bench import FakePredictor, rgb_image
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+
+from emu_perception.errors import InputError
+from emu_perception.ros.lifecycle_node import EmuNode
+
+
+def newest(bench, messages):
+    """Return a message of an image sent from now on."""
+    stamp = 5000 + len(messages)
+    bench.until(lambda: any(m.header.stamp.sec == stamp for m in messages),
+                send=rgb_image(sec=stamp))
+    return next(m for m in messages if m.header.stamp.sec == stamp)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('overlay_alpha', 1.5), ('raise_after', 0), ('stale_after_s', 0.0),
+    ('risk_threshold_depth', -1.0), ('output_size', 'tiny'), ('unknown_depth_sigma', float('nan')),
+    ('stale_after_s', 'soon'), ('model_file', '/other'), ('device', 'cuda'),
+    ('transport', 'compressed'), ('autostart', True)])
+def test_change_is_refused_with_a_reason_and_without_effect(make_bench, name, value):
+    bench = make_bench()
+    before = bench.node.get_parameter(name).value
+    result = bench.set(**{name: value})
+    assert not result.successful and name in result.reason
+    assert bench.node.get_parameter(name).value == before
+    assert getattr(bench.node._settings, name) == before
+
+
+def test_one_bad_value_among_good_ones_changes_nothing(make_bench):
+    bench = make_bench()
+    assert not bench.set(clear_after=9, overlay_alpha=2.0).successful
+    assert bench.node._settings.clear_after == 3
+
+
+def test_deleting_a_parameter_is_refused(make_bench):
+    bench = make_bench()
+    assert not bench.set(stale_after_s=None).successful
+    assert bench.node.has_parameter('stale_after_s')
+
+
+def test_output_size_is_applied_live(make_bench):
+    bench = make_bench()
+    labels = bench.listen(Image, 'label')
+    assert newest(bench, labels).width == 64
+    assert bench.set(output_size='network').successful
+    bench.until(lambda: labels[-1].width == 32, send=rgb_image())
+
+
+def test_unknown_limits_are_applied_live(make_bench):
+    bench = make_bench()
+    labels, depths = bench.listen(Image, 'label'), bench.listen(Image, 'depth/image')
+    assert bench.set(unknown_label_entropy=0.7, unknown_depth_sigma=0.3).successful
+    label = np.frombuffer(newest(bench, labels).data, np.uint8).reshape(48, 64)
+    assert (label[24:] == 255).all() and (label[:24] < 3).all()
+    depth = np.frombuffer(newest(bench, depths).data, np.float32).reshape(48, 64)
+    assert np.isnan(depth[24:]).all() and (depth[1:24] == 2.0).all() and np.isinf(depth[0, 0])
+
+
+@pytest.mark.parametrize('topic, change', [
+    ('overlay', {'overlay_alpha': 1.0}),
+    ('segmentation_uncertainty_color', {'entropy_color_max': 5.0}),
+    ('depth_uncertainty_color', {'sigma_color_max_m': 9.0})])
+def test_picture_follows_its_parameter(make_bench, topic, change):
+    bench = make_bench()
+    pictures = bench.listen(Image, topic)
+    before = np.frombuffer(newest(bench, pictures).data, np.uint8).reshape(48, 64, 3)[20:]
+    assert bench.set(**change).successful
+    after = np.frombuffer(newest(bench, pictures).data, np.uint8).reshape(48, 64, 3)[20:]
+    assert np.abs(before.astype(int) - after).mean() > 5
+
+
+def test_risk_parameters_are_applied_live(make_bench):
+    bench = make_bench()
+    bench.clear_risk()
+    assert bench.set(risk_threshold_depth=0.1).successful
+    bench.until(lambda: bench.risk() is True, send=rgb_image())
+    assert bench.set(risk_threshold_depth=0.0, clear_after=1).successful
+    bench.clear_risk()
+    assert bench.set(stale_after_s=0.1).successful
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'stale')
+
+
+def test_use_camera_info_is_applied_live(make_bench):
+    from node_bench import camera_info
+    bench = make_bench()
+    bench.until(lambda: bench.predictor.calls and bench.predictor.calls[-1]['fx'] == 50.0,
+                send=rgb_image(), camera_info=camera_info())
+    assert bench.set(use_camera_info=False).successful
+    bench.until(lambda: bench.predictor.calls[-1]['fx'] is None, send=rgb_image(),
+                camera_info=camera_info())
+
+
+def test_whole_number_for_a_float_is_taken_at_the_start_and_later(make_bench):
+    bench = make_bench(parameters={'stale_after_s': 2})
+    assert bench.node._settings.stale_after_s == 2.0
+    assert bench.set(stale_after_s=3).successful
+    assert bench.node._settings.stale_after_s == 3.0
+
+
+@pytest.mark.parametrize('name, value', [
+    ('overlay_alpha', 7.0), ('raise_after', 0), ('raise_after', 'x'), ('transport', 'theora')])
+def test_bad_value_at_the_start_ends_in_one_line_that_names_it(ros, name, value):
+    with pytest.raises(InputError, match=name) as caught:
+        EmuNode(predictor_loader=FakePredictor().load,
+                parameter_overrides=[Parameter(name, value=value)])
+    assert '\n' not in str(caught.value)
+
+
+def test_qos_can_be_overridden_by_parameters(make_bench):
+    bench = make_bench(parameters={'qos_overrides./image.subscription.reliability': 'reliable',
+                                   'qos_overrides./emu/label.publisher.depth': 7})
+    info = bench.helper.get_subscriptions_info_by_topic('/image')
+    bench.until(lambda: bench.helper.get_subscriptions_info_by_topic('/image'))
+    info = bench.helper.get_subscriptions_info_by_topic('/image')
+    assert info[0].qos_profile.reliability.name == 'RELIABLE'
+    assert bench.node.get_parameter('qos_overrides./emu/label.publisher.depth').value == 7
+    bench.clear_risk()

@@ -1,0 +1,187 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The process: code 0 on a signal at any time, and one line about what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from node_bench import rgb_image
+import pytest
+import rclpy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 40.0
+# Three quick images lower the flag, the fourth takes longer than any test waits.
+SLOW_NETWORK = """
+import time
+from emu_perception.ros import lifecycle_node
+from node_bench import FakePredictor
+class Slow(FakePredictor):
+    def __call__(self, *args, **options):
+        if len(self.calls) >= 3:
+            print('IN WORK', flush=True)
+            time.sleep(600)
+        return super().__call__(*args, **options)
+lifecycle_node.load_predictor = Slow().load
+"""
+SLOW_WARM_UP = """
+import time
+from emu_perception.ros import lifecycle_node
+def load(path, **options):
+    print('LOADING', flush=True)
+    time.sleep(600)
+lifecycle_node.load_predictor = load
+"""
+SLOW_IMPORT = """
+import importlib.abc, sys, time
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == 'emu_perception.ros.lifecycle_node':
+            print('IMPORTING', flush=True)
+            time.sleep(600)
+sys.meta_path.insert(0, Finder())
+"""
+
+
+class Process:
+    """emu_node with a prelude that fakes something; its lines are collected."""
+
+    def __init__(self, prelude: str, domain_id: int, *parameters: str) -> None:
+        """Start it."""
+        code = (f'{prelude}\nimport sys\nfrom emu_perception.ros.node import main\n'
+                'sys.exit(main())')
+        args = [word for value in ('model_file:=/fake', *parameters) for word in ('-p', value)]
+        environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain_id), 'PYTHONUNBUFFERED': '1',
+                       'PYTHONPATH': f'{ROOT}:{ROOT / "test" / "ros"}'}
+        self.process = subprocess.Popen(
+            [sys.executable, '-c', code, '--ros-args', *args], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def until_said(self, text: str, *, meanwhile=lambda: None) -> str:
+        """Wait for a line with this text and return it."""
+        end = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < end:
+            for line in list(self.lines):
+                if text in line:
+                    return line
+            meanwhile()
+            time.sleep(0.05)
+        raise AssertionError(f'{text!r} was not said: {self.lines}')
+
+    def end(self, number: int) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(TIMEOUT_S)
+        self._reader.join(TIMEOUT_S)
+        return code
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+
+@pytest.fixture
+def start(domain_id: int) -> Iterator[object]:
+    """Return a function that starts a process; what still runs is killed at the end."""
+    started = []
+
+    def run(prelude: str, *parameters: str) -> Process:
+        started.append(Process(prelude, domain_id, *parameters))
+        return started[-1]
+    yield run
+    for process in started:
+        process.process.kill()
+        process.process.wait()
+
+
+def clean(process):
+    """Assert that nobody sees a traceback."""
+    text = '\n'.join(process.lines)
+    assert 'Traceback' not in text and 'terminate called' not in text, text
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signal_amid_inference_ends_with_code_0_and_the_flag_raised(ros, start, number):
+    process = start(SLOW_NETWORK)
+    node = rclpy.create_node('helper')
+    executor = rclpy.executors.SingleThreadedExecutor()
+    executor.add_node(node)
+    publisher = node.create_publisher(Image, 'image', 1)
+    flags = []
+    node.create_subscription(
+        Bool, '/emu/risk', lambda message: flags.append(message.data),
+        QoSProfile(depth=20, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL))
+
+    def step():
+        publisher.publish(rgb_image())
+        executor.spin_once(timeout_sec=0.05)
+    try:
+        process.until_said('IN WORK', meanwhile=step)
+        while flags[-1:] != [False]:
+            executor.spin_once(timeout_sec=1.0)
+        flags.clear()
+        assert process.end(number) == 0
+        clean(process)
+        end = time.monotonic() + TIMEOUT_S
+        while True not in flags:
+            assert time.monotonic() < end, 'the flag stayed lowered'
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        executor.remove_node(node)
+        node.destroy_node()
+
+
+@pytest.mark.parametrize('prelude, marker', [
+    (SLOW_IMPORT, 'IMPORTING'), (SLOW_WARM_UP, 'LOADING')])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signal_amid_the_start_ends_with_code_0(start, prelude, marker, number):
+    process = start(prelude)
+    process.until_said(marker)
+    assert process.end(number) == 0
+    clean(process)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_an_idle_node_ends_with_code_0(start, number):
+    process = start(SLOW_NETWORK)
+    process.until_said('active: reading')
+    assert process.end(number) == 0
+    clean(process)
+
+
+def test_missing_package_of_the_node_is_said_in_one_line_with_the_remedy(start):
+    process = start("import sys; sys.modules['cv2'] = None")
+    assert process.process.wait(TIMEOUT_S) == 1
+    line = process.until_said('emu_node:')
+    assert 'cv2' in line and 'pip install opencv-python-headless' in line
+    clean(process)
+
+
+def test_missing_torch_leaves_the_node_alive_and_says_the_remedy(start):
+    process = start("import sys; sys.modules['torch'] = None")
+    assert 'pip install torch' in process.until_said('cannot configure')
+    assert process.process.poll() is None
+    assert process.end(signal.SIGINT) == 0
+    clean(process)
+
+
+def test_bad_parameter_at_the_start_ends_in_one_line(start):
+    process = start(SLOW_NETWORK, 'overlay_alpha:=7.0')
+    assert process.process.wait(TIMEOUT_S) == 1
+    assert 'overlay_alpha' in process.until_said('emu_node:')
+    clean(process)

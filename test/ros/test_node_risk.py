@@ -1,0 +1,106 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The flag through real topics: fail safe at every turn."""
+
+from __future__ import annotations
+
+import time
+
+from node_bench import FakeCalibration, FakePredictor, rgb_image
+import pytest
+from std_msgs.msg import Bool
+
+
+def reason(bench):
+    return bench.diagnostics()['risk']['reason']
+
+
+def test_flag_is_raised_before_the_first_image_and_latched_for_late_subscribers(make_bench):
+    bench = make_bench(active=False)
+    late = bench.listen(Bool, 'risk', latched=True)
+    bench.until(lambda: late and late[0].data is True)
+    assert bench.transition('configure') and bench.transition('activate')
+    time.sleep(0.3)
+    assert bench.risk() is True
+    bench.until(lambda: reason(bench) == 'no_image')
+
+
+def test_certain_images_lower_it_uncertain_ones_raise_it_by_the_models_own_voice(make_bench):
+    bench = make_bench()
+    bench.clear_risk()
+    bench.predictor.mean_entropy = 0.81  # the checkpoint's threshold is 0.8
+    bench.until(lambda: bench.risk() is True, send=rgb_image())
+    bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    bench.predictor.mean_entropy = 0.79
+    bench.clear_risk()
+    bench.predictor.mean_sigma = 0.51
+    bench.until(lambda: bench.risk() is True, send=rgb_image())
+
+
+def test_silent_camera_raises_it_and_it_is_repeated_every_second(make_bench):
+    bench = make_bench(parameters={'stale_after_s': 0.5})
+    bench.clear_risk()
+    flags = bench.received['risk']
+    bench.until(lambda: bench.risk() is True)
+    bench.until(lambda: reason(bench) == 'stale')
+    count, begin = len(flags), time.monotonic()
+    bench.until(lambda: len(flags) >= count + 4)
+    assert time.monotonic() - begin < 4 + 2, 'not repeated at least once a second'
+
+
+def test_hung_network_raises_it(make_bench):
+    bench = make_bench(parameters={'stale_after_s': 0.5})
+    bench.clear_risk()
+    bench.hang()
+    bench.until(lambda: bench.risk() is True)
+    bench.until(lambda: reason(bench) == 'stale')
+
+
+def test_deactivation_raises_it(make_bench):
+    bench = make_bench()
+    bench.clear_risk()
+    assert bench.transition('deactivate')
+    bench.until(lambda: bench.risk() is True)
+    bench.until(lambda: reason(bench) == 'inactive')
+
+
+def test_image_in_work_at_deactivation_does_not_lower_it_afterwards(make_bench):
+    bench = make_bench(parameters={'clear_after': 1})
+    bench.hang()
+    assert bench.transition('deactivate')
+    bench.predictor.gate.set()
+    bench.until(lambda: bench.diagnostics()['inference']['dropped_deactivated'] != '0')
+    time.sleep(0.3)
+    assert bench.risk() is True and not any(not f.data for f in bench.received['risk'])
+
+
+def test_clear_after_and_raise_after_count_images(make_bench):
+    raised = []
+
+    class Watching(FakePredictor):
+        def __call__(self, *args, **options):
+            raised.append(bench.node._risk.state.raised)
+            return super().__call__(*args, **options)
+    bench = make_bench(predictor=Watching(), parameters={
+        'clear_after': 4, 'raise_after': 3, 'stale_after_s': 60.0})
+    bench.until(lambda: len(raised) > 4, send=rgb_image())
+    assert raised[:5] == [True] * 4 + [False]
+    bench.predictor.mean_sigma = 9.0
+    before = len(raised)  # one image may still be in work with the old mean
+    bench.until(lambda: raised[-1], send=rgb_image())
+    assert raised[before:before + 4].index(True) in (2, 3)
+
+
+@pytest.mark.parametrize('calibration, parameters, source', [
+    (FakeCalibration(), {}, 'checkpoint'),
+    (FakeCalibration(), {'risk_threshold_segmentation': 0.3}, 'parameter'),
+    (FakeCalibration(risk_segmentation=None), {}, 'none: not judged')])
+def test_threshold_and_where_it_came_from_are_told(make_bench, calibration, parameters, source):
+    bench = make_bench(predictor=FakePredictor(calibration=calibration), parameters=parameters)
+    bench.until(lambda: bench.diagnostics()['risk']['threshold_segmentation_from'] == source)
+    if source == 'parameter':
+        assert bench.diagnostics()['risk']['threshold_segmentation_nat'] == '0.3'
+        bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    if source.startswith('none'):
+        bench.predictor.mean_entropy = 50.0
+        bench.clear_risk()

@@ -1,0 +1,122 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""One table of parameters: code, YAML, node and rules of change agree."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+import inspect
+from pathlib import Path
+import re
+
+import pytest
+import yaml
+
+from emu_perception.errors import InputError
+from emu_perception.risk import RiskMonitor
+from emu_perception.ros.parameters import (
+    changed,
+    CONFIGURE,
+    descriptor,
+    LIVE,
+    Settings,
+    START,
+    TABLE,
+    validate,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_yaml_has_every_parameter_with_the_default_of_the_code():
+    document = yaml.safe_load((ROOT / 'config' / 'emu.yaml').read_text())
+    assert document['/**']['ros__parameters'] == {
+        name: entry.default for name, entry in TABLE.items()}
+
+
+def test_yaml_says_of_each_parameter_whether_it_is_live():
+    lines = (ROOT / 'config' / 'emu.yaml').read_text().splitlines()
+    for name, entry in TABLE.items():
+        line = next(line for line in lines if line.strip().startswith(f'{name}:'))
+        assert ('# live' in line) == (entry.metadata['change'] == LIVE), name
+
+
+def test_every_parameter_is_read_by_the_code_outside_the_table():
+    folder = ROOT / 'emu_perception' / 'ros'
+    text = ''.join(path.read_text() for path in folder.glob('*.py')
+                   if path.name not in ('parameters.py', 'replay_camera.py'))
+    text = text.replace("f'risk_threshold_{task}'", '.risk_threshold_segmentation '
+                        '.risk_threshold_depth ')
+    unread = [name for name in TABLE if not re.search(rf'\.{name}\b', text)]
+    assert not unread, f'declared and never used: {unread}'
+
+
+def test_defaults_pass_their_own_rules():
+    assert validate({}) == validate({entry.name: entry.default for entry in fields(Settings)})
+
+
+def test_defaults_of_the_risk_flag_are_those_of_the_core():
+    core = inspect.signature(RiskMonitor.__init__).parameters
+    for name in ('raise_after', 'clear_after', 'stale_after_s'):
+        assert getattr(Settings(), name) == core[name].default, name
+
+
+@pytest.mark.parametrize('name', TABLE)
+def test_description_says_what_unit_and_when(name):
+    described = descriptor(name)
+    rules = TABLE[name].metadata
+    assert len(described.description) > 20 and rules['change'] in described.additional_constraints
+    assert rules['unit'] in described.description
+    assert described.read_only == (rules['change'] == START)
+    if rules['low'] is not None:
+        ranges = described.integer_range or described.floating_point_range
+        assert (ranges[0].from_value, ranges[0].to_value) == (rules['low'], rules['high'])
+
+
+@pytest.mark.parametrize('name, value', [
+    (name, value) for name, entry in TABLE.items() if entry.metadata['low'] is not None
+    for value in (entry.metadata['low'] - 1, entry.metadata['high'] + 1, float('nan'), 'text',
+                  None, True)])
+def test_value_out_of_range_or_of_wrong_type_is_refused_by_name(name, value):
+    with pytest.raises(InputError, match=f'parameter {name} is'):
+        validate({name: value})
+
+
+@pytest.mark.parametrize('name, value', [
+    ('transport', 'theora'), ('output_size', 'half'), ('model_file', 3), ('device', None),
+    ('use_camera_info', 1)])
+def test_wrong_choice_or_type_is_refused_by_name(name, value):
+    with pytest.raises(InputError, match=f'parameter {name} is'):
+        validate({name: value})
+
+
+def test_whole_number_is_taken_for_a_float():
+    settings = validate({'stale_after_s': 2})
+    assert settings.stale_after_s == 2.0 and isinstance(settings.stale_after_s, float)
+
+
+def test_change_is_all_or_nothing_and_leaves_foreign_names_alone():
+    settings = Settings()
+    with pytest.raises(InputError, match='raise_after'):
+        changed(settings, {'overlay_alpha': 0.1, 'raise_after': 0}, configured=True)
+    assert settings == Settings()
+    assert changed(settings, {'use_sim_time': True}, configured=True) == settings
+
+
+@pytest.mark.parametrize('name', TABLE)
+def test_only_live_parameters_change_while_configured(name):
+    entry = TABLE[name]
+    value = {bool: not entry.default, str: 'other', int: 7, float: 0.7}[type(entry.default)]
+    if entry.metadata['choices']:
+        value = entry.metadata['choices'][1]
+    change = {name: value}
+    if entry.metadata['change'] == LIVE:
+        assert getattr(changed(Settings(), change, configured=True), name) == value
+        return
+    with pytest.raises(InputError, match=f'parameter {name} is applied when'):
+        changed(Settings(), change, configured=True)
+    if entry.metadata['change'] == CONFIGURE:
+        assert getattr(changed(Settings(), change, configured=False), name) == value
+    else:
+        with pytest.raises(InputError, match='read only'):
+            changed(Settings(), change, configured=False)

@@ -1,0 +1,148 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's moving camera: picture, true depth and intrinsics have to tell one story."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from emu_perception.ros.demo import frames
+from emu_perception.ros.demo.geometry import (
+    cut,
+    disparity_to_depth,
+    path_of_windows,
+    Pinhole,
+    seen_through,
+    Window,
+)
+from emu_perception.ros.demo.own_images import own_frames, read_true_depth
+from emu_perception.ros.demo.report import DepthScore
+
+CAMERA = Pinhole(fx=1000.0, fy=900.0, cx=300.0, cy=250.0)
+
+
+def test_zoom_multiplies_the_focal_length_and_crop_does_not() -> None:
+    """A crop moves the principal point only; a resize scales all four."""
+    cropped = seen_through(CAMERA, Window(100, 50, 320, 240), 320, 240)
+    assert cropped == Pinhole(1000.0, 900.0, 200.0, 200.0)
+    zoomed = seen_through(CAMERA, Window(100, 50, 320, 240), 640, 480)
+    assert (zoomed.fx, zoomed.fy) == (2000.0, 1800.0)
+    assert (zoomed.cx, zoomed.cy) == (400.5, 400.5)
+
+
+def test_a_point_in_space_stays_on_its_pixel() -> None:
+    """Projecting with the new intrinsics lands where the resized picture shows the point."""
+    height, width = 120, 160
+    window = Window(40, 30, 80, 60)
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[50:52, 90:92] = 255  # centre of the bright square: (90.5, 50.5)
+    camera = Pinhole(200.0, 200.0, 80.0, 60.0)
+    point = ((90.5 - camera.cx) / camera.fx, (50.5 - camera.cy) / camera.fy)
+    seen = cut(picture, window, 320, 240)[..., 0].astype(float)
+    rows, columns = np.mgrid[0:240, 0:320]
+    found = ((columns * seen).sum() / seen.sum(), (rows * seen).sum() / seen.sum())
+    new = seen_through(camera, window, 320, 240)
+    assert found[0] == pytest.approx(new.fx * point[0] + new.cx, abs=0.05)
+    assert found[1] == pytest.approx(new.fy * point[1] + new.cy, abs=0.05)
+
+
+def test_depth_is_cut_from_the_nearest_pixel_never_mixed() -> None:
+    """An average over an edge would be a depth that is nowhere; unknown must stay unknown."""
+    depth = np.full((40, 40), 2.0, np.float32)
+    depth[:, 20:] = 5.0
+    depth[:10] = np.nan
+    small = cut(depth, Window(0, 0, 40, 40), 27, 27)
+    assert set(np.unique(small[np.isfinite(small)])) == {2.0, 5.0}
+    assert np.isnan(small[:6]).all()
+
+
+def test_middlebury_formula() -> None:
+    """Z = f * baseline / (d + doffs), with unknown disparities unknown."""
+    depth = disparity_to_depth(np.array([[10.0, np.inf, np.nan]]), 1000.0, 0.2, 30.0)
+    assert depth[0, 0] == pytest.approx(5.0)
+    assert np.isnan(depth[0, 2]) and np.isnan(depth[0, 1])
+
+
+def test_windows_stay_inside_the_picture_and_keep_the_aspect() -> None:
+    """A window beyond the edge would be cut and stretched."""
+    for window in path_of_windows(24, 741, 500, 4 / 3):
+        assert window.left >= 0 and window.left + window.width <= 741
+        assert window.top >= 0 and window.top + window.height <= 500
+        assert window.width / window.height == pytest.approx(4 / 3, rel=0.01)
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[frames.DemoFrame]]:
+    """Return the folder and list of the demo's frames."""
+    pytest.importorskip('skimage', reason='NOT TESTED: scikit-image is not installed')
+    folder = tmp_path_factory.mktemp('demo') / 'frames'
+    return folder, frames.make_frames(folder)
+
+
+def test_every_kind_is_shown_and_the_room_lies_in_a_room(
+        made: tuple[Path, list[frames.DemoFrame]]) -> None:
+    """The true depth of the motorcycle's garage is 2 to 5 metres: constants and units agree."""
+    folder, listed = made
+    assert {frame.kind for frame in listed} == {'room', 'no room', *frames.SPOILED}
+    assert sorted(frame.name for frame in listed) == [frame.name for frame in listed]
+    for frame in listed:
+        assert (folder / frame.name).is_file()
+        if frame.depth_file is not None:
+            depth = read_true_depth(frame.depth_file)
+            assert depth is not None and depth.shape == (480, 640)
+            assert 2.0 < np.nanmin(depth) and np.nanmax(depth) < 5.5
+
+
+def test_calibration_beside_each_room_frame_and_beside_no_other(
+        made: tuple[Path, list[frames.DemoFrame]]) -> None:
+    """The camera of coffee.png is unknown: a camera_info for it would be invented."""
+    folder, listed = made
+    focal_lengths = set()
+    for frame in listed:
+        beside = (folder / frame.name).with_suffix('.yaml')
+        assert beside.is_file() == (frame.kind != 'no room')
+        if beside.is_file():
+            focal_lengths.add(round(yaml.safe_load(beside.read_text())['camera_matrix']['data'][0]))
+    assert len(focal_lengths) > 3 and min(focal_lengths) > 900
+
+
+def test_spoiled_frames_differ_from_the_room(made: tuple[Path, list[frames.DemoFrame]]) -> None:
+    """A spoiled image that is not spoiled would make the summary lie."""
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 255, (480, 640, 3)).astype(np.uint8)
+    for kind in frames.SPOILED:
+        spoiled = frames.spoil(image, kind, rng)
+        assert spoiled.dtype == np.uint8 and spoiled.shape == image.shape
+        assert np.abs(spoiled.astype(float) - image).mean() > 20, kind
+
+
+def test_depth_score_by_hand() -> None:
+    """Errors of 1 m at 2 m and 0 at 4 m; an unknown pixel counts for nothing."""
+    score = DepthScore.of(np.array([[3.0, 4.0, np.nan, 1.0]], np.float32),
+                          np.array([[2.0, 4.0, 1.0, np.nan]], np.float32))
+    pooled = DepthScore.pooled([score])
+    assert pooled is not None
+    assert pooled == {'rmse_m': pytest.approx(0.5 ** 0.5), 'abs_rel': pytest.approx(0.25),
+                      'delta1': 0.5, 'pixels': 2}
+
+
+def test_own_images_are_limited_and_bring_their_depth(image_folder: Path, tmp_path: Path) -> None:
+    """A data set folder's true depth is used, with its scale and invalid values."""
+    import cv2
+    root = tmp_path / 'set'
+    (root / 'depth').mkdir(parents=True)
+    image_folder.rename(root / 'image')
+    values = np.full((96, 128), 2000, np.uint16)
+    values[0] = 0
+    cv2.imwrite(str(root / 'depth' / 'a.png'), values)
+    (root / 'dataset.yaml').write_text(
+        'depth: {scale: 0.001, offset: 0.0, invalid: [0], min: 0.1, max: 10.0}\n')
+    listed = own_frames(root, tmp_path / 'links', limit=2)
+    assert [frame.name for frame in listed] == ['a.png', 'c.png']
+    assert listed[1].depth_file is None and listed[0].depth_file is not None
+    depth = read_true_depth(listed[0].depth_file)
+    assert depth is not None and np.isnan(depth[0]).all() and (depth[1:] == 2.0).all()

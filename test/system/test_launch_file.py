@@ -1,0 +1,196 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""launch/emu.launch.py: by the real launch system where it is, by its structure everywhere."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
+TREE = ast.parse(FILE.read_text())
+# facts of the package's interface: to take one away breaks somebody's robot
+PROMISED = {'namespace', 'params_file', 'use_sim_time', 'log_level', 'autostart', 'image_topic',
+            'camera_info_topic', 'transport', 'model_file', 'device', 'rviz', 'rviz_frame',
+            'replay', 'replay_rate', 'replay_loop', 'replay_camera_info'}
+
+needs_launch = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ('launch', 'launch_ros')),
+    reason='NOT TESTED by the real launch system: launch and launch_ros are not on PyPI; run the '
+    'tests where a normal ROS 2 is sourced')
+
+
+def calls(name: str) -> list[ast.Call]:
+    """Return the calls of a function in the launch file."""
+    return [node for node in ast.walk(TREE) if isinstance(node, ast.Call)
+            and getattr(node.func, 'id', None) == name]
+
+
+def declared() -> dict[str, ast.Call]:
+    """Return the declared arguments by name."""
+    return {str(ast.literal_eval(call.args[0])): call for call in calls('DeclareLaunchArgument')}
+
+
+def test_arguments_declared_are_arguments_used() -> None:
+    """An argument that is declared and not used is a promise that is not kept."""
+    used = {ast.literal_eval(call.args[0]) for call in calls('given')}
+    assert set(declared()) == used == PROMISED
+
+
+def test_every_argument_has_default_and_description() -> None:
+    """``ros2 launch --show-args`` is the manual."""
+    for name, call in declared().items():
+        keywords = {str(keyword.arg): keyword.value for keyword in call.keywords}
+        assert 'default_value' in keywords, name
+        assert len(str(ast.literal_eval(keywords['description']))) > 20, name
+
+
+def test_nothing_is_imported_that_humble_lacks() -> None:
+    """launch_ros' own ``autostart`` and lifecycle actions differ between distributions."""
+    imported = {alias.name for node in ast.walk(TREE) if isinstance(node, ast.ImportFrom)
+                for alias in node.names}
+    assert imported <= {'Path', 'get_package_share_directory', 'LaunchDescription',
+                        'DeclareLaunchArgument', 'EmitEvent', 'LogInfo', 'OpaqueFunction',
+                        'Shutdown', 'LaunchConfiguration', 'Node', 'ParameterValue'}
+
+
+def started(**arguments: str) -> dict[str, dict[str, Any]]:
+    """Return what each node is given, by executable; parameters by value as typed values."""
+    from launch import LaunchContext
+
+    module = load()
+    given: dict[str, dict[str, Any]] = {}
+    module.Node = lambda **values: given.setdefault(values['executable'], values)
+    context = LaunchContext()
+    context.launch_configurations.update(arguments)
+    for argument in module.ARGUMENTS:
+        argument.execute(context)
+    module.nodes(context)
+    for values in given.values():
+        values['remap'] = dict(values.get('remappings', []))
+        values['values'] = {
+            name: value.evaluate(context) if hasattr(value, 'evaluate') else value
+            for parameters in values.get('parameters', []) if isinstance(parameters, dict)
+            for name, value in parameters.items()}
+    return given
+
+
+def load() -> Any:
+    """Return the launch file as a module."""
+    specification = importlib.util.spec_from_file_location('emu_launch', FILE)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@needs_launch
+def test_defaults_start_the_node_alone_and_override_nothing(installed: Path) -> None:
+    """The YAML keeps its say."""
+    lines = started()
+    assert set(lines) == {'emu_node'}
+    node = lines['emu_node']
+    assert node['values'] == {} and node['name'] == 'emu'
+    assert [Path(file).name for file in node['parameters']] == ['emu.yaml']
+    assert node['remap'] == {'image': 'image', 'camera_info': 'camera_info'}
+
+
+@needs_launch
+def test_arguments_reach_the_node_with_their_types(installed: Path) -> None:
+    """A device and a path stay text, a flag becomes a boolean."""
+    node = started(namespace='front', image_topic='/cam/color/image_rect', autostart='false',
+                   use_sim_time='true', device='cuda:1', model_file='~/m.safetensors',
+                   transport='compressed', params_file='/my.yaml', log_level='debug')['emu_node']
+    assert node['namespace'] == 'front'
+    assert node['remap'] == {'image': '/cam/color/image_rect',
+                             'camera_info': '/cam/color/camera_info'}
+    assert node['values'] == {'autostart': False, 'use_sim_time': True, 'device': 'cuda:1',
+                              'model_file': '~/m.safetensors', 'transport': 'compressed'}
+    assert node['parameters'][0] == '/my.yaml'
+    assert node['arguments'][-1] == 'debug'
+
+
+@needs_launch
+def test_replay_starts_the_camera_on_the_same_topics(installed: Path) -> None:
+    """Camera number 0 stays text, and both processes agree on topic and transport."""
+    lines = started(replay='0', replay_rate='5', transport='compressed', image_topic='/cam/image',
+                    replay_loop='false', replay_camera_info='/c.yaml', rviz_frame='eye')
+    camera = lines['replay_camera']
+    assert camera['remap'] == lines['emu_node']['remap']
+    assert camera['values'] == {
+        'source': '0', 'rate_hz': 5.0, 'loop': False, 'frame_id': 'eye',
+        'camera_info_file': '/c.yaml', 'transport': 'compressed'}
+
+
+@needs_launch
+def test_rviz_follows_the_namespace_and_needs_no_tf(installed: Path) -> None:
+    """The fixed frame is the camera's own; the configuration's topics move with the node."""
+    rviz = started(rviz='true', rviz_frame='eye', namespace='front')['rviz2']
+    assert rviz['arguments'][-2:] == ['-f', 'eye']
+    assert rviz['remap']['/emu/overlay'] == '/front/emu/overlay'
+    assert started(rviz='true')['rviz2']['remap'] == {}
+
+
+@needs_launch
+@pytest.mark.parametrize('arguments', [{'autostart': 'perhaps'}, {'rviz': 'no'},
+                                       {'use_sim_time': '2', 'replay': '0'}])
+def test_wrong_flags_are_refused_by_name(installed: Path, arguments: dict[str, str]) -> None:
+    """A typo must not mean false."""
+    with pytest.raises(RuntimeError, match=next(iter(arguments))):
+        started(**arguments)
+
+
+_LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+service = LaunchService()
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(sys.argv[1]),
+    launch_arguments=[argument.split(':=', 1) for argument in sys.argv[2:]])]))
+sys.exit(service.run())
+"""
+
+
+@needs_launch
+@pytest.mark.system
+def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
+        ros: None, environment: dict[str, str], installed: Path, image_folder: Path,
+        random_checkpoint: Path, tmp_path: Path) -> None:
+    """The whole file, by the real launch system, with real processes."""
+    import rclpy
+    from sensor_msgs.msg import Image
+
+    log = tmp_path / 'launch.txt'
+    with log.open('wb') as output:
+        process = subprocess.Popen(
+            [sys.executable, '-c', _LAUNCH,
+             str(installed / 'share/emu_perception/launch/emu.launch.py'),
+             f'replay:={image_folder}', 'replay_rate:=5', f'model_file:={random_checkpoint}',
+             'device:=cpu', 'namespace:=front'],
+            env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    node = rclpy.create_node('listener')
+    received: list[Image] = []
+    node.create_subscription(Image, '/front/emu/depth/image', received.append, 1)
+    try:
+        end_s = time.monotonic() + 90.0
+        while not received and time.monotonic() < end_s and process.poll() is None:
+            rclpy.spin_once(node, timeout_sec=0.1)
+        assert received, log.read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30.0) == 0, log.read_text()
+        assert log.read_text().count('process has finished cleanly') == 2, log.read_text()
+    finally:
+        node.destroy_node()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,121 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot gets when the package is installed."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+from pathlib import Path
+import re
+import sys
+from typing import Any
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import emu_perception
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = 'emu_perception'
+# Not ROS packages: what they come with is checked by rosdep's keys below.
+PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'timm': 'python3-timm-pip',
+               'torch': 'python3-torch', 'yaml': 'python3-yaml'}
+# Come with requirements/*.txt (huggingface_hub with timm): rosdep has no key for them.
+PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich'}
+
+
+@pytest.fixture(scope='module')
+def manifest() -> ElementTree.Element:
+    """Return package.xml."""
+    return ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def dependencies(manifest: ElementTree.Element) -> set[str]:
+    """Return the run dependencies of package.xml."""
+    return {str(entry.text) for tag in ('depend', 'exec_depend') for entry in manifest.iter(tag)}
+
+
+def imports() -> dict[str, Path]:
+    """Return the packages that the code on the robot imports, with one file that does."""
+    found: dict[str, Path] = {}
+    for file in [*(ROOT / PACKAGE).rglob('*.py'), *(ROOT / 'launch').glob('*.py')]:
+        for statement in ast.walk(ast.parse(file.read_text())):
+            names = ([alias.name for alias in statement.names]
+                     if isinstance(statement, ast.Import) else
+                     [statement.module or ''] if isinstance(statement, ast.ImportFrom) else [])
+            found.update({name.split('.')[0]: file for name in names})
+    return {name: file for name, file in found.items() if name not in sys.stdlib_module_names}
+
+
+def test_everything_imported_is_declared(manifest: ElementTree.Element) -> None:
+    """An import without a dependency fails on the robot, not here."""
+    declared = dependencies(manifest)
+    for name, file in imports().items():
+        if name not in PIP_ONLY | {PACKAGE}:
+            assert PYTHON_KEYS.get(name, name) in declared, f'{file} imports {name}'
+
+
+def test_layers_import_downwards_only() -> None:
+    """The core must load where there is no ROS and no training code."""
+    for file in (ROOT / PACKAGE).rglob('*.py'):
+        text = file.read_text()
+        assert not re.search(r'^\s*(from|import) training\b', text, re.M), file
+        if 'ros' not in file.relative_to(ROOT / PACKAGE).parts:
+            assert not re.search(r'^\s*(from|import) (rclpy|\w+_msgs|emu_perception\.ros)\b', text,
+                                 re.M), file
+
+
+def test_one_version_everywhere(manifest: ElementTree.Element) -> None:
+    """The manifest, setup.py, the module and the changelog name one version."""
+    version = emu_perception.__version__
+    assert manifest.findtext('version') == version
+    assert f"version='{version}'" in (ROOT / 'setup.py').read_text()
+    assert f'\n{version}' in (ROOT / 'CHANGELOG.rst').read_text()
+
+
+def test_licence_text_and_header() -> None:
+    """Every source file says whose it is and under which licence."""
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()
+    for folder in (PACKAGE, 'training', 'launch', 'test'):
+        for file in (ROOT / folder).rglob('*.py'):
+            if file.stat().st_size:
+                assert file.read_text().startswith(
+                    '# Copyright 2026 The emu_perception authors\n'
+                    '# SPDX-License-Identifier: Apache-2.0\n'), file
+
+
+def test_files_are_installed_where_ros_looks(installed: Path) -> None:
+    """``ros2 launch``, ``ros2 run`` and the node's default model all depend on these places."""
+    share = installed / 'share'
+    assert (share / 'ament_index/resource_index/packages' / PACKAGE).is_file()
+    for name in ('package.xml', 'launch/emu.launch.py', 'config/emu.yaml', 'config/emu.rviz',
+                 'config/fastdds.xml'):
+        assert (share / PACKAGE / name).is_file(), name
+    for file in (ROOT / 'models').glob('*'):
+        assert (share / PACKAGE / 'models' / file.name).is_file(), file.name
+
+
+@pytest.mark.parametrize('name', ['emu_node', 'replay_camera', 'emu_demo'])
+def test_executables_are_where_ros2_run_looks(installed: Path, name: str) -> None:
+    """And are executable."""
+    assert os.access(installed / 'lib' / PACKAGE / name, os.X_OK)
+
+
+def test_scripts_go_to_lib() -> None:
+    """Without these two settings the executables land in bin, where ``ros2 run`` finds none."""
+    setup: Any = configparser.ConfigParser()
+    setup.read(ROOT / 'setup.cfg')
+    assert setup['install']['install_scripts'] == f'$base/lib/{PACKAGE}'
+    assert setup['develop']['script_dir'] == f'$base/lib/{PACKAGE}'
+
+
+def test_rviz_shows_topics_that_the_node_has() -> None:
+    """A display of a topic that was renamed stays empty without a word."""
+    shown = set(re.findall(r'/emu/(\S+)', (ROOT / 'config/emu.rviz').read_text()))
+    assert shown == {'overlay', 'depth/image', 'segmentation_uncertainty_color',
+                     'depth_uncertainty_color', 'points', 'risk_marker'}
+    code = ''.join(file.read_text() for file in (ROOT / PACKAGE / 'ros').glob('*.py'))
+    for topic in shown:
+        assert f"'{topic}'" in code or f"~/{topic}'" in code, topic

@@ -1,0 +1,211 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The replay camera: what it publishes, what it never invents, and bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import subprocess
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='NOT TESTED: no ROS 2 here')
+
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+
+from emu_perception.errors import InputError  # noqa: E402
+from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info  # noqa: E402
+from emu_perception.ros.demo.processes import executable  # noqa: E402
+from emu_perception.ros.frame_sources import open_source  # noqa: E402
+from emu_perception.ros.replay_camera import ReplayCamera  # noqa: E402
+
+
+class Recorder:
+    """Takes the place of a publisher."""
+
+    topic_name = ''
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def publish(self, message: Any) -> None:
+        """Keep the message."""
+        self.messages.append(message)
+
+
+@pytest.fixture
+def camera(ros: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ReplayCamera]]:
+    """Return a function that makes a replay camera whose messages are kept in ``sent``."""
+    made: list[ReplayCamera] = []
+
+    def make(**parameters: Any) -> ReplayCamera:
+        overrides = [Parameter(name, value=value) for name, value in
+                     {'step': True, 'loop': False, **parameters}.items()]
+        node = ReplayCamera(parameter_overrides=overrides)
+        node.sent = {'image': Recorder(), 'info': Recorder()}  # type: ignore[attr-defined]
+        node._image_publisher = node.sent['image']  # type: ignore[attr-defined]
+        node._info_publisher = node.sent['info']  # type: ignore[attr-defined]
+        made.append(node)
+        return node
+    yield make
+    for node in made:
+        node.destroy_node()
+
+
+def infos(node: ReplayCamera) -> list[CameraInfo]:
+    """Publish everything and return the camera_infos."""
+    while node.publish_next():
+        pass
+    return node.sent['info'].messages  # type: ignore[attr-defined]
+
+
+def test_images_in_order_with_their_pixels(camera: Callable[..., ReplayCamera],
+                                           image_folder: Path) -> None:
+    """Names sorted, rgb (not bgr), stamp and optical frame set."""
+    node = camera(source=str(image_folder))
+    names = []
+    while (published := node.publish_next()) is not None:
+        names.append(published[0])
+    assert names == ['a.png', 'b.jpg', 'c.png']
+    first: Image = node.sent['image'].messages[0]  # type: ignore[attr-defined]
+    assert (first.encoding, first.height, first.width, first.step) == ('rgb8', 96, 128, 384)
+    assert first.header.frame_id.endswith('_optical_frame') and first.header.stamp.sec > 0
+    expected = cv2.imread(str(image_folder / 'a.png'))[..., ::-1]
+    assert bytes(first.data) == np.ascontiguousarray(expected).tobytes()
+
+
+def test_no_calibration_no_camera_info(camera: Callable[..., ReplayCamera],
+                                       image_folder: Path) -> None:
+    """An invented camera_info would give wrong metres without anyone knowing."""
+    assert infos(camera(source=str(image_folder))) == []
+
+
+def test_calibration_of_another_size_is_not_used(camera: Callable[..., ReplayCamera],
+                                                 image_folder: Path) -> None:
+    """The size must agree, else one line and no camera_info."""
+    file = image_folder / 'calibration.yaml'
+    write_camera_info(file, pinhole_info(640, 480, 500.0, 500.0, 320.0, 240.0))
+    assert infos(camera(source=str(image_folder), camera_info_file=str(file))) == []
+
+
+def test_calibration_beside_an_image_is_that_images(camera: Callable[..., ReplayCamera],
+                                                    image_folder: Path) -> None:
+    """Only b.jpg is calibrated: the other two go out without; stamps are the image's."""
+    write_camera_info(image_folder / 'b.yaml', pinhole_info(128, 96, 111.0, 112.0, 63.0, 47.0))
+    node = camera(source=str(image_folder))
+    (info,) = infos(node)
+    assert list(info.k[:6]) == [111.0, 0.0, 63.0, 0.0, 112.0, 47.0]
+    image = node.sent['image'].messages[1]  # type: ignore[attr-defined]
+    assert info.header == image.header
+
+
+@pytest.mark.parametrize('given', ['', 'image'])
+def test_data_set_root_and_its_image_folder_bring_the_intrinsics(
+        camera: Callable[..., ReplayCamera], image_folder: Path, tmp_path: Path,
+        given: str) -> None:
+    """dataset.yaml's intrinsics are the camera of every image."""
+    root = tmp_path / 'set'
+    root.mkdir()
+    image_folder.rename(root / 'image')
+    (root / 'dataset.yaml').write_text(
+        'intrinsics: {width: 128, height: 96, fx: 100.0, fy: 101.0, cx: 63.5, cy: 47.5}\n')
+    received = infos(camera(source=str(root / given)))
+    assert len(received) == 3 and received[0].k[0] == 100.0
+
+
+def test_large_images_shrink_together_with_their_calibration(
+        camera: Callable[..., ReplayCamera], image_folder: Path) -> None:
+    """Half the pixels, half the focal length."""
+    write_camera_info(image_folder / 'a.yaml', pinhole_info(128, 96, 100.0, 100.0, 63.5, 47.5))
+    node = camera(source=str(image_folder / 'a.png'), max_side=64)
+    (info,) = infos(node)
+    assert (info.width, info.height, info.k[0], info.k[2]) == (64, 48, 50.0, 31.5)
+    assert node.sent['image'].messages[0].width == 64  # type: ignore[attr-defined]
+
+
+def test_unreadable_file_is_skipped_and_counted(camera: Callable[..., ReplayCamera],
+                                                image_folder: Path) -> None:
+    """One bad file must not end the camera, nor stop it for a round."""
+    (image_folder / 'a.png').write_bytes(b'no image')
+    (image_folder / 'b.jpg').write_bytes((image_folder / 'c.png').read_bytes()[:40])
+    node = camera(source=str(image_folder))
+    assert node.publish_next()[0] == 'c.png'  # type: ignore[index]
+    assert node.skipped == 2
+
+
+def test_folder_without_one_readable_image_does_not_hang(
+        camera: Callable[..., ReplayCamera], image_folder: Path) -> None:
+    """A loop over nothing readable must give the executor back."""
+    for file in image_folder.iterdir():
+        file.write_bytes(b'')
+    assert camera(source=str(image_folder), loop=True).publish_next() is None
+
+
+def test_compressed_transport_can_be_decoded(camera: Callable[..., ReplayCamera],
+                                             image_folder: Path) -> None:
+    """JPEG with a format string that names it."""
+    node = camera(source=str(image_folder), transport='compressed')
+    node.publish_next()
+    message: CompressedImage = node.sent['image'].messages[0]  # type: ignore[attr-defined]
+    picture = cv2.imdecode(np.frombuffer(bytes(message.data), np.uint8), cv2.IMREAD_COLOR)
+    assert 'jpeg' in message.format and picture.shape == (96, 128, 3)
+
+
+def test_video_is_replayed_and_starts_over(camera: Callable[..., ReplayCamera],
+                                           tmp_path: Path) -> None:
+    """The frames of a video file, in a loop."""
+    file = str(tmp_path / 'video.avi')
+    writer = cv2.VideoWriter(file, cv2.VideoWriter_fourcc(*'MJPG'), 5.0, (64, 48))
+    if not writer.isOpened():
+        pytest.skip('NOT TESTED: this OpenCV cannot write videos')
+    for value in (0, 100, 200):
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+    assert open_source(file).rate_hz == pytest.approx(5.0)
+    node = camera(source=file, loop=True)
+    assert [node.publish_next()[0] for _ in range(4)] == [  # type: ignore[index]
+        '000001', '000002', '000003', '000001']
+
+
+@pytest.mark.parametrize(('parameters', 'words'), [
+    ({'source': '/nowhere/at/all'}, 'does not exist'),
+    ({'source': ''}, 'source is empty'),
+    ({'source': '/dev/null'}, 'cannot open'),
+    ({'rate_hz': -1.0}, 'rate_hz'),
+    ({'transport': 'telepathy'}, 'raw, compressed'),
+    ({'reliability': 'never'}, 'best_effort'),
+    ({'camera_info_file': '/nowhere.yaml'}, '/nowhere.yaml'),
+])
+def test_what_cannot_be_used_is_refused_by_name(
+        camera: Callable[..., ReplayCamera], image_folder: Path, parameters: dict[str, Any],
+        words: str) -> None:
+    """The message names the parameter or path."""
+    with pytest.raises(InputError, match=words):
+        camera(**{'source': str(image_folder), **parameters})
+
+
+@pytest.mark.system
+def test_wrong_path_ends_with_one_line_and_exit_code_1(environment: dict[str, str]) -> None:
+    """Not a traceback."""
+    done = subprocess.run([str(executable('replay_camera')), '--ros-args', '-p',
+                           'source:=/nowhere/at/all'], env=environment, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        'replay_camera: source /nowhere/at/all does not exist']
+
+
+@pytest.mark.system
+def test_exit_at_end_ends_with_code_0(environment: dict[str, str], image_folder: Path) -> None:
+    """For scripts that wait for the end of a replay."""
+    done = subprocess.run(
+        [str(executable('replay_camera')), '--ros-args', '-p', f'source:={image_folder}',
+         '-p', 'loop:=false', '-p', 'exit_at_end:=true', '-p', 'rate_hz:=50'],
+        env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert '3 published, 0 skipped' in done.stderr + done.stdout

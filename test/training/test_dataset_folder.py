@@ -1,0 +1,93 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The data set folder: what is read, and that what is wrong is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from training.data.dataset_folder import DatasetError, DatasetFolder
+
+
+def edit(root: Path, **changes: object) -> None:
+    path = root / 'dataset.yaml'
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+
+
+def test_a_sample_decodes_to_rgb_labels_and_metres(made):
+    folder = DatasetFolder(made)
+    sample = folder.sample(folder.stems('train')[0])
+    assert sample.image.dtype == np.uint8 and sample.image.shape == (96, 128, 3)
+    assert set(np.unique(sample.label)) == {0, 1, 2, 255}
+    box = sample.label == 2
+    assert np.allclose(sample.image[box].mean(0), [30, 90, 200], atol=3), 'rgb order is wrong'
+    assert 1.0 <= sample.depth[box][:50].mean() <= 1.6
+    assert (sample.depth[-2:] == 0).all(), 'invalid raw value 0 must decode to 0'
+
+
+def test_scale_offset_and_range_are_applied(made):
+    edit(made, depth={'scale': 0.5, 'offset': 1.0, 'invalid': [7], 'min': 2.0, 'max': 5.0})
+    metres = DatasetFolder(made).metres(np.array([[1, 2, 4, 7, 8]], np.uint16))
+    # 1.5 is below min, 2 -> 2.0 is not above min, 4 -> 3.0, 7 is invalid, 8 -> 5.0 not below max.
+    assert metres.tolist() == [[0, 0, 3.0, 0, 0]]
+
+
+def test_missing_truth_is_none_not_an_error(made):
+    (made / 'label/000.png').unlink()
+    (made / 'depth/000.png').unlink()
+    sample = DatasetFolder(made).sample('000')
+    assert sample.label is None and sample.depth is None
+
+
+def test_another_ignore_index_becomes_255(made):
+    label = cv2.imread(str(made / 'label/000.png'), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(made / 'label/000.png'), np.where(label == 255, 9, label))
+    edit(made, ignore_index=9)
+    assert set(np.unique(DatasetFolder(made).sample('000').label)) == {0, 1, 2, 255}
+
+
+def broken_size(root: Path) -> None:
+    cv2.imwrite(str(root / 'depth/000.png'), np.ones((10, 10), np.uint16))
+
+
+def broken_class(root: Path) -> None:
+    cv2.imwrite(str(root / 'label/000.png'), np.full((96, 128), 3, np.uint8))
+
+
+@pytest.mark.parametrize(('spoil', 'words'), [
+    (lambda root: (root / 'dataset.yaml').unlink(), ('dataset.yaml', 'cannot be read')),
+    (lambda root: (root / 'dataset.yaml').write_text('a: [1'), ('dataset.yaml', 'not YAML')),
+    (lambda root: edit(root, depth={'offset': 1}), ('dataset.yaml', "'depth'", 'scale')),
+    (lambda root: edit(root, depth={'scale': 1, 'min': 5, 'max': 1}), ("'depth'", 'min')),
+    (lambda root: edit(root, intrinsics={'width': 5}), ("'intrinsics'", 'height')),
+    (lambda root: edit(root, palette=[[0, 0, 0]]), ("'palette'", '3 classes')),
+    (lambda root: (root / 'train.txt').write_text(''), ('train.txt', 'empty')),
+    (lambda root: (root / 'train.txt').unlink(), ('train.txt', "'train'")),
+    (lambda root: (root / 'image/000.png').unlink(), ('image/000', 'missing')),
+    (lambda root: (root / 'image/000.png').write_bytes(b'no'), ('image/000', 'not a readable')),
+    (broken_size, ('depth/000.png', '10x10', '128x96')),
+    (broken_class, ('label/000.png', 'class 3', '3 classes')),
+])
+def test_what_is_wrong_is_one_line_naming_file_and_field(made, spoil, words):
+    spoil(made)
+    with pytest.raises(DatasetError) as caught:
+        folder = DatasetFolder(made)
+        folder.sample(folder.stems('train')[0])
+    message = str(caught.value)
+    assert '\n' not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_the_real_folder_holds_what_the_loops_expect(nyuv2):
+    folder = DatasetFolder(nyuv2)
+    train, val = folder.stems('train'), folder.stems('val')
+    assert not set(train) & set(val), 'a validation image in the training split'
+    sample = folder.sample(val[0])
+    assert len(folder.classes) == 40 and sample.image.shape == (480, 640, 3)
+    assert 0.3 < sample.depth[sample.depth > 0].min() < sample.depth.max() < 10.0

@@ -1,0 +1,70 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Make a checkpoint ready to ship: metrics inside, weights in float16, a model card beside it.
+
+python -m training.export --checkpoint runs/NAME/best.safetensors --metrics val.json \
+    --out models/NAME.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.checkpoint import load_checkpoint, save_checkpoint
+from emu_perception.errors import EmuError, InputError
+from training.model_card import model_card
+
+
+def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = None,
+           half: bool = True, command: str = '') -> Path:
+    """
+    Write ``out`` and its card ``out`` with suffix .md.
+
+    :param metrics: JSON written by training.evaluate for this checkpoint.
+    :raises EmuError: if a file cannot be used.
+    """
+    network, metadata = load_checkpoint(checkpoint)
+    try:
+        measured: dict[str, Any] = json.loads(metrics.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f'{metrics}: not a metrics file of training.evaluate ({error})') from error
+    if measured.get('checkpoint') != checkpoint.name:
+        raise InputError(f"{metrics}: field 'checkpoint' is {measured.get('checkpoint')}, not "
+                         f'{checkpoint.name}: evaluate this checkpoint first')
+    provenance = {**metadata.provenance, 'command': command,
+                  'weights_stored_as': 'float16' if half else 'float32'}
+    metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)
+    save_checkpoint(out, network, metadata, half=half)
+    out.with_suffix('.md').write_text(model_card(metadata, out))
+    return out
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog='python -m training.export', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--checkpoint', required=True, type=Path)
+    parser.add_argument('--metrics', required=True, type=Path)
+    parser.add_argument('--out', required=True, type=Path)
+    parser.add_argument('--name', help='default: the name of --out')
+    parser.add_argument('--fp32', action='store_true', help='keep weights in float32')
+    parser.add_argument('--command', default='', help='the training command, for the card')
+    options = parser.parse_args(arguments)
+    try:
+        out = export(options.checkpoint, options.metrics, options.out, name=options.name,
+                     half=not options.fp32, command=options.command)
+    except EmuError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_suffix(".md")}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

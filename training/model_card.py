@@ -1,0 +1,93 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The model card: everything in it comes from the checkpoint's own document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emu_perception.checkpoint import CheckpointMetadata
+
+# What is known of the terms of data sets; a card must say so even where it is little.
+DATA_TERMS = {
+    'nyuv2': 'NYU Depth V2 (Silberman et al., ECCV 2012) is published for research without an '
+             'explicit licence; weights trained on it inherit that doubt. Ask the data set\'s '
+             'authors before any commercial use. Its images show private indoor rooms in the USA, '
+             'recorded with one Kinect, and were taken by people, not by robots.',
+}
+
+
+def model_card(metadata: CheckpointMetadata, path: Path) -> str:
+    """Return the card of a checkpoint as Markdown."""
+    provenance, metrics = metadata.provenance, metadata.metrics
+    architecture, calibration = metadata.architecture, metadata.calibration
+    recipe: dict[str, Any] = provenance.get('recipe', {})
+    height, width = metadata.input_size
+    lines = [
+        f'# {metadata.name}', '',
+        f'`{path.name}`, {path.stat().st_size / 1e6:.1f} MB, weights stored as '
+        f'{provenance.get("weights_stored_as", "float32")}.', '',
+        f'One pass gives {" and ".join(metadata.tasks)} with the uncertainty of each. Network: '
+        f'{architecture["encoder"]}, all-MLP heads of width {architecture["head_dim"]}, context '
+        f'{architecture["context"] or "none"}, input {height}x{width}.', '',
+        '## Training', '',
+        f'- data: {provenance.get("data_set")}, {provenance.get("images")} images of split '
+        f'`{provenance.get("split")}` (stems outside it were not read for training)',
+        f'- recipe: `{recipe.get("name")}`: {recipe.get("epochs")} epochs, batch '
+        f'{recipe.get("batch_size")}, seed {recipe.get("seed")}; the whole recipe is in the '
+        'file\'s metadata',
+        f'- command: `{provenance.get("command")}`',
+        f'- code: commit {provenance.get("git_commit")}; '
+        + ', '.join(f'{k} {v}' for k, v in provenance.get('versions', {}).items()),
+        f'- initial weights: {provenance.get("initial_weights_licence")}', '',
+        f'## Results on {metrics.get("data_set")}, split `{metrics.get("split")}` '
+        f'({metrics.get("images")} images, full size, pooled pixels)', '',
+        *_results(metrics), '',
+        'The best epoch was chosen on this split, so these figures lean to the good side; they '
+        'are of a single network, not distilled from an ensemble.', '',
+        '## Risk thresholds', '',
+        f'Percentile {calibration.risk_percentile:g} of the mean uncertainties of the '
+        'validation images:' if calibration.risk_percentile else 'Not calibrated.']
+    if calibration.risk_segmentation is not None:
+        lines.append(f'- mean segmentation entropy {calibration.risk_segmentation:.4f} nat')
+    if calibration.risk_depth is not None:
+        lines.append(f'- mean depth sigma {calibration.risk_depth:.4f} m')
+    lines += ['', '## Limits and terms', '',
+              f'- {DATA_TERMS.get(str(provenance.get("data_set")), "See the data set terms.")}',
+              *_limits(metadata), '']
+    return '\n'.join(lines)
+
+
+def _results(metrics: dict[str, Any]) -> list[str]:
+    trivial = metrics.get('trivial', {})
+    rows = ['| | this model | trivial baseline |', '|---|---|---|']
+    for task, names in (('segmentation', ('miou', 'pixel_accuracy')),
+                        ('depth', ('rmse', 'abs_rel', 'delta1', 'delta2', 'delta3'))):
+        for name in names:
+            if name in metrics.get(task, {}):
+                other = trivial.get(task, {}).get(name)
+                rows.append(f'| {_TITLES[name]} | {metrics[task][name]:.3f} | '
+                            f'{"" if other is None else f"{other:.3f}"} |')
+    if trivial:
+        rows += ['', f'Trivial baselines: the label "{trivial.get("majority_class")}" everywhere; '
+                 'the mean depth map of the training images.']
+    return rows
+
+
+_TITLES = {'miou': 'mIoU', 'pixel_accuracy': 'pixel accuracy', 'rmse': 'RMSE, m',
+           'abs_rel': 'mean absolute relative error', 'delta1': 'delta1 (within 1.25x)',
+           'delta2': 'delta2', 'delta3': 'delta3'}
+
+
+def _limits(metadata: CheckpointMetadata) -> list[str]:
+    lines = []
+    if metadata.intrinsics is not None and 'depth' in metadata.tasks:
+        camera = metadata.intrinsics
+        lines.append(f'- depth is metric for a camera of fx {camera.fx:.1f} px at '
+                     f'{camera.width}x{camera.height}; for another, camera_info must say its fx')
+        lines.append(f'- depth of the training data ends at {metadata.depth_max:g} m')
+    if 'depth' in metadata.tasks:
+        lines.append('- the variance is what one network learned from its data (aleatoric): it '
+                     'does not know what it has never seen')
+    return lines
