@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 import torch
+from torchmetrics import Metric
 
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import EmuError
@@ -54,7 +55,7 @@ class Scores:
 
     def compute(self) -> dict[str, dict[str, float]]:
         """Return the metrics of the tasks that were seen."""
-        metrics = {'segmentation': self.confusion, 'depth': self.depth}
+        metrics: dict[str, Metric] = {'segmentation': self.confusion, 'depth': self.depth}
         return {task: {name: float(value) for name, value in metric.compute().items()}
                 for task, metric in metrics.items() if self.seen[task]}
 

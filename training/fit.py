@@ -19,7 +19,7 @@ import sys
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import (EMAWeightAveraging, ModelCheckpoint, RichProgressBar)
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
 import timm
@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 import yaml
 
 from emu_perception import __version__
-from emu_perception.checkpoint import (CheckpointMetadata, palette_or_default, save_checkpoint)
+from emu_perception.checkpoint import CheckpointMetadata, palette_or_default, save_checkpoint
 from emu_perception.errors import EmuError
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.networks.pretrained import initialize
@@ -135,8 +135,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     train = SampleCache(folder, folder.stems('train'))
     val = SampleCache(folder, folder.stems('val'))
     if len(train) < recipe.batch_size:
-        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/train.txt "
-                          f'has {len(train)} images: lower it')
+        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but "
+                          f'{folder.root}/train.txt has {len(train)} images: lower it')
     network, licence = build_network(recipe, folder)
     if DEPTH in network.tasks:
         network.initialize_depth(*depth_statistics(train))

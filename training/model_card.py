@@ -12,7 +12,7 @@ from emu_perception.checkpoint import CheckpointMetadata
 # What is known of the terms of data sets; a card must say so even where it is little.
 DATA_TERMS = {
     'nyuv2': 'NYU Depth V2 (Silberman et al., ECCV 2012) is published for research without an '
-             'explicit licence; weights trained on it inherit that doubt. Ask the data set\'s '
+             "explicit licence; weights trained on it inherit that doubt. Ask the data set's "
              'authors before any commercial use. Its images show private indoor rooms in the USA, '
              'recorded with one Kinect, and were taken by people, not by robots.',
 }
@@ -36,7 +36,7 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         f'`{provenance.get("split")}` (stems outside it were not read for training)',
         f'- recipe: `{recipe.get("name")}`: {recipe.get("epochs")} epochs, batch '
         f'{recipe.get("batch_size")}, seed {recipe.get("seed")}; the whole recipe is in the '
-        'file\'s metadata',
+        "file's metadata",
         f'- command: `{provenance.get("command")}`',
         f'- code: commit {provenance.get("git_commit")}; '
         + ', '.join(f'{k} {v}' for k, v in provenance.get('versions', {}).items()),

@@ -61,11 +61,14 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch):
                           'augmentation.scale=[0.7, 1.5]')
     fit(recipe('straight'), progress=False)
 
-    def power_cut(self):
+    step = Baseline.training_step
+
+    def power_cut(self, batch, batch_index):
         if self.current_epoch == 2:
             raise RuntimeError('power cut')
+        return step(self, batch, batch_index)
     with monkeypatch.context() as patch:
-        patch.setattr(Baseline, 'on_train_epoch_start', power_cut, raising=False)
+        patch.setattr(Baseline, 'training_step', power_cut)
         with pytest.raises(RuntimeError, match='power cut'):
             fit(recipe('cut'), progress=False)
     fit(recipe('cut'), resume=True, progress=False)
