@@ -33,7 +33,8 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     try:
         measured: dict[str, Any] = json.loads(metrics.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f'{metrics}: not a metrics file of training.evaluate ({error})') from error
+        raise InputError(f'{metrics}: not a metrics file of training.evaluate '
+                         f'({error})') from error
     if measured.get('checkpoint') != checkpoint.name:
         raise InputError(f"{metrics}: field 'checkpoint' is {measured.get('checkpoint')}, not "
                          f'{checkpoint.name}: evaluate this checkpoint first')

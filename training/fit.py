@@ -148,11 +148,13 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(_plain(asdict(recipe)),
                                                               sort_keys=False))
     views = TrainingViews(train, recipe.input_size, recipe.augmentation, recipe.seed)
-    loader = DataLoader(views, recipe.batch_size, sampler=EpochSampler(len(views), recipe.seed),
-                        drop_last=True, num_workers=recipe.workers,
+    module = Baseline(network, recipe, *normalization(recipe.network.encoder))
+    sampler = EpochSampler(len(views), recipe.seed, lambda: module.current_epoch)
+    # A last batch that is not full is dropped: batch norm needs more than one image.
+    loader = DataLoader(views, recipe.batch_size, sampler=sampler, drop_last=True,
+                        num_workers=recipe.workers,
                         persistent_workers=recipe.workers > 0)
     val_loader = DataLoader(WholeImages(val, recipe.input_size), 1)
-    module = Baseline(network, recipe, *normalization(recipe.network.encoder))
     best = ModelCheckpoint(state, filename='best', monitor='val/score', mode='max',
                            enable_version_counter=False)
     callbacks: list[lightning.Callback] = [

@@ -72,7 +72,8 @@ class DatasetFolder:
             raise DatasetError(f'{self._file}: cannot be read ({error.strerror}); a data set '
                                'folder has one') from error
         except yaml.YAMLError as error:
-            raise DatasetError(f'{self._file}: not YAML: {" ".join(str(error).split())}') from error
+            reason = ' '.join(str(error).split())
+            raise DatasetError(f'{self._file}: not YAML: {reason}') from error
         if not isinstance(document, dict):
             raise DatasetError(f'{self._file}: a mapping of fields is expected')
         self.name = str(document.get('name', self.root.name))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -76,22 +76,21 @@ class EpochSampler(Sampler[tuple[int, int]]):
     """
     Yields (epoch, index) in an order that depends on seed and epoch only: resume continues it.
 
-    A last batch of one is dropped by the caller's loader (batch norm needs two).
+    :param epoch: returns the current epoch. It is asked when an epoch's first index is drawn:
+        Lightning makes a resumed run's iterator before it calls ``set_epoch``, so that would come
+        too late.
     """
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch (Lightning calls it)."""
-        self.epoch = epoch
+    def __init__(self, length: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.length, self.seed, self.epoch = length, seed, epoch
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch, 2**31)).permutation(self.length)
-        return iter([(self.epoch, int(index)) for index in order])
+        epoch = self.epoch()
+        order = np.random.default_rng((self.seed, epoch, 2**31)).permutation(self.length)
+        yield from ((epoch, int(index)) for index in order)
 
 
 def to_tensors(sample: Sample, index: int) -> Batch:
@@ -103,7 +102,9 @@ def to_tensors(sample: Sample, index: int) -> Batch:
     """
     height, width = (sample.label if sample.label is not None else
                      sample.depth if sample.depth is not None else sample.image).shape[:2]
-    label = sample.label if sample.label is not None else np.full((height, width), IGNORE, np.uint8)
+    label = sample.label
+    if label is None:
+        label = np.full((height, width), IGNORE, np.uint8)
     depth = sample.depth if sample.depth is not None else np.zeros((height, width), np.float32)
     return {'image': torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1),
             'label': torch.from_numpy(label), 'depth': torch.from_numpy(depth),

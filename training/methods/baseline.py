@@ -43,9 +43,9 @@ class Baseline(lightning.LightningModule):
         x = image.to(memory_format=torch.channels_last).float()
         return x * self.scale + self.shift
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout and stochastic depth by epoch, so that a resumed run repeats them."""
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_index: int) -> None:
+        """Seed dropout and stochastic depth by step, so that a resumed run repeats them."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_index: int) -> torch.Tensor:
         """Return the loss of a batch of views."""
