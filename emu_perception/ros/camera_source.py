@@ -1,9 +1,12 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The latest camera_info, and whether it can be used for an image."""
+"""The camera_info of an image, and whether it can be used for it."""
 
 from __future__ import annotations
 
+from collections import deque
+
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
 from emu_perception.errors import InputError
@@ -11,7 +14,14 @@ from emu_perception.ros.camera_model import camera_model, CameraModel, looks_rec
 
 
 class CameraSource:
-    """Keeps the newest camera_info; written by the executor, read by the worker."""
+    """
+    Keeps the newest camera_infos; written by the executor, read by the worker.
+
+    An image takes the one of its own stamp, since the next one of a zooming camera may already
+    be there when the image's turn comes; without such a one it takes the newest.
+    """
+
+    _KEPT = 16
 
     def __init__(self, image_topic: str, camera_info_topic: str) -> None:
         """Take the resolved topic names."""
@@ -19,19 +29,24 @@ class CameraSource:
         self.camera_info_topic = camera_info_topic
         self.problem = 'no image yet'
         self._rectified = looks_rectified(image_topic)
-        self._info: CameraInfo | None = None
+        self._infos: deque[CameraInfo] = deque(maxlen=self._KEPT)
 
     def update(self, info: CameraInfo) -> None:
         """Take a camera_info message."""
-        self._info = info
+        self._infos.append(info)
 
-    def model_for(self, width: int, height: int, *, use: bool) -> CameraModel | None:
+    def model_for(self, width: int, height: int, *, use: bool,
+                  stamp: Time | None = None) -> CameraModel | None:
         """
         Return the camera of an image of this size, or None with the reason in ``problem``.
 
+        :param stamp: the image's, by which its camera_info is found.
         :param use: False to do without (the parameter ``use_camera_info``).
         """
-        info, model, problem = self._info, None, ''
+        infos = list(self._infos)
+        newest = infos[-1] if infos else None
+        info = next((one for one in infos if one.header.stamp == stamp), newest)
+        model, problem = None, ''
         if not use:
             problem = 'camera_info is not used (parameter use_camera_info)'
         elif info is None:

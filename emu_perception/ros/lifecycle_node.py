@@ -138,10 +138,10 @@ class EmuNode(LifecycleNode):
         try:
             self._image_qos = newest()
             self._inputs.append(self.create_subscription(
+                CameraInfo, 'camera_info', camera.update, newest(), **with_overrides()))
+            self._inputs.append(self.create_subscription(
                 CompressedImage if compressed else Image, camera.image_topic, self._on_image,
                 self._image_qos, **with_overrides()))
-            self._inputs.append(self.create_subscription(
-                CameraInfo, 'camera_info', camera.update, newest(), **with_overrides()))
         except Exception as error:
             self._stop_input()
             self._log.error(f'cannot activate: {_describe(error)}')

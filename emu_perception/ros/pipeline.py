@@ -76,7 +76,8 @@ class Pipeline:
         rgb = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
         height, width = rgb.shape[:2]
-        camera = self.camera.model_for(width, height, use=settings.use_camera_info)
+        camera = self.camera.model_for(width, height, use=settings.use_camera_info,
+                                       stamp=header.stamp)
         self._warn_about_camera(camera is None, camera is not None and camera.distorted)
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from builtin_interfaces.msg import Time
 from node_bench import camera_info
 import numpy as np
 import pytest
@@ -86,3 +87,14 @@ def test_newest_camera_info_wins_and_its_absence_is_explained():
     model = source.model_for(64, 48, use=True)
     assert model is not None and model.fx == 60.0 and source.problem == ''
     assert source.model_for(64, 48, use=False) is None and 'use_camera_info' in source.problem
+
+
+def test_an_image_takes_the_camera_info_of_its_own_stamp():
+    """A camera that zooms: the next frame's focal length must not scale this frame's depth."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for second, fx in ((1, 50.0), (2, 60.0)):
+        info = camera_info(fx=fx)
+        info.header.stamp.sec = second
+        source.update(info)
+    found = [source.model_for(64, 48, use=True, stamp=Time(sec=sec)) for sec in (1, 2, 3)]
+    assert [model.fx for model in found] == [50.0, 60.0, 60.0]
