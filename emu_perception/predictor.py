@@ -20,10 +20,10 @@ from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH, depth_moments, MultitaskNetwork, SEGMENTATION
 from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.preprocessing import focal_scale, network_size, resized_image
 from emu_perception.uncertainty import mean_uncertainties, segmentation_maps
 
 LOGGER = logging.getLogger('emu_perception')
-MULTIPLE = 32
 MIN_SIDE = 32
 MAX_ASPECT = 6.0
 MAX_SIDE = 16384
@@ -47,7 +47,7 @@ class Predictor:
                  device: str = 'auto', precision: str = 'auto',
                  unknown_label_entropy: float | None = None) -> None:
         self.metadata = metadata
-        self.device = _device(device)
+        self.device = resolved_device(device)
         self.precision = 'fp32' if precision == 'auto' else precision
         if self.precision not in _PRECISIONS:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
@@ -70,7 +70,7 @@ class Predictor:
         :raises InputError: if the device or precision is not to be had.
         """
         # Before the file is read: the quicker of the two answers comes first.
-        found = str(_device(device))
+        found = str(resolved_device(device))
         network, metadata = load_checkpoint(path)
         return cls(network, metadata, device=found, precision=precision,
                    unknown_label_entropy=unknown_label_entropy)
@@ -89,20 +89,7 @@ class Predictor:
         Multiples of 32 with about as many pixels as in training and the aspect nearest to the
         image's; nothing is padded.
         """
-        trained_height, trained_width = self.metadata.input_size
-        if image_size[0] * trained_width == image_size[1] * trained_height:
-            return trained_height, trained_width
-        area = trained_height * trained_width
-        aspect = image_size[1] / image_size[0]
-        best, best_cost = self.metadata.input_size, math.inf
-        for height in range(MULTIPLE, 4 * max(self.metadata.input_size), MULTIPLE):
-            width = max(MULTIPLE, MULTIPLE * round(height * aspect / MULTIPLE))
-            stretch = abs(math.log(width / height / aspect))
-            size = abs(math.log(width * height / area))
-            # A stretched image is worse than one of another size: stretch weighs more.
-            if 4.0 * stretch + size < best_cost:
-                best, best_cost = (height, width), 4.0 * stretch + size
-        return best
+        return network_size(image_size, self.metadata.input_size)
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
@@ -125,9 +112,9 @@ class Predictor:
         height, width = image.shape[:2]
         size = (height, width) if size is None else _checked_size(size)
         start = time.perf_counter()
-        network_size = self.network_size((height, width))
-        scale = self._focal_scale(fx, width, network_size[1])
-        x = self._normalized(image, network_size)
+        input_size = self.network_size((height, width))
+        scale = self._focal_scale(fx, width, input_size[1])
+        x = self._normalized(image, input_size)
         self._synchronize()
         prepared = time.perf_counter()
         with torch.autocast(self.device.type, _PRECISIONS[self.precision],
@@ -139,12 +126,12 @@ class Predictor:
         calibration = self.metadata.calibration
         if SEGMENTATION in raw:
             label, entropy, confidence = segmentation_maps(
-                raw[SEGMENTATION][0], network_size, calibration.temperature)
+                raw[SEGMENTATION][0], input_size, calibration.temperature)
             if unknown_label_entropy is not None:
                 label[entropy > unknown_label_entropy] = UNLABELLED
         if DEPTH in raw:
             mean, variance = depth_moments(F.interpolate(
-                raw[DEPTH].float(), size=network_size, mode='bilinear', align_corners=False))
+                raw[DEPTH].float(), size=input_size, mode='bilinear', align_corners=False))
             depth = _in_range(mean[0], self.metadata.depth_max) * scale
             variance = variance[0] * (calibration.variance_scale * scale * scale)
         mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
@@ -152,7 +139,7 @@ class Predictor:
             label=_resized(label, size, exact=True), depth=_resized(depth, size, exact=True),
             segmentation_entropy=_resized(entropy, size), confidence=_resized(confidence, size),
             depth_variance=_resized(variance, size), mean_segmentation_entropy=mean_entropy,
-            mean_depth_sigma=mean_sigma, network_size=network_size)
+            mean_depth_sigma=mean_sigma, network_size=input_size)
         done = time.perf_counter()
         for stage, seconds in (('preprocess', prepared - start), ('network', inferred - prepared),
                                ('postprocess', done - inferred)):
@@ -174,33 +161,24 @@ class Predictor:
             torch.cuda.empty_cache()
 
     def _normalized(self, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
-        if image.shape[:2] != size:
-            shrinks = image.shape[0] * image.shape[1] > size[0] * size[1]
-            image = cv2.resize(image, size[::-1],
-                               interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         # A view with negative strides or a read-only buffer is no tensor yet.
-        array = np.require(image, requirements=('C', 'W'))
+        array = np.require(resized_image(image, size), requirements=('C', 'W'))
         # Uploaded as uint8: a quarter of the bytes of float32.
         x = torch.from_numpy(array).to(self.device).float().mul_(self._scale).add_(self._shift)
         return x.permute(2, 0, 1).unsqueeze(0)  # Channels last in memory, as the network wants.
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
-        if fx is not None and not (math.isfinite(fx) and fx > 0):
-            raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
+        scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
         if DEPTH not in self.metadata.tasks:
             return 1.0
-        intrinsics = self.metadata.intrinsics
-        if fx is None or intrinsics is None:
-            if not self._warned_focal:
-                self._warned_focal = True
-                LOGGER.warning(
-                    'depth is NOT scaled to this camera, because %s; it is metric only for a '
-                    "camera of the training camera's field of view",
-                    'no focal length (fx) was given' if intrinsics is not None
-                    else 'the checkpoint holds no training intrinsics')
-            return 1.0
-        trained_fx = intrinsics.fx * self.metadata.input_size[1] / intrinsics.width
-        return fx * network_width / width / trained_fx
+        if scale is None and not self._warned_focal:
+            self._warned_focal = True
+            LOGGER.warning(
+                'depth is NOT scaled to this camera, because %s; it is metric only for a '
+                "camera of the training camera's field of view",
+                'no focal length (fx) was given' if self.metadata.intrinsics is not None
+                else 'the checkpoint holds no training intrinsics')
+        return 1.0 if scale is None else scale
 
     def _synchronize(self) -> None:
         if self.device.type == 'cuda':
@@ -238,7 +216,12 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _device(name: str) -> torch.device:
+def resolved_device(name: str) -> torch.device:
+    """
+    Return the device that a name stands for; 'auto' is CUDA where there is one.
+
+    :raises InputError: if it is not to be had.
+    """
     if name == 'auto':
         found = torch.cuda.is_available()
         if not found:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
@@ -85,43 +86,90 @@ def mean_uncertainties(entropy: torch.Tensor | None, depth_variance: torch.Tenso
             None if depth_variance is None else float(depth_variance.double().sqrt().mean()))
 
 
-def ensemble_segmentation(probabilities: Iterable[torch.Tensor]) -> torch.Tensor:
+class MeanProbability:
     """
-    Return the mean softmax of T samples, streamed: memory does not grow with T.
+    The mean softmax of T samples [B, K, H, W], streamed: memory does not grow with T.
 
-    :param probabilities: T tensors [B, K, H, W] that each sum to one over K.
-    :raises ValueError: if there is no sample.
+    :ivar mean: of the samples so far; None before the first.
     """
-    samples = iter(probabilities)
-    first = next(samples, None)
-    if first is None:
-        raise ValueError('an ensemble needs at least one sample')
-    mean = first.clone()
-    for count, sample in enumerate(samples, start=2):
-        mean.add_((sample - mean) / count)
-    return mean
+
+    def __init__(self) -> None:
+        self.mean: torch.Tensor | None = None
+        self.count = 0
+
+    def add(self, probabilities: torch.Tensor) -> None:
+        """Add a sample that sums to one over K."""
+        self.count += 1
+        if self.mean is None:
+            self.mean = probabilities.clone()
+        else:
+            self.mean.lerp_(probabilities, 1.0 / self.count)
 
 
-def ensemble_depth(samples: Iterable[tuple[torch.Tensor, torch.Tensor]],
-                   ) -> tuple[torch.Tensor, torch.Tensor]:
+class DepthMixture:
     """
-    Return predictive mean and variance of T samples (equation 10 of EMUFormer), streamed.
+    Predictive mean and variance of T samples (equation 10 of EMUFormer), streamed.
 
     sigma² = mean of s_t² + biased variance of the means (Welford's update).
 
-    :param samples: T pairs (mean after ReLU in metres, variance in m²), each [B, H, W].
-    :return: mean [B, H, W] in metres, predictive variance [B, H, W] in m².
+    :ivar mean: [B, H, W], metres; None before the first sample.
+    """
+
+    def __init__(self) -> None:
+        self.mean: torch.Tensor | None = None
+        self._aleatoric = self._spread = torch.empty(0)
+        self.count = 0
+
+    def add(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        """Add a sample: mean after ReLU in metres and variance in m², each [B, H, W]."""
+        self.count += 1
+        if self.mean is None:
+            self.mean, self._aleatoric = mean.clone(), variance.clone()
+            self._spread = torch.zeros_like(mean)
+            return
+        delta = mean - self.mean
+        self.mean.add_(delta, alpha=1.0 / self.count)
+        self._spread.addcmul_(delta, mean - self.mean)
+        self._aleatoric.lerp_(variance, 1.0 / self.count)
+
+    @property
+    def variance(self) -> torch.Tensor:
+        """Return the predictive variance [B, H, W] in m²."""
+        return self._aleatoric + self._spread / max(1, self.count)
+
+
+@dataclass(frozen=True)
+class PredictiveMoments:
+    """
+    What T samples say together; None for a task they do not have.
+
+    :ivar probabilities: [B, K, H, W], mean softmax.
+    :ivar depth: [B, H, W], metres, mean of the means after ReLU.
+    :ivar depth_variance: [B, H, W], m², equation 10.
+    """
+
+    probabilities: torch.Tensor | None
+    depth: torch.Tensor | None
+    depth_variance: torch.Tensor | None
+
+
+def predictive_moments(samples: Iterable[tuple[torch.Tensor | None, torch.Tensor | None,
+                                               torch.Tensor | None]]) -> PredictiveMoments:
+    """
+    Reduce T samples as they come; no two of them are held at once.
+
+    :param samples: T triples of logits [B, K, H, W], depth [B, H, W] and variance [B, H, W];
+        None for a task a network does not have.
     :raises ValueError: if there is no sample.
     """
-    pairs = iter(samples)
-    first = next(pairs, None)
-    if first is None:
+    segmentation, depth = MeanProbability(), DepthMixture()
+    for logits, mean, variance in samples:
+        if logits is not None:
+            segmentation.add(logits.float().softmax(dim=1))
+        if mean is not None and variance is not None:
+            depth.add(mean, variance)
+        logits = mean = variance = None  # Freed before the next network runs.
+    if segmentation.mean is None and depth.mean is None:
         raise ValueError('an ensemble needs at least one sample')
-    mean, aleatoric = first[0].clone(), first[1].clone()
-    spread, count = torch.zeros_like(mean), 1
-    for count, (sample_mean, sample_variance) in enumerate(pairs, start=2):
-        delta = sample_mean - mean
-        mean.add_(delta / count)
-        spread.add_(delta * (sample_mean - mean))
-        aleatoric.add_((sample_variance - aleatoric) / count)
-    return mean, aleatoric + spread / count
+    return PredictiveMoments(segmentation.mean, depth.mean,
+                             None if depth.mean is None else depth.variance)

@@ -18,6 +18,8 @@ _CLEAR_RGB = (30, 140, 60)
 
 def default_palette(classes: int) -> list[tuple[int, int, int]]:
     """Return ``classes`` distinct RGB colours: golden-angle hues in three brightness bands."""
+    if classes == 0:
+        return []
     indices = np.arange(classes)
     hue = (indices * 0.61803398875 % 1.0 * 179).astype(np.uint8)
     saturation = np.array([200, 140, 255], np.uint8)[indices % 3]

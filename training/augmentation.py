@@ -12,21 +12,22 @@ from training.recipe import AugmentationRecipe
 
 
 def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecipe,
-                rng: np.random.Generator) -> Sample:
+                rng: np.random.Generator, whole: tuple[int, int] | None = None) -> Sample:
     """
     Cut a random view out of a sample.
 
-    The whole image at scale 1 fits ``size``; a view at scale s shows 1/s of it. Where the view is
-    larger than the image the rest is padded: label 255, depth invalid, image its own mean colour.
-    Only what is seen is resized.
+    The whole image at scale 1 fits ``whole``; a view at scale s shows it s times larger. Where the
+    view is larger than the image the rest is padded: label 255, depth invalid, image its own mean
+    colour. Only what is seen is resized.
 
     :param size: (height, width) of the view.
     :param rng: the only source of randomness.
+    :param whole: None = ``size``: at scale 1 a view is the whole image.
     :return: the view; depth divided by s under the policy ``divide``, since a camera of the same
         focal length that sees an object s times larger is s times nearer.
     """
     image, label, depth = sample.image, sample.label, sample.depth
-    base = min(size[0] / image.shape[0], size[1] / image.shape[1])
+    base = base_scale(image.shape[:2], whole or size)
     if rng.random() < recipe.border_probability:
         top, bottom, left, right = recipe.border
         window = (slice(top, image.shape[0] - bottom), slice(left, image.shape[1] - right))
@@ -65,6 +66,11 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
     if label is not None:
         label = view(label, IGNORE, cv2.INTER_NEAREST)
     return Sample(sample.stem, picture, label, depth)
+
+
+def base_scale(image_size: tuple[int, ...], whole: tuple[int, int]) -> float:
+    """Return the scale in pixels at which an image fits ``whole``."""
+    return min(whole[0] / image_size[0], whole[1] / image_size[1])
 
 
 def jittered(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:

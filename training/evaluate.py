@@ -1,96 +1,107 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure checkpoints on a split, through the same Predictor that a robot runs.
+Measure checkpoints on a split: all metrics, as JSON.
 
-python -m training.evaluate --checkpoint F --data DIR --split val --json OUT [--trivial]
+python -m training.evaluate --checkpoint F [F ...] --data DIR --split val --json OUT [--trivial]
 
-Maps are compared at the images' full size, pooled over all pixels. The trivial baselines (the
-most frequent class everywhere; the mean depth map of the training images) say what a number is
-worth.
+Several checkpoints (or a folder of members) answer together as a deep ensemble; a sub-ensemble and
+a network with Monte Carlo dropout are sampled as they were trained. Maps are compared at the
+images' full size, pooled over all pixels; integer counts, so the order of images does not matter.
+The trivial baselines (the most frequent class everywhere; the mean depth map of the training
+images) say what a number is worth.
 """
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+from collections.abc import Iterable
 import json
-import logging
-import math
 from pathlib import Path
+import re
 import sys
+import time
 from typing import Any
 
 import numpy as np
 from rich.progress import track
 import torch
-from torchmetrics import Metric
 
-from emu_perception.checkpoint import load_checkpoint
-from emu_perception.errors import EmuError
-from emu_perception.predictor import Predictor
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.metrics.depth import DepthErrors
-from training.metrics.segmentation import ConfusionMatrix
-from training.risk_thresholds import training_fx
+from emu_perception.errors import InputError
+from emu_perception.predictor import resolved_device
+from training.command_line import command_parser, run
+from training.data.dataset_folder import DatasetError, DatasetFolder, IGNORE, Sample
+from training.methods.ensemble import Ensemble, SAMPLED
+from training.metrics.suite import EvaluationSuite
+from training.risk_thresholds import training_focal
 
-
-class Scores:
-    """Pooled metrics of label and depth maps against a data set folder's truth."""
-
-    def __init__(self, classes: int) -> None:
-        self.confusion = ConfusionMatrix(max(1, classes))
-        self.depth = DepthErrors()
-        self.seen = {'segmentation': False, 'depth': False}
-
-    def add(self, label: np.ndarray | None, depth: np.ndarray | None,
-            true_label: np.ndarray | None, true_depth: np.ndarray | None) -> None:
-        """Add one image: labels uint8 [H, W]; depths float32 [H, W] in metres, truth 0 = none."""
-        if label is not None and true_label is not None:
-            self.confusion.update(torch.from_numpy(label), torch.from_numpy(true_label))
-            self.seen['segmentation'] = True
-        if depth is not None and true_depth is not None:
-            self.depth.update(torch.from_numpy(depth), torch.from_numpy(true_depth))
-            self.seen['depth'] = True
-
-    def compute(self) -> dict[str, dict[str, float]]:
-        """Return the metrics of the tasks that were seen."""
-        metrics: dict[str, Metric] = {'segmentation': self.confusion, 'depth': self.depth}
-        return {task: {name: float(value) for name, value in metric.compute().items()}
-                for task, metric in metrics.items() if self.seen[task]}
+FORMAT = 1
+Crop = tuple[int, int, int, int]
+# Deep ensembles are named by what they are, all else by how it was trained.
+METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'ensemble', 'emuformer')
 
 
-def evaluate(checkpoint: Path, folder: DatasetFolder, stems: list[str], *, device: str = 'auto',
+def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
+             void: str = 'exclude', threshold: str = 'mean', crop: Crop | None = None,
              progress: bool = True) -> dict[str, Any]:
     """
-    Return the metrics of a checkpoint on the given images.
+    Return the metrics of what the members say together.
 
-    :raises EmuError: if the checkpoint or a file of the data set cannot be used.
+    :param void: 'exclude' leaves unlabelled pixels out; 'as_inaccurate' counts them as wrong in
+        the uncertainty metrics, as the paper's tables most likely do.
+    :param threshold: of certainty, the 'mean' or 'median' uncertainty of each image.
+    :param crop: (top, bottom, left, right): truth outside these rows and columns is not used.
+    :raises EmuError: if a file of the data set cannot be used, or its classes are others.
     """
-    network, metadata = load_checkpoint(checkpoint)
-    if metadata.classes and folder.classes and metadata.classes != folder.classes:
+    if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
         raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
-                           f'not the {len(metadata.classes)} of {checkpoint}')
-    # Errors are measured on what the network says: nothing is cut off beyond the range.
-    predictor = Predictor(network, replace(metadata, depth_max=math.inf), device=device)
-    scores = Scores(len(metadata.classes))
-    means = []
-    for stem in track(stems, f'{checkpoint.name}', disable=not progress):
-        sample = folder.sample(stem)
-        prediction = predictor(sample.image, fx=training_fx(folder))
-        depth = prediction.depth
-        scores.add(prediction.label, None if depth is None else np.nan_to_num(depth),
-                   sample.label, sample.depth)
-        means.append((prediction.mean_segmentation_entropy, prediction.mean_depth_sigma))
-    result: dict[str, Any] = {**scores.compute(), 'images': len(stems)}
-    for name, column in zip(('mean_segmentation_entropy', 'mean_depth_sigma'),
-                            zip(*means, strict=True), strict=True):
-        if column[0] is not None:
-            result[name] = {f'p{q}': float(np.percentile(column, q)) for q in (5, 50, 95)}
-    return result
+                           f'not the {len(ensemble.classes)} of {ensemble.members[0].path}')
+    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks, void,
+                            threshold).to(ensemble.device)
+    focal = training_focal(folder)
+    images, seconds = [], []
+    for index, stem in enumerate(track(stems, 'evaluate', disable=not progress)):
+        sample = cropped(folder.sample(stem), crop)
+        start = time.perf_counter()
+        moments = ensemble.predict(sample.image, focal=focal, seed=index)
+        if ensemble.device.type == 'cuda':
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+        p, depth, variance = (None if part is None else part[0] for part in (
+            moments.probabilities, moments.depth, moments.depth_variance))
+        label, truth = (None if part is None else torch.from_numpy(part).to(ensemble.device)
+                        for part in (sample.label, sample.depth))
+        images.append({'stem': stem, **suite.update(p, depth, variance, label, truth)})
+    # The first image pays for what later ones do not: caches, and kernels being chosen.
+    later = np.array(seconds[1:] or seconds) * 1e3
+    return {**suite.compute(), 'images': len(stems), 'per_image': images,
+            'inference_ms': {'mean': float(later.mean()), 'std': float(later.std()),
+                             'images': len(later)},
+            **{name: percentiles(images, name)
+               for name in ('mean_segmentation_entropy', 'mean_depth_sigma')}}
 
 
-def trivial(folder: DatasetFolder, stems: list[str], progress: bool = True) -> dict[str, Any]:
+def percentiles(images: Iterable[dict[str, Any]], name: str) -> dict[str, float] | None:
+    """Return percentiles 5, 50 and 95 of a figure of each image; None where it has none."""
+    values = [image[name] for image in images if image[name] is not None]
+    return {f'p{q}': float(np.percentile(values, q)) for q in (5, 50, 95)} if values else None
+
+
+def cropped(sample: Sample, crop: Crop | None) -> Sample:
+    """Return the sample with its truth outside the crop forgotten; the image stays whole."""
+    if crop is None:
+        return sample
+    top, bottom, left, right = crop
+    inside = np.zeros(sample.image.shape[:2], bool)
+    inside[top:bottom, left:right] = True
+    return Sample(sample.stem, sample.image,
+                  None if sample.label is None else np.where(inside, sample.label, IGNORE).astype(
+                      np.uint8),
+                  None if sample.depth is None else np.where(inside, sample.depth, 0).astype(
+                      np.float32))
+
+
+def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
+            progress: bool = True) -> dict[str, Any]:
     """Return the metrics of the commonest class and the mean depth map of the training images."""
     counts = np.zeros(256, np.int64)
     total: np.ndarray | float = 0.0
@@ -102,48 +113,116 @@ def trivial(folder: DatasetFolder, stems: list[str], progress: bool = True) -> d
         if sample.depth is not None:
             total = total + sample.depth.astype(np.float64)
             known = known + (sample.depth > 0)
-    majority = int(counts[:255].argmax())
-    mean = (total / np.maximum(known, 1)).astype(np.float32) if folder.depth else None
-    scores = Scores(len(folder.classes))
+    majority = int(counts[:IGNORE].argmax())
+    mean = torch.from_numpy((total / np.maximum(known, 1)).astype(np.float32)) \
+        if folder.depth else None
+    suite = EvaluationSuite(len(folder.classes) or None, folder.depth is not None)
     for stem in track(stems, 'trivial: evaluate', disable=not progress):
-        sample = folder.sample(stem)
-        label = np.full(sample.image.shape[:2], majority, np.uint8) if folder.classes else None
-        scores.add(label, mean, sample.label, sample.depth)
-    result: dict[str, Any] = scores.compute()
+        sample = cropped(folder.sample(stem), crop)
+        label, truth = (None if part is None else torch.from_numpy(part)
+                        for part in (sample.label, sample.depth))
+        guess = None if label is None else torch.full_like(label, majority)
+        suite.update(None, mean, None, label, truth, hard_label=guess)
+    figures = suite.compute()
+    result: dict[str, Any] = {
+        task: figures[task] for task in ('segmentation', 'depth') if task in figures}
     if folder.classes:
         result['majority_class'] = folder.classes[majority]
     return result
 
 
+def method_of(ensemble: Ensemble, sampled: str) -> str:
+    """Return what a table calls this: one of ``METHODS``."""
+    if len(ensemble.members) > 1:
+        return 'ensemble'
+    method = ensemble.members[0].method
+    return 'baseline' if method == 'mc_dropout' and sampled == 'deterministic' else method
+
+
+def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
+    """Return what was measured: method, networks, size."""
+    first = ensemble.members[0]
+    method = method_of(ensemble, sampled)
+    dropped = {} if method != 'mc_dropout' else {
+        'dropout': first.metadata.architecture['head_dropout']}
+    return {'method': method, **dropped,
+            'checkpoint': first.path.name, 'checkpoints': [str(m.path) for m in ensemble.members],
+            'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
+            'encoder': first.metadata.architecture['encoder'],
+            'parameters': ensemble.parameters, 'input_size': list(first.metadata.input_size),
+            'classes': list(ensemble.classes)}
+
+
+def crop_of(text: str | None) -> Crop | None:
+    """
+    Read 'top:bottom,left:right'.
+
+    :raises InputError: if it is something else.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r'(\d+):(\d+),(\d+):(\d+)', text)
+    top, bottom, left, right = map(int, match.groups()) if match else (0, 0, 0, 0)
+    if not (top < bottom and left < right):
+        raise InputError(f"--crop is '{text}': give rows and columns as 45:471,41:601")
+    return top, bottom, left, right
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog='python -m training.evaluate', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--checkpoint', required=True, type=Path)
+    parser = command_parser('evaluate', __doc__)
+    parser.add_argument('--checkpoint', required=True, nargs='+', type=Path, metavar='FILE',
+                        help='one or more checkpoints, or a folder of members')
     parser.add_argument('--data', required=True, help='data set folder')
     parser.add_argument('--split', default='val', help='default val')
+    parser.add_argument('--method', default='auto', choices=SAMPLED,
+                        help='how each checkpoint is sampled; auto: as it was trained')
+    parser.add_argument('--samples', type=int, help='of Monte Carlo dropout')
+    parser.add_argument('--void', default='exclude', choices=('exclude', 'as_inaccurate'),
+                        help='unlabelled pixels in the uncertainty metrics (the file has both)')
+    parser.add_argument('--threshold', default='mean', choices=('mean', 'median'),
+                        help='of certainty, over each image (the file has both)')
+    parser.add_argument('--crop', metavar='ROWS,COLUMNS',
+                        help="truth used: 45:471,41:601 is NYUv2's official crop")
+    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
+    parser.add_argument('--name', help='of the row in tables; default: the method')
     parser.add_argument('--device', default='auto')
     parser.add_argument('--json', type=Path, help='write the metrics here')
     parser.add_argument('--trivial', action='store_true', help='measure the trivial baselines too')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
-    try:
+
+    def command() -> None:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
-        result = {'checkpoint': options.checkpoint.name, 'data_set': folder.name,
-                  'split': options.split,
-                  **evaluate(options.checkpoint, folder, stems, device=options.device)}
+        if options.limit:
+            stems = stems[::max(1, len(stems) // options.limit)][:options.limit]
+        crop, progress = crop_of(options.crop), not options.no_progress
+        device = resolved_device(options.device)
+        ensemble = Ensemble(options.checkpoint, method=options.method, samples=options.samples,
+                            device=device)
+        about = description(ensemble, options.method)
+        result = {
+            'format': FORMAT, 'name': options.name or about['method'], **about,
+            'data_set': folder.name, 'data': str(folder.root), 'split': options.split,
+            'void': options.void, 'threshold': options.threshold, 'crop': crop,
+            'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
+            else torch.cuda.get_device_name(device),
+            'command': 'python -m training.evaluate ' + ' '.join(arguments or sys.argv[1:]),
+            **evaluate(ensemble, folder, stems, void=options.void, threshold=options.threshold,
+                       crop=crop, progress=progress)}
         if options.trivial:
-            result['trivial'] = trivial(folder, stems)
-    except EmuError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text + '\n')
-    return 0
+            result['trivial'] = trivial(folder, stems, crop, progress)
+        for task in ('segmentation', 'depth'):
+            if task in result:
+                print(f'{task}: ' + ', '.join(
+                    f'{name} {value:.4g}' for name, value in result[task].items()
+                    if value is not None))
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(result, indent=1) + '\n')
+            print(f'wrote {options.json}')
+    return run(command)
 
 
 if __name__ == '__main__':

@@ -1,124 +1,57 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Train a baseline: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR.
+Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR.
+
+The recipe's ``method`` says how: baseline, mc_dropout, sub_ensemble or emuformer (``distill`` and
+``ensemble`` are this command with the teacher, or the members, arranged).
 
 Leaves in OUTPUT/NAME: best.safetensors and last.safetensors (self-describing checkpoints with risk
-thresholds), state/last.ckpt (for --resume), recipe.yaml (as it ran), metrics.csv.
+thresholds), state/last.ckpt (for --resume), recipe.yaml (as it ran), logs/ and tensorboard/.
+Several GPUs: devices=4 starts them itself; with torchrun or srun say nodes=N devices=M too.
 """
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict, replace
+from dataclasses import replace
+import errno
+import fcntl
+import json
 import logging
 from pathlib import Path
-import platform
-import subprocess
 import sys
-from typing import Any
+from typing import IO
 
 import lightning
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.progress import track
-import timm
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 import yaml
 
-from emu_perception import __version__
-from emu_perception.checkpoint import CheckpointMetadata, palette_or_default, save_checkpoint
-from emu_perception.errors import EmuError
-from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
-from emu_perception.networks.pretrained import initialize
+from emu_perception.checkpoint import save_checkpoint
+from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.samples import EpochSampler, SampleCache, TrainingViews, WholeImages
-from training.methods.baseline import Baseline
-from training.recipe import load_recipe, Recipe, RecipeError
+from training.building import build_network, check_tasks, load_teacher, make_module
+from training.callbacks import ImagePanels, ProgressFile
+from training.command_line import recipe_of, recipe_parser, run
+from training.data.dataset_folder import DatasetFolder
+from training.data.samples import (
+    EpochSampler,
+    SampleCache,
+    ShardSampler,
+    TrainingViews,
+    WholeImages,
+)
+from training.methods.ensemble import Ensemble
+from training.methods.module import TrainingModule
+from training.options import plain, RecipeError
+from training.provenance import classes_of, metadata_of
+from training.recipe import Recipe
 from training.risk_thresholds import risk_thresholds
 
 LOGGER = logging.getLogger('training')
-
-
-def build_network(recipe: Recipe, folder: DatasetFolder) -> tuple[MultitaskNetwork, str]:
-    """Return the network with its initial weights, and the licence of those."""
-    parts = recipe.network
-    network = MultitaskNetwork(
-        parts.encoder, parts.tasks, max(1, len(folder.classes)), parts.head_dim,
-        parts.head_dropout, parts.context, parts.encoder_arguments)
-    return network, initialize(network, parts.initial_weights)
-
-
-def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of the input that the encoder's weights expect."""
-    configuration = timm.get_pretrained_cfg(encoder, allow_unregistered=False)
-    return tuple(configuration.mean), tuple(configuration.std)
-
-
-def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
-    """
-    Check that the data set has what the tasks need.
-
-    :raises DatasetError: if it has not.
-    """
-    if SEGMENTATION in recipe.network.tasks and not folder.classes:
-        raise DatasetError(f"{folder.root}/dataset.yaml: field 'classes' is missing, task "
-                           'segmentation needs it')
-    if DEPTH in recipe.network.tasks and folder.depth is None:
-        raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth' is missing, task depth "
-                           'needs it')
-
-
-def depth_statistics(samples: SampleCache, images: int = 100) -> tuple[float, float]:
-    """Return mean (m) and variance (m²) of the valid depth of evenly spaced images."""
-    step = max(1, len(samples) // images)
-    parts = []
-    for index in range(0, len(samples), step):
-        depth = samples[index].depth
-        if depth is not None:
-            parts.append(torch.from_numpy(depth[::8, ::8][depth[::8, ::8] > 0]))
-    values = torch.cat(parts) if parts else torch.empty(0)
-    if not len(values):
-        raise DatasetError(f'{samples.folder.root}/depth: no valid depth in the training images; '
-                           'check depth.scale, invalid, min and max in dataset.yaml')
-    return float(values.mean()), float(values.var())
-
-
-def metadata_of(recipe: Recipe, folder: DatasetFolder, network: MultitaskNetwork,
-                licence: str, metrics: dict[str, Any]) -> CheckpointMetadata:
-    """Describe the trained network."""
-    mean, std = normalization(recipe.network.encoder)
-    encoding = folder.depth
-    return CheckpointMetadata(
-        architecture=network.arguments, input_size=recipe.input_size, name=recipe.name,
-        classes=folder.classes if SEGMENTATION in network.tasks else (),
-        palette=(palette_or_default(folder.palette, len(folder.classes))
-                 if SEGMENTATION in network.tasks else ()),
-        mean=mean, std=std,  # type: ignore[arg-type]
-        depth_min=encoding.min if encoding else 0.0,
-        depth_max=encoding.max if encoding else float('inf'),
-        intrinsics=folder.intrinsics, metrics=metrics,
-        provenance={
-            'data_set': folder.name, 'split': 'train', 'images': len(folder.stems('train')),
-            'recipe': asdict(recipe), 'git_commit': git_commit(),
-            'versions': {'emu_perception': __version__, 'torch': torch.__version__,
-                         'timm': timm.__version__, 'lightning': lightning.__version__,
-                         'python': platform.python_version()},
-            'initial_weights_licence': licence})
-
-
-def git_commit() -> str:
-    """Return the commit of the working tree, '+changes' where it differs, or 'unknown'."""
-    try:
-        commit = subprocess.run(['git', 'rev-parse', '--short=12', 'HEAD'], check=True,
-                                capture_output=True, text=True).stdout.strip()
-        dirty = subprocess.run(['git', 'status', '--porcelain', '--untracked-files=no'],
-                               check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
-    return commit + ('+changes' if dirty else '')
 
 
 def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
@@ -132,100 +65,156 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     lightning.seed_everything(recipe.seed, verbose=False)
     folder = DatasetFolder(recipe.data)
     check_tasks(recipe, folder)
-    train = SampleCache(folder, folder.stems('train'))
-    val = SampleCache(folder, folder.stems('val'))
+    teacher = load_teacher(recipe)
+    train = SampleCache(folder, folder.stems('train'), recipe.cache_images)
+    val = SampleCache(folder, folder.stems('val'), recipe.cache_images)
     if len(train) < recipe.batch_size:
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but "
                           f'{folder.root}/train.txt has {len(train)} images: lower it')
-    network, licence = build_network(recipe, folder)
-    if DEPTH in network.tasks:
-        network.initialize_depth(*depth_statistics(train))
-    state = recipe.folder / 'state'
-    last = state / 'last.ckpt'
+    warn_of_stretching(recipe, folder)
+    classes, palette = classes_of(folder, teacher)
+    network, licence = build_network(recipe, folder, train, classes)
+    module = make_module(network, recipe, folder, teacher)
+    last = recipe.folder / 'state/last.ckpt'
     if resume and not last.exists():
         raise RecipeError(f'--resume: {last} does not exist; start without --resume')
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(_plain(asdict(recipe)),
-                                                              sort_keys=False))
-    views = TrainingViews(train, recipe.input_size, recipe.augmentation, recipe.seed)
-    module = Baseline(network, recipe, *normalization(recipe.network.encoder))
-    sampler = EpochSampler(len(views), recipe.seed, lambda: module.current_epoch)
-    # A last batch that is not full is dropped: batch norm needs more than one image.
-    loader = DataLoader(views, recipe.batch_size, sampler=sampler, drop_last=True,
-                        num_workers=recipe.workers,
-                        persistent_workers=recipe.workers > 0)
-    val_loader = DataLoader(WholeImages(val, recipe.input_size), 1)
-    best = ModelCheckpoint(state, filename='best', monitor='val/score', mode='max',
-                           enable_version_counter=False)
-    callbacks: list[lightning.Callback] = [
-        best, ModelCheckpoint(state, filename='last', enable_version_counter=False)]
+    with locked(recipe):
+        (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
+        best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
+                               mode='max', enable_version_counter=False)
+        panels = ImagePanels(WholeImages(val, recipe.input_size), palette, len(classes))
+        trainer = make_trainer(recipe, module, [best, panels], progress)
+        trainer.fit(module, *loaders(recipe, module, train, val),
+                    ckpt_path=str(last) if resume else None,
+                    weights_only=False if resume else None)
+        path = recipe.folder / 'best.safetensors'
+        if not trainer.is_global_zero:
+            return path
+        finished = {key: float(value) for key, value in trainer.callback_metrics.items()
+                    if key.startswith('val/')}
+        export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
+               teacher, progress)
+        # Our own file, written minutes ago: it may hold more than tensors.
+        state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
+        module.load_state_dict(state['state_dict'])
+        export(path, network, recipe, folder, licence,
+               {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']},
+               teacher, progress)
+        if trainer.current_epoch >= recipe.epochs:  # Not one that the clock has stopped.
+            (recipe.folder / 'finished.json').write_text(json.dumps({'epochs': recipe.epochs}))
+    return path
+
+
+def locked(recipe: Recipe) -> IO[str]:
+    """
+    Lock a run's folder for this job until the file is closed or the process ends.
+
+    Two that train into one folder would spoil each other's state. The processes of one distributed
+    job share the lock.
+
+    :raises RecipeError: if another one has it.
+    """
+    file = (recipe.folder / 'lock').open('w')
+    shared = recipe.devices * recipe.nodes > 1
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            LOGGER.warning('%s: this file system has no locks: make sure that no other process '
+                           'trains here', recipe.folder)
+            return file
+        file.close()
+        raise RecipeError(f'{recipe.folder}: another process is training here: wait for it, stop '
+                          'it, or choose another name=...') from error
+    return file
+
+
+def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightning.Callback],
+                 progress: bool) -> lightning.Trainer:
+    """Return Lightning's trainer with the run's logs, its last state and further callbacks."""
+    state = recipe.folder / 'state'
+    # Every epoch's end, not only those with a validation: a power cut costs one epoch at most.
+    callbacks = [*callbacks, ModelCheckpoint(state, filename='last', save_on_train_epoch_end=True,
+                                             enable_version_counter=False),
+                 ProgressFile(recipe.folder / 'progress.json')]
     if recipe.ema_decay > 0:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
     if progress:
         callbacks.append(RichProgressBar())
-    trainer = lightning.Trainer(
-        max_epochs=recipe.epochs, precision=recipe.precision, callbacks=callbacks,
-        gradient_clip_val=recipe.optimizer.gradient_clip or None,
+    several = recipe.devices * recipe.nodes > 1
+    strategy = 'auto'
+    if several:
+        strategy = 'ddp_find_unused_parameters_true' if module.leaves_parameters_out else 'ddp'
+    # A folder for each start: Lightning's CSV logger would delete the curve of an earlier one.
+    start = len(list((recipe.folder / 'logs').glob('start_*')))
+    return lightning.Trainer(
+        max_epochs=recipe.epochs, precision=recipe.precision,  # type: ignore[arg-type]
+        devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,
+        # There is none on CPUs: there each process has batch statistics of its own.
+        sync_batchnorm=several and torch.cuda.is_available(),
+        callbacks=callbacks, gradient_clip_val=recipe.optimizer.gradient_clip or None,
         check_val_every_n_epoch=recipe.validate_every, num_sanity_val_steps=0,
         use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False,
-        logger=CSVLogger(recipe.folder, name='', version=''), log_every_n_steps=10)
-    trainer.fit(module, loader, val_loader, ckpt_path=str(last) if resume else None,
-                weights_only=False if resume else None)
-    written = []
-    for name, source in (('last', None), ('best', best.best_model_path)):
-        if source:
-            # Our own file, written minutes ago: it may hold more than tensors.
-            weights = torch.load(source, map_location='cpu', weights_only=False)['state_dict']
-            module.load_state_dict(weights)
-        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()
-                   if key.startswith('val/')} if not source else {
-                       'val/score': float(best.best_model_score)}
-        written.append(export(recipe.folder / f'{name}.safetensors', network, recipe, folder,
-                              licence, metrics, progress))
-    return written[-1]
+        max_time={'minutes': recipe.max_minutes} if recipe.max_minutes else None,
+        logger=[CSVLogger(recipe.folder / 'logs', name='', version=f'start_{start}'),
+                TensorBoardLogger(recipe.folder, name='tensorboard', version='')],
+        log_every_n_steps=10)
+
+
+def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache,
+            val: SampleCache) -> tuple[DataLoader, DataLoader]:
+    """Return the loaders of training views and of whole validation images."""
+    processes = recipe.devices * recipe.nodes
+    views = TrainingViews(train, recipe.input_size, recipe.augmentation, recipe.seed,
+                          recipe.crop_size)
+    sampler = EpochSampler(len(views), recipe.seed, lambda: module.current_epoch, processes,
+                           lambda: module.global_rank)
+    # A last batch that is not full is dropped: batch norm needs more than one image.
+    loader = DataLoader(views, recipe.batch_size // processes, sampler=sampler, drop_last=True,
+                        num_workers=recipe.workers, persistent_workers=recipe.workers > 0,
+                        pin_memory=torch.cuda.is_available())
+    images: WholeImages | Subset = WholeImages(val, recipe.input_size)
+    count = len(val)
+    if 0 < recipe.validation_images < count:
+        step = count / recipe.validation_images
+        images = Subset(images, [int(i * step) for i in range(recipe.validation_images)])
+        count = recipe.validation_images
+    return loader, DataLoader(images, 1, sampler=ShardSampler(count, processes,
+                                                              lambda: module.global_rank))
 
 
 def export(path: Path, network: MultitaskNetwork, recipe: Recipe, folder: DatasetFolder,
-           licence: str, metrics: dict[str, float], progress: bool = True) -> Path:
-    """Write a self-describing checkpoint with risk thresholds from the validation images."""
+           licence: str, metrics: dict[str, float], teacher: Ensemble | None,
+           progress: bool = True) -> None:
+    """Write a self-describing checkpoint, with risk thresholds where one pass is the answer."""
     network = network.cpu().eval()
-    metadata = metadata_of(recipe, folder, network, licence, metrics)
-    predictor = Predictor(network, metadata, device='cpu')
-    stems = folder.stems('val')
-    calibration = risk_thresholds(
-        predictor, folder,
-        list(track(stems, f'{path.name}: risk thresholds', disable=not progress)),
-        recipe.risk_percentile)
-    save_checkpoint(path, network, replace(metadata, calibration=calibration))
+    metadata = metadata_of(recipe, folder, network, licence, metrics, teacher)
+    if network.num_heads == 1:
+        predictor = Predictor(network, metadata,
+                              device='cuda' if torch.cuda.is_available() else 'cpu')
+        calibration = risk_thresholds(
+            predictor, folder,
+            track(folder.stems('val'), f'{path.name}: risk thresholds', disable=not progress),
+            recipe.risk_percentile)
+        metadata = replace(metadata, calibration=calibration)
+    save_checkpoint(path, network, metadata)
     LOGGER.info('wrote %s', path)
-    return path
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+def warn_of_stretching(recipe: Recipe, folder: DatasetFolder) -> None:
+    """Say so where whole images do not have the aspect of the network's input."""
+    height, width = folder.image(folder.stems('val')[0]).shape[:2]
+    if abs(height * recipe.input_size[1] / (width * recipe.input_size[0]) - 1) > 0.05:
+        LOGGER.warning('input_size %s stretches images of %dx%d: choose one of their aspect',
+                       list(recipe.input_size), height, width)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog='python -m training.fit', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--recipe', required=True, metavar='FILE', help='YAML, see '
-                        'training/recipes; its fields are documented in training/recipe.py')
-    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    parser.add_argument('overrides', nargs='*', metavar='field=value',
-                        help='for example data=DIR epochs=10 optimizer.learning_rate=1e-4')
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
-    try:
-        recipe = load_recipe(options.recipe, options.overrides)
-        fit(recipe, resume=options.resume, progress=not options.no_progress)
-    except (EmuError, FloatingPointError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    return 0
+    options = recipe_parser('fit', __doc__).parse_args(arguments)
+    return run(lambda: fit(recipe_of(options), resume=options.resume,
+                           progress=not options.no_progress))
 
 
 if __name__ == '__main__':

@@ -4,10 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional as F
 
+from training.options import option
+
 IGNORE = 255
+# Inside the root of equation 9: at 0 the root's gradient is infinite, and times 0 it is NaN.
+RMSLE_EPSILON = 1e-8
 
 
 def cross_entropy(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -36,3 +43,94 @@ def gaussian_nll(mean: torch.Tensor, variance: torch.Tensor,
     mean, variance = mean.float(), variance.float()
     loss = 0.5 * ((depth - mean).square() / variance + variance.log())
     return torch.where(valid, loss, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def beta_gaussian_nll(mean: torch.Tensor, variance: torch.Tensor, depth: torch.Tensor,
+                      beta: float) -> torch.Tensor:
+    """
+    Equation 6 with each pixel weighted by s^(2·beta), no gradient through the weight.
+
+    beta-NLL (Seitzer et al., ICLR 2022): 0 is equation 6, 1 gives the mean the gradient of MSE.
+    """
+    valid = depth > 0
+    mean, variance = mean.float(), variance.float()
+    loss = 0.5 * ((depth - mean).square() / variance + variance.log())
+    weighted = loss * variance.detach().pow(beta)
+    return torch.where(valid, weighted, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def mean_squared_error(mean: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+    """Return the mean of (y - mu)² over valid pixels, m² (Tables 9 and 10); shapes as above."""
+    valid = depth > 0
+    squared = (depth - mean.float()).square()
+    return torch.where(valid, squared, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def huber(mean: torch.Tensor, depth: torch.Tensor, delta: float = 1.0) -> torch.Tensor:
+    """Return the Huber loss over valid pixels (Tables 9 and 10): ½e² to delta m, then linear."""
+    valid = depth > 0
+    loss = F.huber_loss(mean.float(), depth, reduction='none', delta=delta)
+    return torch.where(valid, loss, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def kl_divergence(teacher: torch.Tensor, logits: torch.Tensor,
+                  where: torch.Tensor | None = None) -> torch.Tensor:
+    """
+    Equation 8, KL(q || p) summed over classes, mean over pixels.
+
+    :param teacher: q, the teacher's mean softmax [B, K, H, W]; no gradient goes to it.
+    :param logits: the student's [B, K, H, W].
+    :param where: bool [B, H, W], pixels that count; None = all.
+    """
+    student = logits.float().log_softmax(dim=1)
+    # xlogy: 0 · log 0 is 0, not NaN.
+    divergence = (torch.xlogy(teacher, teacher) - teacher * student).sum(dim=1)
+    return _mean(divergence, where)
+
+
+def rmsle(teacher_variance: torch.Tensor, variance: torch.Tensor,
+          where: torch.Tensor | None = None) -> torch.Tensor:
+    """
+    Equation 9: root of the mean of (log(sigma² + 1) - log(s² + 1))², one root for the batch.
+
+    :param teacher_variance: sigma², predictive, m², [B, H, W].
+    :param variance: s², the student's, m², [B, H, W].
+    :param where: bool [B, H, W], pixels that count; None = all.
+    """
+    difference = teacher_variance.float().log1p() - variance.float().log1p()
+    return (_mean(difference.square(), where) + RMSLE_EPSILON).sqrt()
+
+
+def _mean(values: torch.Tensor, where: torch.Tensor | None) -> torch.Tensor:
+    if where is None:
+        return values.mean()
+    return torch.where(where, values, 0.0).sum() / where.sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class DepthLossOptions:
+    """L = CE + w1 · depth loss (equation 7)."""
+
+    depth: str = option('gnll', 'gnll is equation 6; mse and huber (Tables 9 and 10) train no '
+                        'variance, so they need a teacher', choices=(
+                            'gnll', 'beta_nll', 'mse', 'huber'))
+    depth_weight: float = option(1.0, 'w1', low=0, high=1e6)
+    huber_delta: float = option(1.0, 'metres', low=1e-6, high=1e6)
+    beta: float = option(0.5, 'of beta_nll', low=0, high=1)
+
+
+DepthLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def depth_loss(options: DepthLossOptions) -> DepthLoss:
+    """Return the function (mean, variance, depth) -> loss that the options name."""
+    losses: dict[str, DepthLoss] = {
+        'gnll': gaussian_nll,
+        'beta_nll': lambda mean, variance, depth: beta_gaussian_nll(mean, variance, depth,
+                                                                    options.beta),
+        'mse': lambda mean, variance, depth: mean_squared_error(mean, depth),
+        'huber': lambda mean, variance, depth: huber(mean, depth, options.huber_delta)}
+    return losses[options.depth]
+
+
+VARIANCE_LOSSES = ('gnll', 'beta_nll')

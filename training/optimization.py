@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
-from training.recipe import OptimizerRecipe
+if TYPE_CHECKING:
+    from training.recipe import OptimizerRecipe
 
 
 def parameter_groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, object]]:

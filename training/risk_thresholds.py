@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +19,13 @@ def training_fx(folder: DatasetFolder) -> float | None:
     return folder.intrinsics.fx if folder.intrinsics else None
 
 
-def risk_thresholds(predictor: Predictor, folder: DatasetFolder, stems: list[str],
-                    percentile: float, progress: Callable[[], None] = lambda: None,
-                    ) -> Calibration:
+def training_focal(folder: DatasetFolder) -> float | None:
+    """Return the focal length of the folder's images in units of their width, or None."""
+    return folder.intrinsics.fx / folder.intrinsics.width if folder.intrinsics else None
+
+
+def risk_thresholds(predictor: Predictor, folder: DatasetFolder, stems: Iterable[str],
+                    percentile: float) -> Calibration:
     """
     Return the predictor's calibration with thresholds from images it was not trained on.
 
@@ -33,7 +37,6 @@ def risk_thresholds(predictor: Predictor, folder: DatasetFolder, stems: list[str
     for stem in stems:
         prediction = predictor(folder.image(stem), fx=training_fx(folder))
         means.append((prediction.mean_segmentation_entropy, prediction.mean_depth_sigma))
-        progress()
     limits = [None if column[0] is None else float(np.percentile(np.array(column, float),
                                                                  percentile))
               for column in zip(*means)]

@@ -26,10 +26,14 @@ class PyramidEncoder(nn.Module):
     :param name: a timm model name, for example ``mit_b2`` or ``tf_efficientnet_lite0``.
     :param arguments: further arguments of that model (``drop_path_rate`` ...), none that makes
         timm read a file or fetch weights.
+    :param stage_dropout: probability of dropping a whole channel after each of the four stages, on
+        the way to the next stage too. For Monte Carlo dropout in a convolutional encoder, which
+        has no dropout of its own.
     :raises InputError: if timm does not know the name or a stride is missing.
     """
 
-    def __init__(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+    def __init__(self, name: str, arguments: dict[str, Any] | None = None,
+                 stage_dropout: float = 0.0) -> None:
         super().__init__()
         # Names such as 'hf-hub:owner/model' would fetch the model from the network.
         if not isinstance(name, str) or not timm.is_model(name):
@@ -54,8 +58,29 @@ class PyramidEncoder(nn.Module):
         self._indices = [len(reductions) - 1 - reductions[::-1].index(s) for s in STRIDES]
         channels = self.model.feature_info.channels()
         self.channels: tuple[int, ...] = tuple(channels[i] for i in self._indices)
+        if stage_dropout > 0:
+            self._drop_after_stages(stage_dropout)
         # Swin and others of timm's models keep channels in the last dimension.
         self._nhwc = getattr(self.model, 'output_fmt', 'NCHW') == 'NHWC'
+
+    def _drop_after_stages(self, probability: float) -> None:
+        self.stage_dropout = nn.Dropout2d(probability)
+        modules = dict(self.model.named_modules())
+        names = self.model.feature_info.module_name()
+        for name in (names[i] for i in self._indices):
+            # timm flattens 'stages.0' to 'stages_0' in some of its models.
+            stage = modules.get(name, modules.get(name.replace('.', '_')))
+            if stage is None:
+                raise InputError(f"stage_dropout: encoder '{self.name}' has no module '{name}' to "
+                                 'put it after; choose another encoder or 0')
+            # A bound method: a copy of the encoder drops with its own dropout, not with ours.
+            stage.register_forward_hook(self._drop)
+
+    def _drop(self, module: nn.Module, arguments: Any, output: Any) -> Any:
+        if isinstance(output, torch.Tensor) and output.ndim == 4:
+            return self.stage_dropout(output)
+        raise InputError(f"stage_dropout: a stage of encoder '{self.name}' gives no map "
+                         '[B, C, H, W]; choose another encoder or 0')
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map images [B, 3, H, W] to maps [B, C_i, ceil(H/s_i), ceil(W/s_i)], finest first."""

@@ -27,13 +27,14 @@ EMBED_EPS = 1e-5
 class Attention(nn.Module):
     """Self-attention whose keys and values come from a spatially reduced map (ratio R)."""
 
-    def __init__(self, dim: int, heads: int, reduction: int, dropout: float, eps: float) -> None:
+    def __init__(self, dim: int, heads: int, reduction: int, dropout: float,
+                 attention_dropout: float, eps: float) -> None:
         super().__init__()
         self.heads = heads
         self.q = nn.Linear(dim, dim)
         self.kv = nn.Linear(dim, 2 * dim)
         self.proj = nn.Linear(dim, dim)
-        self.dropout = dropout
+        self.dropout = attention_dropout
         self.proj_drop = nn.Dropout(dropout)
         self.reduction = reduction
         if reduction > 1:
@@ -75,10 +76,11 @@ class Block(nn.Module):
     """One transformer block, pre-norm."""
 
     def __init__(self, dim: int, heads: int, reduction: int, mlp_ratio: int, dropout: float,
-                 drop_path: float, block_eps: float, embed_eps: float) -> None:
+                 attention_dropout: float, drop_path: float, block_eps: float,
+                 embed_eps: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=block_eps)
-        self.attn = Attention(dim, heads, reduction, dropout, embed_eps)
+        self.attn = Attention(dim, heads, reduction, dropout, attention_dropout, embed_eps)
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
         self.norm2 = nn.LayerNorm(dim, eps=block_eps)
         self.mlp = MixFeedForward(dim, dim * mlp_ratio, dropout)
@@ -108,12 +110,13 @@ class Stage(nn.Module):
     """Patch embedding, blocks and norm: [B, C, H, W] -> [B, D, H/s, W/s]."""
 
     def __init__(self, channels: int, dim: int, kernel: int, stride: int, heads: int,
-                 reduction: int, mlp_ratio: int, dropout: float, drop_paths: list[float],
-                 block_eps: float, embed_eps: float) -> None:
+                 reduction: int, mlp_ratio: int, dropout: float, attention_dropout: float,
+                 drop_paths: list[float], block_eps: float, embed_eps: float) -> None:
         super().__init__()
         self.patch_embed = PatchEmbedding(channels, dim, kernel, stride, embed_eps)
         self.blocks = nn.ModuleList([
-            Block(dim, heads, reduction, mlp_ratio, dropout, rate, block_eps, embed_eps)
+            Block(dim, heads, reduction, mlp_ratio, dropout, attention_dropout, rate, block_eps,
+                  embed_eps)
             for rate in drop_paths])
         self.norm = nn.LayerNorm(dim, eps=block_eps)
 
@@ -131,7 +134,8 @@ class MixTransformer(nn.Module):
 
     :param embed_dims: channels of each stage.
     :param depths: blocks of each stage.
-    :param drop_rate: dropout on projections, attention weights and feed-forward layers.
+    :param drop_rate: dropout on projections and feed-forward layers.
+    :param attn_drop_rate: dropout on attention weights, in training only.
     :param drop_path_rate: stochastic depth of the last block; rises linearly from 0.
     :param norm_eps: one epsilon for all LayerNorms; None = those of the published weights.
     """
@@ -140,8 +144,8 @@ class MixTransformer(nn.Module):
                  num_heads: tuple[int, ...] = (1, 2, 5, 8),
                  reductions: tuple[int, ...] = (8, 4, 2, 1), mlp_ratio: int = 4,
                  in_chans: int = 3, num_classes: int = 1000, drop_rate: float = 0.0,
-                 drop_path_rate: float = 0.1, norm_eps: float | None = None,
-                 global_pool: str = 'avg') -> None:
+                 attn_drop_rate: float = 0.0, drop_path_rate: float = 0.1,
+                 norm_eps: float | None = None, global_pool: str = 'avg') -> None:
         super().__init__()
         if global_pool not in ('avg', ''):
             raise ValueError(f"global_pool is '{global_pool}': MiT has 'avg' or ''")
@@ -158,7 +162,8 @@ class MixTransformer(nn.Module):
         for i, (dim, depth) in enumerate(zip(embed_dims, depths)):
             kernel, stride = (7, 4) if i == 0 else (3, 2)
             stages.append(Stage(channels, dim, kernel, stride, num_heads[i], reductions[i],
-                                mlp_ratio, drop_rate, rates[:depth], block_eps, embed_eps))
+                                mlp_ratio, drop_rate, attn_drop_rate, rates[:depth],
+                                block_eps, embed_eps))
             rates = rates[depth:]
             channels, reduction = dim, reduction * stride
             self.feature_info.append(

@@ -84,12 +84,16 @@ class MultitaskNetwork(nn.Module):
     :param head_dropout: dropout before each head's last layer.
     :param context: None, or 'pyramid_pooling' on the 1/32 map.
     :param encoder_arguments: further arguments of the timm model.
+    :param num_heads: heads for each task; more than one makes a deep sub-ensemble, whose samples
+        are the outputs of head pair 0, 1, ... on the one encoder.
+    :param stage_dropout: see ``PyramidEncoder``.
     :raises InputError: if an argument is out of its range.
     """
 
     def __init__(self, encoder: str, tasks: Sequence[str] = TASKS, num_classes: int = 40,
                  head_dim: int = 256, head_dropout: float = 0.1, context: str | None = None,
-                 encoder_arguments: dict[str, Any] | None = None) -> None:
+                 encoder_arguments: dict[str, Any] | None = None, num_heads: int = 1,
+                 stage_dropout: float = 0.0) -> None:
         super().__init__()
         unknown = [task for task in tasks if task not in TASKS]
         if unknown or not tasks or len(set(tasks)) != len(tasks):
@@ -104,32 +108,53 @@ class MultitaskNetwork(nn.Module):
             raise InputError(f'head_dropout is {head_dropout}: give 0 up to below 1')
         if context not in (None, 'pyramid_pooling'):
             raise InputError(f"context is '{context}': give null or pyramid_pooling")
+        if not isinstance(num_heads, int) or not 1 <= num_heads <= 256:
+            raise InputError(f'num_heads is {num_heads}: give 1 to 256')
+        if not isinstance(stage_dropout, (int, float)) or not 0 <= stage_dropout < 1:
+            raise InputError(f'stage_dropout is {stage_dropout}: give 0 up to below 1')
         self.arguments: dict[str, Any] = {
             'encoder': encoder, 'tasks': list(tasks), 'num_classes': num_classes,
             'head_dim': head_dim, 'head_dropout': head_dropout, 'context': context,
-            'encoder_arguments': dict(encoder_arguments or {})}
+            'encoder_arguments': dict(encoder_arguments or {}), 'num_heads': num_heads,
+            'stage_dropout': stage_dropout}
         self.tasks = tuple(tasks)
-        self.encoder = PyramidEncoder(encoder, encoder_arguments)
+        self.num_heads = num_heads
+        self.encoder = PyramidEncoder(encoder, encoder_arguments, stage_dropout)
         channels = self.encoder.channels
         self.context = PyramidPooling(channels[-1]) if context else nn.Identity()
         outputs = {SEGMENTATION: num_classes, DEPTH: 2}
         self.heads = nn.ModuleDict({
-            task: MLPHead(channels, head_dim, outputs[task], head_dropout) for task in tasks})
+            self._head_name(task, i): MLPHead(channels, head_dim, outputs[task], head_dropout)
+            for i in range(num_heads) for task in tasks})
+
+    @staticmethod
+    def _head_name(task: str, index: int) -> str:
+        # The first pair has the names of a network with one: their checkpoints are alike.
+        return task if index == 0 else f'{task}_{index}'
+
+    def head(self, task: str, index: int = 0) -> MLPHead:
+        """Return a task's head of pair ``index``."""
+        head = self.heads[self._head_name(task, index)]
+        assert isinstance(head, MLPHead)
+        return head
 
     def features(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map normalised images [B, 3, H, W] to the four maps that the heads read."""
         *fine, coarsest = self.encoder(images)
         return [*fine, self.context(coarsest)]
 
-    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    def decode(self, features: list[torch.Tensor], pair: int = 0) -> dict[str, torch.Tensor]:
+        """Map the four maps to raw maps [B, C, H/4, W/4] by task, with one pair of heads."""
+        return {task: self.head(task, pair)(features) for task in self.tasks}
+
+    def forward(self, images: torch.Tensor, pair: int = 0) -> dict[str, torch.Tensor]:
         """Map normalised images [B, 3, H, W] to raw maps [B, C, H/4, W/4] by task."""
-        features = self.features(images)
-        return {task: head(features) for task, head in self.heads.items()}
+        return self.decode(self.features(images), pair)
 
     def forward_published(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Compute ``forward`` with the heads as published: the reference."""
         features = self.features(images)
-        return {task: head.forward_published(features) for task, head in self.heads.items()}
+        return {task: self.head(task).forward_published(features) for task in self.tasks}
 
     @torch.no_grad()
     def initialize_depth(self, mean_m: float, variance_m2: float) -> None:
@@ -138,18 +163,26 @@ class MultitaskNetwork(nn.Module):
 
         A ReLU that starts below zero everywhere has no gradient and never wakes.
         """
-        if DEPTH not in self.heads:
+        if DEPTH not in self.tasks:
             return
-        classifier = self.heads[DEPTH].classifier
-        nn.init.normal_(classifier.weight, std=0.01)
         # Data of one depth has variance 0, whose inverse softplus is -inf.
         variance_m2 = max(VARIANCE_FLOOR, variance_m2)
         # The inverse of softplus, log(exp(v) - 1), in a form that does not overflow.
         raw_variance = variance_m2 + torch.log(-torch.expm1(torch.tensor(-variance_m2)))
-        classifier.bias.copy_(torch.stack([torch.tensor(mean_m), raw_variance]))
+        for pair in range(self.num_heads):
+            classifier = self.head(DEPTH, pair).classifier
+            nn.init.normal_(classifier.weight, std=0.01)
+            classifier.bias.copy_(torch.stack([torch.tensor(mean_m), raw_variance]))
 
     def folded(self) -> FoldedNetwork:
-        """Return the inference form: a copy in eval mode; this network is not touched."""
+        """
+        Return the inference form: a copy in eval mode; this network is not touched.
+
+        :raises InputError: if this is a sub-ensemble, which does not answer in one pass.
+        """
+        if self.num_heads > 1:
+            raise InputError(f'num_heads is {self.num_heads}: a sub-ensemble is a teacher, not a '
+                             'network for the robot; distil it with training.distill')
         return FoldedNetwork(self)
 
 
@@ -163,7 +196,7 @@ class FoldedNetwork(nn.Module):
         # another device or in eval mode.
         self.encoder = copy.deepcopy(network.encoder)
         self.context = copy.deepcopy(network.context)
-        self.heads = FoldedHeads(dict(network.heads.items()))  # type: ignore[arg-type]
+        self.heads = FoldedHeads({task: network.head(task) for task in network.tasks})
         self.eval().requires_grad_(False)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -18,7 +18,7 @@ from training import evaluate, export
 from training.data.dataset_folder import DatasetFolder
 from training.evaluate import Scores, trivial
 from training.fit import fit, main
-from training.methods.baseline import Baseline
+from training.methods.module import TrainingModule
 from training.recipe import load_recipe, Recipe
 
 FIELDS = {
@@ -61,14 +61,14 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch):
                           'augmentation.scale=[0.7, 1.5]')
     fit(recipe('straight'), progress=False)
 
-    step = Baseline.training_step
+    step = TrainingModule.training_step
 
     def power_cut(self, batch, batch_index):
         if self.current_epoch == 2:
             raise RuntimeError('power cut')
         return step(self, batch, batch_index)
     with monkeypatch.context() as patch:
-        patch.setattr(Baseline, 'training_step', power_cut)
+        patch.setattr(TrainingModule, 'training_step', power_cut)
         with pytest.raises(RuntimeError, match='power cut'):
             fit(recipe('cut'), progress=False)
     fit(recipe('cut'), resume=True, progress=False)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.recipe import load_recipe, RecipeError
+from training.options import RecipeError
+from training.recipe import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / 'training/recipes').glob('*.yaml'))
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from emu_perception.preprocessing import resized_image
 from training.augmentation import random_view
 from training.data.dataset_folder import DatasetFolder, IGNORE, Sample
 from training.recipe import AugmentationRecipe
@@ -19,10 +19,14 @@ Batch = dict[str, torch.Tensor]
 
 
 class SampleCache:
-    """Decoded samples, each read once and then kept in memory."""
+    """
+    Decoded samples, each read once and then kept in memory.
 
-    def __init__(self, folder: DatasetFolder, stems: list[str]) -> None:
-        self.folder, self.stems = folder, stems
+    :param keep: False reads each time, for data sets larger than memory.
+    """
+
+    def __init__(self, folder: DatasetFolder, stems: list[str], keep: bool = True) -> None:
+        self.folder, self.stems, self.keep = folder, stems, keep
         self._samples: dict[int, Sample] = {}
 
     def __len__(self) -> int:
@@ -31,7 +35,9 @@ class SampleCache:
     def __getitem__(self, index: int) -> Sample:
         sample = self._samples.get(index)
         if sample is None:
-            sample = self._samples[index] = self.folder.sample(self.stems[index])
+            sample = self.folder.sample(self.stems[index])
+            if self.keep:
+                self._samples[index] = sample
         return sample
 
 
@@ -39,12 +45,14 @@ class TrainingViews(Dataset[Batch]):
     """
     Random views; item (epoch, index) is the same view in every run with the same seed.
 
-    :param size: (height, width) of the views.
+    :param whole: (height, width) of a whole image at scale 1.
+    :param crop: (height, width) of the views; None = ``whole``.
     """
 
-    def __init__(self, samples: SampleCache, size: tuple[int, int], recipe: AugmentationRecipe,
-                 seed: int) -> None:
-        self.samples, self.size, self.recipe, self.seed = samples, size, recipe, seed
+    def __init__(self, samples: SampleCache, whole: tuple[int, int], recipe: AugmentationRecipe,
+                 seed: int, crop: tuple[int, int] | None = None) -> None:
+        self.samples, self.whole, self.recipe, self.seed = samples, whole, recipe, seed
+        self.crop = crop or whole
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -52,7 +60,8 @@ class TrainingViews(Dataset[Batch]):
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
-        return to_tensors(random_view(self.samples[index], self.size, self.recipe, rng), index)
+        return to_tensors(random_view(self.samples[index], self.crop, self.recipe, rng,
+                                      self.whole), index)
 
 
 class WholeImages(Dataset[Batch]):
@@ -66,9 +75,7 @@ class WholeImages(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         sample = self.samples[index]
-        shrinks = sample.image.shape[0] > self.size[0]
-        image = cv2.resize(sample.image, self.size[::-1],
-                           interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        image = resized_image(sample.image, self.size)
         return to_tensors(Sample(sample.stem, image, sample.label, sample.depth), index)
 
 
@@ -76,21 +83,42 @@ class EpochSampler(Sampler[tuple[int, int]]):
     """
     Yields (epoch, index) in an order that depends on seed and epoch only: resume continues it.
 
+    With several processes each takes its own part of the order, all of the same length.
+
     :param epoch: returns the current epoch. It is asked when an epoch's first index is drawn:
         Lightning makes a resumed run's iterator before it calls ``set_epoch``, so that would come
         too late.
+    :param processes: how many share the work.
+    :param rank: returns which of them this is.
     """
 
-    def __init__(self, length: int, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(self, length: int, seed: int, epoch: Callable[[], int], processes: int = 1,
+                 rank: Callable[[], int] = lambda: 0) -> None:
         self.length, self.seed, self.epoch = length, seed, epoch
+        self.processes, self.rank = processes, rank
 
     def __len__(self) -> int:
-        return self.length
+        return self.length // self.processes
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self.epoch()
         order = np.random.default_rng((self.seed, epoch, 2**31)).permutation(self.length)
-        yield from ((epoch, int(index)) for index in order)
+        part = order[self.rank()::self.processes][:len(self)]
+        yield from ((epoch, int(index)) for index in part)
+
+
+class ShardSampler(Sampler[int]):
+    """Yields every image to exactly one process: counts that are summed must not see one twice."""
+
+    def __init__(self, length: int, processes: int = 1,
+                 rank: Callable[[], int] = lambda: 0) -> None:
+        self.length, self.processes, self.rank = length, processes, rank
+
+    def __len__(self) -> int:
+        return len(range(self.rank(), self.length, self.processes))
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(self.rank(), self.length, self.processes)
 
 
 def to_tensors(sample: Sample, index: int) -> Batch:

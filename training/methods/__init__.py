@@ -1,3 +1,3 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""One file a training method."""
+"""One file a method: how it is trained, and how its samples are drawn."""

@@ -1,3 +1,3 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics on torchmetrics' base class, from pooled integer counts."""
+"""Streaming metrics on torchmetrics' base class, from integers only: order cannot matter."""

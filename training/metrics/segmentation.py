@@ -28,7 +28,7 @@ class ConfusionMatrix(Metric):
         """
         Add pixels.
 
-        :param prediction: class of each pixel, any shape.
+        :param prediction: class of each pixel, 0..K-1, any shape.
         :param label: true class, same shape; pixels of no class (255) are not counted.
         """
         known = label < self.classes
@@ -37,17 +37,27 @@ class ConfusionMatrix(Metric):
             self.classes, self.classes)
 
     def compute(self) -> dict[str, torch.Tensor]:
-        """Return miou over the classes that occur, how many those are, and pixel accuracy."""
+        """Return miou over classes that occur, their number, pixel accuracy, counted pixels."""
         hits = self.counts.diagonal().double()
-        present = self.counts.sum(1) > 0
-        union = (self.counts.sum(0) + self.counts.sum(1)).double() - hits
-        iou = hits[present] / union[present]
-        return {'miou': iou.mean() if present.any() else torch.tensor(float('nan')),
+        iou = _iou(self.counts)
+        present = ~iou.isnan()
+        total = self.counts.sum()
+        return {'miou': iou[present].mean() if present.any() else torch.tensor(float('nan')),
                 'classes_counted': present.sum(),
-                'pixel_accuracy': hits.sum() / self.counts.sum().clamp(min=1)}
+                'pixel_accuracy': hits.sum() / total.clamp(min=1),
+                'pixels': total}
 
     def iou(self) -> torch.Tensor:
-        """Return the IoU of each class, NaN for a class that does not occur."""
-        hits = self.counts.diagonal().double()
-        union = (self.counts.sum(0) + self.counts.sum(1)).double() - hits
-        return torch.where(self.counts.sum(1) > 0, hits / union, torch.nan)
+        """
+        Return the IoU of each class [K], NaN for a class that does not occur.
+
+        Where several processes count, each has to call it, as it has to call ``compute``.
+        """
+        with self.sync_context():
+            return _iou(self.counts)
+
+
+def _iou(counts: torch.Tensor) -> torch.Tensor:
+    hits = counts.diagonal().double()
+    union = (counts.sum(0) + counts.sum(1)).double() - hits
+    return torch.where(counts.sum(1) > 0, hits / union, torch.nan)

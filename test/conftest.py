@@ -1,0 +1,52 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of several layers use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+import weakref
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class LiveBytes(TorchDispatchMode):
+    """Follows the bytes of all tensors that operations under it have made and that still live."""
+
+    def __init__(self):
+        super().__init__()
+        self.live = self.peak = 0
+        self.known = set()
+
+    def __torch_dispatch__(self, function, types, arguments=(), kwargs=None):
+        result = function(*arguments, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.follow(tensor.untyped_storage())
+        return result
+
+    def follow(self, storage):
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self.known:
+            self.known.add(key)
+            self.live += size
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self.forget, key, size)
+
+    def forget(self, key, size):
+        self.known.discard(key)
+        self.live -= size
+
+
+@pytest.fixture
+def peak_bytes() -> Callable[[Callable[[], Any]], int]:
+    """Return a function: the most bytes of tensors alive at once while something runs."""
+    def peak(function: Callable[[], Any]) -> int:
+        watch = LiveBytes()
+        with watch:
+            function()
+        return watch.peak
+    return peak

@@ -1,0 +1,149 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The student: its four terms, its teacher's own colours, and that it learns the uncertainty."""
+
+from __future__ import annotations
+
+import pytest
+from small_models import SIZE, small_batch, small_network, small_recipe
+import torch
+
+from emu_perception.networks.multitask import outputs_at
+from training.losses import cross_entropy, gaussian_nll, kl_divergence, rmsle
+from training.methods.baseline import Baseline
+from training.methods.emuformer import EMUFormer
+from training.methods.ensemble import Ensemble
+from training.options import RecipeError
+
+NO_JITTER = {'jitter': [0, 0, 0, 0]}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@pytest.fixture
+def teacher(saved):
+    return Ensemble([saved('a', 1), saved('b', 2)])
+
+
+def student(teacher, network=None, loss=None, **options):
+    recipe = small_recipe(method='emuformer', emuformer={**NO_JITTER, **options},
+                          **({'loss': loss} if loss else {}))
+    module = EMUFormer(network or small_network(9), recipe, MEAN, STD, teacher)
+    type(module).global_step = property(lambda self: 0)
+    return module.eval()
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    yield
+    if 'global_step' in EMUFormer.__dict__:
+        del EMUFormer.global_step
+
+
+def test_the_loss_is_equation_11_with_its_weights(teacher):
+    module, batch = student(teacher), small_batch()
+    losses = module.losses(batch)
+    outputs = outputs_at(module.network(module.normalized(batch['image'])), SIZE)
+    target = teacher.moments(batch['image'], SIZE)
+    assert set(losses) == {'ce', 'gnll', 'kl', 'rmsle'}
+    for name, expected in {
+            'ce': cross_entropy(outputs.logits, batch['label']),
+            'gnll': gaussian_nll(outputs.depth, outputs.depth_variance, batch['depth']),
+            'kl': 10 * kl_divergence(target.probabilities, outputs.logits),
+            'rmsle': rmsle(target.depth_variance, outputs.depth_variance)}.items():
+        assert torch.allclose(losses[name], expected, atol=1e-5), name
+
+
+def test_weights_and_valid_pixels_are_options(teacher):
+    batch = small_batch()
+    module = student(teacher, kl_weight=3.0, kl_pixels='valid', rmsle_weight=2.0,
+                     rmsle_pixels='valid')
+    losses = module.losses(batch)
+    outputs = outputs_at(module.network(module.normalized(batch['image'])), SIZE)
+    target = teacher.moments(batch['image'], SIZE)
+    expected = 3 * kl_divergence(target.probabilities, outputs.logits, batch['label'] != 255)
+    assert torch.allclose(losses['kl'], expected, atol=1e-5)
+    expected = 2 * rmsle(target.depth_variance, outputs.depth_variance, batch['depth'] > 0)
+    assert torch.allclose(losses['rmsle'], expected, atol=1e-5)
+
+
+def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it(saved):
+    teacher = Ensemble([saved('a', 1)])
+    losses = student(teacher, small_network(1)).losses(small_batch())
+    assert float(losses['kl']) < 1e-4 and float(losses['rmsle']) < 1e-3
+
+
+def test_only_the_teachers_copy_is_jittered_and_each_image_by_itself(teacher, monkeypatch):
+    module = student(teacher, jitter=[0.5, 0.5, 0.5, 0.2])
+    batch = small_batch()
+    batch['image'][1] = batch['image'][0]
+    before = batch['image'].clone()
+    seen = []
+    moments = teacher.moments
+    monkeypatch.setattr(teacher, 'moments',
+                        lambda images, *args, **kw: seen.append(images) or moments(
+                            images, *args, **kw))
+    torch.manual_seed(0)
+    with_jitter = module.losses(batch)
+    assert torch.equal(batch['image'], before), "the student's own view was changed"
+    assert not torch.equal(seen[0], before) and not torch.equal(seen[0][0], seen[0][1])
+    plain = student(teacher).losses(batch)
+    assert torch.allclose(with_jitter['ce'], plain['ce'])
+    assert not torch.allclose(with_jitter['kl'], plain['kl'])
+
+
+def test_the_teacher_gets_no_gradient_and_is_not_in_the_students_state(teacher):
+    module = student(teacher)
+    before = [p.clone() for member in teacher.members for p in member.network.parameters()]
+    torch.stack(list(module.losses(small_batch()).values())).sum().backward()
+    after = [p for member in teacher.members for p in member.network.parameters()]
+    assert all(p.grad is None for p in after)
+    assert all(torch.equal(a, b) for a, b in zip(before, after))
+    own = sum(p.numel() for p in module.network.parameters())
+    assert sum(p.numel() for p in module.parameters()) == own
+    assert not any('teacher' in name for name in module.state_dict())
+
+
+def test_distillation_lowers_kl_and_rmsle_on_a_fixed_batch(teacher):
+    module, batch = student(teacher), small_batch()
+    module.network.train()
+    optimizer = torch.optim.AdamW(module.network.parameters(), lr=3e-3)
+    first = {name: float(value) for name, value in module.losses(batch).items()}
+    for _ in range(25):
+        optimizer.zero_grad()
+        losses = module.losses(batch)
+        (losses['kl'] + losses['rmsle']).backward()
+        optimizer.step()
+    last = {name: float(value) for name, value in module.losses(batch).items()}
+    assert last['kl'] < 0.5 * first['kl'], (first, last)
+    assert last['rmsle'] < 0.5 * first['rmsle'], (first, last)
+
+
+def test_random_members_answer_each_step_where_asked(teacher, monkeypatch):
+    asked = []
+    monkeypatch.setattr(teacher, 'moments', lambda *args, members=None, **kw: asked.append(
+        members) or Ensemble.moments(teacher, *args, members=members, **kw))
+    module, batch = student(teacher, members_per_step=1), small_batch()
+    for step in range(8):
+        torch.manual_seed(step)
+        module.losses(batch)
+    assert {len(members) for members in asked} == {1}
+    assert {members[0] for members in asked} == {0, 1}
+
+
+def test_mse_needs_a_teacher_for_the_variance(teacher):
+    losses = student(teacher, loss={'depth': 'mse'}).losses(small_batch())
+    assert 'mse' in losses and 'rmsle' in losses
+    with pytest.raises(RecipeError, match="'loss.depth'.*'mse'"):
+        student(teacher, loss={'depth': 'mse'}, rmsle_weight=0)
+    with pytest.raises(RecipeError, match="'loss.depth'.*'huber'"):
+        Baseline(small_network(), small_recipe(loss={'depth': 'huber'}), MEAN, STD)
+
+
+def test_a_teacher_that_does_not_fit_is_refused_before_training(saved):
+    teacher = Ensemble([saved('s', tasks=('segmentation',))])
+    with pytest.raises(RecipeError, match="'network.tasks'.*'depth'"):
+        student(teacher)
+    with pytest.raises(RecipeError, match='3 classes.*4'):
+        student(teacher, small_network(num_classes=4, tasks=('segmentation',)))
+    with pytest.raises(RecipeError, match="members_per_step' is 5"):
+        student(teacher, small_network(tasks=('segmentation',)), members_per_step=5)

@@ -1,0 +1,295 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as a user says them, on a made data set: what they leave, skip and refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from emu_perception.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from emu_perception.predictor import Predictor
+from training import calibrate, distill, ensemble, evaluate
+from training.calibrate import best_temperature, VarianceScale
+from training.data.dataset_folder import DatasetFolder
+from training.fit import locked
+from training.fit import main as fit_main
+from training.peak_memory import that_fit
+from training.recipe import load_recipe
+
+FIELDS = {
+    'name': 'made', 'input_size': [96, 128], 'batch_size': 4, 'epochs': 1,
+    'network': {'encoder': 'resnet10t', 'head_dim': 16},
+    'optimizer': {'learning_rate': 2e-3, 'head_factor': 2.0, 'gradient_clip': 5.0}}
+
+
+@pytest.fixture
+def recipe(made, tmp_path):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(made), 'output': str(tmp_path / 'out')}))
+    return path
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Return a folder with two members, trained for one epoch on a made data set."""
+    from conftest import make_dataset
+    root = tmp_path_factory.mktemp('trained')
+    data = make_dataset(root / 'data')
+    path = root / 'recipe.yaml'
+    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(data), 'output': str(root)}))
+    assert ensemble.main(['--recipe', str(path), '--members', '2', '--no-progress']) == 0
+    return root
+
+
+def members(root: Path) -> list[Path]:
+    return sorted((root / 'made').glob('member_*/best.safetensors'))
+
+
+# -- ensemble -----------------------------------------------------------------------------------
+def test_members_share_the_encoder_start_and_differ_in_all_else(trained):
+    assert len(members(trained)) == 2
+    one, two = (load_checkpoint(path) for path in members(trained))
+    assert one[1].provenance['recipe']['seed'] == 0 and two[1].provenance['recipe']['seed'] == 1
+    head = 'heads.segmentation.classifier.weight'
+    assert not torch.equal(one[0].state_dict()[head], two[0].state_dict()[head])
+
+
+def test_finished_members_are_skipped_and_another_recipe_is_refused(trained, capsys):
+    times = [path.stat().st_mtime_ns for path in members(trained)]
+    command = ['--recipe', str(trained / 'recipe.yaml'), '--members', '2', '--no-progress']
+    assert ensemble.main(command) == 0
+    assert times == [path.stat().st_mtime_ns for path in members(trained)]
+    assert ensemble.main([*command, 'batch_size=2']) == 1
+    message = capsys.readouterr().err
+    assert "'batch_size' is 4, now it is 2" in message and 'name=' in message
+
+
+@pytest.mark.slow
+def test_one_member_that_fails_is_named_and_does_not_take_the_others_along(
+        recipe, tmp_path, capsys):
+    broken = tmp_path / 'out/made/member_00'
+    broken.mkdir(parents=True)
+    (broken / 'state').write_text('a file where the run needs a folder')
+    code = ensemble.main(['--recipe', str(recipe), '--members', '2', '--no-progress'])
+    assert code == 1 and 'member_00' in capsys.readouterr().err
+    assert (tmp_path / 'out/made/member_01/best.safetensors').exists()
+
+
+@pytest.mark.parametrize(('arguments', 'environment', 'expected'), [
+    ([], {}, [0, 1, 2, 3, 4]), (['--only', '0,3'], {}, [0, 3]), (['--shard', '2/2'], {}, [1, 3]),
+    ([], {'SLURM_PROCID': '1', 'SLURM_NTASKS': '3'}, [1, 4]),
+    ([], {'RANK': '0', 'WORLD_SIZE': '2'}, [0, 2, 4]),
+    ([], {'SLURM_ARRAY_TASK_ID': '7', 'SLURM_ARRAY_TASK_MIN': '5', 'SLURM_ARRAY_TASK_COUNT': '4'},
+     [2])])
+def test_members_are_spread_over_shards_and_jobs(monkeypatch, arguments, environment, expected):
+    monkeypatch.setattr(os, 'environ', environment)
+    parser = ensemble.recipe_parser('ensemble', '')
+    for name in ('--only', '--shard'):
+        parser.add_argument(name)
+    parser.add_argument('--members', type=int, default=5)
+    options = parser.parse_args(['--recipe', 'x', *arguments])
+    assert ensemble.chosen_members(options) == expected
+
+
+def test_members_side_by_side_are_as_many_as_fit():
+    assert that_fit(140 * 10**9, 10 * 10**9) == 12
+    assert that_fit(8 * 10**9, 10 * 10**9) == 1, 'one is always tried'
+
+
+def test_two_processes_never_train_into_one_folder(recipe, capsys):
+    loaded = load_recipe(recipe)
+    loaded.folder.mkdir(parents=True)
+    with locked(loaded):
+        assert fit_main(['--recipe', str(recipe), '--no-progress']) == 1
+    assert 'another process is training here' in capsys.readouterr().err
+
+
+# -- distill ------------------------------------------------------------------------------------
+def test_a_student_starts_from_the_first_member_and_names_its_teacher(trained):
+    code = distill.main(['--recipe', str(trained / 'recipe.yaml'), '--teacher',
+                         str(trained / 'made'), '--no-progress', 'optimizer.learning_rate=1e-12',
+                         'optimizer.head_factor=1'])
+    assert code == 0
+    network, metadata = load_checkpoint(trained / 'made_emuformer/last.safetensors')
+    first = load_checkpoint(members(trained)[0])[0].state_dict()
+    assert torch.allclose(network.state_dict()['encoder.model.conv1.0.weight'],
+                          first['encoder.model.conv1.0.weight'], atol=1e-6)
+    assert [t['name'] for t in metadata.provenance['teacher']] == [
+        'made/member_00', 'made/member_01']
+    assert metadata.provenance['recipe']['method'] == 'emuformer'
+
+
+@pytest.mark.slow
+def test_a_robots_recording_without_labels_and_with_another_camera_can_teach_a_student(
+        made, trained, recipe, tmp_path):
+    """No classes, fx twice as large: labels come from the teacher, depths start twice as far."""
+    document = yaml.safe_load((made / 'dataset.yaml').read_text())
+    del document['classes']
+    for name in ('fx', 'fy'):
+        document['intrinsics'][name] *= 2
+    (made / 'dataset.yaml').write_text(yaml.safe_dump(document))
+    teacher = members(trained)[0]
+    code = distill.main(['--recipe', str(recipe), '--teacher', str(teacher), '--no-progress',
+                         'optimizer.learning_rate=1e-12', 'optimizer.head_factor=1', 'name=mine'])
+    assert code == 0
+    path = tmp_path / 'out/mine/last.safetensors'
+    assert read_metadata(path).classes == ('wall', 'floor', 'box')
+    image = DatasetFolder(made).image('000')
+    before, after = (Predictor.load(p, 'cpu')(image, fx=220.0) for p in (teacher, path))
+    assert np.allclose(after.depth, before.depth, rtol=0.05)
+
+
+def test_a_student_without_a_teacher_says_what_to_give(recipe, capsys):
+    assert fit_main(['--recipe', str(recipe), '--no-progress', 'method=emuformer']) == 1
+    assert 'emuformer.teacher' in capsys.readouterr().err
+    assert distill.main(['--recipe', str(recipe), '--teacher', '/no/such', '--no-progress']) == 1
+    assert '/no/such' in capsys.readouterr().err
+
+
+# -- evaluate -----------------------------------------------------------------------------------
+def evaluated(trained, tmp_path, *arguments):
+    out = tmp_path / 'result.json'
+    code = evaluate.main(['--data', str(trained / 'data'), '--json', str(out), '--device', 'cpu',
+                          '--no-progress', *arguments])
+    assert code == 0
+    return json.loads(out.read_text())
+
+
+def test_the_json_has_the_keys_that_others_rely_on(trained, tmp_path):
+    result = evaluated(trained, tmp_path, '--checkpoint', str(trained / 'made'), '--trivial')
+    assert result['method'] == 'ensemble' and result['samples'] == 2 and result['images'] == 2
+    assert {'miou', 'ece', 'nll', 'brier', 'p_accurate_given_certain',
+            'p_uncertain_given_inaccurate', 'pavpu', 'ause', 'auroc'} <= set(
+                result['segmentation'])
+    assert {'rmse', 'abs_rel', 'delta1', 'delta2', 'delta3', 'nll',
+            'p_accurate_given_certain'} <= set(result['depth'])
+    assert result['void'] == 'exclude' and result['threshold'] == 'mean'
+    assert len(result['policies']) == 4 and result['trivial']['majority_class'] == 'floor'
+    sample = DatasetFolder(trained / 'data').sample('004')
+    assert result['depth']['pixels'] == 2 * int((sample.depth > 0).sum()), 'not at full size'
+
+
+def test_an_ensemble_of_one_twice_is_that_one(trained, tmp_path):
+    path = str(members(trained)[0])
+    one = evaluated(trained, tmp_path, '--checkpoint', path)
+    two = evaluated(trained, tmp_path, '--checkpoint', path, path)
+    assert one['method'] == 'baseline' and two['method'] == 'ensemble'
+    for task in ('segmentation', 'depth'):
+        assert two[task] == pytest.approx(one[task], rel=1e-3)
+
+
+def test_void_and_threshold_choose_the_main_figures_from_the_same_counts(trained, tmp_path):
+    path = str(members(trained)[0])
+    strict = evaluated(trained, tmp_path, '--checkpoint', path, '--void', 'as_inaccurate',
+                       '--threshold', 'median')
+    plain = evaluated(trained, tmp_path, '--checkpoint', path)
+    row = next(row for row in plain['policies'] if row['void'] == 'as_inaccurate'
+               and row['threshold'] == 'median')
+    for name, value in row['segmentation'].items():
+        assert strict['segmentation'][name] == value
+    assert strict['segmentation']['pavpu'] != plain['segmentation']['pavpu']
+
+
+def test_only_the_truth_inside_the_crop_counts(trained, tmp_path):
+    result = evaluated(trained, tmp_path, '--checkpoint', str(members(trained)[0]), '--crop',
+                       '10:60,20:100')
+    assert result['segmentation']['pixels'] == result['depth']['pixels'] == 2 * 50 * 80
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['--checkpoint', '/no/such.safetensors'], ['/no/such.safetensors']),
+    (['--checkpoint', '{}', '--crop', '60:10,0:5'], ["'60:10,0:5'", '45:471']),
+    (['--checkpoint', '{}', '--split', 'holiday'], ['holiday.txt']),
+    (['--checkpoint', '{}', '--method', 'sub_ensemble'], ['1 heads']),
+    (['--checkpoint', '{}', '--device', 'cuda:9'], ['cuda:9'])])
+def test_what_cannot_be_measured_is_one_line(trained, capsys, arguments, words):
+    path = str(members(trained)[0])
+    code = evaluate.main(['--data', str(trained / 'data'), '--no-progress',
+                          *[part.format(path) for part in arguments]])
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith('error')]
+    assert code == 1 and len(lines) == 1 and all(word in lines[0] for word in words), lines
+
+
+# -- calibrate ----------------------------------------------------------------------------------
+def test_the_temperature_that_spoiled_the_logits_is_found_again():
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(20000, 5)
+    label = torch.multinomial(logits.softmax(1), 1).squeeze(1)
+    assert best_temperature(2.5 * logits, label) == pytest.approx(2.5, rel=0.03)
+    assert best_temperature(logits, label) == pytest.approx(1.0, rel=0.03)
+
+
+def test_the_variance_scale_is_the_mean_squared_z():
+    scale = VarianceScale()
+    scale.add(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([1.0, 0.25, 1.0]),
+              torch.tensor([3.0, 2.5, 0.0]))
+    assert scale.value() == pytest.approx((4.0 + 1.0) / 2)
+    assert VarianceScale().value() == 1.0
+
+
+def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(trained, tmp_path):
+    """A variance a hundred times too small is scaled back; NLL falls; thresholds are renewed."""
+    source = tmp_path / 'spoiled.safetensors'
+    network, metadata = load_checkpoint(members(trained)[0])
+    with torch.no_grad():
+        network.head('depth').classifier.bias[1] -= 4.0
+        network.head('segmentation').classifier.weight.mul_(10)
+    save_checkpoint(source, network, metadata)
+    out = tmp_path / 'calibrated.safetensors'
+    result = tmp_path / 'calibration.json'
+    code = calibrate.main(['--checkpoint', str(source), '--data', str(trained / 'data'), '--out',
+                           str(out), '--json', str(result), '--device', 'cpu', '--no-progress'])
+    assert code == 0
+    values = json.loads(result.read_text())
+    for task in ('segmentation', 'depth'):
+        assert values['after'][task]['nll'] < values['before'][task]['nll']
+    assert abs(values['after']['depth']['coverage_90'] - 0.9) < abs(
+        values['before']['depth']['coverage_90'] - 0.9)
+    calibration = read_metadata(out).calibration
+    assert calibration.temperature == pytest.approx(values['temperature']) != 1.0
+    assert calibration.variance_scale > 2
+    image = DatasetFolder(trained / 'data').image('004')
+    before, after = (Predictor.load(p, 'cpu')(image, fx=110.0) for p in (source, out))
+    assert np.allclose(after.depth_variance, before.depth_variance * calibration.variance_scale,
+                       rtol=1e-4)
+    assert read_metadata(source).calibration.temperature == 1.0, 'the source was changed'
+    again = tmp_path / 'again.json'
+    assert calibrate.main(['--checkpoint', str(out), '--data', str(trained / 'data'), '--json',
+                           str(again), '--device', 'cpu', '--no-progress']) == 0
+    assert json.loads(again.read_text())['temperature'] == pytest.approx(values['temperature'])
+
+
+def test_training_images_are_not_for_calibration(trained, capsys):
+    assert calibrate.main(['--checkpoint', str(members(trained)[0]), '--data',
+                           str(trained / 'data'), '--split', 'train']) == 1
+    assert "'train'" in capsys.readouterr().err
+
+
+# -- several processes --------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize('method', ['baseline', 'sub_ensemble'])
+def test_two_processes_train_together_and_count_every_validation_image_once(
+        recipe, tmp_path, method):
+    """Gloo on the CPU: the same code path as DDP on GPUs."""
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(
+        [sys.executable, '-m', 'training.fit', '--recipe', str(recipe), '--no-progress',
+         'devices=2', 'epochs=2', f'method={method}', 'sub_ensemble.heads=2'],
+        capture_output=True, text=True, env=environment, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    path = tmp_path / 'out/made/last.safetensors'
+    alone = evaluate.evaluate(evaluate.Ensemble([path]), DatasetFolder(
+        yaml.safe_load(recipe.read_text())['data']), ['004', '005'], progress=False)
+    # What the two measured in the last epoch is what one process measures now.
+    metrics = read_metadata(path).metrics
+    assert metrics['val/miou'] == pytest.approx(alone['segmentation']['miou'], abs=1e-4)
+    assert metrics['val/rmse'] == pytest.approx(alone['depth']['rmse'], rel=1e-4)

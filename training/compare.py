@@ -1,0 +1,146 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Train and measure every method of the paper with one recipe, and make the table.
+
+python -m training.compare --recipe training/recipes/nyuv2_small.yaml data=DIR [--members 3]
+
+Trains SegFormer, DepthFormer and SegDepthFormer, Monte Carlo dropout, a deep sub-ensemble, a deep
+ensemble and its student EMUFormer in OUTPUT/NAME, one after the other with the same number of
+epochs, and a control: the baseline with as many epochs as the student has had in all. Then each is
+measured on the validation split, and training.report makes results/report.html. What is there
+already is not done again: say the same command to go on after a stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+import json
+import logging
+from pathlib import Path
+import sys
+
+from training import evaluate
+from training.command_line import recipe_of, recipe_parser, run
+from training.data.dataset_folder import DatasetFolder
+from training.ensemble import finished, member_recipe, stop_children_when_stopped, train_all
+from training.options import RecipeError
+from training.peak_memory import side_by_side
+from training.recipe import Recipe
+from training.report import main as report
+
+LOGGER = logging.getLogger('training')
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: what is trained, and what of it is measured."""
+
+    name: str
+    recipes: list[Recipe]
+    checkpoints: list[Path]
+    arguments: tuple[str, ...] = ()
+
+
+def rows(recipe: Recipe, members: int) -> list[Row]:
+    """Return the rows in the order in which they can be trained."""
+    base = replace(recipe, output=str(recipe.folder), method='baseline')
+
+    def single(name: str, folder: str, **changes: object) -> Row:
+        one = replace(base, name=folder, **changes)  # type: ignore[arg-type]
+        return Row(name, [one], [one.folder / 'best.safetensors'])
+
+    ensemble = replace(base, name='ensemble')
+    all_members = [member_recipe(ensemble, index) for index in range(members)]
+    best = [member.folder / 'best.safetensors' for member in all_members]
+    student = replace(
+        base, name='emuformer', method='emuformer',
+        emuformer=replace(base.emuformer, teacher=(str(ensemble.folder),)),
+        network=replace(base.network, initial_weights='teacher'))
+    return [
+        Row('SegDepthFormer', all_members[:1], best[:1]),
+        Row(f'Deep ensemble ({members})', all_members, best),
+        single('MC dropout', 'mc_dropout', method='mc_dropout'),
+        single(f'Deep sub-ensemble ({base.sub_ensemble.heads})', 'sub_ensemble',
+               method='sub_ensemble'),
+        Row('EMUFormer', [student], [student.folder / 'best.safetensors']),
+        single('SegFormer', 'segformer', network=replace(base.network, tasks=('segmentation',))),
+        single('DepthFormer', 'depthformer', network=replace(base.network, tasks=('depth',))),
+        single('SegDepthFormer, epochs x2', 'baseline_long', epochs=2 * base.epochs)]
+
+
+def compare(recipe: Recipe, members: int, results: Path, parallel: int,
+            progress: Callable[[], bool], only: list[str]) -> list[Path]:
+    """
+    Train and measure all rows.
+
+    :return: the JSON files, in the table's order.
+    :raises RecipeError: if a run fails.
+    """
+    folder = DatasetFolder(recipe.data)
+    written = []
+    for row in rows(recipe, members):
+        if only and row.recipes[-1].name.split('/')[0] not in only:
+            continue
+        waiting = [one for one in row.recipes if not finished(one)]
+        if waiting:
+            LOGGER.info('%s: training %d', row.name, len(waiting))
+            failed = train_all(waiting, parallel, progress())
+            if failed:
+                raise RecipeError(f'{row.name} failed: see {failed[0]}/log.txt, then say the same '
+                                  'command again')
+        # The name of a file is the folder's; a member of the ensemble is the baseline.
+        stem = row.recipes[-1].name.replace('ensemble/member_00', 'baseline').split('/')[0]
+        out = results / f'{stem}.json'
+        if waiting or not _measured(out, row):
+            code = evaluate.main([
+                '--checkpoint', *map(str, row.checkpoints), '--data', str(folder.root),
+                '--split', 'val', '--name', row.name, '--json', str(out), *row.arguments,
+                *(['--trivial'] if stem == 'baseline' else []),
+                *([] if progress() else ['--no-progress'])])
+            if code:
+                raise RecipeError(f'{row.name} could not be measured')
+        written.append(out)
+    return written
+
+
+def _measured(path: Path, row: Row) -> bool:
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return result.get('checkpoints') == [str(checkpoint) for checkpoint in row.checkpoints]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = recipe_parser('compare', __doc__)
+    parser.add_argument('--members', type=int, default=10, help='of the ensemble; default 10')
+    parser.add_argument('--results', type=Path, help='default: OUTPUT/NAME/results')
+    parser.add_argument('--only', default='', metavar='A,B', help='of baseline, ensemble, '
+                        'mc_dropout, sub_ensemble, emuformer, segformer, depthformer, '
+                        'baseline_long')
+    parser.add_argument('--parallel', default='1', metavar='N|auto',
+                        help='members side by side')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        stop_children_when_stopped()
+        recipe = recipe_of(options)
+        if options.members < 2:
+            raise RecipeError(f'--members is {options.members}: an ensemble has 2 or more')
+        results = options.results or recipe.folder / 'results'
+        files = compare(recipe, options.members, results,
+                        side_by_side(options.parallel, recipe),
+                        lambda: not options.no_progress,
+                        [part for part in options.only.split(',') if part])
+        code = report([*map(str, files), '--out', str(results / 'report.html'),
+                       '--markdown', str(results / 'table.md'), '--data', recipe.data])
+        if code:
+            raise RecipeError('the report could not be made')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,57 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Distil a teacher into a student (EMUFormer).
+
+python -m training.distill --recipe FILE --teacher runs/NAME [--teacher F ...] data=DIR
+
+The teacher is a folder that training.ensemble wrote, or any checkpoints: members of an ensemble, a
+sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member unless
+the recipe says otherwise; NAME becomes NAME_emuformer. All else is training.fit.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from training.command_line import recipe_of, recipe_parser, run
+from training.fit import fit
+from training.options import RecipeError
+from training.recipe import Recipe
+
+
+def student_overrides(teacher: list[str]) -> list[str]:
+    """Return the overrides that make a recipe a student's."""
+    return ['method=emuformer', f'emuformer.teacher={teacher}', 'network.initial_weights=teacher']
+
+
+def student_recipe(recipe: Recipe) -> Recipe:
+    """
+    Return the recipe if it is a student's.
+
+    :raises RecipeError: if the arguments made it something else.
+    """
+    if recipe.method != 'emuformer':
+        raise RecipeError(f"field 'method' is '{recipe.method}': training.distill trains an "
+                          'emuformer; use training.fit')
+    return recipe
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = recipe_parser('distill', __doc__)
+    parser.add_argument('--teacher', action='append', required=True, metavar='FOLDER|FILE',
+                        help='may be given several times')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        name = recipe_of(options).name
+        if not any(override.startswith('name=') for override in options.overrides):
+            options.overrides.append(f'name={name}_emuformer')
+        recipe = student_recipe(recipe_of(options, *student_overrides(options.teacher)))
+        fit(recipe, resume=options.resume, progress=not options.no_progress)
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

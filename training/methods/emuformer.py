@@ -1,0 +1,110 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+EMUFormer: a SegDepthFormer that learns from the truth and from a teacher's uncertainties.
+
+L = CE + w1 · GNLL + w2 · KL + w3 · RMSLE (equation 11). The teacher sees the student's views with
+a colour jitter of its own: on clean training images it would be surer than it is on new ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torchvision.transforms import v2 as transforms
+
+from emu_perception.networks.multitask import MultitaskNetwork, outputs_at
+from training.losses import IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from training.methods.module import Batch, TrainingModule
+from training.options import option, RecipeError
+
+if TYPE_CHECKING:
+    from training.methods.ensemble import Ensemble
+    from training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class DistillationOptions:
+    """Options of the method emuformer."""
+
+    teacher: tuple[str, ...] = option(
+        (), 'checkpoints or folders of members: an ensemble, a sub-ensemble, MC dropout')
+    kl_weight: float = option(10.0, 'w2', low=0, high=1e6)
+    kl_pixels: str = option('all', 'or only labelled ones', choices=('all', 'valid'))
+    rmsle_weight: float = option(1.0, 'w3', low=0, high=1e6)
+    rmsle_pixels: str = option('all', 'or only those of known depth', choices=('all', 'valid'))
+    jitter: tuple[float, float, float, float] = option(
+        (0.2, 0.2, 0.2, 0.2), "brightness, contrast, saturation (0..1), hue (0..0.5) of the "
+        "teacher's copy only", low=0, high=1)
+    members_per_step: int = option(
+        0, 'random members that answer each step; 0 = all. Fewer are faster, and their biased '
+        'variance is too small by (T-1)/T', low=0)
+
+
+class EMUFormer(TrainingModule):
+    """
+    Trains the student.
+
+    :param teacher: answers for the same views; gets no gradient and is not saved.
+    :param focal: focal length of the training camera in units of a view's width at scale 1; None
+        if the data set does not say.
+    :raises RecipeError: if the teacher does not fit the student.
+    """
+
+    def __init__(self, network: MultitaskNetwork, recipe: Recipe, mean: tuple[float, ...],
+                 std: tuple[float, ...], teacher: Ensemble, focal: float | None = None) -> None:
+        self._options = recipe.emuformer
+        super().__init__(network, recipe, mean, std)
+        for task in network.tasks:
+            if task not in teacher.tasks:
+                raise RecipeError(f"field 'network.tasks' has '{task}', the teacher "
+                                  f'{teacher.members[0].path} has only {list(teacher.tasks)}')
+        classes = network.arguments['num_classes']
+        if self.confusion is not None and len(teacher.classes) != classes:
+            raise RecipeError(f'the teacher {teacher.members[0].path} knows '
+                              f'{len(teacher.classes)} classes, the data set names {classes}: they must be the same')
+        if self._options.members_per_step > len(teacher.members):
+            raise RecipeError(f"field 'emuformer.members_per_step' is "
+                              f'{self._options.members_per_step}, the teacher has '
+                              f'{len(teacher.members)} members')
+        try:
+            self.jitter = transforms.ColorJitter(*self._options.jitter)
+        except ValueError as error:
+            raise RecipeError(f"field 'emuformer.jitter' is {list(self._options.jitter)}: "
+                              f'{" ".join(str(error).split())}') from error
+        # In a tuple, so that Lightning does not take it for a part of the model.
+        self._teacher = (teacher,)
+        self._focal = focal
+
+    def check_losses(self) -> None:
+        """Check the losses: equation 9 trains the variance, whatever the depth loss."""
+        if self._options.rmsle_weight == 0 or self.recipe.loss.depth in VARIANCE_LOSSES:
+            super().check_losses()
+
+    def on_fit_start(self) -> None:
+        """Bring the teacher to the student's device."""
+        self._teacher[0].to(self.device)
+
+    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the four terms of equation 11, weighted."""
+        size = batch['label'].shape[-2:]
+        teacher, options = self._teacher[0], self._options
+        images = torch.stack([self.jitter(image) for image in batch['image']])
+        members = None
+        if options.members_per_step:
+            members = torch.randperm(len(teacher.members))[:options.members_per_step].tolist()
+        target = teacher.moments(images, size, focal=self._focal, seed=self.global_step,
+                                 members=members)
+        outputs = outputs_at(self.raw(batch), size)
+        losses = self.task_losses(outputs, batch)
+        if outputs.logits is not None and target.probabilities is not None:
+            where = batch['label'] != IGNORE if options.kl_pixels == 'valid' else None
+            losses['kl'] = options.kl_weight * kl_divergence(target.probabilities,
+                                                             outputs.logits, where)
+        if outputs.depth_variance is not None and target.depth_variance is not None:
+            where = batch['depth'] > 0 if options.rmsle_pixels == 'valid' else None
+            losses['rmsle'] = options.rmsle_weight * rmsle(target.depth_variance,
+                                                           outputs.depth_variance, where)
+        return losses

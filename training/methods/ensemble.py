@@ -1,0 +1,194 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Deep ensembles: the samples of several checkpoints, each by its own method.
+
+Members of a deep ensemble are baselines trained from the same encoder weights with other seeds
+(``training.ensemble``). Sub-ensembles and networks with Monte Carlo dropout are members too, so
+one class is every teacher and everything that is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.errors import InputError
+from emu_perception.networks.multitask import MultitaskNetwork, outputs_at, SEGMENTATION
+from emu_perception.preprocessing import focal_scale, network_size, resized_image
+from emu_perception.uncertainty import predictive_moments, PredictiveMoments
+from training.methods import baseline, mc_dropout, sub_ensemble
+from training.methods.sampling import Sampler, Triple
+
+SAMPLED = ('auto', 'deterministic', 'mc_dropout', 'sub_ensemble')
+
+
+@dataclass
+class Member:
+    """A checkpoint and the way its samples are drawn."""
+
+    path: Path
+    network: MultitaskNetwork
+    metadata: CheckpointMetadata
+    sampler: Sampler
+    samples: int
+    method: str
+
+    @property
+    def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scale and shift [3, 1, 1] that map 0..255 to the network's input."""
+        scale = 255.0 * torch.tensor(self.metadata.std)
+        shift = -255.0 * torch.tensor(self.metadata.mean) / scale
+        return (1.0 / scale)[:, None, None], shift[:, None, None]
+
+
+class Ensemble:
+    """
+    One or more checkpoints that answer together (equation 10), streamed.
+
+    Not a ``Module``: a student that holds one does not save, count or train it.
+
+    :param paths: checkpoints, or folders of members (``member_*/best.safetensors``).
+    :param method: how each is sampled; 'auto' = as it was trained.
+    :param samples: of Monte Carlo dropout; None = as in the recipe it was trained with.
+    :raises EmuError: if a file cannot be used or the members do not agree on classes.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], *, method: str = 'auto',
+                 samples: int | None = None, device: torch.device | str = 'cpu') -> None:
+        self.members = [_member(path, method, samples) for path in expanded(paths)]
+        first = self.members[0]
+        for member in self.members[1:]:
+            for name in ('tasks', 'classes'):
+                if getattr(member.metadata, name) != getattr(first.metadata, name):
+                    raise InputError(f'{member.path}: its {name} are not those of {first.path}: '
+                                     'members answer together, so they must agree')
+        self.tasks, self.classes = first.metadata.tasks, first.metadata.classes
+        self.to(device)
+
+    @property
+    def samples(self) -> int:
+        """Return T, how many samples one answer is the mean of."""
+        return sum(member.samples for member in self.members)
+
+    @property
+    def parameters(self) -> int:
+        """Return how many parameters all networks have together."""
+        return sum(p.numel() for member in self.members for p in member.network.parameters())
+
+    def to(self, device: torch.device | str) -> Ensemble:
+        """Move the networks."""
+        self.device = torch.device(device)
+        for member in self.members:
+            member.network.to(self.device, memory_format=torch.channels_last)
+        return self
+
+    @torch.no_grad()
+    def moments(self, images: torch.Tensor, size: tuple[int, int], *,
+                focal: float | None = None, seed: int = 0,
+                members: Sequence[int] | None = None) -> PredictiveMoments:
+        """
+        Return the mean softmax and the moments of the depth.
+
+        :param images: uint8 [B, 3, H, W], for all members alike.
+        :param size: (height, width) of the maps.
+        :param focal: focal length in units of the images' width; depth is scaled from each
+            member's training camera to it. None = not scaled.
+        :param seed: of Monte Carlo dropout.
+        :param members: indices of those that answer; None = all.
+        """
+        chosen = range(len(self.members)) if members is None else members
+        return predictive_moments(sample for i in chosen for sample in self._samples(
+            self.members[i], images, size, focal, seed + i))
+
+    @torch.no_grad()
+    def predict(self, image: np.ndarray, *, focal: float | None = None,
+                seed: int = 0) -> PredictiveMoments:
+        """
+        Return the moments of one image at its own size, each member at its network's size.
+
+        :param image: uint8 [H, W, 3], rgb.
+        """
+        height, width = image.shape[:2]
+        inputs: dict[tuple[int, int], torch.Tensor] = {}
+
+        def samples() -> Iterator[Triple]:
+            for i, member in enumerate(self.members):
+                at = network_size((height, width), member.metadata.input_size)
+                if at not in inputs:
+                    array = np.require(resized_image(image, at), requirements=('C', 'W'))
+                    inputs[at] = torch.from_numpy(array).permute(2, 0, 1)[None]
+                yield from self._samples(member, inputs[at], (height, width), focal, seed + i)
+        return predictive_moments(samples())
+
+    def _samples(self, member: Member, images: torch.Tensor, size: tuple[int, int],
+                 focal: float | None, seed: int) -> Iterator[Triple]:
+        scale, shift = (part.to(self.device) for part in member.normalization)
+        x = images.to(self.device).to(memory_format=torch.channels_last).float() * scale + shift
+        calibration = member.metadata.calibration
+        width = images.shape[-1]
+        factor = None
+        if focal is not None:
+            factor = focal_scale(member.metadata, focal * width, width, width)
+        factor = 1.0 if factor is None else factor
+        for raw in member.sampler(member.network, x, seed):
+            if SEGMENTATION in raw and calibration.temperature != 1.0:
+                raw[SEGMENTATION] = raw[SEGMENTATION].float() / calibration.temperature
+            outputs = outputs_at(raw, size)
+            yield (outputs.logits, None if outputs.depth is None else outputs.depth * factor,
+                   None if outputs.depth_variance is None
+                   else outputs.depth_variance * (calibration.variance_scale * factor * factor))
+            del raw, outputs  # Freed before the next sample is computed.
+
+
+def expanded(paths: Sequence[str | Path]) -> list[Path]:
+    """
+    Return checkpoints, folders replaced by the members in them.
+
+    :raises InputError: if there is none, or a folder holds none.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            members = sorted(path.glob('member_*/best.safetensors'))
+            single = path / 'best.safetensors'
+            if not members and not single.exists():
+                raise InputError(f'{path}: holds no member_*/best.safetensors: give a folder that '
+                                 'training.ensemble wrote, or checkpoints')
+            found += members or [single]
+        else:
+            found.append(path)
+    if not found:
+        raise InputError('no checkpoint was given: name one or more .safetensors files')
+    return found
+
+
+def _member(path: Path, method: str, samples: int | None) -> Member:
+    network, metadata = load_checkpoint(path)
+    recipe: dict[str, Any] = metadata.provenance.get('recipe') or {}
+    trained = str(recipe.get('method', 'baseline'))
+    if method == 'auto':
+        method = trained if trained == 'mc_dropout' else 'deterministic'
+        method = 'sub_ensemble' if network.num_heads > 1 else method
+    if (method == 'sub_ensemble') != (network.num_heads > 1):
+        raise InputError(f'{path}: has {network.num_heads} heads a task, so it cannot be sampled '
+                         f"as '{method}'; leave the method to 'auto'")
+    if method == 'mc_dropout':
+        count = samples or int((recipe.get('mc_dropout') or {}).get('samples', 10))
+        arguments = network.arguments
+        if not arguments['head_dropout'] and not arguments['stage_dropout']:
+            raise InputError(f'{path}: has no dropout, its samples would all be the same: train '
+                             "it with method 'mc_dropout'")
+        return Member(path, network, metadata, mc_dropout.sampler(count), count, trained)
+    if method == 'sub_ensemble':
+        return Member(path, network, metadata, sub_ensemble.samples, network.num_heads, trained)
+    if method != 'deterministic':
+        raise InputError(f"method is '{method}': give {', '.join(SAMPLED)}")
+    return Member(path, network, metadata, baseline.samples, 1, trained)
+

@@ -1,0 +1,165 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every method's training has in common: input, validation, optimiser, the stop at NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import math
+from typing import Any, TYPE_CHECKING
+
+import lightning
+import torch
+
+from emu_perception.networks.multitask import (
+    DEPTH,
+    MultitaskNetwork,
+    Outputs,
+    outputs_at,
+    SEGMENTATION,
+)
+from emu_perception.uncertainty import predictive_moments
+from training.losses import cross_entropy, depth_loss, VARIANCE_LOSSES
+from training.methods.sampling import Triple, triple
+from training.metrics.depth import DepthErrors
+from training.metrics.segmentation import ConfusionMatrix
+from training.optimization import make_optimizer
+from training.options import RecipeError
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+Batch = dict[str, torch.Tensor]
+
+
+class TrainingModule(lightning.LightningModule):
+    """
+    Trains a network on views of labels and depth; a method overrides ``losses``.
+
+    :param mean: of the input's normalisation, 0..1.
+    :param std: likewise.
+    :raises RecipeError: if the recipe's losses cannot train this network.
+    """
+
+    # Whether some parameters get no gradient in a step: distributed training must know.
+    leaves_parameters_out = False
+
+    def __init__(self, network: MultitaskNetwork, recipe: Recipe, mean: tuple[float, ...],
+                 std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.recipe = recipe
+        scale = 255.0 * torch.tensor(std)
+        self.register_buffer('scale', (1.0 / scale)[:, None, None], persistent=False)
+        self.register_buffer('shift', (-255.0 * torch.tensor(mean) / scale)[:, None, None],
+                             persistent=False)
+        self.confusion = (ConfusionMatrix(network.arguments['num_classes'])
+                          if SEGMENTATION in network.tasks else None)
+        self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
+        self.depth_loss = depth_loss(recipe.loss)
+        self.check_losses()
+
+    @classmethod
+    def network_arguments(cls, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+        """Return the arguments of ``MultitaskNetwork`` as this method needs them."""
+        return arguments
+
+    def check_losses(self) -> None:
+        """
+        Check that the losses train the variance.
+
+        :raises RecipeError: if nothing does.
+        """
+        if self.depth_errors is not None and self.recipe.loss.depth not in VARIANCE_LOSSES:
+            raise RecipeError(f"field 'loss.depth' is {self.recipe.loss.depth!r}, which trains no "
+                              f"variance, and method '{self.recipe.method}' has no other loss for "
+                              f'it: give {" or ".join(VARIANCE_LOSSES)}, or distil')
+
+    def normalized(self, image: torch.Tensor) -> torch.Tensor:
+        """Map uint8 [B, 3, H, W] to the network's input."""
+        x = image.to(memory_format=torch.channels_last).float()
+        return x * self.scale + self.shift
+
+    def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
+        """Yield what validation takes the mean of: logits, depth and variance at ``size``."""
+        yield triple(outputs_at(self.network(x), size))
+
+    def raw(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the network's raw maps for a training batch."""
+        return self.network(self.normalized(batch['image']))
+
+    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the terms of the loss, weighted, by name (equation 7)."""
+        return self.task_losses(outputs_at(self.raw(batch), batch['label'].shape[-2:]), batch)
+
+    def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the terms that compare with the truth: CE + w1 · depth loss."""
+        losses = {}
+        if outputs.logits is not None:
+            losses['ce'] = cross_entropy(outputs.logits, batch['label'])
+        if outputs.depth is not None and outputs.depth_variance is not None:
+            losses[self.recipe.loss.depth] = self.recipe.loss.depth_weight * self.depth_loss(
+                outputs.depth, outputs.depth_variance, batch['depth'])
+        return losses
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Seed dropout and stochastic depth by step, so that a resumed run repeats them."""
+        torch.manual_seed((self.recipe.seed * 1_000_003 + self.global_step) * 1_000
+                          + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        """Return the loss of a batch of views."""
+        losses = self.losses(batch)
+        loss = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(loss):
+            terms = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
+            raise FloatingPointError(
+                f'the loss is {float(loss)} ({terms}) at step {self.global_step} (epoch '
+                f"{self.current_epoch}, samples {batch['index'].tolist()}): lower "
+                'optimizer.learning_rate or set optimizer.gradient_clip, then resume')
+        self.log_dict({f'train/{name}': value.detach() for name, value in losses.items()},
+                      prog_bar=True)
+        self.log('train/loss', loss.detach())
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Give every process the first one's buffers, so that all measure the same network."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Compare whole images with their truth at its full size."""
+        moments = predictive_moments(self.samples(self.normalized(batch['image']),
+                                                  batch['label'].shape[-2:]))
+        if self.confusion is not None and moments.probabilities is not None:
+            self.confusion.update(moments.probabilities.argmax(1), batch['label'])
+        if self.depth_errors is not None and moments.depth is not None:
+            self.depth_errors.update(moments.depth, batch['depth'])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics and ``val/score``, by which the best checkpoint is chosen."""
+        score = 0.0
+        values: dict[str, float] = {}
+        if self.confusion is not None:
+            result = self.confusion.compute()
+            for name in ('miou', 'pixel_accuracy'):
+                values[f'val/{name}'] = float(result[name])
+            # Images without labels: nothing to score.
+            score += 0.0 if math.isnan(values['val/miou']) else values['val/miou']
+            self.confusion.reset()
+        if self.depth_errors is not None:
+            result = self.depth_errors.compute()
+            for name in ('rmse', 'abs_rel', 'delta1'):
+                values[f'val/{name}'] = float(result[name])
+            score += values['val/delta1']  # Both terms lie in 0..1 and grow with quality.
+            self.depth_errors.reset()
+        self.log_dict(values, prog_bar=True)
+        self.log('val/score', score)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return AdamW with the schedule stepped after every batch."""
+        optimizer, schedule = make_optimizer(self.network, self.recipe.optimizer,
+                                             int(self.trainer.estimated_stepping_batches))
+        return {'optimizer': optimizer,
+                'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}

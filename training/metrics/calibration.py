@@ -1,0 +1,62 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Expected calibration error from pooled integer bin counts."""
+
+from __future__ import annotations
+
+import torch
+from torchmetrics import Metric
+
+from training.metrics.exact_sum import as_float, exact_bin_sums
+
+
+class CalibrationError(Metric):
+    """
+    ECE of Guo et al. 2017, equation 3: the mean over pixels of |accuracy - confidence| by bin.
+
+    The bins (lo, hi] are equally wide; a confidence of 0 falls in the first.
+
+    :param bins: number of bins of the confidence.
+    """
+
+    full_state_update = False
+
+    def __init__(self, bins: int = 15) -> None:
+        super().__init__()
+        self.bins = bins
+        self.register_buffer('inner', torch.arange(1, bins, dtype=torch.float64) / bins,
+                             persistent=False)
+        self.inner: torch.Tensor
+        self.add_state('count', torch.zeros(bins, dtype=torch.long), dist_reduce_fx='sum')
+        self.add_state('correct', torch.zeros(bins, dtype=torch.long), dist_reduce_fx='sum')
+        self.add_state('confidence', torch.zeros(3, bins, dtype=torch.long),
+                       dist_reduce_fx='sum')
+        self.count: torch.Tensor
+        self.correct: torch.Tensor
+        self.confidence: torch.Tensor
+
+    def update(self, confidence: torch.Tensor, correct: torch.Tensor) -> None:
+        """
+        Add labelled pixels.
+
+        :param confidence: largest probability, 0..1, any shape.
+        :param correct: bool, same shape.
+        """
+        confidence, correct = confidence.flatten(), correct.flatten()
+        index = torch.bucketize(confidence.double(), self.inner)
+        both = torch.bincount(index * 2 + correct, minlength=2 * self.bins).view(self.bins, 2)
+        self.count += both.sum(1)
+        self.correct += both[:, 1]
+        self.confidence += exact_bin_sums(confidence, index, self.bins)
+
+    def compute(self) -> dict[str, torch.Tensor]:
+        """
+        Return ece, and the reliability curve: count, accuracy and confidence [bins] of each bin.
+
+        The ECE of no pixel is NaN, as are the accuracy and the confidence of an empty bin.
+        """
+        summed = as_float(self.confidence)
+        gap = (self.correct.double() - summed).abs().sum()
+        return {'ece': gap / self.count.sum(), 'count': self.count,
+                'accuracy': self.correct.double() / self.count,
+                'confidence': summed / self.count}

@@ -1,0 +1,99 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Is what the model is sure of right, and what is wrong flagged: Mukhoti & Gal 2018."""
+
+from __future__ import annotations
+
+import torch
+from torchmetrics import Metric
+
+from training.metrics.exact_sum import as_float, exact_sum
+
+VOIDS = ('exclude', 'as_inaccurate')
+THRESHOLDS = ('mean', 'median')
+CELLS = ('accurate_certain', 'accurate_uncertain', 'inaccurate_certain', 'inaccurate_uncertain',
+         'invalid_certain', 'invalid_uncertain')
+
+
+class CertaintyCells(Metric):
+    """
+    Counts accurate, inaccurate and invalid pixels by whether the model is certain of them.
+
+    Certain is u < threshold, the threshold being the image's own mean or median uncertainty over
+    all its pixels, labelled or not: a robot knows no truth. A pixel whose uncertainty is not
+    finite is uncertain and is left out of the threshold. Of two middle values the median is the
+    lower.
+
+    :param threshold: 'mean' or 'median'.
+    :param void: 'exclude' leaves pixels without truth out; 'as_inaccurate' counts them as
+        inaccurate, which the tables of EMUFormer most likely do (for segmentation only).
+    :raises ValueError: for another word.
+    """
+
+    full_state_update = False
+
+    def __init__(self, threshold: str = 'mean', void: str = 'exclude') -> None:
+        super().__init__()
+        if threshold not in THRESHOLDS or void not in VOIDS:
+            raise ValueError(f'threshold {threshold!r}, void {void!r}: threshold is one of '
+                             f'{THRESHOLDS}, void one of {VOIDS}')
+        self.threshold, self.void = threshold, void
+        # In the order of CELLS.
+        self.add_state('cells', torch.zeros(3, 2, dtype=torch.long), dist_reduce_fx='sum')
+        self.cells: torch.Tensor
+
+    def update(self, accurate: torch.Tensor, uncertainty: torch.Tensor,
+               valid: torch.Tensor) -> None:
+        """
+        Add one image.
+
+        :param accurate: bool [H, W]; what it says of invalid pixels is not read.
+        :param uncertainty: [H, W], any unit.
+        :param valid: bool [H, W], pixels with truth.
+        :raises ValueError: if it is not one image, or the shapes differ.
+        """
+        if uncertainty.ndim > 2 or not accurate.shape == uncertainty.shape == valid.shape:
+            raise ValueError(
+                f'accurate {tuple(accurate.shape)}, uncertainty {tuple(uncertainty.shape)}, valid '
+                f'{tuple(valid.shape)}: expected three maps [H, W] of one image')
+        u = uncertainty.flatten().double()
+        certain = u < image_threshold(u, self.threshold)
+        row = torch.where(valid.flatten(), (~accurate.flatten()).long(), 2)
+        self.cells += torch.bincount(row * 2 + ~certain, minlength=6).view(3, 2)
+
+    def compute(self) -> dict[str, torch.Tensor]:
+        """
+        Return the three figures under the chosen policy, and the six counts they come from.
+
+        The counts are those before the policy, by the names in CELLS.
+        """
+        return {**certainty_figures(self.cells, self.void),
+                **dict(zip(CELLS, self.cells.flatten()))}
+
+
+def image_threshold(uncertainty: torch.Tensor, kind: str) -> torch.Tensor:
+    """Return the mean or median, float64 [], of an image's finite uncertainties float64 [N]."""
+    finite = uncertainty.isfinite()
+    if kind == 'median':
+        return torch.where(finite, uncertainty, torch.nan).nanmedian()
+    mean = as_float(exact_sum(torch.where(finite, uncertainty, 0.0))) / finite.sum()
+    # Fixed point rounds: of a constant map the mean is that constant, and no pixel is certain.
+    return mean.clamp(torch.where(finite, uncertainty, torch.inf).min(),
+                      torch.where(finite, uncertainty, -torch.inf).max())
+
+
+def certainty_figures(cells: torch.Tensor, void: str = 'exclude') -> dict[str, torch.Tensor]:
+    """
+    Return p_accurate_given_certain, p_uncertain_given_inaccurate and pavpu, each in 0..1 or NaN.
+
+    :param cells: [..., 3, 2] counts, rows accurate, inaccurate, invalid; columns certain,
+        uncertain.
+    :param void: 'exclude' or 'as_inaccurate'.
+    """
+    cells = cells.double()
+    (ac, au), (ic, iu) = ((cells[..., row, 0], cells[..., row, 1]) for row in (0, 1))
+    if void == 'as_inaccurate':
+        ic, iu = ic + cells[..., 2, 0], iu + cells[..., 2, 1]
+    return {'p_accurate_given_certain': ac / (ac + ic),
+            'p_uncertain_given_inaccurate': iu / (ic + iu),
+            'pavpu': (ac + iu) / (ac + au + ic + iu)}

@@ -1,0 +1,42 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Make and check data set folders: python -m training.prepare nyuv2 | cityscapes | bag | check.
+
+Each converter writes image/, depth/, label/, {train,val,test}.txt and, last of all, dataset.yaml:
+a folder without dataset.yaml is a conversion that did not finish. `COMMAND --help` says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from emu_perception.errors import EmuError
+from training.prepare import bag, check, cityscapes, nyuv2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog='python -m training.prepare', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    for module in (nyuv2, cityscapes, bag, check):
+        summary = str(module.__doc__).strip().splitlines()[0]
+        command = commands.add_parser(
+            module.__name__.rpartition('.')[2], help=summary, description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
+    try:
+        return options.run(options)
+    except EmuError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,115 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Moments of a bag that have an image, its depth and, where asked for, its label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+import logging
+from typing import Any
+
+import numpy as np
+
+from training.data.dataset_folder import DatasetError
+from training.prepare.bag_messages import DamagedMessage, decode_depth, decode_image, decode_label
+from training.prepare.bag_reader import Bag
+from training.prepare.stamps import match_stamps, smallest_difference_ns
+
+LOGGER = logging.getLogger('training')
+_DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
+    'image': decode_image, 'depth': decode_depth, 'label': decode_label}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    What a bag holds of one moment, all of one size.
+
+    :ivar stem: the image's header stamp in nanoseconds, 19 digits.
+    :ivar image: uint8 [H, W, 3], rgb.
+    :ivar depth: float32 [H, W], metres.
+    :ivar label: class indices [H, W], or None without a label topic.
+    """
+
+    stem: str
+    image: np.ndarray
+    depth: np.ndarray
+    label: np.ndarray | None
+
+
+def find_moments(bag: Bag, topics: dict[str, str], tolerance_ns: int) -> list[dict[str, int]]:
+    """
+    Match every topic with the image topic.
+
+    :param topics: of kind ('image', 'depth', perhaps 'label') to topic.
+    :return: in order of time, of kind to header stamp (ns), for the images that have every kind.
+    :raises DatasetError: if there is none.
+    """
+    stamps = bag.stamps(list(topics.values()))
+    for topic, values in stamps.items():
+        if not len(values):
+            raise DatasetError(f"{bag.path}: topic '{topic}' has no message")
+    images = stamps[topics['image']]
+    moments = [{'image': int(stamp)} for stamp in images]
+    for kind, topic in topics.items():
+        if kind == 'image':
+            continue
+        found = match_stamps(images, stamps[topic], tolerance_ns)
+        if not found:
+            least = smallest_difference_ns(images, stamps[topic]) / 1e9
+            raise DatasetError(
+                f"{bag.path}: no message of '{topic}' within {tolerance_ns / 1e9:g} s of one of "
+                f"'{topics['image']}': the smallest difference is {least:.6f} s "
+                '(--max-stamp-difference)')
+        moments = [{**moment, kind: found[moment['image']]} for moment in moments
+                   if moment['image'] in found]
+    if not moments:
+        raise DatasetError(f'{bag.path}: no image has both depth and label')
+    LOGGER.info('%d of %d images have %s', len(moments), len(images),
+                ' and '.join(kind for kind in topics if kind != 'image'))
+    return moments
+
+
+def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
+                ) -> Iterator[Frame]:
+    """
+    Yield the frames of these moments; one with a damaged message is left out with a warning.
+
+    :raises DatasetError: if an encoding does not fit its topic, or sizes differ.
+    """
+    kinds = {topic: kind for kind, topic in topics.items()}
+    index_of = {(topics[kind], stamp): index for index, moment in enumerate(moments)
+                for kind, stamp in moment.items()}
+    waiting: dict[int, dict[str, np.ndarray]] = {}
+    damaged = set()
+    for topic, stamp, message in bag.messages(list(kinds)):
+        index = index_of.pop((topic, stamp), None)  # Of two with one stamp the first counts.
+        if index is None or index in damaged:
+            continue
+        try:
+            pixels = _DECODERS[kinds[topic]](message)
+        except DamagedMessage as error:
+            LOGGER.warning("'%s' at %.6f s left out: %s", topic, stamp / 1e9, error)
+            damaged.add(index)
+            waiting.pop(index, None)
+            continue
+        except DatasetError as error:
+            raise DatasetError(f"{bag.path}: topic '{topic}' at {stamp / 1e9:.6f} s: {error}"
+                               ) from error
+        maps = waiting.setdefault(index, {})
+        maps[kinds[topic]] = pixels
+        if len(maps) == len(topics):
+            _check_sizes(bag, topics, waiting.pop(index))
+            yield Frame(f"{moments[index]['image']:019d}", maps['image'], maps['depth'],
+                        maps.get('label'))
+
+
+def _check_sizes(bag: Bag, topics: dict[str, str], maps: dict[str, np.ndarray]) -> None:
+    height, width = maps['image'].shape[:2]
+    for kind, pixels in maps.items():
+        if pixels.shape[:2] != (height, width):
+            raise DatasetError(
+                f"{bag.path}: topic '{topics[kind]}' is {pixels.shape[1]}x{pixels.shape[0]}, "
+                f"'{topics['image']}' is {width}x{height}: {kind} must be registered to the "
+                'image, pixel by pixel')

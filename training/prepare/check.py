@@ -1,0 +1,101 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Find what is wrong with a data set folder before a training does.
+
+Reads every image, label and depth map that a split names. Prints one line for each fault (file:
+what) and a table of what there is; exit code 1 if there is a fault. A note is no fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+import yaml
+
+from training.data.dataset_folder import DatasetFolder
+from training.prepare.problems import inspect, SplitStatistics
+
+PERCENTILES = (1, 50, 99)
+
+
+def depth_percentiles(folder: DatasetFolder, raw_depth: np.ndarray) -> tuple[list[float], float]:
+    """
+    Return percentiles 1, 50 and 99 of the valid depth, and the share of valid pixels.
+
+    :param raw_depth: int64 [65536], how often each stored value occurs.
+    """
+    metres = folder.metres(np.arange(len(raw_depth), dtype=np.uint16))
+    order = np.argsort(metres, kind='stable')
+    counts = np.where(metres > 0, raw_depth, 0)[order]
+    valid = int(counts.sum())
+    if not valid:
+        return [float('nan')] * len(PERCENTILES), 0.0
+    ranks = np.searchsorted(counts.cumsum(), np.array(PERCENTILES) / 100 * valid)
+    return metres[order][ranks].tolist(), valid / int(raw_depth.sum())
+
+
+def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> Table:
+    """Return the table of each split: files, share of labelled and of valid pixels, depth."""
+    unit = _depth_unit(folder)
+    table = Table(title=f'{folder.root} ({folder.name}, {len(folder.classes)} classes)')
+    for name in ('split', 'images', 'labels', 'labelled', 'depths', 'valid',
+                 *(f'p{percentile} {unit}' for percentile in PERCENTILES)):
+        table.add_column(name, justify='left' if name == 'split' else 'right')
+    for split, values in statistics.items():
+        labelled = int(values.class_pixels.sum())
+        pixels = labelled + values.unlabelled_pixels
+        row = [split, str(values.images), str(values.label_maps),
+               f'{labelled / pixels:.1%}' if pixels else '-', str(values.depth_maps)]
+        if values.depth_maps:
+            percentiles, valid = depth_percentiles(folder, values.raw_depth)
+            row += [f'{valid:.1%}', *(f'{value:.2f}' for value in percentiles)]
+        table.add_row(*row)
+    return table
+
+
+def class_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> Table:
+    """Return the table of each class: its share of the labelled pixels, and images it is in."""
+    table = Table(title='classes: share of labelled pixels, images')
+    for name in ('index', 'class', *statistics):
+        table.add_column(name, justify='left' if name == 'class' else 'right')
+    for index, name in enumerate(folder.classes):
+        cells = []
+        for values in statistics.values():
+            total = max(1, int(values.class_pixels.sum()))
+            cells.append(f'{values.class_pixels[index] / total:.2%}, '
+                         f'{values.class_images[index]}')
+        table.add_row(str(index), name, *cells)
+    return table
+
+
+def _depth_unit(folder: DatasetFolder) -> str:
+    section = yaml.safe_load((folder.root / 'dataset.yaml').read_text()).get('depth') or {}
+    return str(section.get('unit', 'm'))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument('folder', type=Path, metavar='DIR', help='a data set folder')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    folder = DatasetFolder(options.folder)
+    found, statistics = inspect(folder, progress=not options.no_progress)
+    faults = [problem for problem in found if not problem.note]
+    for problem in found:
+        print(f'{"note: " if problem.note else ""}{problem}')
+    console = Console()
+    if statistics:
+        console.print(split_table(folder, statistics))
+    if folder.classes and statistics:
+        console.print(class_table(folder, statistics))
+    print(f'{folder.root}: {len(faults)} faults in {len({fault.path for fault in faults})} files, '
+          f'{len(found) - len(faults)} notes')
+    return 1 if faults else 0

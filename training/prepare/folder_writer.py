@@ -1,0 +1,151 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a data set folder: maps first, then the splits, and dataset.yaml last."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from emu_perception.checkpoint import Intrinsics
+from emu_perception.errors import InputError
+from training.data.dataset_folder import DatasetError, DepthEncoding, IGNORE
+
+LOGGER = logging.getLogger('training')
+SPLITS = ('train', 'val', 'test')
+IMAGE_FORMATS = ('png', 'jpg')
+JPEG_QUALITY = 95
+_UINT16_MAX = 65535
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every converter has."""
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR',
+                        help='the data set folder to write; it must be empty or not exist')
+    parser.add_argument('--image-format', choices=IMAGE_FORMATS, default='png',
+                        help=f'png is lossless, jpg (quality {JPEG_QUALITY}) takes a third of the '
+                        'space (default: %(default)s)')
+    parser.add_argument('--force', action='store_true',
+                        help='write into a folder that is not empty: same names are overwritten, '
+                        'nothing else is removed')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+
+
+def metric_encoding(min_m: float, max_m: float) -> DepthEncoding:
+    """
+    Choose how metres become uint16: 1 mm steps up to 65.5 m, 2 mm steps up to 131 m; 0 is invalid.
+
+    Steps of 2 mm are a tenth of what an eighth of a pixel of disparity is worth at 10 m in
+    Cityscapes (26 mm): nothing that a stereo camera can measure is lost.
+
+    :raises InputError: if min and max are not a range, or it does not fit.
+    """
+    if not 0 <= min_m < max_m:
+        raise InputError(f'depth range {min_m}..{max_m} m: the minimum must be below the maximum, '
+                         'and not negative')
+    for scale in (0.001, 0.002):
+        if max_m <= scale * _UINT16_MAX:
+            return DepthEncoding(scale, 0.0, (0,), min_m, max_m)
+    raise InputError(f'maximum depth {max_m} m: at most 131 m fit into 16 bits in steps of 2 mm')
+
+
+def encode_metres(metres: np.ndarray, encoding: DepthEncoding) -> np.ndarray:
+    """Return depth as stored, uint16 [H, W]; 0 where not finite or not inside (min, max)."""
+    with np.errstate(invalid='ignore'):
+        valid = np.isfinite(metres) & (metres > encoding.min) & (metres < encoding.max)
+    return np.round(np.where(valid, metres, 0.0) / encoding.scale).astype(np.uint16)
+
+
+class FolderWriter:
+    """
+    One folder being written.
+
+    :param force: take a folder that is not empty. Nothing in it is removed but the dataset.yaml of
+        before (hand-made labels are worth more than tidiness); `check` lists what is left over.
+    :raises DatasetError: if the folder is not empty, or cannot be written.
+    """
+
+    def __init__(self, root: Path, *, image_format: str = 'png', force: bool = False) -> None:
+        if image_format not in IMAGE_FORMATS:
+            raise InputError(f"image format is '{image_format}', one of {IMAGE_FORMATS} is needed")
+        self.root, self._image_format = root, image_format
+        try:
+            if root.exists() and any(root.iterdir()) and not force:
+                raise DatasetError(f'{root}: is not empty; give another --out, or --force to '
+                                   'write into it')
+            root.mkdir(parents=True, exist_ok=True)
+            (root / 'dataset.yaml').unlink(missing_ok=True)
+        except OSError as error:
+            raise DatasetError(f'{root}: cannot be written ({error.strerror})') from error
+
+    def image(self, stem: str, rgb: np.ndarray) -> None:
+        """Write an image, uint8 [H, W, 3]."""
+        for other in {'jpg', 'jpeg', 'png'} - {self._image_format}:
+            # An image of before, of another format, would be read instead.
+            (self.root / 'image' / f'{stem}.{other}').unlink(missing_ok=True)
+        self._write('image', stem, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), self._image_format)
+
+    def label(self, stem: str, label: np.ndarray) -> None:
+        """Write class indices, uint8 [H, W], 255 = unlabelled."""
+        self._write('label', stem, label.astype(np.uint8, casting='safe'))
+
+    def depth(self, stem: str, stored: np.ndarray) -> None:
+        """Write depth as it is stored, uint16 [H, W] (see :func:`encode_metres`)."""
+        self._write('depth', stem, stored.astype(np.uint16, casting='safe'))
+
+    def instance(self, stem: str, instance: np.ndarray) -> None:
+        """Write instance ids, uint16 [H, W], 0 = none."""
+        self._write('instance', stem, instance.astype(np.uint16, casting='safe'))
+
+    def finish(self, splits: dict[str, list[str]], *, name: str, source: str,
+               classes: tuple[str, ...] = (), palette: tuple[tuple[int, ...], ...] = (),
+               depth: DepthEncoding | None = None, depth_notes: dict[str, Any] | None = None,
+               intrinsics: Intrinsics | None = None) -> None:
+        """
+        Write the splits that are not empty, then dataset.yaml.
+
+        :param source: what the folder was made from, for people.
+        :param depth_notes: further fields of the section ``depth``, such as its unit.
+        """
+        document: dict[str, Any] = {'name': name, 'source': source}
+        if classes:
+            document.update(classes=list(classes), ignore_index=IGNORE)
+        if palette:
+            document['palette'] = [list(rgb) for rgb in palette]
+        if depth is not None:
+            values = {**asdict(depth), 'invalid': list(depth.invalid)}
+            document['depth'] = {**values, **(depth_notes or {'unit': 'm'})}
+        if intrinsics is not None:
+            document['intrinsics'] = asdict(intrinsics)
+        try:
+            for split in SPLITS:
+                path = self.root / f'{split}.txt'
+                path.unlink(missing_ok=True)
+                if splits.get(split):
+                    path.write_text('\n'.join(splits[split]) + '\n')
+            (self.root / 'dataset.yaml').write_text(
+                yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=99))
+        except OSError as error:
+            raise DatasetError(f'{self.root}: cannot be written ({error.strerror})') from error
+        counts = ', '.join(f'{split} {len(splits[split])}' for split in SPLITS
+                           if splits.get(split))
+        LOGGER.info('wrote %s: %s images; look it over: python -m training.prepare check %s',
+                    self.root, counts, self.root)
+
+    def _write(self, kind: str, stem: str, pixels: np.ndarray, suffix: str = 'png') -> None:
+        path = self.root / kind / f'{stem}.{suffix}'
+        # Not cv2.imwrite: on a full disk it leaves half a file and says nothing.
+        _, data = cv2.imencode(f'.{suffix}', pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+                               if suffix == 'jpg' else [])
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data.tobytes())
+        except OSError as error:
+            raise DatasetError(f'{path}: cannot be written ({error.strerror})') from error

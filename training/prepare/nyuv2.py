@@ -1,0 +1,137 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+NYU Depth v2, the 1449 labelled images (nyu_depth_v2_labeled.mat), as a data set folder.
+
+Needs nyu_depth_v2_labeled.mat (from NYU's page of the data set) and three small files: splits.mat
+(the official split), classMapping40.mat (Gupta et al., 894 labels as 40 classes) and, for 13
+classes, class13Mapping.mat. github.com/VainF/nyuv2-python-toolkit has all three.
+test.txt is the official test split. train.txt is the official training split less val.txt, a part
+split off by room, so that no room is on both sides. Stems are the images' numbers, from 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+import re
+
+from rich.progress import track
+
+from emu_perception.checkpoint import Intrinsics
+from emu_perception.errors import InputError
+from training.data.dataset_folder import DatasetError
+from training.prepare.folder_writer import (
+    add_output_arguments,
+    encode_metres,
+    FolderWriter,
+    metric_encoding,
+)
+from training.prepare.nyuv2_files import LabeledImages, map_labels, read_mapping, read_splits
+from training.prepare.scene_split import validation_scenes
+
+# Of the Kinect's rgb camera, from camera_params.m of the toolbox published with the data.
+INTRINSICS = Intrinsics(640, 480, fx=518.857901, fy=519.469611, cx=325.582449, cy=253.736166)
+DEPTH_RANGE_M = (1e-3, 10.0)
+LABELS = 894
+
+
+def prepare_nyuv2(mat: Path, splits: Path, mapping: Path, out: Path, *,
+                  mapping13: Path | None = None, raw_depth: bool = False, val_share: float = 0.1,
+                  val_from: Path | None = None, seed: int = 0,
+                  image_format: str = 'png', force: bool = False,
+                  progress: bool = True) -> None:
+    """
+    Write the data set folder.
+
+    :param mapping13: writes 13 classes instead of 40.
+    :param raw_depth: write depth as measured (with holes) instead of in-filled.
+    :param val_share: of the official training images, chosen by room; 0 writes no val.txt.
+    :param val_from: a file of stems that are the validation part, instead of ``val_share``.
+    :raises EmuError: if an input cannot be used.
+    """
+    to_class, classes = read_mapping(mapping, LABELS, 40)
+    if mapping13 is not None:
+        to_13, classes = read_mapping(mapping13, 40, 13)
+        to_class = to_13[to_class]
+    with closing(LabeledImages(mat, 'rawDepths' if raw_depth else 'depths')) as images:
+        train, test = read_splits(splits, images.count)
+        if val_from is not None:
+            val = _listed(val_from, train)
+        else:
+            # 'kitchen_0004a' and 'kitchen_0004b' are two recordings of one room.
+            rooms = [re.sub('[a-z]+$', '', name) for name in images.scenes()]
+            chosen = validation_scenes([rooms[i - 1] for i in train], val_share, seed)
+            val = {number for number in train if rooms[number - 1] in chosen}
+        encoding = metric_encoding(*DEPTH_RANGE_M)
+        writer = FolderWriter(out, image_format=image_format, force=force)
+        for number in track(sorted(train + test), f'{out}', disable=not progress):
+            try:
+                label = map_labels(images.label(number - 1), to_class)
+            except ValueError as error:
+                raise DatasetError(f"{mat}: field 'labels' of image {number} holds {error} "
+                                   f'({mapping})') from error
+            writer.image(stem(number), images.image(number - 1))
+            writer.label(stem(number), label)
+            writer.depth(stem(number), encode_metres(images.depth(number - 1), encoding))
+        size = (images.width, images.height)
+    parts = {'train': [n for n in train if n not in val], 'val': sorted(val), 'test': test}
+    writer.finish(
+        {split: [stem(number) for number in numbers] for split, numbers in parts.items()},
+        name='nyuv2', classes=classes, depth=encoding,
+        source=f'{mat.name}, {"raw" if raw_depth else "in-filled"} depth, {len(classes)} classes; '
+               'the official splits, val split off the official train by room',
+        intrinsics=INTRINSICS if size == (INTRINSICS.width, INTRINSICS.height) else None)
+
+
+def stem(number: int) -> str:
+    """Return the stem of an image by its number, from 1."""
+    return f'{number:04d}'
+
+
+def _listed(path: Path, train: list[int]) -> set[int]:
+    try:
+        stems = path.read_text().split()
+    except OSError as error:
+        raise DatasetError(f'{path}: cannot be read ({error.strerror})') from error
+    known = {stem(number): number for number in train}
+    for name in stems:
+        if name not in known:
+            raise DatasetError(f"{path}: '{name}' is not an image of the official training split")
+    return {known[name] for name in stems}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument('--mat', required=True, type=Path, metavar='FILE',
+                        help='nyu_depth_v2_labeled.mat')
+    parser.add_argument('--splits', required=True, type=Path, metavar='FILE', help='splits.mat')
+    parser.add_argument('--mapping', required=True, type=Path, metavar='FILE',
+                        help='classMapping40.mat: the 894 labels as 40 classes')
+    parser.add_argument('--classes', type=int, choices=(40, 13), default=40,
+                        help='how many classes (default: %(default)s)')
+    parser.add_argument('--mapping13', type=Path, metavar='FILE',
+                        help='class13Mapping.mat: the 40 as 13, for --classes 13')
+    parser.add_argument('--raw-depth', action='store_true',
+                        help='depth as measured, with holes, instead of in-filled')
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument('--val-share', type=float, default=0.1, metavar='SHARE',
+                      help='of the official training images, by room (default: %(default)s)')
+    part.add_argument('--val-from', type=Path, metavar='FILE',
+                      help='a file of stems (0044 0045 ...) that are the validation part')
+    parser.add_argument('--seed', type=int, default=0, help='of the choice of rooms')
+    add_output_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    if (options.classes == 13) != (options.mapping13 is not None):
+        raise InputError(f'--classes is {options.classes} and --mapping13 is '
+                         f'{options.mapping13}: --classes 13 and --mapping13 go together')
+    prepare_nyuv2(options.mat, options.splits, options.mapping, options.out,
+                  mapping13=options.mapping13, raw_depth=options.raw_depth,
+                  val_share=options.val_share, val_from=options.val_from, seed=options.seed,
+                  image_format=options.image_format, force=options.force,
+                  progress=not options.no_progress)
+    return 0

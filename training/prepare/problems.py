@@ -1,0 +1,200 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a data set folder, found before a training does; and what is in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from training.data.dataset_folder import DatasetError, DatasetFolder
+
+NEEDED_SPLITS = ('train', 'val')
+SPLITS = (*NEEDED_SPLITS, 'test')
+SUFFIXES = ('.jpg', '.png', '.jpeg')
+
+
+@dataclass(frozen=True)
+class Problem:
+    """
+    One fault of one file.
+
+    :ivar note: it need not be wrong: training runs, and may do what is wanted.
+    """
+
+    path: Path
+    text: str
+    note: bool = False
+
+    def __str__(self) -> str:
+        return f'{self.path}: {self.text}'
+
+
+@dataclass
+class SplitStatistics:
+    """
+    Counts over the readable maps of one split.
+
+    :ivar class_pixels: int64 [K], pixels of each class; ``class_images`` images that show it.
+    :ivar unlabelled_pixels: pixels of label maps without a class.
+    :ivar raw_depth: int64 [65536], how often each stored depth value occurs.
+    """
+
+    class_pixels: np.ndarray
+    class_images: np.ndarray
+    raw_depth: np.ndarray = field(default_factory=lambda: np.zeros(1 << 16, np.int64))
+    images: int = 0
+    label_maps: int = 0
+    depth_maps: int = 0
+    unlabelled_pixels: int = 0
+
+
+def problems(folder: DatasetFolder) -> list[Problem]:
+    """Return all that is wrong with a folder, in the order of its files; [] if nothing is."""
+    return inspect(folder)[0]
+
+
+def inspect(folder: DatasetFolder, *, progress: bool = False
+            ) -> tuple[list[Problem], dict[str, SplitStatistics]]:
+    """Read every file that a split names; returns the problems and each split's statistics."""
+    found: list[Problem] = []
+    splits: dict[str, list[str]] = {}
+    for split in SPLITS:
+        path = folder.root / f'{split}.txt'
+        try:
+            splits[split] = folder.stems(split)
+        except DatasetError as error:
+            if split in NEEDED_SPLITS or path.exists():
+                found.append(_from_error(error, path))
+    found += _about_classes(folder) + _about_stems(folder, splits)
+    statistics = {}
+    for split, stems in splits.items():
+        count = len(folder.classes)
+        values = SplitStatistics(np.zeros(count, np.int64), np.zeros(count, np.int64))
+        for stem in track(dict.fromkeys(stems), split, disable=not progress):
+            found += _about_sample(folder, stem, values)
+        found += _about_split(folder, split, values)
+        statistics[split] = values
+    return found, statistics
+
+
+def _about_classes(folder: DatasetFolder) -> list[Problem]:
+    path = folder.root / 'dataset.yaml'
+    has_labels = (folder.root / 'label').is_dir()
+    if folder.classes:
+        return []
+    if has_labels:
+        return [Problem(path, "field 'classes' is missing, though there is a folder label/")]
+    if folder.depth is None:
+        return [Problem(path, "has neither 'classes' nor 'depth': there is nothing to learn")]
+    return [Problem(path, "field 'classes' is missing: only depth can be learned", note=True)]
+
+
+def _about_stems(folder: DatasetFolder, splits: dict[str, list[str]]) -> list[Problem]:
+    found = []
+    split_of: dict[str, str] = {}
+    for split, stems in splits.items():
+        path = folder.root / f'{split}.txt'
+        seen: set[str] = set()
+        for stem in stems:
+            if stem in seen:
+                found.append(Problem(path, f"names '{stem}' twice"))
+            elif stem in split_of:
+                found.append(Problem(path, f"names '{stem}', which {split_of[stem]}.txt has too"))
+            seen.add(stem)
+            split_of.setdefault(stem, split)
+    images = sorted(path for path in (folder.root / 'image').glob('*')
+                    if path.suffix in SUFFIXES)
+    unnamed = [path for path in images if path.stem not in split_of]
+    if unnamed:
+        found.append(Problem(folder.root / 'image', f'{len(unnamed)} of {len(images)} images are '
+                             f"named by no split, '{unnamed[0].name}' first", note=True))
+    return found
+
+
+def _about_sample(folder: DatasetFolder, stem: str, values: SplitStatistics) -> list[Problem]:
+    try:
+        size = folder.image(stem).shape[:2]
+    except DatasetError as error:
+        return [_from_error(error, folder.root / 'image' / stem)]
+    values.images += 1
+    found = []
+    if folder.intrinsics is not None:
+        width, height = folder.intrinsics.width, folder.intrinsics.height
+        if width * size[0] != height * size[1]:
+            found.append(Problem(folder.root / 'image' / stem, f'is {size[1]}x{size[0]}, '
+                                 f"'intrinsics' in dataset.yaml are of {width}x{height}"))
+    for kind in ('label', 'depth'):
+        path = folder.root / kind / f'{stem}.png'
+        asked = folder.classes if kind == 'label' else folder.depth
+        if not asked or not path.exists():
+            continue
+        pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        count = _count_labels if kind == 'label' else _count_depth
+        text = _unusable(pixels, size) or count(folder, pixels, values)
+        if text is not None:
+            found.append(Problem(path, text))
+    return found
+
+
+def _unusable(pixels: Any, size: tuple[int, ...]) -> str | None:
+    if pixels is None:
+        return 'not a readable PNG'
+    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
+        return f'is {pixels.dtype} {pixels.shape}, one channel of 8 or 16 bits is needed'
+    if pixels.shape != size:
+        return f'is {pixels.shape[1]}x{pixels.shape[0]}, its image is {size[1]}x{size[0]}'
+    return None
+
+
+def _count_labels(folder: DatasetFolder, pixels: np.ndarray, values: SplitStatistics
+                  ) -> str | None:
+    counts = np.bincount(pixels.ravel(), minlength=1 << 8)
+    values.label_maps += 1
+    if 0 <= folder.ignore_index < len(counts):
+        values.unlabelled_pixels += int(counts[folder.ignore_index])
+        counts[folder.ignore_index] = 0
+    known = counts[:len(folder.classes)]
+    values.class_pixels += known
+    values.class_images += known > 0
+    outside = np.flatnonzero(counts[len(folder.classes):]) + len(folder.classes)
+    if len(outside):
+        share = counts[len(folder.classes):].sum() / pixels.size
+        return (f'holds class {", ".join(map(str, outside[:5]))} in {share:.1%} of its pixels, '
+                f'dataset.yaml names {len(folder.classes)} classes')
+    return 'is unlabelled everywhere' if not known.any() else None
+
+
+def _count_depth(folder: DatasetFolder, pixels: np.ndarray, values: SplitStatistics
+                 ) -> str | None:
+    values.depth_maps += 1
+    values.raw_depth += np.bincount(pixels.ravel(), minlength=1 << 16)
+    if folder.metres(pixels).any():
+        return None
+    return f'has no valid depth (stored values {pixels.min()}..{pixels.max()})'
+
+
+def _about_split(folder: DatasetFolder, split: str, values: SplitStatistics) -> list[Problem]:
+    found = []
+    for kind, asked, count in (('label', folder.classes, values.label_maps),
+                               ('depth', folder.depth, values.depth_maps)):
+        missing = values.images - count
+        if asked and missing:
+            found.append(Problem(
+                folder.root / kind, f'{missing} of {values.images} images of split {split} have '
+                f'no readable {kind}', note=count > 0 or split not in NEEDED_SPLITS))
+    absent = [name for name, pixels in zip(folder.classes, values.class_pixels) if not pixels]
+    if absent and values.label_maps:
+        found.append(Problem(folder.root / f'{split}.txt', f'no pixel of {len(absent)} classes: '
+                             f'{", ".join(absent)}', note=True))
+    return found
+
+
+def _from_error(error: DatasetError, path: Path) -> Problem:
+    named, _, text = str(error).partition(': ')
+    return Problem(Path(named), text) if text else Problem(path, str(error))

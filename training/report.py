@@ -1,0 +1,114 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Write one HTML page that compares results of training.evaluate, also with the paper's tables.
+
+python -m training.report RESULT.json [RESULT.json ...] --out report.html [--data DIR]
+
+The page needs no other file. With --data, and checkpoints where the results name them, it shows
+the best and the worst images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+import sys
+
+from training.command_line import command_parser, run
+from training.data.dataset_folder import DatasetFolder
+from training.reporting import comparison
+from training.reporting.page import page, warnings
+from training.reporting.pictures import (
+    checkpoint_predict,
+    draw,
+    missing_checkpoint,
+    Pictures,
+    Predict,
+)
+from training.reporting.result_files import load_results, ReportError
+from training.reporting.results import featured, Result
+from training.reporting.tables import to_markdown
+
+LOGGER = logging.getLogger('training')
+
+
+def report(files: list[Path], out: Path, *, data: str | Path | None = None,
+           title: str | None = None, images: int = 3, markdown: Path | None = None,
+           predict: Predict | None = None) -> Path:
+    """
+    Write the page.
+
+    :param data: data set folder of the images that are shown; None: no images.
+    :param title: default: the data set and split.
+    :param images: number of best and of worst images by each criterion.
+    :param markdown: also write the main table there.
+    :param predict: in place of running the first checkpoint of the result that is shown.
+    :return: ``out``.
+    :raises EmuError: if a result, the data set or a checkpoint cannot be used.
+    """
+    results = load_results(files)
+    for text in warnings(results):
+        LOGGER.warning('%s', text)
+    first = results[0].document
+    title = title or f'Results on {first["data_set"]}, {first["split"]}'
+    text = page(results, title, _pictures(featured(results), data, images, predict))
+    _write(out, text)
+    if markdown:
+        _write(markdown, to_markdown(comparison.main_table(results)))
+    return out
+
+
+def _pictures(result: Result, data: str | Path | None, count: int,
+              predict: Predict | None) -> Pictures | str:
+    if count < 1:
+        return 'None were asked for (--images 0).'
+    if data is None:
+        return 'None are shown: give the data set folder with --data.'
+    missing = missing_checkpoint(result)
+    if predict is None and missing is not None:
+        return (f'None are shown: {result.label} names '
+                + (f'the checkpoint {missing}, which is not there.' if missing
+                   else 'no checkpoint.'))
+    if not result.document.get('per_image'):
+        return f'None are shown: {result.file} has no figures by image.'
+    folder = DatasetFolder(data)
+    return draw(result, folder, count, predict or checkpoint_predict(folder))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding='utf-8')
+    except OSError as error:
+        raise ReportError(f'{file}: cannot be written ({error.strerror})') from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('report', __doc__)
+    parser.add_argument('results', nargs='+', type=Path, metavar='RESULT.json',
+                        help='written by training.evaluate, of one data set and split')
+    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='the page, HTML')
+    parser.add_argument('--data', metavar='DIR', help='data set folder, to show images from')
+    parser.add_argument('--title', help='default: data set and split')
+    parser.add_argument('--images', type=_count, default=3, metavar='N',
+                        help='best and worst images by each criterion, default 3')
+    parser.add_argument('--markdown', type=Path, metavar='FILE',
+                        help='write the main table here too')
+    options = parser.parse_args(arguments)
+    return run(lambda: print('wrote', report(
+        options.results, options.out, data=options.data, title=options.title,
+        images=options.images, markdown=options.markdown)))
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError('0 or more is expected')
+    return count
+
+
+if __name__ == '__main__':
+    sys.exit(main())
