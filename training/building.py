@@ -50,6 +50,10 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     if DEPTH in tasks and folder.depth is None:
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth' is missing, task depth "
                            'needs it')
+    if DEPTH in tasks and folder.depth is not None and folder.depth.quantity != 'depth':
+        raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth.quantity' is "
+                           f"'{folder.depth.quantity}', task depth learns metres: convert the "
+                           'data with metric depth')
 
 
 def load_teacher(recipe: Recipe) -> Ensemble | None:

@@ -1,7 +1,9 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Train the members of a deep ensemble: python -m training.ensemble --recipe FILE --members 10 data=DIR.
+Train the members of a deep ensemble.
+
+python -m training.ensemble --recipe FILE --members 10 data=DIR
 
 Member i is ``training.fit`` with seed + i in OUTPUT/NAME/member_0i: the same encoder weights,
 heads drawn anew, another order and other views. Each is a process of its own, so one that fails

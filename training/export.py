@@ -21,6 +21,11 @@ from emu_perception.errors import EmuError, InputError
 from training.model_card import model_card
 
 
+KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
+        'segmentation', 'depth', 'policies', 'trivial', 'mean_segmentation_entropy',
+        'mean_depth_sigma')
+
+
 def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = None,
            half: bool = True, command: str = '') -> Path:
     """
@@ -38,6 +43,8 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     if measured.get('checkpoint') != checkpoint.name:
         raise InputError(f"{metrics}: field 'checkpoint' is {measured.get('checkpoint')}, not "
                          f'{checkpoint.name}: evaluate this checkpoint first')
+    # The curves and the single images stay in the file beside the checkpoint.
+    measured = {name: measured[name] for name in KEPT if name in measured}
     provenance = {**metadata.provenance, 'command': command,
                   'weights_stored_as': 'float16' if half else 'float32'}
     metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)

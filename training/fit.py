@@ -95,12 +95,12 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
                     if key.startswith('val/')}
         export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
                teacher, progress)
-        # Our own file, written minutes ago: it may hold more than tensors.
-        state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
-        module.load_state_dict(state['state_dict'])
-        export(path, network, recipe, folder, licence,
-               {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']},
-               teacher, progress)
+        if best.best_model_path:  # None where the run was too short for a validation.
+            # Our own file, written minutes ago: it may hold more than tensors.
+            state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
+            module.load_state_dict(state['state_dict'])
+            finished = {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']}
+        export(path, network, recipe, folder, licence, finished, teacher, progress)
         if trainer.current_epoch >= recipe.epochs:  # Not one that the clock has stopped.
             (recipe.folder / 'finished.json').write_text(json.dumps({'epochs': recipe.epochs}))
     return path

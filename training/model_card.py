@@ -38,17 +38,18 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         f'{recipe.get("batch_size")}, seed {recipe.get("seed")}; the whole recipe is in the '
         "file's metadata",
         f'- command: `{provenance.get("command")}`',
+        f'- teacher: {_teacher(provenance)}',
         f'- code: commit {provenance.get("git_commit")}; '
         + ', '.join(f'{k} {v}' for k, v in provenance.get('versions', {}).items()),
         f'- initial weights: {provenance.get("initial_weights_licence")}', '',
         f'## Results on {metrics.get("data_set")}, split `{metrics.get("split")}` '
         f'({metrics.get("images")} images, full size, pooled pixels)', '',
         *_results(metrics), '',
-        'The best epoch was chosen on this split, so these figures lean to the good side; they '
-        'are of a single network, not distilled from an ensemble.', '',
-        '## Risk thresholds', '',
+        'The best epoch was chosen on this split, so these figures lean to the good side.', '',
+        '## Calibration and risk thresholds', '',
+        *_calibration(metadata), '',
         f'Percentile {calibration.risk_percentile:g} of the mean uncertainties of the '
-        'validation images:' if calibration.risk_percentile else 'Not calibrated.']
+        'validation images:' if calibration.risk_percentile else 'No thresholds.']
     if calibration.risk_segmentation is not None:
         lines.append(f'- mean segmentation entropy {calibration.risk_segmentation:.4f} nat')
     if calibration.risk_depth is not None:
@@ -59,15 +60,36 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
     return '\n'.join(lines)
 
 
+def _teacher(provenance: dict[str, Any]) -> str:
+    members = provenance.get('teacher')
+    if not members:
+        return 'none: a single network, not distilled'
+    samples = sum(member['samples'] for member in members)
+    names = ', '.join(f'`{member["name"]}`' for member in members)
+    return f'{len(members)} checkpoints with {samples} samples ({names}), EMUFormer'
+
+
+def _calibration(metadata: CheckpointMetadata) -> list[str]:
+    done = metadata.provenance.get('calibration')
+    if not done:
+        return ['Temperature and variance scale were not fitted.']
+    calibration = metadata.calibration
+    return [f'Fitted on {done["images"]} images of split `{done["split"]}` of '
+            f'{done["data_set"]}: temperature {calibration.temperature:.4f}, variance scale '
+            f'{calibration.variance_scale:.4f}.']
+
+
 def _results(metrics: dict[str, Any]) -> list[str]:
     trivial = metrics.get('trivial', {})
     rows = ['| | this model | trivial baseline |', '|---|---|---|']
-    for task, names in (('segmentation', ('miou', 'pixel_accuracy')),
-                        ('depth', ('rmse', 'abs_rel', 'delta1', 'delta2', 'delta3'))):
+    for task, names in (
+            ('segmentation', ('miou', 'pixel_accuracy', 'ece', 'nll', *_CERTAINTY)),
+            ('depth', ('rmse', 'abs_rel', 'delta1', 'delta2', 'delta3', 'nll', 'coverage_90',
+                       *_CERTAINTY))):
         for name in names:
             if name in metrics.get(task, {}):
                 other = trivial.get(task, {}).get(name)
-                rows.append(f'| {_TITLES[name]} | {metrics[task][name]:.3f} | '
+                rows.append(f'| {_TITLES[name].format(task)} | {metrics[task][name]:.3f} | '
                             f'{"" if other is None else f"{other:.3f}"} |')
     if trivial:
         rows += ['', f'Trivial baselines: the label "{trivial.get("majority_class")}" everywhere; '
@@ -75,9 +97,14 @@ def _results(metrics: dict[str, Any]) -> list[str]:
     return rows
 
 
+_CERTAINTY = ('p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu', 'auroc')
 _TITLES = {'miou': 'mIoU', 'pixel_accuracy': 'pixel accuracy', 'rmse': 'RMSE, m',
            'abs_rel': 'mean absolute relative error', 'delta1': 'delta1 (within 1.25x)',
-           'delta2': 'delta2', 'delta3': 'delta3'}
+           'delta2': 'delta2', 'delta3': 'delta3', 'ece': 'ECE (15 bins)', 'nll': 'NLL of {}',
+           'coverage_90': 'coverage of 90 % intervals',
+           'p_accurate_given_certain': '{}: p(accurate given certain)',
+           'p_uncertain_given_inaccurate': '{}: p(uncertain given inaccurate)',
+           'pavpu': '{}: PAvPU', 'auroc': '{}: AUROC of errors'}
 
 
 def _limits(metadata: CheckpointMetadata) -> list[str]:
@@ -89,5 +116,7 @@ def _limits(metadata: CheckpointMetadata) -> list[str]:
         lines.append(f'- depth of the training data ends at {metadata.depth_max:g} m')
     if 'depth' in metadata.tasks:
         lines.append('- the variance is what one network learned from its data (aleatoric): it '
-                     'does not know what it has never seen')
+                     'does not know what it has never seen' if not metadata.provenance.get(
+                         'teacher') else '- the variance was learned from a teacher on views of '
+                     'the training data: far from them it is a guess')
     return lines

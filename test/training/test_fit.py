@@ -7,17 +7,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from conftest import make_dataset
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 import torch
 import yaml
 
 from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.predictor import Predictor
-from training import evaluate, export
+from training import export
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import Scores, trivial
+from training.evaluate import evaluate, main as evaluate_main, trivial
 from training.fit import fit, main
+from training.methods.ensemble import Ensemble
 from training.methods.module import TrainingModule
 from training.recipe import load_recipe, Recipe
 
@@ -35,30 +38,75 @@ def recipe_for(made: Path, tmp_path: Path, *overrides: str) -> Recipe:
     return load_recipe(path, overrides)
 
 
+def measured(paths, folder, method='auto'):
+    """Return the metrics on the training images, and the spread of the variance on one."""
+    ensemble = Ensemble(paths, method=method)
+    result = evaluate(ensemble, folder, folder.stems('train'), progress=False)
+    variance = ensemble.predict(folder.image('000')).depth_variance
+    return result, float(variance.std() / variance.mean())
+
+
+@pytest.fixture(scope='module')
+def overfitted(tmp_path_factory):
+    """Return a folder with a made data set and a baseline that knows it by heart."""
+    root = tmp_path_factory.mktemp('overfitted')
+    made = make_dataset(root / 'data')
+    fit(recipe_for(made, root, 'epochs=130', 'validate_every=65', 'ema_decay=0.9'),
+        progress=False)
+    return root
+
+
 @pytest.mark.slow
-def test_it_overfits_four_images(made, tmp_path):
-    """Above .8 mIoU and under 0.2 m: neither head is dead, depth does not sit at a constant."""
-    recipe = recipe_for(made, tmp_path, 'epochs=150', 'validate_every=75', 'ema_decay=0.9')
-    best = fit(recipe, progress=False)
-    folder = DatasetFolder(made)
-    result = evaluate.evaluate(best, folder, folder.stems('train'), device='cpu', progress=False)
-    assert result['segmentation']['miou'] > 0.8, result
-    assert result['depth']['rmse'] < 0.2, result
-    # The variance has learned where it is wrong less: no constant.
-    prediction = Predictor.load(best, 'cpu')(folder.image('000'), fx=110.0)
-    assert prediction.depth_variance.std() > 0.01 * prediction.depth_variance.mean()
+@pytest.mark.parametrize(('method', 'overrides'), [
+    ('baseline', None),
+    ('mc_dropout', ['epochs=110', 'mc_dropout.rate=0.05', 'mc_dropout.samples=5']),
+    ('sub_ensemble', ['epochs=120', 'sub_ensemble.heads=2']),
+    ('emuformer', ['epochs=60', 'ema_decay=0.9', 'network.initial_weights=teacher',
+                   'emuformer.teacher=[{}/made/best.safetensors]'])])
+def test_every_method_overfits_four_images(overfitted, method, overrides):
+    """Above .8 mIoU, under 0.2 m: no head is dead, depth and variance are no constants."""
+    folder = DatasetFolder(overfitted / 'data')
+    best = overfitted / 'made/best.safetensors'
+    if overrides is not None:
+        best = fit(recipe_for(overfitted / 'data', overfitted, f'name={method}',
+                              f'method={method}', 'validate_every=200',
+                              *[part.format(overfitted) for part in overrides]),
+                   progress=False).with_name('last.safetensors')
+    result, spread = measured([best], folder)
+    assert result['segmentation']['miou'] > 0.8, result['segmentation']
+    assert result['depth']['rmse'] < 0.2, result['depth']
+    assert spread > 0.01, 'the variance is a constant'
+
+
+def test_the_checkpoint_says_what_it_was_trained_on_and_when_to_distrust_it(overfitted):
+    best, folder = overfitted / 'made/best.safetensors', DatasetFolder(overfitted / 'data')
     metadata = read_metadata(best)
     assert metadata.classes == ('wall', 'floor', 'box') and metadata.intrinsics.fx == 110.0
     means = [Predictor.load(best, 'cpu')(folder.image(stem), fx=110.0)
              for stem in folder.stems('val')]
-    expected = np.percentile([m.mean_depth_sigma for m in means], recipe.risk_percentile)
+    expected = np.percentile([m.mean_depth_sigma for m in means], 95.0)
     assert metadata.calibration.risk_depth == pytest.approx(expected, rel=1e-4)
 
 
-def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch):
+def test_curves_and_pictures_are_there_for_tensorboard(overfitted):
+    events = EventAccumulator(str(overfitted / 'made/tensorboard'))
+    events.Reload()
+    tags = events.Tags()
+    assert {'train/ce', 'train/gnll', 'val/miou', 'val/rmse'} <= set(tags['scalars'])
+    assert tags['images'] == ['val/0', 'val/1']
+
+
+@pytest.mark.parametrize('method', ['baseline', 'mc_dropout', 'sub_ensemble', 'emuformer'])
+def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch, method):
+    more = []
+    if method == 'emuformer':
+        teacher = fit(recipe_for(made, tmp_path, 'epochs=1'), progress=False)
+        more = [f'emuformer.teacher=[{teacher}]']
+
     def recipe(name):
         return recipe_for(made, tmp_path, 'epochs=3', f'name={name}', 'ema_decay=0.5',
-                          'augmentation.scale=[0.7, 1.5]')
+                          'augmentation.scale=[0.7, 1.5]', f'method={method}',
+                          'sub_ensemble.heads=2', 'validate_every=2', *more)
     fit(recipe('straight'), progress=False)
 
     step = TrainingModule.training_step
@@ -79,12 +127,36 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch):
         assert torch.equal(one, two), f'{name} differs after resume'
 
 
+def test_a_run_that_the_clock_stops_is_not_finished_and_goes_on(made, tmp_path, monkeypatch):
+    """Two epochs of three, then --resume: the schedule is that of three."""
+    recipe = recipe_for(made, tmp_path, 'epochs=3')
+    batch_start = TrainingModule.on_train_batch_start
+
+    def stop(self, batch, batch_index):
+        self.trainer.should_stop = self.current_epoch == 1
+        return batch_start(self, batch, batch_index)
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, 'on_train_batch_start', stop)
+        fit(recipe, progress=False)
+    assert not (tmp_path / 'made/finished.json').exists()
+    fit(recipe, resume=True, progress=False)
+    assert (tmp_path / 'made/finished.json').exists()
+    assert (tmp_path / 'made/logs/start_0/metrics.csv').exists(), 'the first curve was lost'
+    assert (tmp_path / 'made/logs/start_1/metrics.csv').exists()
+
+
 @pytest.mark.parametrize('tasks', ['segmentation', 'depth'])
 def test_single_task_networks_train_and_leave_the_other_out(made, tmp_path, tasks):
     best = fit(recipe_for(made, tmp_path, 'epochs=1', f'network.tasks=[{tasks}]'), progress=False)
     prediction = Predictor.load(best, 'cpu')(DatasetFolder(made).image('000'))
     assert (prediction.label is None) == (tasks == 'depth')
     assert (prediction.depth is None) == (tasks == 'segmentation')
+
+
+def test_mixed_precision_trains_and_its_checkpoint_is_float32(made, tmp_path):
+    best = fit(recipe_for(made, tmp_path, 'epochs=1', 'precision=bf16-mixed'), progress=False)
+    network, _ = load_checkpoint(best)
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_batch_named(made, tmp_path, capsys):
@@ -118,23 +190,16 @@ def test_resume_without_a_run_says_so(made, tmp_path, capsys):
     assert '--resume' in capsys.readouterr().err
 
 
-def test_scores_of_the_truth_itself_are_perfect_and_trivial_is_not(made):
+def test_the_trivial_baselines_are_measured_and_are_poor(made):
     folder = DatasetFolder(made)
-    scores = Scores(3)
-    for stem in folder.stems('val'):
-        sample = folder.sample(stem)
-        scores.add(np.where(sample.label == 255, 0, sample.label), sample.depth, sample.label,
-                   sample.depth)
-    result = scores.compute()
-    assert result['segmentation']['miou'] == 1.0 and result['depth']['rmse'] == 0.0
-    baseline = trivial(folder, folder.stems('val'), progress=False)
-    assert baseline['segmentation']['miou'] < 0.5 and baseline['depth']['rmse'] > 0.1
+    result = trivial(folder, folder.stems('val'), progress=False)
+    assert result['segmentation']['miou'] < 0.5 and result['depth']['rmse'] > 0.1
 
 
 def test_exported_model_carries_its_metrics_and_a_card_that_agrees(made, tmp_path):
     best = fit(recipe_for(made, tmp_path, 'epochs=1'), progress=False)
     metrics = tmp_path / 'val.json'
-    assert evaluate.main(['--checkpoint', str(best), '--data', str(made), '--json', str(metrics),
+    assert evaluate_main(['--checkpoint', str(best), '--data', str(made), '--json', str(metrics),
                           '--trivial', '--device', 'cpu']) == 0
     out = tmp_path / 'models/small.safetensors'
     assert export.main(['--checkpoint', str(best), '--metrics', str(metrics),
@@ -142,7 +207,9 @@ def test_exported_model_carries_its_metrics_and_a_card_that_agrees(made, tmp_pat
     assert out.stat().st_size < 0.6 * best.stat().st_size, 'float16 must halve the file'
     metadata = read_metadata(out)
     measured = json.loads(metrics.read_text())
-    assert metadata.metrics == measured
+    for name in ('segmentation', 'depth', 'trivial', 'images'):
+        assert metadata.metrics[name] == measured[name]
+    assert 'per_image' not in metadata.metrics
     card = out.with_suffix('.md').read_text()
     assert f"{measured['depth']['rmse']:.3f}" in card
     assert f"{measured['trivial']['segmentation']['miou']:.3f}" in card

@@ -29,13 +29,18 @@ class DatasetError(EmuError):
 
 @dataclass(frozen=True)
 class DepthEncoding:
-    """metres = value · scale + offset, for values not in ``invalid`` that end in (min, max)."""
+    """
+    metres = value · scale + offset, for values not in ``invalid`` that end in (min, max).
+
+    :ivar quantity: 'depth', or 'disparity', whose values are pixels and not metres.
+    """
 
     scale: float
     offset: float
     invalid: tuple[int, ...]
     min: float
     max: float
+    quantity: str = 'depth'
 
 
 @dataclass(frozen=True)
@@ -173,12 +178,16 @@ class DatasetFolder:
             encoding = DepthEncoding(
                 float(values['scale']), float(values.get('offset', 0.0)),
                 tuple(int(value) for value in values.get('invalid') or ()),
-                float(values.get('min', 0.0)), float(values.get('max', math.inf)))
+                float(values.get('min', 0.0)), float(values.get('max', math.inf)),
+                str(values.get('quantity', 'depth')))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise self._wrong('depth', f'is {values}: give scale, offset, invalid, min and max '
                               f'({error})') from error
         if not 0 <= encoding.min < encoding.max or encoding.scale == 0:
             raise self._wrong('depth', f'is {values}: min must be below max and scale not 0')
+        if encoding.quantity not in ('depth', 'disparity'):
+            raise self._wrong('depth.quantity', f"is '{encoding.quantity}': give depth or "
+                              'disparity')
         return encoding
 
     def _intrinsics(self, values: Any) -> Intrinsics | None:

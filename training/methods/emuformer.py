@@ -64,7 +64,8 @@ class EMUFormer(TrainingModule):
         classes = network.arguments['num_classes']
         if self.confusion is not None and len(teacher.classes) != classes:
             raise RecipeError(f'the teacher {teacher.members[0].path} knows '
-                              f'{len(teacher.classes)} classes, the data set names {classes}: they must be the same')
+                              f'{len(teacher.classes)} classes, '
+                              f'the data set names {classes}: they must be the same')
         if self._options.members_per_step > len(teacher.members):
             raise RecipeError(f"field 'emuformer.members_per_step' is "
                               f'{self._options.members_per_step}, the teacher has '
