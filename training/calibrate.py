@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
+import logging
 from pathlib import Path
 import sys
 from typing import Any
@@ -32,6 +33,7 @@ from training.evaluate import evaluate
 from training.methods.ensemble import Ensemble
 from training.risk_thresholds import risk_thresholds, training_focal
 
+LOGGER = logging.getLogger('training')
 # Neighbouring pixels say the same: some of each image are enough for one number.
 PIXELS = 400_000
 TEMPERATURES = (0.05, 20.0)
@@ -90,11 +92,12 @@ class VarianceScale:
 
 
 def fit_calibration(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
-                    progress: bool = True) -> Calibration:
+                    before: Calibration, progress: bool = True) -> Calibration:
     """
-    Return temperature and variance scale of a checkpoint that has neither yet.
+    Return temperature and variance scale of a checkpoint, whose own must be 1.
 
-    :raises DatasetError: if no image has a label, or a depth, for a task of the checkpoint.
+    :param before: what the checkpoint had: kept for a task of which there is no truth.
+    :raises DatasetError: if there is no truth for any task of the checkpoint.
     """
     logits, labels, scale = [], [], VarianceScale()
     per_image = max(1, PIXELS // len(stems))
@@ -104,8 +107,8 @@ def fit_calibration(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
         moments = ensemble.predict(sample.image, focal=training_focal(folder))
         if moments.probabilities is not None and sample.label is not None:
             label = torch.from_numpy(sample.label).flatten().long()
-            known = torch.nonzero(label < len(ensemble.classes)).squeeze(1).numpy()
-            chosen = rng.choice(known, min(per_image, len(known)), replace=False)
+            labelled = torch.nonzero(label < len(ensemble.classes)).squeeze(1).numpy()
+            chosen = rng.choice(labelled, min(per_image, len(labelled)), replace=False)
             # The softmax of a logarithm of a softmax is itself: as good as the logits.
             p = moments.probabilities[0].flatten(1)[:, chosen].T.cpu()
             logits.append(p.clamp(min=1e-30).log())
@@ -114,12 +117,18 @@ def fit_calibration(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
                 and sample.depth is not None:
             scale.add(moments.depth[0].cpu(), moments.depth_variance[0].cpu(),
                       torch.from_numpy(sample.depth))
-    for task, seen in (('segmentation', sum(map(len, labels))), ('depth', scale.count)):
-        if task in ensemble.tasks and not seen:
-            raise DatasetError(f'{folder.root}: none of the {len(stems)} images has truth for '
-                               f'{task}, which the checkpoint predicts')
-    temperature = best_temperature(torch.cat(logits), torch.cat(labels)) if logits else 1.0
-    return Calibration(temperature=temperature, variance_scale=scale.value())
+    known = {'segmentation': sum(map(len, labels)), 'depth': scale.count}
+    if not any(known[task] for task in ensemble.tasks):
+        raise DatasetError(f'{folder.root}: none of the {len(stems)} images has truth for what '
+                           'the checkpoint predicts')
+    for task in ensemble.tasks:
+        if not known[task]:
+            LOGGER.warning('%s: no truth for %s: its calibration stays as it was', folder.root,
+                           task)
+    return Calibration(
+        temperature=best_temperature(torch.cat(logits), torch.cat(labels))
+        if known['segmentation'] else before.temperature,
+        variance_scale=scale.value() if scale.count else before.variance_scale)
 
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
@@ -139,8 +148,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
     member = ensemble.members[0]
     # Fitted from nothing: what an earlier calibration left would be fitted upon.
-    member.metadata = metadata = replace(metadata, calibration=Calibration())
-    calibration = fit_calibration(ensemble, folder, stems, progress)
+    member.metadata = replace(metadata, calibration=Calibration())
+    calibration = fit_calibration(ensemble, folder, stems, metadata.calibration, progress)
     before = evaluate(ensemble, folder, stems, progress=progress)
     metadata = replace(metadata, calibration=calibration, provenance={
         **metadata.provenance, 'calibration': {

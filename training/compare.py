@@ -35,8 +35,13 @@ LOGGER = logging.getLogger('training')
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: what is trained, and what of it is measured."""
+    """
+    A row of the table: what is trained, and what of it is measured.
 
+    :ivar key: of ``--only``, and the name of its JSON file.
+    """
+
+    key: str
     name: str
     recipes: list[Recipe]
     checkpoints: list[Path]
@@ -49,7 +54,7 @@ def rows(recipe: Recipe, members: int) -> list[Row]:
 
     def single(name: str, folder: str, **changes: object) -> Row:
         one = replace(base, name=folder, **changes)  # type: ignore[arg-type]
-        return Row(name, [one], [one.folder / 'best.safetensors'])
+        return Row(folder, name, [one], [one.folder / 'best.safetensors'])
 
     ensemble = replace(base, name='ensemble')
     all_members = [member_recipe(ensemble, index) for index in range(members)]
@@ -59,12 +64,12 @@ def rows(recipe: Recipe, members: int) -> list[Row]:
         emuformer=replace(base.emuformer, teacher=(str(ensemble.folder),)),
         network=replace(base.network, initial_weights='teacher'))
     return [
-        Row('SegDepthFormer', all_members[:1], best[:1]),
-        Row(f'Deep ensemble ({members})', all_members, best),
+        Row('baseline', 'SegDepthFormer', all_members[:1], best[:1]),
+        Row('ensemble', f'Deep ensemble ({members})', all_members, best),
         single('MC dropout', 'mc_dropout', method='mc_dropout'),
         single(f'Deep sub-ensemble ({base.sub_ensemble.heads})', 'sub_ensemble',
                method='sub_ensemble'),
-        Row('EMUFormer', [student], [student.folder / 'best.safetensors']),
+        Row('emuformer', 'EMUFormer', [student], [student.folder / 'best.safetensors']),
         single('SegFormer', 'segformer', network=replace(base.network, tasks=('segmentation',))),
         single('DepthFormer', 'depthformer', network=replace(base.network, tasks=('depth',))),
         single('SegDepthFormer, epochs x2', 'baseline_long', epochs=2 * base.epochs)]
@@ -80,8 +85,13 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
     """
     folder = DatasetFolder(recipe.data)
     written = []
-    for row in rows(recipe, members):
-        if only and row.recipes[-1].name.split('/')[0] not in only:
+    table = rows(recipe, members)
+    unknown = set(only) - {row.key for row in table}
+    if unknown:
+        raise RecipeError(f"--only names '{min(unknown)}': give some of "
+                          f'{", ".join(row.key for row in table)}')
+    for row in table:
+        if only and row.key not in only:
             continue
         waiting = [one for one in row.recipes if not finished(one)]
         if waiting:
@@ -90,14 +100,12 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
             if failed:
                 raise RecipeError(f'{row.name} failed: see {failed[0]}/log.txt, then say the same '
                                   'command again')
-        # The name of a file is the folder's; a member of the ensemble is the baseline.
-        stem = row.recipes[-1].name.replace('ensemble/member_00', 'baseline').split('/')[0]
-        out = results / f'{stem}.json'
+        out = results / f'{row.key}.json'
         if waiting or not _measured(out, row):
             code = evaluate.main([
                 '--checkpoint', *map(str, row.checkpoints), '--data', str(folder.root),
                 '--split', 'val', '--name', row.name, '--json', str(out), *row.arguments,
-                *(['--trivial'] if stem == 'baseline' else []),
+                *(['--trivial'] if row.key == 'baseline' else []),
                 *([] if progress() else ['--no-progress'])])
             if code:
                 raise RecipeError(f'{row.name} could not be measured')

@@ -20,7 +20,6 @@ from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import EmuError, InputError
 from training.model_card import model_card
 
-
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
         'segmentation', 'depth', 'policies', 'trivial', 'mean_segmentation_entropy',
         'mean_depth_sigma')

@@ -65,6 +65,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     lightning.seed_everything(recipe.seed, verbose=False)
     folder = DatasetFolder(recipe.data)
     check_tasks(recipe, folder)
+    folder.check_files(('train', 'val'))
     teacher = load_teacher(recipe)
     train = SampleCache(folder, folder.stems('train'), recipe.cache_images)
     val = SampleCache(folder, folder.stems('val'), recipe.cache_images)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -15,9 +16,14 @@ import pytest
 import torch
 import yaml
 
-from emu_perception.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
 from emu_perception.predictor import Predictor
-from training import calibrate, distill, ensemble, evaluate
+from training import calibrate, compare, distill, ensemble, evaluate
 from training.calibrate import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
 from training.fit import locked
@@ -268,6 +274,21 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     assert json.loads(again.read_text())['temperature'] == pytest.approx(values['temperature'])
 
 
+def test_without_labels_the_temperature_stays_and_the_variance_is_fitted(
+        made, trained, tmp_path, caplog):
+    document = yaml.safe_load((made / 'dataset.yaml').read_text())
+    del document['classes']
+    (made / 'dataset.yaml').write_text(yaml.safe_dump(document))
+    network, metadata = load_checkpoint(members(trained)[0])
+    source = tmp_path / 'warm.safetensors'
+    save_checkpoint(source, network, replace(metadata, calibration=Calibration(temperature=1.7)))
+    assert calibrate.main(['--checkpoint', str(source), '--data', str(made), '--device', 'cpu',
+                           '--no-progress']) == 0
+    calibration = read_metadata(source).calibration
+    assert calibration.temperature == 1.7 and calibration.variance_scale != 1.0
+    assert 'no truth for segmentation' in caplog.text
+
+
 def test_training_images_are_not_for_calibration(trained, capsys):
     assert calibrate.main(['--checkpoint', str(members(trained)[0]), '--data',
                            str(trained / 'data'), '--split', 'train']) == 1
@@ -293,3 +314,23 @@ def test_two_processes_train_together_and_count_every_validation_image_once(
     metrics = read_metadata(path).metrics
     assert metrics['val/miou'] == pytest.approx(alone['segmentation']['miou'], abs=1e-4)
     assert metrics['val/rmse'] == pytest.approx(alone['depth']['rmse'], rel=1e-4)
+
+
+# -- compare ------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_one_command_trains_measures_and_makes_the_table_and_does_nothing_twice(
+        recipe, tmp_path, capsys):
+    command = ['--recipe', str(recipe), '--members', '2', '--only', 'ensemble,emuformer',
+               '--no-progress']
+    assert compare.main(command) == 0
+    results = tmp_path / 'out/made/results'
+    table = (results / 'table.md').read_text()
+    assert 'Deep ensemble (2)' in table and 'EMUFormer' in table
+    assert '</html>' in (results / 'report.html').read_text()
+    student = json.loads((results / 'emuformer.json').read_text())
+    assert student['method'] == 'emuformer' and student['samples'] == 1
+    times = {path: path.stat().st_mtime_ns for path in [
+        *tmp_path.glob('out/made/**/best.safetensors'), *results.glob('*.json')]}
+    assert len(times) == 5
+    assert compare.main(command) == 0
+    assert times == {path: path.stat().st_mtime_ns for path in times}, 'done again'

@@ -91,3 +91,17 @@ def test_the_real_folder_holds_what_the_loops_expect(nyuv2):
     sample = folder.sample(val[0])
     assert len(folder.classes) == 40 and sample.image.shape == (480, 640, 3)
     assert 0.3 < sample.depth[sample.depth > 0].min() < sample.depth.max() < 10.0
+
+
+def test_images_that_are_missing_are_found_before_a_training_starts(made):
+    folder = DatasetFolder(made)
+    folder.check_files(('train', 'val'))
+    (made / 'image/002.png').unlink()
+    with pytest.raises(DatasetError, match="1 of 4 images of train.txt are missing, '002'"):
+        folder.check_files(('train', 'val'))
+
+
+def test_an_image_in_two_splits_is_refused(made):
+    (made / 'val.txt').write_text('004\n000\n')
+    with pytest.raises(DatasetError, match="val.txt: '000' is in train.txt too"):
+        DatasetFolder(made).check_files(('train', 'val'))

@@ -18,7 +18,8 @@ from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.predictor import Predictor
 from training import export
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import evaluate, main as evaluate_main, trivial
+from training.evaluate import evaluate, trivial
+from training.evaluate import main as evaluate_main
 from training.fit import fit, main
 from training.methods.ensemble import Ensemble
 from training.methods.module import TrainingModule

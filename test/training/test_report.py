@@ -308,6 +308,22 @@ def test_dropout_of_half_is_compared_with_that_of_the_paper(tmp_path):
     assert [row and row.group for row in rows] == ['MCD (20%)', 'MCD (50%)', None]
 
 
+def test_an_uncertainty_that_is_alike_everywhere_has_no_curve_and_does_not_end_the_report(
+        tmp_path):
+    """At each threshold all pixels are certain or none is: seen on networks hardly trained."""
+    document = make_result('flat', 'baseline')
+    for task in BOTH:
+        curve = document['curves'][task]['threshold']
+        half = len(curve['uncertainty']) // 2
+        curve['p_uncertain_given_inaccurate'] = [1.0] * half + [0.0] * (
+            len(curve['uncertainty']) - half)
+    flat, lively = load(tmp_path, [document, make_result('lively', 'emuformer')])
+    for name in plots.CERTAINTY_TITLES:
+        assert plots.threshold([flat], 'depth', name) is None
+        figure = plots.threshold([flat, lively], 'depth', name)
+        assert [line.get_label() for line in figure.axes[0].lines] == ['lively']
+
+
 def test_single_task_leaves_dashes(tmp_path):
     table = main_table(load(tmp_path, [make_result('SegFormer', 'baseline', ('segmentation',))]))
     row = [cell.text for cell in table.blocks[0].rows[0].cells]

@@ -8,6 +8,7 @@ image/*.jpg|png, depth/*.png, label/*.png, {train,val,test}.txt of stems, datase
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -109,6 +110,30 @@ class DatasetFolder:
         if not stems:
             raise DatasetError(f'{path}: is empty')
         return stems
+
+    def check_files(self, splits: Sequence[str]) -> None:
+        """
+        Check that every stem of some splits has an image; quick, it reads none.
+
+        ``training.prepare check`` reads all and says more.
+
+        :raises DatasetError: if an image is missing, or a training stem is in another split too.
+        """
+        have = {path.stem for path in (self.root / 'image').glob('*')
+                if path.suffix in ('.jpg', '.png', '.jpeg')}
+        seen: dict[str, str] = {}
+        for split in splits:
+            stems = self.stems(split)
+            missing = [stem for stem in stems if stem not in have]
+            if missing:
+                raise DatasetError(
+                    f'{self.root}/image: {len(missing)} of {len(stems)} images of {split}.txt are '
+                    f"missing, '{missing[0]}' first: python -m training.prepare check {self.root}")
+            for stem in stems:
+                if stem in seen and seen[stem] != split:
+                    raise DatasetError(f"{self.root}/{split}.txt: '{stem}' is in {seen[stem]}.txt "
+                                       'too: what is trained on cannot measure')
+                seen[stem] = split
 
     def sample(self, stem: str) -> Sample:
         """

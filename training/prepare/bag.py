@@ -21,11 +21,11 @@ from rich.progress import track
 
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
+from emu_perception.recordings.reader import open_bag
+from emu_perception.recordings.typestore import COMPRESSED, IMAGE
 from training.data.dataset_folder import DatasetError, IGNORE
 from training.prepare.bag_camera import intrinsics_of, read_camera_info
 from training.prepare.bag_frames import find_moments, read_frames
-from training.prepare.bag_messages import COMPRESSED, IMAGE
-from training.prepare.bag_reader import open_bag
 from training.prepare.folder_writer import (
     add_output_arguments,
     encode_metres,

@@ -8,11 +8,12 @@ import logging
 from typing import Any
 
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.recordings.camera import beside, looks_rectified
+from emu_perception.recordings.reader import Bag
+from emu_perception.recordings.typestore import CAMERA_INFO
 from training.data.dataset_folder import DatasetError
-from training.prepare.bag_reader import Bag
 
 LOGGER = logging.getLogger('training')
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 
 def read_camera_info(bag: Bag, image_topic: str, info_topic: str | None) -> Any | None:
@@ -35,11 +36,6 @@ def read_camera_info(bag: Bag, image_topic: str, info_topic: str | None) -> Any 
     raise DatasetError(f"{bag.path}: topic '{topic}' has no message")
 
 
-def beside(image_topic: str) -> str:
-    """Return the camera_info topic of an image topic: /a/camera_info of /a/image_raw."""
-    return image_topic.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
-
-
 def intrinsics_of(info: Any, size: tuple[int, int], image_topic: str) -> Intrinsics:
     """
     Return the intrinsics of the images: K, and P for a rectified topic (image_rect*).
@@ -47,7 +43,7 @@ def intrinsics_of(info: Any, size: tuple[int, int], image_topic: str) -> Intrins
     :param size: (width, height) of the images.
     :raises DatasetError: if it is of another size, or not calibrated.
     """
-    rectified = 'rect' in image_topic.removesuffix('/compressed').rpartition('/')[2]
+    rectified = looks_rectified(image_topic)
     name, matrix, row = ('P', info.p, 4) if rectified else ('K', info.k, 3)
     if (info.width, info.height) != size:
         raise DatasetError(f'camera_info is of {info.width}x{info.height}, the images of '

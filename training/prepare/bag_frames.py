@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from emu_perception.recordings.reader import Bag
 from training.data.dataset_folder import DatasetError
 from training.prepare.bag_messages import DamagedMessage, decode_depth, decode_image, decode_label
-from training.prepare.bag_reader import Bag
 from training.prepare.stamps import match_stamps, smallest_difference_ns
 
 LOGGER = logging.getLogger('training')

@@ -13,28 +13,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from emu_perception.errors import InputError
+from emu_perception.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
 from training.data.dataset_folder import DatasetError
 
-IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')
 MILLIMETRE = 0.001  # 16UC1 depth, REP 118.
 _COMPRESSED_DEPTH_HEADER = 12  # Bytes: int32 format, float32 A and B of the quantisation.
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 
-# Encoding: numpy type, channels, OpenCV's conversion to rgb (None: it is rgb). OpenCV names a
-# Bayer pattern after its second row and column, ROS after the first: hence rggb and BG.
-_COLORS: dict[str, tuple[str, int, int | None]] = {
-    'rgb8': ('u1', 3, None),
-    'bgr8': ('u1', 3, cv2.COLOR_BGR2RGB), '8UC3': ('u1', 3, cv2.COLOR_BGR2RGB),
-    'rgba8': ('u1', 4, cv2.COLOR_RGBA2RGB), 'bgra8': ('u1', 4, cv2.COLOR_BGRA2RGB),
-    'mono8': ('u1', 1, cv2.COLOR_GRAY2RGB), '8UC1': ('u1', 1, cv2.COLOR_GRAY2RGB),
-    'yuv422': ('u1', 2, cv2.COLOR_YUV2RGB_UYVY), 'uyvy': ('u1', 2, cv2.COLOR_YUV2RGB_UYVY),
-    'yuv422_yuy2': ('u1', 2, cv2.COLOR_YUV2RGB_YUY2), 'yuyv': ('u1', 2, cv2.COLOR_YUV2RGB_YUY2),
-    'bayer_rggb8': ('u1', 1, cv2.COLOR_BayerBG2RGB),
-    'bayer_bggr8': ('u1', 1, cv2.COLOR_BayerRG2RGB),
-    'bayer_gbrg8': ('u1', 1, cv2.COLOR_BayerGR2RGB),
-    'bayer_grbg8': ('u1', 1, cv2.COLOR_BayerGB2RGB),
-}
 _LABELS = {'mono8': 'u1', '8UC1': 'u1', 'mono16': 'u2', '16UC1': 'u2'}
 
 
@@ -53,18 +40,12 @@ def decode_image(message: Any) -> np.ndarray:
 
     :raises DatasetError: if the encoding is none of an image; DamagedMessage if data is missing.
     """
-    if is_compressed(message):
-        if message.format.startswith(DEPTH_ENCODINGS):
-            raise DatasetError(f"format '{message.format}' is depth, give it as --depth-topic")
-        return cv2.cvtColor(_unpack(message, 0, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    if message.encoding not in _COLORS:
-        depth = ', which is depth: give it as --depth-topic'
-        raise DatasetError(f"encoding '{message.encoding}' is not supported"
-                           f'{depth if message.encoding in DEPTH_ENCODINGS else ""}; one of '
-                           f'{", ".join(_COLORS)} is')
-    kind, channels, code = _COLORS[message.encoding]
-    pixels = _pixels(message, kind, channels)
-    return pixels if code is None else cv2.cvtColor(pixels, code)
+    try:
+        return (compressed_to_rgb if is_compressed(message) else image_to_rgb)(message)
+    except DamagedImage as error:
+        raise DamagedMessage(str(error)) from error
+    except InputError as error:
+        raise DatasetError(f'{error}; depth goes with --depth-topic') from error
 
 
 def decode_depth(message: Any) -> np.ndarray:
@@ -123,17 +104,15 @@ def _compressed_depth(message: Any) -> np.ndarray:
         return np.where(stored > 0, a / (stored - b), 0.0).astype(np.float32)
 
 
-def _pixels(message: Any, kind: str, channels: int = 1) -> np.ndarray:
+def _pixels(message: Any, kind: str) -> np.ndarray:
     """Return the pixels of an Image, contiguous and in native order, its row padding cut off."""
     dtype = np.dtype(('>' if message.is_bigendian else '<') + kind)
     height, width, step = int(message.height), int(message.width), int(message.step)
-    row = width * channels * dtype.itemsize
+    row = width * dtype.itemsize
     if not row or not height or step < row or len(message.data) < step * (height - 1) + row:
         raise DamagedMessage(f'{width}x{height} {message.encoding} with step {step} and '
                              f'{len(message.data)} bytes: too short')
-    shape: tuple[int, ...] = (height, width, channels) if channels > 1 else (height, width)
-    strides = (step, channels * dtype.itemsize, dtype.itemsize)[:len(shape)]
-    view = np.ndarray(shape, dtype, bytes(message.data), strides=strides)
+    view = np.ndarray((height, width), dtype, bytes(message.data), strides=(step, dtype.itemsize))
     return np.ascontiguousarray(view, dtype.newbyteorder('='))
 
 

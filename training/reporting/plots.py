@@ -140,6 +140,10 @@ def threshold(results: Sequence[Result], task: str, name: str) -> Figure | None:
         y = np.where(_moving(curve), curve[name], np.nan)
         axes.plot(x, y, **style)
 
+    # A curve that stands still all along (a uniform uncertainty) has no point to show.
+    results = [result for result in results
+               if (curve := result.curve(task, 'threshold')) and _known(curve, *CERTAINTY_TITLES)
+               and np.isfinite(np.where(_moving(curve), curve[name], np.nan)).any()]
     figure = _lines(results, task, 'threshold', ('uncertainty', *CERTAINTY_TITLES), draw)
     if figure:
         axes = figure.axes[0]
