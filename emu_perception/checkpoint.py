@@ -132,6 +132,8 @@ def save_checkpoint(path: str | Path, network: MultitaskNetwork, metadata: Check
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={_KEY: text})
         with partial.open('rb') as file:
+            # safetensors makes files that only their owner can read.
+            os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())  # Else a power cut may leave the new name with no content.
         os.replace(partial, path)
     except (SafetensorError, OSError) as error:

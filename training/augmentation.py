@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
+from emu_perception.preprocessing import resized_image
 from training.data.dataset_folder import IGNORE, Sample
 from training.recipe import AugmentationRecipe
+
+Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
 
 def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecipe,
@@ -46,26 +51,29 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
     crop = (slice(start[0], start[0] + seen[0]), slice(start[1], start[1] + seen[1]))
     paste = (slice(place[0], place[0] + target[0]), slice(place[1], place[1] + target[1]))
 
-    def view(values: np.ndarray, fill: float | np.ndarray, interpolation: int) -> np.ndarray:
-        resized = cv2.resize(values[crop], target[::-1], interpolation=interpolation)
+    def view(values: np.ndarray, fill: float | np.ndarray, resize: Resize) -> np.ndarray:
+        resized = resize(values[crop], (target[0], target[1]))
         out = np.empty((*size, *values.shape[2:]), values.dtype)
         out[...] = fill
         out[paste] = resized
         return np.ascontiguousarray(out[:, ::-1]) if flip else out
 
-    shrinks = target[0] < seen[0]
-    picture = view(image, image.mean(axis=(0, 1)).astype(np.uint8),
-                   cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    picture = view(image, image.mean(axis=(0, 1)).astype(np.uint8), resized_image)
     if recipe.color_jitter > 0:
         picture = jittered(picture, recipe.color_jitter, rng)
     if depth is not None:
-        depth = view(depth, 0.0, cv2.INTER_NEAREST)
+        depth = view(depth, 0.0, nearest)
         if recipe.depth_scale_policy == 'divide':
             # The scale that was really applied, after rounding to whole pixels.
             depth = depth * np.float32(base * seen[1] / target[1])
     if label is not None:
-        label = view(label, IGNORE, cv2.INTER_NEAREST)
+        label = view(label, IGNORE, nearest)
     return Sample(sample.stem, picture, label, depth)
+
+
+def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a map at ``size`` (height, width): classes and depths cannot be averaged."""
+    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def base_scale(image_size: tuple[int, ...], whole: tuple[int, int]) -> float:

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""README's "Your own robot": from a bag of colour and depth to a checkpoint that the robot loads."""
+"""README's "Your own robot": from a bag of colour and depth to a model that the robot loads."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_commands_of_the_readme_lead_from_a_bag_to_a_model_for_the_node(
         assert mains[words[2]]([*words[3:], *more]) == 0, (words, capsys.readouterr().err)
     metadata = read_metadata(tmp_path / 'mine.safetensors')
     teacher = read_metadata(ROOT / 'models/emu_default.safetensors')
-    assert metadata.classes == teacher.classes, 'the labels are the default model\'s'
+    assert metadata.classes == teacher.classes, 'not the labels of the default model'
     assert metadata.intrinsics.fx == FX and metadata.calibration.risk_depth is not None
     assert metadata.provenance['teacher'] and metadata.provenance['calibration']
     assert json.loads((tmp_path / 'mine.json').read_text())['depth']['rmse'] > 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from emu_perception.preprocessing import resized_image
+
 
 @dataclass(frozen=True)
 class Pinhole:
@@ -46,9 +48,7 @@ def cut(pixels: np.ndarray, window: Window, width: int, height: int) -> np.ndarr
     """
     part = pixels[window.top:window.top + window.height, window.left:window.left + window.width]
     if pixels.dtype == np.uint8:
-        shrinks = width < window.width
-        return cv2.resize(part, (width, height),
-                          interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return resized_image(part, (height, width))
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
