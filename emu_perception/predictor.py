@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import logging
 import math
 import operator
@@ -14,20 +13,20 @@ import time
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional as F
 
+from emu_perception.backends import Backend, make_backend
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import DEPTH, depth_moments, MultitaskNetwork, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, MultitaskNetwork
 from emu_perception.prediction import Prediction, UNLABELLED
-from emu_perception.preprocessing import focal_scale, network_size, resized_image
-from emu_perception.uncertainty import mean_uncertainties, segmentation_maps
+from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.uncertainty import mean_uncertainties
 
 LOGGER = logging.getLogger('emu_perception')
 MIN_SIDE = 32
 MAX_ASPECT = 6.0
 MAX_SIDE = 16384
-_PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+_PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 class Predictor:
@@ -39,12 +38,14 @@ class Predictor:
     :param device: 'auto' (CUDA where there is one, said in the log), 'cpu', 'cuda', 'cuda:1'.
     :param precision: 'fp32', 'bf16' or 'fp16' of the network; depth moments, entropy and means
         are float32 always. 'auto' is fp32: the calibration was measured with it.
+    :param backend: what runs it: 'auto' (the fastest that is installed, said in the log), or a
+        name of ``emu_perception.backends``.
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None = off.
-    :raises InputError: if the device or precision is not to be had.
+    :raises InputError: if the device, precision or backend is not to be had.
     """
 
     def __init__(self, network: MultitaskNetwork, metadata: CheckpointMetadata, *,
-                 device: str = 'auto', precision: str = 'auto',
+                 device: str = 'auto', precision: str = 'auto', backend: str = 'auto',
                  unknown_label_entropy: float | None = None) -> None:
         self.metadata = metadata
         self.device = resolved_device(device)
@@ -52,17 +53,16 @@ class Predictor:
         if self.precision not in _PRECISIONS:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
         self.unknown_label_entropy = unknown_label_entropy
-        folded = network.folded().to(self.device).to(memory_format=torch.channels_last)
-        self._network: Callable[[torch.Tensor], dict[str, torch.Tensor]] | None = folded
-        scale = 255.0 * torch.tensor(metadata.std)
-        self._scale = (1.0 / scale).to(self.device)
-        self._shift = (-255.0 * torch.tensor(metadata.mean) / scale).to(self.device)
+        self._backend: Backend | None = make_backend(
+            backend, network.folded(), metadata.input_size, device=self.device,
+            precision=self.precision, temperature=metadata.calibration.temperature, mean=metadata.mean, std=metadata.std)
+        self.backend = self._backend.name
         self._warned_focal = False
-        LOGGER.info('using %s, %s', self.device_description, self.precision)
+        LOGGER.info('using %s, %s, %s', self.device_description, self.precision, self.backend)
 
     @classmethod
     def load(cls, path: str | Path, device: str = 'auto', precision: str = 'auto', *,
-             unknown_label_entropy: float | None = None) -> Predictor:
+             backend: str = 'auto', unknown_label_entropy: float | None = None) -> Predictor:
         """
         Load a checkpoint.
 
@@ -72,7 +72,7 @@ class Predictor:
         # Before the file is read: the quicker of the two answers comes first.
         found = str(resolved_device(device))
         network, metadata = load_checkpoint(path)
-        return cls(network, metadata, device=found, precision=precision,
+        return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)
 
     @property
@@ -104,9 +104,9 @@ class Predictor:
             camera of the training camera's field of view, which is said once.
         :raises InputError: if the image, size or fx cannot be used.
         """
-        network = self._network  # Taken once: another thread may close the predictor meanwhile.
+        backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
         unknown_label_entropy = self.unknown_label_entropy
-        if network is None:
+        if backend is None:
             raise InputError('the predictor is closed: load it again')
         check_image(image)
         height, width = image.shape[:2]
@@ -114,26 +114,20 @@ class Predictor:
         start = time.perf_counter()
         input_size = self.network_size((height, width))
         scale = self._focal_scale(fx, width, input_size[1])
-        x = self._normalized(image, input_size)
-        self._synchronize()
+        x = backend.prepare(image, input_size)
+        backend.synchronize()
         prepared = time.perf_counter()
-        with torch.autocast(self.device.type, _PRECISIONS[self.precision],
-                            enabled=self.precision != 'fp32'):
-            raw = network(x)
-        self._synchronize()
+        raw = backend.network(x)
+        backend.synchronize()
         inferred = time.perf_counter()
-        label = entropy = confidence = depth = variance = None
-        calibration = self.metadata.calibration
-        if SEGMENTATION in raw:
-            label, entropy, confidence = segmentation_maps(
-                raw[SEGMENTATION][0], input_size, calibration.temperature)
-            if unknown_label_entropy is not None:
-                label[entropy > unknown_label_entropy] = UNLABELLED
-        if DEPTH in raw:
-            mean, variance = depth_moments(F.interpolate(
-                raw[DEPTH].float(), size=input_size, mode='bilinear', align_corners=False))
-            depth = _in_range(mean[0], self.metadata.depth_max) * scale
-            variance = variance[0] * (calibration.variance_scale * scale * scale)
+        maps = backend.maps(raw, input_size)
+        label, entropy, confidence = maps.label, maps.entropy, maps.confidence
+        depth, variance = maps.depth, maps.depth_variance
+        if label is not None and unknown_label_entropy is not None:
+            label[entropy > unknown_label_entropy] = UNLABELLED
+        if depth is not None and variance is not None:
+            depth = _in_range(depth, self.metadata.depth_max) * scale
+            variance = variance * (self.metadata.calibration.variance_scale * scale * scale)
         mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
         prediction = Prediction(
             label=_resized(label, size, exact=True), depth=_resized(depth, size, exact=True),
@@ -156,16 +150,10 @@ class Predictor:
 
     def close(self) -> None:
         """Free the network and, on a GPU, its memory; a later call raises InputError."""
-        self._network = None
+        # A call that is under way in another thread has its own reference and finishes.
+        self._backend = None
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
-
-    def _normalized(self, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
-        # A view with negative strides or a read-only buffer is no tensor yet.
-        array = np.require(resized_image(image, size), requirements=('C', 'W'))
-        # Uploaded as uint8: a quarter of the bytes of float32.
-        x = torch.from_numpy(array).to(self.device).float().mul_(self._scale).add_(self._shift)
-        return x.permute(2, 0, 1).unsqueeze(0)  # Channels last in memory, as the network wants.
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
@@ -179,10 +167,6 @@ class Predictor:
                 'no focal length (fx) was given' if self.metadata.intrinsics is not None
                 else 'the checkpoint holds no training intrinsics')
         return 1.0 if scale is None else scale
-
-    def _synchronize(self) -> None:
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
 
 
 def check_image(image: np.ndarray) -> None:

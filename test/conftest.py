@@ -50,3 +50,14 @@ def peak_bytes() -> Callable[[Callable[[], Any]], int]:
             function()
         return watch.peak
     return peak
+
+
+@pytest.fixture(autouse=True)
+def _eager_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let 'auto' be PyTorch in this process: compiling graphs for every small network takes long.
+
+    What a test is not about should not cost it seconds; test_backends.py and the tests of whole
+    processes run what a user would.
+    """
+    monkeypatch.setattr('emu_perception.backends.PREFERRED_ON_CPU', ('eager',))

@@ -63,13 +63,13 @@ class Stub:
 
     def folded(self) -> nn.Module:
         """Return the inference form."""
-        return _Raw(self._raw)
+        return _Raw(self._raw, self.tasks)
 
 
 class _Raw(nn.Module):
-    def __init__(self, raw: RawMaps) -> None:
+    def __init__(self, raw: RawMaps, tasks: tuple[str, ...]) -> None:
         super().__init__()
-        self.raw = raw
+        self.raw, self.tasks = raw, tasks
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return self.raw(images)

@@ -374,14 +374,15 @@ def test_closing_during_a_call_lets_the_call_finish(metadata):
         assert answer.result(20.0).depth.shape == INPUT_SIZE
 
 
-@pytest.mark.parametrize('step', ['network_size', '_normalized'])
+@pytest.mark.parametrize('step', ['network_size', 'prepare', 'network', 'maps'])
 def test_closing_at_any_moment_of_a_call_lets_the_call_finish(predictor, monkeypatch, step):
-    original = getattr(predictor, step)
+    place = predictor if step == 'network_size' else predictor._backend
+    original = getattr(place, step)
 
     def close_first(*arguments: Any) -> Any:
         predictor.close()
         return original(*arguments)
-    monkeypatch.setattr(predictor, step, close_first)
+    monkeypatch.setattr(place, step, close_first)
     assert predictor(noise(*INPUT_SIZE), fx=FX).size == INPUT_SIZE
 
 

@@ -1,0 +1,77 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend is: image to input, input to raw maps, raw maps to maps at the network's size."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from emu_perception.networks.multitask import FoldedNetwork
+
+
+@dataclass(frozen=True)
+class NetworkMaps:
+    """
+    Maps [h, w] at the network's size, on the backend's device; None for a task it lacks.
+
+    :ivar label: uint8.
+    :ivar entropy: float32, nats.
+    :ivar confidence: float32, 0..1.
+    :ivar depth: float32, metres for the training camera, 0 or more.
+    :ivar depth_variance: float32, m², before calibration.
+    """
+
+    label: torch.Tensor | None = None
+    entropy: torch.Tensor | None = None
+    confidence: torch.Tensor | None = None
+    depth: torch.Tensor | None = None
+    depth_variance: torch.Tensor | None = None
+
+
+class Backend(ABC):
+    """
+    Runs a folded network in three stages, which the Predictor times one by one.
+
+    :param network: in eval mode; the backend may keep, move or convert it.
+    :param temperature: divides the logits.
+    :param mean: of the input's normalisation, 0..1, rgb.
+    :param std: likewise.
+    """
+
+    name: ClassVar[str]
+    devices: ClassVar[tuple[str, ...]]
+    package: ClassVar[str | None] = None  # What has to be importable.
+
+    def __init__(self, network: FoldedNetwork, *, device: torch.device, precision: str,
+                 temperature: float, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        self.device, self.precision, self.temperature = device, precision, temperature
+        scale = 255.0 * torch.tensor(std)
+        self.scale = (1.0 / scale).to(device)
+        self.shift = (-255.0 * torch.tensor(mean) / scale).to(device)
+
+    def compile(self, size: tuple[int, int]) -> None:
+        """
+        Get ready for inputs of ``size`` (height, width), where that takes time.
+
+        :raises InputError: if the backend cannot run this network.
+        """
+
+    @abstractmethod
+    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> Any:
+        """Return the network's input for uint8 [H, W, 3] at ``size`` (height, width)."""
+
+    @abstractmethod
+    def network(self, x: Any) -> Any:
+        """Return the raw maps of a prepared input."""
+
+    @abstractmethod
+    def maps(self, raw: Any, size: tuple[int, int]) -> NetworkMaps:
+        """Upsample to ``size``, then reduce: the order of training."""
+
+    def synchronize(self) -> None:
+        """Wait until what was asked is done, so that a stage's time is its own."""

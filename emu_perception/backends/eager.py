@@ -1,0 +1,60 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch as it is: on every device, for every encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from emu_perception.backends.base import Backend, NetworkMaps
+from emu_perception.networks.multitask import DEPTH, depth_moments, FoldedNetwork, SEGMENTATION
+from emu_perception.preprocessing import resized_image
+from emu_perception.uncertainty import segmentation_maps
+
+DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+class EagerBackend(Backend):
+    """The folded network in PyTorch, in channels-last memory, under autocast where asked."""
+
+    name = 'eager'
+    devices = ('cpu', 'cuda')
+
+    def __init__(self, network: FoldedNetwork, **arguments: Any) -> None:
+        super().__init__(network, **arguments)
+        self._network = network.to(self.device).to(memory_format=torch.channels_last)
+
+    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+        """Return float32 [1, 3, h, w], channels last in memory."""
+        # A view with negative strides or a read-only buffer is no tensor yet.
+        array = np.require(resized_image(image, size), requirements=('C', 'W'))
+        # Uploaded as uint8: a quarter of the bytes of float32.
+        x = torch.from_numpy(array).to(self.device).float().mul_(self.scale).add_(self.shift)
+        return x.permute(2, 0, 1).unsqueeze(0)
+
+    def network(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the raw maps by task."""
+        with torch.autocast(self.device.type, DTYPES[self.precision],
+                            enabled=self.precision != 'fp32'):
+            return self._network(x)
+
+    def maps(self, raw: dict[str, torch.Tensor], size: tuple[int, int]) -> NetworkMaps:
+        """Reduce in strips on a CPU (see ``segmentation_maps``)."""
+        label = entropy = confidence = depth = variance = None
+        if SEGMENTATION in raw:
+            label, entropy, confidence = segmentation_maps(raw[SEGMENTATION][0], size,
+                                                           self.temperature)
+        if DEPTH in raw:
+            mean, spread = depth_moments(F.interpolate(
+                raw[DEPTH].float(), size=size, mode='bilinear', align_corners=False))
+            depth, variance = mean[0], spread[0]
+        return NetworkMaps(label, entropy, confidence, depth, variance)
+
+    def synchronize(self) -> None:
+        """Wait for the GPU."""
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)

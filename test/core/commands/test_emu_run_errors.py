@@ -1,0 +1,159 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is wrong ends in one line that says what to do, and in files that can be opened."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from run_bench import (
+    emu_run,
+    header,
+    IMAGE,
+    INFO,
+    MAKE,
+    read_bag,
+    recording,
+    table,
+    write_bag,
+    write_images,
+    write_video,
+)
+
+from emu_perception.commands.file_inputs import Video
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    """Return a folder with an input of each kind, good and bad."""
+    write_images(tmp_path / 'images', 2)
+    write_bag(tmp_path / 'bag', recording(2))
+    depth = MAKE.image(np.ones((96, 128), np.uint16), '16UC1', header(0))
+    write_bag(tmp_path / 'depth_bag', [('/cam/depth', depth, 5), *recording(1)[1:]])
+    second = [('/left/image', message, time) for _, message, time in recording(1)[:1]]
+    write_bag(tmp_path / 'two_bag', recording(1) + second)
+    write_bag(tmp_path / 'no_metadata', recording(1))
+    (tmp_path / 'no_metadata/metadata.yaml').unlink()
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'broken.mp4').write_bytes(b'no video at all')
+    (tmp_path / 'one.bag').touch()
+    broken = tmp_path / 'all_broken'
+    broken.mkdir()
+    (broken / 'a.png').write_text('no image')
+    (tmp_path / 'wrong.yaml').write_text('image_width: 3')
+    (tmp_path / 'other.yaml').write_text(
+        'intrinsics: {width: 64, height: 48, fx: 50, fy: 50, cx: 30, cy: 20}')
+    return tmp_path
+
+
+@pytest.mark.parametrize(('source', 'options', 'words'), [
+    ('nowhere', (), ('nowhere', 'no such file or folder')),
+    ('empty', (), ('empty', 'holds no image', '.png', 'metadata.yaml')),
+    ('broken.mp4', (), ('broken.mp4', 'cannot be opened', 'video')),
+    ('one.bag', (), ('one.bag', 'ROS 1 bag', 'rosbags-convert')),
+    ('no_metadata', (), ('no_metadata', 'ros2 bag reindex')),
+    ('depth_bag', (), ('no topic with colour or mono images', '/cam/depth (sensor_msgs/msg/Image',
+                       f'{INFO} (sensor_msgs/msg/CameraInfo')),
+    ('depth_bag', ('--image-topic', '/cam/depth'), ('/cam/depth', 'looks like a depth topic')),
+    ('two_bag', (), ('--image-topic', IMAGE, '/left/image')),
+    ('bag', ('--image-topic', '/nothing'), ("no topic '/nothing'", IMAGE, INFO)),
+    ('bag', ('--image-topic', INFO), (INFO, 'CameraInfo', 'sensor_msgs/msg/Image')),
+    ('bag', ('--camera-info-topic', '/nothing'), ("no topic '/nothing'",)),
+    ('images', ('--image-topic', IMAGE), ('--image-topic', 'ROS 2 bag')),
+    ('images', ('--model', '/no/model.safetensors'), ('/no/model.safetensors', 'no such')),
+    ('images', ('--device', 'gpu7'), ('gpu7', 'cuda:N')),
+    ('images', ('--precision', 'int2'), ('int2', 'fp32')),
+    ('images', ('--camera-info', '{}/wrong.yaml'), ('wrong.yaml', 'image_height', 'missing')),
+    ('images', ('--camera-info', '{}/none.yaml'), ('none.yaml', 'cannot be read')),
+    ('images', ('--camera-info', '{}/other.yaml'), ('--camera-info', '64x48', '128x96')),
+    ('images', ('--start', '99'), ('no image was taken', '--start')),
+    ('images', ('--out', '{}/wrong.yaml'), ('wrong.yaml', 'is a file')),
+    ('images', ('--out', '{}/bag'), ('/bag', 'not empty', '--force')),
+    ('images', ('--out', '{}/images', '--force'), ('/images', 'input is read from')),
+    ('images', ('--out', '/proc/emu'), ('/proc/emu', 'cannot be written')),
+    ('all_broken', (), ('none of 1 images could be used', 'frames.csv')),
+])
+def test_bad_input_is_one_line(inputs, checkpoint, capsys, source, options, words):
+    options = tuple(option.format(inputs) for option in options)
+    assert emu_run(inputs / source, inputs / 'out', checkpoint, *options) == 1
+    captured = capsys.readouterr()
+    line = captured.err.splitlines()[-1]
+    assert line.startswith('emu_run: ') and 'Traceback' not in captured.err
+    for word in words:
+        assert word in line, line
+
+
+def test_a_damaged_bag_is_one_line(inputs, checkpoint, capsys):
+    path = inputs / 'bag/bag.mcap'
+    path.write_bytes(path.read_bytes()[:3000])
+    assert emu_run(inputs / 'bag', inputs / 'out', checkpoint) == 1
+    assert 'cannot be read as a ROS 2 bag' in capsys.readouterr().err.splitlines()[-1]
+    assert not (inputs / 'out').exists(), 'nothing is written before the input is known to be good'
+
+
+@pytest.mark.parametrize('option', [
+    ('--every', '0'), ('--fx', '-1'), ('--fx', 'nan'), ('--rate', '0'), ('--panels', 'some'),
+    ('--clear-after', '0'), ('--fx', '90', '--camera-info', 'x.yaml')])
+def test_a_wrong_option_ends_with_its_name(tmp_path, checkpoint, capsys, option):
+    with pytest.raises(SystemExit) as end:
+        emu_run(tmp_path, tmp_path / 'out', checkpoint, *option)
+    assert end.value.code == 2 and option[-2] in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_force_replaces_our_results_and_leaves_other_files(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 3)
+    every = ('--mcap', '--video', '--maps')
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, *every) == 0
+    (tmp_path / 'out/note.txt').write_text('mine')
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--force', '--end', '0.05') == 0
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'frames.csv', 'note.txt', 'panels', 'summary.json']
+    assert len(table(tmp_path / 'out')) == 1
+
+
+def test_without_rosbags_images_work_and_bags_say_what_to_install(
+        tmp_path, inputs, checkpoint, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr('emu_perception.commands.run.find_spec',
+                        lambda name: None if name == 'rosbags' else find(name))
+    for name in [name for name in sys.modules if name.split('.')[0] == 'rosbags']:
+        monkeypatch.setitem(sys.modules, name, None)
+    from emu_perception.commands.run import main
+    common = ['--model', str(checkpoint), '--device', 'cpu', '--no-progress', '--no-video']
+    assert main([str(inputs / 'images'), '--out', str(tmp_path / 'a'), *common]) == 0
+    assert 'no MCAP is written: pip install rosbags' in capsys.readouterr().err
+    assert not (tmp_path / 'a/recording').exists()
+    assert main([str(inputs / 'images'), '--out', str(tmp_path / 'b'), '--mcap', *common]) == 1
+    assert 'pip install rosbags' in capsys.readouterr().err.splitlines()[-1]
+    assert main([str(inputs / 'bag'), '--out', str(tmp_path / 'c'), *common]) == 1
+    assert 'pip install rosbags' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_ctrl_c_leaves_files_that_open_and_a_summary(tmp_path, checkpoint):
+    source = write_video(tmp_path / 'in.mp4', 2000)
+    out = tmp_path / 'out'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'emu_perception.commands.run', str(source), '--out', str(out),
+         '--model', str(checkpoint), '--device', 'cpu', '--no-progress', '--mcap'],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=Path(__file__).resolve().parents[3])
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (out / 'frames.csv').exists() and len(table(out)) > 5:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert 'interrupted' in output and 'Traceback' not in errors
+    count = len(table(out))
+    assert 5 < count < 2000
+    assert len(read_bag(out / 'recording')['/emu/risk']) == count
+    assert len(list(Video(out / 'video.mp4', 1.0).images())) == count

@@ -1,0 +1,196 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images and videos give what Predictor and RiskMonitor give, in tables, maps, panels and MP4."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from core_bench import make_metadata, make_network
+import cv2
+import numpy as np
+import pytest
+from run_bench import emu_run, FX, HEIGHT, scene, table, WIDTH, write_images, write_video
+
+from emu_perception.checkpoint import save_checkpoint
+from emu_perception.commands.file_inputs import Video
+from emu_perception.predictor import Predictor
+from emu_perception.risk import RiskMonitor, RiskThresholds
+
+
+def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 3)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--maps', '--fx', str(FX)) == 0
+    predictor = Predictor.load(checkpoint, 'cpu')
+    rows = table(tmp_path / 'out')
+    assert [row['source'] for row in rows] == ['frame_8.png', 'frame_9.png', 'frame_10.png']
+    for index, row in enumerate(rows):
+        expected = predictor(scene(index), fx=FX)
+        name = f'{index:06d}_{Path(row["source"]).stem}.npz'
+        with np.load(tmp_path / 'out/maps' / name) as maps:
+            for field in ('label', 'depth', 'segmentation_entropy', 'confidence', 'depth_sigma'):
+                np.testing.assert_array_equal(maps[field], getattr(expected, field), field)
+        assert float(row['mean_entropy_nat']) == pytest.approx(
+            expected.mean_segmentation_entropy, abs=1e-6)
+        assert float(row['mean_sigma_m']) == pytest.approx(expected.mean_depth_sigma, abs=1e-6)
+        assert float(row['fx_px']) == FX and float(row['stamp_s']) == pytest.approx(index / 10)
+        assert float(row['unknown_depth_share']) == pytest.approx(
+            1 - np.isfinite(expected.depth).mean(), abs=1e-6)
+        assert all(float(row[f'{stage}_ms']) > 0
+                   for stage in ('preprocess', 'network', 'postprocess'))
+
+
+def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 12)
+    predictor = Predictor.load(checkpoint, 'cpu')
+    means = [predictor(scene(index)) for index in range(12)]
+    limit = float(np.median([mean.mean_segmentation_entropy for mean in means]))
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--raise-after', '2',
+                   '--clear-after', '2', '--risk-threshold-segmentation', str(limit),
+                   '--risk-threshold-depth', '900') == 0
+    monitor = RiskMonitor(RiskThresholds(limit, 900.0), raise_after=2, clear_after=2)
+    monitor.activate()
+    rows = table(tmp_path / 'out')
+    states = [monitor.observe(mean.mean_segmentation_entropy, mean.mean_depth_sigma, 0.0)
+              for mean in means]
+    assert [(row['risk'], row['reason'], row['detail']) for row in rows] == [
+        (str(int(state.raised)), state.reason.value, state.detail) for state in states]
+    assert len({row['reason'] for row in rows}) > 1, 'the sequence tests nothing'
+    shares = json.loads((tmp_path / 'out/summary.json').read_text())['risk_share']
+    for reason in {row['reason'] for row in rows}:
+        count = sum(row['reason'] == reason for row in rows)
+        assert shares[reason] == pytest.approx(count / 12)
+
+
+def test_thresholds_are_the_checkpoints_by_default(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 1)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint) == 0
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    assert (summary['threshold_entropy_nat'], summary['threshold_sigma_m']) == (0.9, 0.4)
+
+
+def test_one_image_makes_a_panel(tmp_path, checkpoint):
+    path = write_images(tmp_path / 'in', 1, '.jpg')[0]
+    assert emu_run(path, tmp_path / 'out', checkpoint) == 0
+    panel = cv2.imread(str(tmp_path / 'out/panels/000000_frame_8.png'))
+    assert panel.shape == (2 * (360 + 26), 3 * 480, 3)
+    banner = panel[30, 960 - 10]  # The right end of the strip across the labels, bgr.
+    assert banner[2] > 150 > banner[1], 'the first image does not lower the flag: red'
+
+
+def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint):
+    path = write_video(tmp_path / 'in.mp4', 7, 25.0)
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--video', '--panels', '2') == 0
+    rows = table(tmp_path / 'out')
+    assert [row['source'] for row in rows] == [f'{index:06d}' for index in range(7)]
+    assert [float(row['stamp_s']) for row in rows] == pytest.approx(
+        [index / 25 for index in range(7)], abs=1e-3)
+    result = Video(tmp_path / 'out/video.mp4', 1.0)
+    assert result.rate_hz == 25.0
+    frames = [image.read() for image in result.images()]
+    assert len(frames) == 7 and frames[0].shape == (772, 1440, 3)
+    assert len(list((tmp_path / 'out/panels').iterdir())) == 2
+    first = next(Video(path, 1.0).images()).read()
+    expected = Predictor.load(checkpoint, 'cpu')(first)
+    assert float(rows[0]['mean_entropy_nat']) == pytest.approx(
+        expected.mean_segmentation_entropy, abs=1e-6)
+
+
+def test_every_start_and_end_choose_images(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 12)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--video', '--every', '3',
+                   '--start', '0.2', '--end', '1.0', '--rate', '10') == 0
+    assert [row['source'] for row in table(tmp_path / 'out')] == [
+        'frame_10.png', 'frame_13.png', 'frame_16.png']
+    # The video keeps the pace of the input.
+    assert Video(tmp_path / 'out/video.mp4', 1.0).rate_hz == pytest.approx(10 / 3, rel=1e-3)
+
+
+def test_left_out_frames_make_nothing_stale(tmp_path, checkpoint):
+    path = write_video(tmp_path / 'in.mp4', 12, 5.0)
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--every', '6') == 0
+    assert {row['reason'] for row in table(tmp_path / 'out')} <= {'no_image', 'uncertain'}
+
+
+def test_an_unreadable_image_is_a_row_a_warning_and_a_raised_flag(tmp_path, checkpoint, capsys):
+    paths = write_images(tmp_path / 'in', 3)
+    paths[1].write_bytes(paths[1].read_bytes()[:300])
+    (tmp_path / 'in/frame_99.jpg').write_text('no image')
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--risk-threshold-segmentation',
+                   '9', '--risk-threshold-depth', '900') == 0
+    rows = table(tmp_path / 'out')
+    assert [row['reason'] == 'unusable_input' for row in rows] == [False, True, True, True]
+    assert 'truncated' in rows[1]['detail'] and rows[1]['mean_entropy_nat'] == ''
+    assert 'no image that OpenCV' in rows[3]['detail'] and rows[1]['risk'] == '1'
+    captured = capsys.readouterr()
+    assert captured.err.count('warning: frame_9.png') == 1 and 'frame_99' not in captured.err
+    assert '4 images, 2 of them unusable' in captured.out
+
+
+def test_a_calibration_scales_depth_and_one_of_another_size_does_not(tmp_path, checkpoint, capsys):
+    write_images(tmp_path / 'in/image', 2)
+    (tmp_path / 'in/dataset.yaml').write_text(
+        f'intrinsics: {{width: {WIDTH}, height: {HEIGHT}, fx: {FX}, fy: 91, cx: 60, cy: 50}}')
+    large = cv2.cvtColor(scene(5, 2 * WIDTH, 2 * HEIGHT), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(tmp_path / 'in/image/frame_99.png'), large)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--maps') == 0
+    assert [row['fx_px'] for row in table(tmp_path / 'out')] == [f'{FX:.6f}', f'{FX:.6f}', '']
+    captured = capsys.readouterr()
+    assert 'frame_99.png: the calibration is of 128x96, the image of 256x192' in captured.err
+    assert 'depth is to scale in 2 of 3 images' in captured.out
+    expected = Predictor.load(checkpoint, 'cpu')(scene(0), fx=FX)
+    with np.load(tmp_path / 'out/maps/000000_frame_8.npz') as maps:
+        np.testing.assert_array_equal(maps['depth'], expected.depth)
+
+
+def test_a_ros_calibration_file_gives_the_focal_length(tmp_path, checkpoint):
+    path = write_images(tmp_path / 'in', 1)[0]
+    matrix = '{{rows: 3, cols: 3, data: [{}]}}'
+    (tmp_path / 'camera.yaml').write_text('\n'.join([
+        f'image_width: {WIDTH}', f'image_height: {HEIGHT}',
+        'camera_matrix: ' + matrix.format('95, 0, 60, 0, 95, 50, 0, 0, 1'),
+        'distortion_coefficients: {rows: 1, cols: 5, data: [0, 0, 0, 0, 0]}',
+        'rectification_matrix: ' + matrix.format('1, 0, 0, 0, 1, 0, 0, 0, 1'),
+        'projection_matrix: ' + matrix.format('93, 0, 60, 0, 0, 93, 50, 0, 0, 0, 1, 0')]))
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--camera-info',
+                   str(tmp_path / 'camera.yaml')) == 0
+    assert float(table(tmp_path / 'out')[0]['fx_px']) == 93, 'P is of the rectified image'
+
+
+def test_maps_at_the_networks_size_and_unknown_pixels(tmp_path, checkpoint):
+    path = tmp_path / 'large.png'
+    cv2.imwrite(str(path), cv2.cvtColor(scene(1, 320, 240), cv2.COLOR_RGB2BGR))
+    predictor = Predictor.load(checkpoint, 'cpu')
+    expected = predictor(scene(1, 320, 240), size=(96, 128))
+    limit = float(np.median(expected.depth_sigma))
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--maps', '--output-size', 'network',
+                   '--unknown-depth-sigma', str(limit)) == 0
+    with np.load(tmp_path / 'out/maps/000000_large.npz') as maps:
+        assert maps['depth'].shape == (96, 128)
+        unknown = (expected.depth_sigma > limit) | np.isnan(expected.depth)
+        np.testing.assert_array_equal(np.isnan(maps['depth']), unknown)
+    share = float(table(tmp_path / 'out')[0]['unknown_depth_share'])
+    assert share == pytest.approx(unknown.mean(), abs=1e-6) and .45 < share < .65
+
+
+@pytest.mark.parametrize('task', ['segmentation', 'depth'])
+def test_a_single_task_leaves_the_other_out(tmp_path, task):
+    network = make_network(tasks=(task,))
+    save_checkpoint(tmp_path / 'model.safetensors', network, make_metadata(network))
+    write_images(tmp_path / 'in', 2)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', tmp_path / 'model.safetensors', '--maps',
+                   '--mcap', '--video') == 0
+    row = table(tmp_path / 'out')[0]
+    assert bool(row['mean_entropy_nat']) == (task == 'segmentation')
+    assert bool(row['mean_sigma_m']) == bool(row['unknown_depth_share']) == (task == 'depth')
+
+
+def test_panels_are_as_many_as_asked_and_spread(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 10)
+    for option, count in (('4', 4), ('all', 10), ('none', 0)):
+        assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--panels', option,
+                       '--force') == 0
+        names = sorted(path.name for path in (tmp_path / 'out').glob('panels/*'))
+        assert len(names) == count
+        assert option != '4' or names[-1] > '000005'

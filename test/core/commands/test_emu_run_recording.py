@@ -1,0 +1,163 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags go in, an MCAP with the node's topics comes out and reads back by its own definitions."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader, StoragePlugin
+from run_bench import (
+    emu_run,
+    FX,
+    header,
+    HEIGHT,
+    IMAGE,
+    INFO,
+    MAKE,
+    pixels,
+    read_bag,
+    recording,
+    scene,
+    stamp_ns,
+    table,
+    WIDTH,
+    write_bag,
+    write_images,
+)
+
+from emu_perception.predictor import Predictor
+
+MAPS = {'label': 'mono8', 'label_color': 'rgb8', 'overlay': 'rgb8', 'confidence': 'mono8',
+        'depth/image': '32FC1', 'segmentation_uncertainty': '32FC1',
+        'depth_uncertainty': '32FC1', 'segmentation_uncertainty_color': 'rgb8',
+        'depth_uncertainty_color': 'rgb8'}
+OTHERS = {'camera_info', 'depth/camera_info', 'risk', 'risk_status',
+          'mean_segmentation_uncertainty', 'mean_depth_uncertainty'}
+
+
+@pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+@pytest.mark.parametrize('compressed', [False, True])
+def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, plugin, compressed):
+    bag = write_bag(tmp_path / 'bag', recording(4, compressed=compressed), plugin)
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap') == 0
+    found = read_bag(tmp_path / 'out/recording')
+    topic = f'{IMAGE}/compressed' if compressed else IMAGE
+    assert set(found) == {topic, INFO} | {f'/emu/{name}' for name in (*MAPS, *OTHERS)}
+    predictor = Predictor.load(checkpoint, 'cpu')
+    source = read_bag(bag)
+    for index in range(4):
+        at = header(index)
+        expected = predictor(scene(index), fx=FX + index)
+        values = {'label': expected.label, 'depth/image': expected.depth,
+                  'segmentation_uncertainty': expected.segmentation_entropy,
+                  'depth_uncertainty': expected.depth_sigma,
+                  'confidence': np.rint(expected.confidence * 255)}
+        for name, encoding in MAPS.items():
+            time_ns, message = found[f'/emu/{name}'][index]
+            assert time_ns == stamp_ns(message) == at.stamp_ns, name
+            assert message.header.frame_id == at.frame_id and message.encoding == encoding
+            if name in values:
+                np.testing.assert_array_equal(pixels(message), values[name], name)
+        for name in ('camera_info', 'depth/camera_info'):
+            message = found[f'/emu/{name}'][index][1]
+            assert message.k[0] == FX + index, 'camera_info of another image'
+            assert (message.width, message.height) == (WIDTH, HEIGHT)
+            assert stamp_ns(message) == at.stamp_ns
+        np.testing.assert_array_equal(found[topic][index][1].data, source[topic][index][1].data)
+        for task, mean in (('segmentation', expected.mean_segmentation_entropy),
+                           ('depth', expected.mean_depth_sigma)):
+            message = found[f'/emu/mean_{task}_uncertainty'][index][1]
+            assert message.data == pytest.approx(mean, rel=1e-6)
+    rows = table(tmp_path / 'out')
+    assert [str(int(message.data)) for _, message in found['/emu/risk']] == [
+        row['risk'] for row in rows]
+    for (_, message), row in zip(found['/emu/risk_status'], rows):
+        fields = {entry.key: entry.value for entry in message.status[0].values}
+        assert fields['reason'] == row['reason'] and fields['threshold_depth_m'] == '0.4'
+        assert message.status[0].name == 'emu: risk'
+    assert [float(row['fx_px']) for row in rows] == [FX + index for index in range(4)]
+    assert rows[1]['stamp_s'] == '1700000000.100000123'
+
+
+def test_every_type_is_defined_inside_and_the_flag_is_latched(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 2)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--mcap', '--fx', '90') == 0
+    with Reader(tmp_path / 'out/recording') as reader:
+        assert reader.message_count == 2 * (len(MAPS) + len(OTHERS) + 2)
+        for connection in reader.connections:
+            assert connection.msgdef.data and connection.digest.startswith('RIHS01_')
+            durability = connection.ext.offered_qos_profiles[0].durability.name
+            latched = connection.topic == '/emu/risk'
+            assert durability == ('TRANSIENT_LOCAL' if latched else 'VOLATILE')
+    data = (tmp_path / 'out/recording/recording.mcap').read_bytes()
+    assert data.startswith(b'\x89MCAP0\r\n') and data.endswith(b'\x89MCAP0\r\n')
+
+
+def test_the_results_of_files_can_be_run_again_and_give_the_same(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 3)
+    assert emu_run(tmp_path / 'in', tmp_path / 'one', checkpoint, '--mcap', '--fx', '90') == 0
+    assert emu_run(tmp_path / 'one/recording/recording.mcap', tmp_path / 'two', checkpoint,
+                   '--mcap', '--image-topic', '/camera/image/compressed') == 0
+    one, two = (table(tmp_path / name) for name in ('one', 'two'))
+    for first, second in zip(one, two, strict=True):
+        for column in ('stamp_s', 'mean_entropy_nat', 'mean_sigma_m', 'risk', 'fx_px'):
+            assert first[column] == second[column]
+    assert {topic: len(messages) for topic, messages in read_bag(
+        tmp_path / 'one/recording').items()} == {
+        topic: len(messages) for topic, messages in read_bag(tmp_path / 'two/recording').items()}
+
+
+def test_without_camera_info_there_is_none_and_it_is_said(tmp_path, checkpoint, capsys):
+    bag = write_bag(tmp_path / 'bag', recording(2, info=False))
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap') == 0
+    assert not {topic for topic in read_bag(tmp_path / 'out/recording') if 'info' in topic}
+    captured = capsys.readouterr()
+    assert "no camera_info at '/cam/camera_info'" in captured.err
+    assert 'depth is to scale in 0 of 2 images' in captured.out
+
+
+def test_a_gap_in_a_recording_goes_stale_when_the_node_would_have(tmp_path, checkpoint):
+    calm = ('--mcap', '--risk-threshold-segmentation', '9', '--risk-threshold-depth', '900',
+            '--clear-after', '1')
+    messages = [entry for index, entry in enumerate(recording(60)) if not 20 <= index < 80]
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert emu_run(bag, tmp_path / 'out', checkpoint, *calm) == 0
+    found = read_bag(tmp_path / 'out/recording')
+    stale_ns = header(9).stamp_ns + 10**9
+    assert [(time_ns, message.data) for time_ns, message in found['/emu/risk']][9:12] == [
+        (header(9).stamp_ns, False), (stale_ns, True), (header(40).stamp_ns, False)]
+    status = next(message.status[0] for time_ns, message in found['/emu/risk_status']
+                  if time_ns == stale_ns)
+    assert status.level == 2 and 'no image for 3.1 s' in status.message
+    shares = json.loads((tmp_path / 'out/summary.json').read_text())['risk_share']
+    assert shares == pytest.approx({'none': 3.9 / 6, 'stale': 2.1 / 6})
+
+
+def test_a_damaged_message_is_a_row_and_the_rest_goes_on(tmp_path, checkpoint):
+    messages = recording(3)
+    messages[2][1].data = messages[2][1].data[:99]
+    assert emu_run(write_bag(tmp_path / 'bag', messages), tmp_path / 'out', checkpoint,
+                   '--mcap') == 0
+    rows = table(tmp_path / 'out')
+    assert 'truncated: 99 bytes' in rows[1]['detail'] and rows[2]['mean_entropy_nat']
+    found = read_bag(tmp_path / 'out/recording')
+    assert len(found['/emu/label']) == 2 and len(found['/emu/risk']) == 3
+
+
+def test_depth_topics_are_not_taken_for_the_camera(tmp_path, checkpoint):
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    more = [('/cam/depth/image', MAKE.image(depth, '32FC1', header(0)), header(0).stamp_ns)]
+    both = recording(2) + recording(2, compressed=True, info=False)
+    assert emu_run(write_bag(tmp_path / 'bag', more + both), tmp_path / 'out', checkpoint) == 0
+    assert len(table(tmp_path / 'out')) == 2
+
+
+def test_a_stamp_that_was_not_set_is_the_time_of_recording(tmp_path, checkpoint):
+    message = MAKE.image(scene(0), 'rgb8', header(0))
+    message.header.stamp.sec = message.header.stamp.nanosec = 0
+    bag = write_bag(tmp_path / 'bag', [(IMAGE, message, 7_000_000_005)])
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap') == 0
+    assert table(tmp_path / 'out')[0]['stamp_s'] == '7.000000005'
