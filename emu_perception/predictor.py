@@ -55,7 +55,8 @@ class Predictor:
         self.unknown_label_entropy = unknown_label_entropy
         self._backend: Backend | None = make_backend(
             backend, network.folded(), metadata.input_size, device=self.device,
-            precision=self.precision, temperature=metadata.calibration.temperature, mean=metadata.mean, std=metadata.std)
+            precision=self.precision, temperature=metadata.calibration.temperature,
+            mean=metadata.mean, std=metadata.std)
         self.backend = self._backend.name
         self._warned_focal = False
         LOGGER.info('using %s, %s, %s', self.device_description, self.precision, self.backend)
@@ -123,7 +124,7 @@ class Predictor:
         maps = backend.maps(raw, input_size)
         label, entropy, confidence = maps.label, maps.entropy, maps.confidence
         depth, variance = maps.depth, maps.depth_variance
-        if label is not None and unknown_label_entropy is not None:
+        if label is not None and entropy is not None and unknown_label_entropy is not None:
             label[entropy > unknown_label_entropy] = UNLABELLED
         if depth is not None and variance is not None:
             depth = _in_range(depth, self.metadata.depth_max) * scale

@@ -60,6 +60,7 @@ class Backend(ABC):
 
         :raises InputError: if the backend cannot run this network.
         """
+        return None
 
     @abstractmethod
     def prepare(self, image: np.ndarray, size: tuple[int, int]) -> Any:
@@ -75,3 +76,4 @@ class Backend(ABC):
 
     def synchronize(self) -> None:
         """Wait until what was asked is done, so that a stage's time is its own."""
+        return None

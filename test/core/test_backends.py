@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Backends give what PyTorch gives; what is not to be had is refused, or fallen back from loudly."""
+"""Backends give what PyTorch gives; one that is not to be had is refused or fallen back from."""
 
 from __future__ import annotations
 

@@ -1,0 +1,148 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is compared against: the published layout, with the same weights, end to end.
+
+``unfolded`` is this package's network with its heads as published and the textbook's maps;
+``reference`` is transformers' SegFormer with the same weights and a second decode head for depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.errors import InputError
+from emu_perception.networks.mix_transformer import CONFIGURATIONS
+from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
+from emu_perception.networks.pretrained import mit_encoder_weights, segformer_head_weights
+from emu_perception.preprocessing import network_size, resized_image
+
+Raw = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+
+
+class Textbook:
+    """
+    uint8 image to maps as the formulas read: softmax of all classes at full size, -sum p log p.
+
+    :param raw: normalised image [1, 3, h, w] to raw maps by task.
+    """
+
+    def __init__(self, raw: Raw, metadata: CheckpointMetadata, device: torch.device,
+                 precision: str = 'fp32') -> None:
+        self.raw, self.metadata, self.device = raw, metadata, device
+        self.dtype = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}[precision]
+        self._mean = torch.tensor(metadata.mean).view(3, 1, 1)
+        self._std = torch.tensor(metadata.std).view(3, 1, 1)
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the maps at the image's size, in host memory."""
+        size = image.shape[:2]
+        at = network_size((size[0], size[1]), self.metadata.input_size)
+        x = torch.from_numpy(resized_image(image, at).copy()).permute(2, 0, 1).float() / 255.0
+        x = ((x - self._mean) / self._std)[None].to(self.device)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            raw = self.raw(x)
+        maps: dict[str, torch.Tensor] = {}
+        if SEGMENTATION in raw:
+            logits = _upsampled(raw[SEGMENTATION].float(), size)
+            p = (logits / self.metadata.calibration.temperature).softmax(dim=1)
+            maps['label'] = p.argmax(dim=1).to(torch.uint8)
+            maps['segmentation_entropy'] = -(p * p.clamp(min=1e-12).log()).sum(dim=1)
+            maps['confidence'] = p.max(dim=1).values
+        if DEPTH in raw:
+            mean, variance = _upsampled(raw[DEPTH].float(), size).unbind(1)
+            maps['depth'] = F.relu(mean)
+            maps['depth_variance'] = (F.softplus(variance) + 1e-6) \
+                * self.metadata.calibration.variance_scale
+        return {name: values[0].cpu().numpy() for name, values in maps.items()}
+
+
+def unfolded(network: MultitaskNetwork, metadata: CheckpointMetadata, device: torch.device,
+             precision: str) -> Textbook:
+    """Return this package's network with its heads as published."""
+    moved = network.to(device)
+    return Textbook(moved.forward_published, metadata, device, precision)
+
+
+def reference(network: MultitaskNetwork, metadata: CheckpointMetadata, device: torch.device,
+              precision: str) -> Textbook:
+    """
+    Return transformers' SegFormer with this network's weights, a decode head for each task.
+
+    :raises InputError: if the network is no MiT with plain heads, or transformers is missing.
+    """
+    model = TransformersNetwork(network).to(device).eval()
+    return Textbook(model, metadata, device, precision)
+
+
+class TransformersNetwork(nn.Module):
+    """A SegFormer of the ``transformers`` package for each task, on one encoder."""
+
+    def __init__(self, network: MultitaskNetwork) -> None:
+        super().__init__()
+        name = network.arguments['encoder']
+        if name not in CONFIGURATIONS or network.arguments['context']:
+            raise InputError(f"reference: encoder '{name}' with context "
+                             f"{network.arguments['context']} is no SegFormer: compare against "
+                             'unfolded')
+        try:
+            import transformers
+        except ImportError as error:
+            raise InputError('reference: pip install transformers') from error
+        widths, depths = CONFIGURATIONS[name]
+        outputs = {SEGMENTATION: network.arguments['num_classes'], DEPTH: 2}
+        self.tasks = network.tasks
+        models = {}
+        for task in network.tasks:
+            settings: dict[str, Any] = {
+                'hidden_sizes': list(widths), 'depths': list(depths), 'num_labels': outputs[task],
+                'decoder_hidden_size': network.arguments['head_dim']}
+            config = transformers.SegformerConfig(**settings)
+            models[task] = transformers.SegformerForSemanticSegmentation(config)
+            _copy(network, task, models[task])
+        first = models[network.tasks[0]]
+        self.encoder = first.segformer
+        self.heads = nn.ModuleDict({task: model.decode_head for task, model in models.items()})
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Map normalised images to raw maps by task."""
+        states = self.encoder(x, output_hidden_states=True).hidden_states
+        return {task: head(states) for task, head in self.heads.items()}
+
+
+@torch.no_grad()
+def _copy(network: MultitaskNetwork, task: str, model: nn.Module) -> None:
+    """Give a transformers model our weights; each of its tensors is found by how it is read."""
+    theirs = model.state_dict()
+    names = list(theirs)
+    # Every tensor of theirs is numbered, read as ours would be, and its number says which it is.
+    numbered: dict[str, Any] = {
+        name: torch.full(tensor.shape or (1,), float(i)) for i, (name, tensor) in enumerate(
+            theirs.items())}
+    own_encoder = network.encoder.model.state_dict()
+    pairs = [(own_encoder, mit_encoder_weights(numbered)),
+             (network.head(task).state_dict(), segformer_head_weights(numbered))]
+    for own, read in pairs:
+        prefix = 'stages_' if any(key.startswith('stages_') for key in own) else 'stages.'
+        for key, marks in read.items():
+            source = own[key.replace('stages.', prefix, 1) if key.startswith('stages.') else key]
+            if source.ndim == 0:
+                theirs[names[int(marks.item())]].copy_(source)
+                continue
+            # keys and values are one tensor here and two there, one above the other.
+            for number in marks.flatten().unique():
+                rows = marks.flatten(1)[:, 0] == number if marks.ndim > 1 else marks == number
+                target = theirs[names[int(number)]]
+                target.copy_(source[rows].view_as(target))
+
+
+def _upsampled(raw: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    return F.interpolate(raw, size=tuple(size), mode='bilinear', align_corners=False)
