@@ -1,4 +1,5 @@
 # `make demo` and `make test` need nothing but python3: the set-up goes into .venv, build, install.
+# With ROS=kilted it goes into .venv-kilted, beside the other and with its own build.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint clean
@@ -8,23 +9,24 @@ IMAGES ?=
 MODEL ?=
 OUT ?= out/demo
 TEST_ARGS ?=
-export PYTHON
+ROS ?=
+export PYTHON ROS
 
 help:                       ## this list
 	@sed -n 's/^\([a-z]*\):.*## */make \1\t/p' $(MAKEFILE_LIST)
 
-setup:                      ## .venv with all that is needed, and the colcon build
+setup:                      ## .venv with all that is needed, and the colcon build (ROS=kilted)
 	@bash .ci/setup
 
 demo: setup                 ## the node over real photographs, panels in out/demo (IMAGES=dir, MODEL=file)
-	@. .ci/environment && nice -n 5 install/emu_perception/lib/emu_perception/emu_demo \
+	@. .ci/environment && nice -n 5 "$$EMU_INSTALL"/emu_perception/lib/emu_perception/emu_demo \
 	    --out '$(OUT)' $(if $(IMAGES),--images '$(IMAGES)') $(if $(MODEL),--model '$(MODEL)')
 
-test: setup                 ## all tests, lint included (TEST_ARGS='-k risk -x')
+test: setup                 ## all tests, lint included (TEST_ARGS='-k risk -x'; ROS=jazzy or kilted)
 	@. .ci/environment && python -m pytest $(TEST_ARGS)
 
 lint: setup                 ## ruff and mypy alone
 	@. .ci/environment && python -m ruff check . && python -m mypy
 
-clean:                      ## forget builds and results, keep .venv
-	rm -rf build install log out
+clean:                      ## forget builds and results, keep .venv*
+	rm -rf build install log out .venv-*/build .venv-*/install .venv-*/log

@@ -13,8 +13,13 @@ HERE = Path(__file__).resolve().parent
 
 def requirements(name: str) -> list[str]:
     """Read requirements/<name>.txt: the one place where a dependency is listed."""
-    lines = (HERE / 'requirements' / f'{name}.txt').read_text().splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+    found = []
+    for line in (HERE / 'requirements' / f'{name}.txt').read_text().splitlines():
+        if line.startswith('-r '):  # pip's include, which extras_require does not know
+            found += requirements(Path(line[3:].strip()).stem)
+        elif line.strip() and not line.startswith('#'):
+            found.append(line.strip())
+    return found
 
 
 setup(
@@ -33,7 +38,7 @@ setup(
     # torch, OpenCV and NumPy are the robot's own (apt, Jetson): never replaced by an install.
     install_requires=['setuptools', *requirements('robot')],
     extras_require={name: requirements(name) for name in
-                    ('pypi', 'ros', 'demo', 'train', 'test')},
+                    ('pypi', 'ros', 'cpu', 'offline', 'demo', 'train', 'test')},
     zip_safe=False,
     maintainer='The emu_perception authors',
     maintainer_email='emu_perception@users.noreply.github.com',
@@ -42,8 +47,11 @@ setup(
     entry_points={
         'console_scripts': [
             f'emu_node = {PACKAGE}.ros.node:main',
+            f'emu_multi = {PACKAGE}.ros.node:main_multi',
             f'replay_camera = {PACKAGE}.ros.replay_camera:main',
             f'emu_demo = {PACKAGE}.ros.demo.command:main',
+            f'emu_run = {PACKAGE}.commands.run:main',
+            f'emu_benchmark = {PACKAGE}.commands.benchmark:main',
         ],
     },
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import struct
 from typing import Any
 
 import cv2
@@ -97,11 +98,10 @@ def checked_rows(message: Any) -> np.ndarray:
     if encoding is None:
         if message.encoding in _DEPTH_LIKE:
             raise InputError(f'encoding {message.encoding} {_DEPTH_ADVICE}')
-        raise InputError(f'encoding {message.encoding!r} is not supported: have the camera send '
-                         f'one of {", ".join(ENCODINGS)}')
+        raise InputError(f'encoding {message.encoding[:40]!r} is not supported: have the camera '
+                         f'send one of {", ".join(ENCODINGS)}')
     width, height, step = message.width, message.height, message.step
-    if not (width and height) or width * height > _MAX_PIXELS:
-        raise DamagedImage(f'image size {width}x{height} (width x height) cannot be used')
+    _check_size(width, height)
     if encoding.even_width and width % 2 or encoding.half_height_chroma and height % 2:
         raise DamagedImage(f'image size {width}x{height} is odd: {message.encoding} needs even')
     row_bytes = width * encoding.channels * encoding.sample_bytes
@@ -146,27 +146,36 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     if message.format.startswith(_DEPTH_LIKE) or 'compressedDepth' in message.format:
         raise InputError(f'format {message.format!r} {_DEPTH_ADVICE}')
     data = np.frombuffer(message.data, np.uint8)
-    _check_end(bytes(data))
+    check_complete(bytes(data))
+    if data[:4].tobytes() == _PNG_START:  # Before OpenCV makes room for it.
+        _check_size(*struct.unpack('>II', data[16:24].tobytes()))
     try:
         # An EXIF orientation would turn the picture against its camera_info.
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise DamagedImage(f'compressed image of {data.size} bytes, format {message.format!r}, '
                            f'cannot be decoded: {_one_line(error)}') from error
+    if bgr is not None:
+        _check_size(bgr.shape[1], bgr.shape[0])
     if bgr is None:
         raise DamagedImage(f'compressed image of {data.size} bytes, format {message.format!r}, '
                            'cannot be decoded: truncated, or not an image')
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def _check_end(data: bytes) -> None:
+def check_complete(data: bytes) -> None:
+    """
+    Check that a JPEG or PNG has its end.
+
+    :raises DamagedImage: if it has not.
+    """
     # OpenCV fills what is missing of a cut picture with grey and says nothing. Inside a JPEG's
     # scan 0xFF is always escaped: an end marker after the last scan's start is the true end.
     if not data:
         problem = 'no data'
     elif data.startswith(_JPEG_START) and data.rfind(_JPEG_END) <= data.rfind(_JPEG_SCAN):
         problem = 'a JPEG without end'
-    elif data.startswith(_PNG_START) and _PNG_END not in data[-64:]:
+    elif data.startswith(_PNG_START) and not _chunks_fit(data):
         problem = 'a PNG without end'
     else:
         return
@@ -175,3 +184,18 @@ def _check_end(data: bytes) -> None:
 
 def _one_line(error: Exception) -> str:
     return ' '.join(str(error).split())
+
+
+def _chunks_fit(data: bytes) -> bool:
+    """Follow a PNG's chunks to its end: OpenCV 5 allocates what a damaged length says."""
+    at = 8 if len(data) >= 33 else len(data)  # 33: its start and its header.
+    while at + 12 <= len(data):
+        if data[at + 4:at + 8] == _PNG_END:
+            return True
+        at += 12 + int.from_bytes(data[at:at + 4], 'big')
+    return False
+
+
+def _check_size(width: int, height: int) -> None:
+    if not (width and height) or width * height > _MAX_PIXELS:
+        raise DamagedImage(f'image size {width}x{height} (width x height) cannot be used')

@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Start the node and, by argument, a replay camera and rviz2.
+Start the node, or one for each of several cameras, and, by argument, replay cameras and rviz2.
 
 An argument left empty changes nothing: the parameter file keeps its say. ``autostart`` is a
 parameter of the node itself, so this file is the same on Humble, Jazzy and Kilted.
@@ -26,6 +26,10 @@ RVIZ_TOPICS = ('overlay', 'depth/image', 'segmentation_uncertainty_color',
 ARGUMENTS = [
     DeclareLaunchArgument('namespace', default_value='',
                           description='Namespace of all nodes, such as front_camera.'),
+    DeclareLaunchArgument('cameras', default_value='',
+                          description='Namespaces of several cameras, such as front,left: one '
+                          'process with a node for each, which share one network on the GPU. '
+                          'Relative topics are in the namespace of each. Empty: one node.'),
     DeclareLaunchArgument('params_file', default_value=str(SHARE / 'config' / 'emu.yaml'),
                           description='Parameters of the node (YAML).'),
     DeclareLaunchArgument('use_sim_time', default_value='',
@@ -49,7 +53,8 @@ ARGUMENTS = [
                           description="'auto', 'cpu', 'cuda' or 'cuda:1'. Empty: as params_file "
                           'says.'),
     DeclareLaunchArgument('rviz', default_value='false',
-                          description="'true': start rviz2 with config/emu.rviz."),
+                          description="'true': start rviz2 with config/emu.rviz, for the first of "
+                          'several cameras.'),
     DeclareLaunchArgument('rviz_frame', default_value='camera_optical_frame',
                           description="Fixed frame of rviz2: the images' frame_id."),
     DeclareLaunchArgument('replay', default_value='',
@@ -70,7 +75,9 @@ def nodes(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    namespace, image_topic = given('namespace'), given('image_topic')
+    namespace, image_topic = given('namespace').strip('/'), given('image_topic')
+    cameras = [camera.strip('/ ') for camera in given('cameras').split(',') if camera.strip('/ ')]
+    places = [_join(namespace, camera) for camera in cameras] or [namespace]
     info_topic = given('camera_info_topic') or _beside(image_topic, 'camera_info')
     remappings = [('image', image_topic), ('camera_info', info_topic)]
     arguments = ['--ros-args', '--log-level', given('log_level')]
@@ -85,27 +92,32 @@ def nodes(context):
         if value:
             overrides[name] = _text(value)
     parameters = [given('params_file')] + ([overrides] if overrides else [])
-    actions = [Node(package='emu_perception', executable='emu_node', name='emu',
-                    namespace=namespace, output='screen', parameters=parameters,
-                    remappings=remappings, arguments=arguments)]
+    common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings}
+    if cameras:
+        # Without name and namespace of its own: they would be those of all nodes in the process.
+        actions = [Node(executable='emu_multi', parameters=parameters,
+                        arguments=[*places, *arguments], **common)]
+    else:
+        actions = [Node(executable='emu_node', name='emu', namespace=namespace,
+                        parameters=parameters, arguments=arguments, **common)]
 
     if given('replay'):
-        actions.append(Node(
-            package='emu_perception', executable='replay_camera', name='replay_camera',
-            namespace=namespace, output='screen', remappings=remappings, arguments=arguments,
-            on_exit=_end_on_failure,
+        actions += [Node(
+            executable='replay_camera', name='replay_camera', namespace=place,
+            arguments=arguments, on_exit=_end_on_failure,
             parameters=[{'source': _text(given('replay')),
                          'rate_hz': float(given('replay_rate')),
                          'loop': _flag('replay_loop', given('replay_loop')),
                          'frame_id': _text(given('rviz_frame')),
                          'camera_info_file': _text(given('replay_camera_info')),
-                         'transport': _text(transport or 'raw'), **clock}]))
+                         'transport': _text(transport or 'raw'), **clock}],
+            **common) for place in places]
 
     if _flag('rviz', given('rviz')):
-        prefix = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
+        prefix = f'/{places[0]}' if places[0] else ''
         moved = [(f'/emu/{topic}', f'{prefix}/emu/{topic}') for topic in RVIZ_TOPICS]
         actions.append(Node(
-            package='rviz2', executable='rviz2', name='rviz2', namespace=namespace,
+            package='rviz2', executable='rviz2', name='rviz2', namespace=places[0],
             output='screen', parameters=[clock] if clock else [],
             remappings=moved if prefix else [],
             arguments=['-d', str(SHARE / 'config' / 'emu.rviz'), '-f', given('rviz_frame')]))
@@ -115,6 +127,10 @@ def nodes(context):
 def generate_launch_description():
     """Return the arguments and what they start."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])
+
+
+def _join(*parts):
+    return '/'.join(part for part in parts if part)
 
 
 def _beside(topic, name):

@@ -20,8 +20,15 @@ class LiveBytes(TorchDispatchMode):
         super().__init__()
         self.live = self.peak = 0
         self.known = set()
+        self.given = set()
 
     def __torch_dispatch__(self, function, types, arguments=(), kwargs=None):
+        for tensor in arguments:
+            # What was there before, as weights are: a view of it is no new memory.
+            if isinstance(tensor, torch.Tensor):
+                key = tensor.untyped_storage()._cdata
+                if key not in self.known:
+                    self.given.add(key)
         result = function(*arguments, **(kwargs or {}))
         for tensor in result if isinstance(result, (tuple, list)) else [result]:
             if isinstance(tensor, torch.Tensor):
@@ -30,7 +37,7 @@ class LiveBytes(TorchDispatchMode):
 
     def follow(self, storage):
         key, size = storage._cdata, storage.nbytes()
-        if key not in self.known:
+        if key not in self.known and key not in self.given:
             self.known.add(key)
             self.live += size
             self.peak = max(self.peak, self.live)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+import re
 from typing import Any
 
 import timm
@@ -50,10 +51,31 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     if DEPTH in tasks and folder.depth is None:
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth' is missing, task depth "
                            'needs it')
+    needed = [('label', SEGMENTATION)] if recipe.method != 'emuformer' else []
+    for kind, task in (*needed, ('depth', DEPTH)):
+        if task in tasks:
+            check_truth(folder, kind, task)
     if DEPTH in tasks and folder.depth is not None and folder.depth.quantity != 'depth':
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth.quantity' is "
                            f"'{folder.depth.quantity}', task depth learns metres: convert the "
                            'data with metric depth')
+
+
+def check_truth(folder: DatasetFolder, kind: str, task: str) -> None:
+    """
+    Check that training images have maps of a kind, by their names.
+
+    :raises DatasetError: if none has; some without are said.
+    """
+    stems = folder.stems('train')
+    have = {path.stem for path in (folder.root / kind).glob('*.png')}
+    count = sum(stem in have for stem in stems)
+    if not count:
+        raise DatasetError(f'{folder.root}/{kind}: holds no PNG for any of the {len(stems)} '
+                           f'images of train.txt, task {task} needs them')
+    if count < len(stems):
+        LOGGER.warning('%s/%s: %d of %d training images have none', folder.root, kind,
+                       len(stems) - count, len(stems))
 
 
 def load_teacher(recipe: Recipe) -> Ensemble | None:
@@ -68,6 +90,11 @@ def load_teacher(recipe: Recipe) -> Ensemble | None:
         raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the folder "
                           'that training.ensemble wrote')
     teacher = Ensemble(recipe.emuformer.teacher)
+    LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
+    for member in teacher.members:
+        folder = member.path.parent
+        if (folder / 'state').is_dir() and not (folder / 'finished.json').exists():
+            LOGGER.warning('%s: its training has not ended', member.path)
     if teacher.samples == 1:
         LOGGER.warning('the teacher is one network with one sample: it passes on what it takes '
                        'for noise, and nothing of what it does not know')
@@ -102,7 +129,7 @@ def build_network(recipe: Recipe, folder: DatasetFolder, samples: SampleCache,
                               "give emuformer.teacher, or another start")
         source = str(expanded(recipe.emuformer.teacher)[0])
     if Path(source).suffix == '.safetensors' and _is_checkpoint(source):
-        return network, warm_start(network, source, recipe, folder)
+        return network, warm_start(network, source, recipe, folder, classes)
     return network, initialize(network, source)
 
 
@@ -118,8 +145,8 @@ def _is_checkpoint(path: str) -> bool:
 
 
 @torch.no_grad()
-def warm_start(network: MultitaskNetwork, path: str, recipe: Recipe,
-               folder: DatasetFolder) -> str:
+def warm_start(network: MultitaskNetwork, path: str, recipe: Recipe, folder: DatasetFolder,
+               classes: tuple[str, ...] = ()) -> str:
     """
     Copy from a checkpoint every tensor that fits; the others keep their start, which is logged.
 
@@ -135,6 +162,10 @@ def warm_start(network: MultitaskNetwork, path: str, recipe: Recipe,
     if not any(name.startswith('encoder.') for name in fits):
         raise RecipeError(f"field 'network.initial_weights' is {path}: nothing of its encoder "
                           f"({metadata.architecture['encoder']}) fits '{recipe.network.encoder}'")
+    if metadata.classes and classes and metadata.classes != classes:
+        # As many classes, but others: a layer of the right shape and the wrong meaning.
+        fits = {name: tensor for name, tensor in fits.items()
+                if not re.match(r'heads\.segmentation(_\d+)?\.classifier\.', name)}
     network.load_state_dict(fits, strict=False)
     left = [name for name in own if name not in fits]
     if left:
@@ -166,7 +197,8 @@ def make_module(network: MultitaskNetwork, recipe: Recipe, folder: DatasetFolder
     """Return the method's Lightning module."""
     mean, std = normalization(recipe.network.encoder)
     if teacher is not None:
-        return EMUFormer(network, recipe, mean, std, teacher, view_focal(recipe, folder))
+        return EMUFormer(network, recipe, mean, std, teacher,
+                         folder.classes or teacher.classes, view_focal(recipe, folder))
     return METHODS[recipe.method](network, recipe, mean, std)
 
 

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
-from training.command_line import command_parser, run
+from training.command_line import check_writable, command_parser, run
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.evaluate import evaluate
 from training.methods.ensemble import Ensemble
@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
     parser.add_argument('--percentile', type=float, default=95.0,
                         help='of these images stay below each risk threshold; default 95')
-    parser.add_argument('--device', default='auto')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     options = parser.parse_args(arguments)
@@ -194,6 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError("--split is 'train': a network is surer of what it was trained on; "
                              'give val')
         out = options.out or options.checkpoint
+        for path in (options.json, out):
+            check_writable(path)
         result = calibrate(options.checkpoint, DatasetFolder(options.data), options.split, out,
                            percentile=options.percentile, device=options.device,
                            progress=not options.no_progress)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import time
 from typing import Any
 
 import lightning
@@ -85,3 +86,20 @@ class ProgressFile(lightning.Callback):
             self._path.write_text(json.dumps({
                 'epoch': trainer.current_epoch + 1, 'epochs': trainer.max_epochs,
                 'loss': None if loss is None else float(loss)}))
+
+
+class StopAfter(lightning.Callback):
+    """
+    Stops at the end of the epoch in which this process's time is up, to be resumed.
+
+    Between epochs, so that a resumed run makes the steps that one without a stop makes; without a
+    state, so that each part of a run has its own time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Stop if it is time."""
+        if time.monotonic() > self._end:
+            trainer.should_stop = True

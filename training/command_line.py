@@ -7,9 +7,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 import logging
+from pathlib import Path
 import sys
 
-from emu_perception.errors import EmuError
+import torch
+
+from emu_perception.errors import EmuError, InputError
 from training.options import explained
 from training.recipe import load_recipe, Recipe
 
@@ -55,6 +58,36 @@ def run(command: Callable[[], object]) -> int:
     try:
         command()
     except (EmuError, FloatingPointError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+        return _failed(str(error))
+    except torch.OutOfMemoryError as error:
+        return _failed(f'{str(error).splitlines()[0]}: lower batch_size or crop_size')
+    except OSError as error:
+        # Folders that cannot be written, full disks: the user's to mend.
+        return _failed(f'{error.filename}: {error.strerror}' if error.filename else str(error))
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on (training.fit: with --resume)', file=sys.stderr)
+        return 130
     return 0
+
+
+def _failed(text: str) -> int:
+    print(f'error: {" ".join(text.split())}', file=sys.stderr)
+    return 1
+
+
+def check_writable(path: Path | None) -> None:
+    """
+    Check that a result can be written before the work is done.
+
+    :raises InputError: if it cannot.
+    """
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        path.open('a').close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise InputError(f'{path}: cannot be written ({error.strerror})') from error

@@ -24,11 +24,12 @@ import sys
 from training import evaluate
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
-from training.ensemble import finished, member_recipe, stop_children_when_stopped, train_all
+from training.ensemble import member_recipe, stop_children_when_stopped, train_all
 from training.options import RecipeError
 from training.peak_memory import side_by_side
 from training.recipe import Recipe
 from training.report import main as report
+from training.run_folder import finished
 
 LOGGER = logging.getLogger('training')
 
@@ -131,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
                         'baseline_long')
     parser.add_argument('--parallel', default='1', metavar='N|auto',
                         help='members side by side')
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     def command() -> None:
         stop_children_when_stopped()

@@ -6,8 +6,9 @@ Distil a teacher into a student (EMUFormer).
 python -m training.distill --recipe FILE --teacher runs/NAME [--teacher F ...] data=DIR
 
 The teacher is a folder that training.ensemble wrote, or any checkpoints: members of an ensemble, a
-sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member unless
-the recipe says otherwise; NAME becomes NAME_emuformer. All else is training.fit.
+sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member
+unless network.initial_weights=... is said here; NAME becomes NAME_emuformer. All else is
+training.fit.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = recipe_parser('distill', __doc__)
     parser.add_argument('--teacher', action='append', required=True, metavar='FOLDER|FILE',
                         help='may be given several times')
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     def command() -> None:
         name = recipe_of(options).name

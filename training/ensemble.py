@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
-import json
 import logging
 import os
 from pathlib import Path
@@ -35,16 +34,13 @@ from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.options import plain, RecipeError
 from training.peak_memory import side_by_side
-from training.recipe import load_recipe, Recipe
+from training.recipe import Recipe
+from training.run_folder import epochs_done, finished
 
 LOGGER = logging.getLogger('training')
 # Each member is one process: it must not take itself for a part of the job that starts it.
 _DISTRIBUTED = ('SLURM_', 'RANK', 'WORLD_SIZE', 'LOCAL_', 'GROUP_', 'ROLE_', 'MASTER_',
                 'TORCHELASTIC_', 'NODE_RANK')
-# How a run is carried out may change between its parts; what it computes may not.
-CARRIED_OUT = ('workers', 'max_minutes', 'cache_images', 'data', 'output', 'devices', 'nodes')
-
-
 @dataclass
 class Job:
     """A member in training."""
@@ -63,32 +59,6 @@ class Job:
 def member_recipe(recipe: Recipe, index: int) -> Recipe:
     """Return the recipe of member ``index``."""
     return replace(recipe, name=f'{recipe.name}/member_{index:02d}', seed=recipe.seed + index)
-
-
-def epochs_done(folder: Path) -> int:
-    """Return the epochs a run has done; 0 if it has none."""
-    try:
-        return int(json.loads((folder / 'progress.json').read_text())['epoch'])
-    except (OSError, ValueError, KeyError):
-        return 0
-
-
-def finished(recipe: Recipe) -> bool:
-    """
-    Return whether a run with this very recipe has ended.
-
-    :raises RecipeError: if there is one with another recipe.
-    """
-    folder = recipe.folder
-    if not (folder / 'recipe.yaml').exists():
-        return False
-    # Read as a recipe: fields that a newer version has added have their defaults.
-    before, now = plain(load_recipe(folder / 'recipe.yaml')), plain(recipe)
-    for name in now:
-        if name not in CARRIED_OUT and before[name] != now[name]:
-            raise RecipeError(f"{folder}/recipe.yaml: field '{name}' is {before[name]}, now it is "
-                              f'{now[name]}: choose another name=..., or remove {folder}')
-    return (folder / 'finished.json').exists()
 
 
 def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> list[Path]:
@@ -123,6 +93,10 @@ def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> li
                         if code:
                             failed.append(job.recipe.folder)
                             LOGGER.error('%s', _reason(job.recipe.folder, code))
+                        elif not finished(job.recipe):
+                            failed.append(job.recipe.folder)
+                            LOGGER.warning('%s: stopped after %d of %d epochs', job.recipe.folder,
+                                           job.epoch, job.recipe.epochs)
         finally:
             for job in running:  # Ctrl-C reaches them too; this is for all other endings.
                 job.process.terminate()
@@ -212,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--shard', metavar='I/N', help='train the I-th of N parts of the members')
     parser.add_argument('--parallel', default='1', metavar='N|auto',
                         help='members side by side; auto: as many as fit on the GPUs, 1 without')
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     def command() -> None:
         stop_children_when_stopped()
@@ -225,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         failed = train_all(recipes, side_by_side(options.parallel, recipe),
                            progress=not options.no_progress)
         if failed:
-            raise RecipeError(f'{len(failed)} of {len(recipes)} members failed '
+            raise RecipeError(f'{len(failed)} of {len(recipes)} members have not ended '
                               f'({", ".join(map(str, failed))}): see their log.txt, then say the '
                               'same command again')
         LOGGER.info('%d members in %s', len(recipes), recipe.folder)

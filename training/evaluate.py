@@ -15,6 +15,7 @@ images) say what a number is worth.
 from __future__ import annotations
 
 from collections.abc import Iterable
+import hashlib
 import json
 from pathlib import Path
 import re
@@ -28,7 +29,7 @@ import torch
 
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
-from training.command_line import command_parser, run
+from training.command_line import check_writable, command_parser, run
 from training.data.dataset_folder import DatasetError, DatasetFolder, IGNORE, Sample
 from training.methods.ensemble import Ensemble, SAMPLED
 from training.metrics.suite import EvaluationSuite
@@ -146,11 +147,18 @@ def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
     dropped = {} if method != 'mc_dropout' else {
         'dropout': first.metadata.architecture['head_dropout']}
     return {'method': method, **dropped,
-            'checkpoint': first.path.name, 'checkpoints': [str(m.path) for m in ensemble.members],
+            'checkpoint': first.path.name,
+            'sha256': [file_hash(member.path) for member in ensemble.members],
+            'checkpoints': [str(m.path) for m in ensemble.members],
             'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
             'encoder': first.metadata.architecture['encoder'],
             'parameters': ensemble.parameters, 'input_size': list(first.metadata.input_size),
             'classes': list(ensemble.classes)}
+
+
+def file_hash(path: Path) -> str:
+    """Return what tells a checkpoint from another of the same name."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def crop_of(text: str | None) -> Crop | None:
@@ -186,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
                         help="truth used: 45:471,41:601 is NYUv2's official crop")
     parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
     parser.add_argument('--name', help='of the row in tables; default: the method')
-    parser.add_argument('--device', default='auto')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write the metrics here')
     parser.add_argument('--trivial', action='store_true', help='measure the trivial baselines too')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
@@ -195,8 +203,13 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
-        if options.limit:
-            stems = stems[::max(1, len(stems) // options.limit)][:options.limit]
+        for name in ('limit', 'samples'):
+            value = getattr(options, name)
+            if value is not None and value < 1:
+                raise InputError(f'--{name} is {value}: give 1 or more')
+        if options.limit and options.limit < len(stems):
+            stems = [stems[int(i * len(stems) / options.limit)] for i in range(options.limit)]
+        check_writable(options.json)
         crop, progress = crop_of(options.crop), not options.no_progress
         device = resolved_device(options.device)
         ensemble = Ensemble(options.checkpoint, method=options.method, samples=options.samples,

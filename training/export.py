@@ -18,6 +18,7 @@ from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import EmuError, InputError
+from training.evaluate import file_hash
 from training.model_card import model_card
 
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
@@ -39,9 +40,10 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     except (OSError, ValueError) as error:
         raise InputError(f'{metrics}: not a metrics file of training.evaluate '
                          f'({error})') from error
-    if measured.get('checkpoint') != checkpoint.name:
-        raise InputError(f"{metrics}: field 'checkpoint' is {measured.get('checkpoint')}, not "
-                         f'{checkpoint.name}: evaluate this checkpoint first')
+    if not isinstance(measured, dict) or measured.get('sha256') != [file_hash(checkpoint)]:
+        named = measured.get('checkpoints') if isinstance(measured, dict) else None
+        raise InputError(f"{metrics}: field 'checkpoints' is {named}: measured on another file "
+                         f'than {checkpoint} as it is now: evaluate it first')
     # The curves and the single images stay in the file beside the checkpoint.
     measured = {name: measured[name] for name in KEPT if name in measured}
     provenance = {**metadata.provenance, 'command': command,
@@ -56,9 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog='python -m training.export', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--checkpoint', required=True, type=Path)
-    parser.add_argument('--metrics', required=True, type=Path)
-    parser.add_argument('--out', required=True, type=Path)
+    parser.add_argument('--checkpoint', required=True, type=Path, help='what to ship')
+    parser.add_argument('--metrics', required=True, type=Path,
+                        help='JSON that training.evaluate wrote for this very file')
+    parser.add_argument('--out', required=True, type=Path,
+                        help='the file to write; its card goes beside it')
     parser.add_argument('--name', help='default: the name of --out')
     parser.add_argument('--fp32', action='store_true', help='keep weights in float32')
     parser.add_argument('--command', default='', help='the training command, for the card')

@@ -18,6 +18,7 @@ import errno
 import fcntl
 import json
 import logging
+import os
 from pathlib import Path
 import sys
 from typing import IO
@@ -26,6 +27,7 @@ import lightning
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.progress import track
+from timm.layers import convert_sync_batchnorm
 import torch
 from torch.utils.data import DataLoader, Subset
 import yaml
@@ -33,8 +35,9 @@ import yaml
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
+from emu_perception.preprocessing import network_size
 from training.building import build_network, check_tasks, load_teacher, make_module
-from training.callbacks import ImagePanels, ProgressFile
+from training.callbacks import ImagePanels, ProgressFile, StopAfter
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.data.samples import (
@@ -50,6 +53,7 @@ from training.options import plain, RecipeError
 from training.provenance import classes_of, metadata_of
 from training.recipe import Recipe
 from training.risk_thresholds import risk_thresholds
+from training.run_folder import check_same_recipe, epochs_done
 
 LOGGER = logging.getLogger('training')
 
@@ -62,6 +66,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     :return: the path of ``best.safetensors``.
     :raises EmuError: if recipe or data cannot be used; before anything is trained.
     """
+    last = recipe.folder / 'state/last.ckpt'
+    first_epoch = check_start(recipe, last, resume)
     lightning.seed_everything(recipe.seed, verbose=False)
     folder = DatasetFolder(recipe.data)
     check_tasks(recipe, folder)
@@ -72,13 +78,13 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     if len(train) < recipe.batch_size:
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but "
                           f'{folder.root}/train.txt has {len(train)} images: lower it')
-    warn_of_stretching(recipe, folder)
+    check_aspect(recipe, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
     module = make_module(network, recipe, folder, teacher)
-    last = recipe.folder / 'state/last.ckpt'
-    if resume and not last.exists():
-        raise RecipeError(f'--resume: {last} does not exist; start without --resume')
+    if several_devices(recipe):
+        # timm's own: torch's would take the activations out of its norms.
+        module.network = convert_sync_batchnorm(module.network)
     recipe.folder.mkdir(parents=True, exist_ok=True)
     with locked(recipe):
         (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
@@ -86,7 +92,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
                                mode='max', enable_version_counter=False)
         panels = ImagePanels(WholeImages(val, recipe.input_size), palette, len(classes))
         trainer = make_trainer(recipe, module, [best, panels], progress)
-        trainer.fit(module, *loaders(recipe, module, train, val),
+        trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
         path = recipe.folder / 'best.safetensors'
@@ -105,6 +111,34 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         if trainer.current_epoch >= recipe.epochs:  # Not one that the clock has stopped.
             (recipe.folder / 'finished.json').write_text(json.dumps({'epochs': recipe.epochs}))
     return path
+
+
+def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
+    """
+    Check that a run may start, or go on, in its folder.
+
+    :return: the epoch it begins with.
+    :raises RecipeError: if an earlier run would be lost, or is another, or there is none.
+    """
+    if resume and not last.exists():
+        raise RecipeError(f'--resume: {last} does not exist; start without --resume')
+    if not resume:
+        if last.exists():
+            raise RecipeError(f'{recipe.folder}: holds a run of {epochs_done(recipe.folder)} '
+                              'epochs: add --resume to go on, or choose another name=...')
+        return 0
+    check_same_recipe(recipe)
+    try:
+        # Our own file: it may hold more than tensors.
+        return int(torch.load(last, map_location='cpu', weights_only=False)['epoch']) + 1
+    except Exception as error:  # A damaged pickle raises many kinds.
+        raise RecipeError(f'{last}: not a state of a run ({type(error).__name__}): remove '
+                          f'{recipe.folder} and start again') from error
+
+
+def several_devices(recipe: Recipe) -> bool:
+    """Return whether batch norms have to be synchronised; there is no such thing on CPUs."""
+    return recipe.devices * recipe.nodes > 1 and torch.cuda.is_available()
 
 
 def locked(recipe: Recipe) -> IO[str]:
@@ -139,8 +173,14 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     callbacks = [*callbacks, ModelCheckpoint(state, filename='last', save_on_train_epoch_end=True,
                                              enable_version_counter=False),
                  ProgressFile(recipe.folder / 'progress.json')]
+    if recipe.max_minutes:
+        callbacks.append(StopAfter(60.0 * recipe.max_minutes))
     if recipe.ema_decay > 0:
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
+        # Said, since the model is still in host memory when the callback is set up: the average
+        # would stay there, and all weights be copied to it at every step.
+        device = (f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available()
+                  else None)
+        callbacks.append(EMAWeightAveraging(device=device, decay=recipe.ema_decay))
     if progress:
         callbacks.append(RichProgressBar())
     several = recipe.devices * recipe.nodes > 1
@@ -152,25 +192,28 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     return lightning.Trainer(
         max_epochs=recipe.epochs, precision=recipe.precision,  # type: ignore[arg-type]
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,
-        # There is none on CPUs: there each process has batch statistics of its own.
-        sync_batchnorm=several and torch.cuda.is_available(),
         callbacks=callbacks, gradient_clip_val=recipe.optimizer.gradient_clip or None,
         check_val_every_n_epoch=recipe.validate_every, num_sanity_val_steps=0,
         use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False,
-        max_time={'minutes': recipe.max_minutes} if recipe.max_minutes else None,
         logger=[CSVLogger(recipe.folder / 'logs', name='', version=f'start_{start}'),
                 TensorBoardLogger(recipe.folder, name='tensorboard', version='')],
         log_every_n_steps=10)
 
 
-def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache,
-            val: SampleCache) -> tuple[DataLoader, DataLoader]:
-    """Return the loaders of training views and of whole validation images."""
+def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache, val: SampleCache,
+            first_epoch: int = 0) -> tuple[DataLoader, DataLoader]:
+    """
+    Return the loaders of training views and of whole validation images.
+
+    :param first_epoch: of this part of the run. Worker processes are asked for views before
+        Lightning has restored the epoch.
+    """
     processes = recipe.devices * recipe.nodes
     views = TrainingViews(train, recipe.input_size, recipe.augmentation, recipe.seed,
                           recipe.crop_size)
-    sampler = EpochSampler(len(views), recipe.seed, lambda: module.current_epoch, processes,
-                           lambda: module.global_rank)
+    sampler = EpochSampler(
+        len(views), recipe.seed, lambda: max(first_epoch, module.current_epoch), processes,
+        lambda: module.global_rank)
     # A last batch that is not full is dropped: batch norm needs more than one image.
     loader = DataLoader(views, recipe.batch_size // processes, sampler=sampler, drop_last=True,
                         num_workers=recipe.workers, persistent_workers=recipe.workers > 0,
@@ -203,17 +246,26 @@ def export(path: Path, network: MultitaskNetwork, recipe: Recipe, folder: Datase
     LOGGER.info('wrote %s', path)
 
 
-def warn_of_stretching(recipe: Recipe, folder: DatasetFolder) -> None:
-    """Say so where whole images do not have the aspect of the network's input."""
+def check_aspect(recipe: Recipe, folder: DatasetFolder) -> None:
+    """
+    Check that whole images have the aspect of the network's input.
+
+    Else views would be letterboxed where validation and the robot stretch, and depths would be
+    scaled by another focal length than they were learned with.
+
+    :raises RecipeError: if they have not; it names a size that has.
+    """
     height, width = folder.image(folder.stems('val')[0]).shape[:2]
-    if abs(height * recipe.input_size[1] / (width * recipe.input_size[0]) - 1) > 0.05:
-        LOGGER.warning('input_size %s stretches images of %dx%d: choose one of their aspect',
-                       list(recipe.input_size), height, width)
+    if abs(height * recipe.input_size[1] / (width * recipe.input_size[0]) - 1) > 0.08:
+        better = list(network_size((height, width), recipe.input_size))
+        raise RecipeError(f"field 'input_size' is {list(recipe.input_size)}, of another aspect "
+                          f'than the images of {folder.root} ({height}x{width}): give '
+                          f'input_size={better}')
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = recipe_parser('fit', __doc__).parse_args(arguments)
+    options = recipe_parser('fit', __doc__).parse_intermixed_args(arguments)
     return run(lambda: fit(recipe_of(options), resume=options.resume,
                            progress=not options.no_progress))
 

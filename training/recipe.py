@@ -59,8 +59,8 @@ class OptimizerRecipe:
 
     learning_rate: float = option(6e-5, 'of the encoder', low=1e-12, high=1)
     head_factor: float = option(10.0, 'all else learns this much faster', low=1e-6, high=1e6)
-    weight_decay: float = option(0.01, '', low=0, high=10)
-    decay_norms_and_biases: bool = option(True, '')
+    weight_decay: float = option(0.01, "AdamW's", low=0, high=10)
+    decay_norms_and_biases: bool = option(True, 'false leaves them out of the decay')
     power: float = option(0.9, 'of the decay', low=0, high=10)
     warmup_steps: int = option(0, 'linear', low=0, high=10**7)
     gradient_clip: float = option(0.0, 'largest norm; 0 = off', low=0, high=1e6)
@@ -75,7 +75,7 @@ class Recipe:
     output: str = option('runs', 'where runs go')
     seed: int = option(0, 'of weights, order and views; member i of an ensemble adds i', low=0,
                        high=2**31)
-    method: str = option('baseline', '', choices=METHODS)
+    method: str = option('baseline', 'how it is trained', choices=METHODS)
     input_size: tuple[int, int] = option(
         (480, 640), 'height and width of a whole image at the network, multiples of 32')
     crop_size: tuple[int, int] | None = option(
@@ -89,13 +89,15 @@ class Recipe:
     emuformer: DistillationOptions = option(
         DistillationOptions, 'method emuformer: + w2 * KL + w3 * RMSLE (equation 11)')
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
-    epochs: int = option(100, '', low=1, high=100000)
+    epochs: int = option(100, 'passes over train.txt', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
     validate_every: int = option(1, 'epochs', low=1, high=100000)
     validation_images: int = option(0, 'evenly spaced, for choosing the best epoch; 0 = all',
                                     low=0)
-    max_minutes: int = option(0, 'stop after this time, to be resumed; 0 = none', low=0)
-    precision: str = option('32-true', '', choices=('32-true', 'bf16-mixed', '16-mixed'))
+    max_minutes: int = option(0, 'stop at the end of the epoch in which this time is up, to be '
+                              'resumed; 0 = none', low=0)
+    precision: str = option('32-true', "Lightning's names; variance and losses are float32",
+                            choices=('32-true', 'bf16-mixed', '16-mixed'))
     devices: int = option(1, 'processes on this machine, a GPU each where there are GPUs', low=1)
     nodes: int = option(1, 'machines (torchrun and SLURM say which is which)', low=1)
     workers: int = option(0, 'processes that make views, for each device', low=0, high=256)

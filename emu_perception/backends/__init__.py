@@ -55,8 +55,8 @@ def make_backend(name: str, network: FoldedNetwork, size: tuple[int, int], *,
                          "give 'auto'")
     kind = BACKENDS[name]
     if device.type not in kind.devices:
-        raise InputError(f"backend is '{name}', which runs on {' and '.join(kind.devices)}, not on "
-                         f"'{device}': give 'auto'")
+        raise InputError(f"backend is '{name}', which runs on {' and '.join(kind.devices)}, not "
+                         f"on '{device}': give 'auto'")
     backend = kind(network, device=device, **arguments)
     backend.compile(size)
     return backend

@@ -78,6 +78,8 @@ class PyramidEncoder(nn.Module):
 
     def _drop(self, module: nn.Module, arguments: Any, output: Any) -> Any:
         if isinstance(output, torch.Tensor) and output.ndim == 4:
+            if self._nhwc:  # Dropout2d drops along the second dimension.
+                return self.stage_dropout(output.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             return self.stage_dropout(output)
         raise InputError(f"stage_dropout: a stage of encoder '{self.name}' gives no map "
                          '[B, C, H, W]; choose another encoder or 0')

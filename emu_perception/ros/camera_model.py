@@ -53,10 +53,16 @@ def camera_model(info: CameraInfo, *, rectified: bool) -> CameraModel:
         fx, fy, cx, cy = info.p[0], info.p[5], info.p[2], info.p[6]
     else:
         fx, fy, cx, cy = info.k[0], info.k[4], info.k[2], info.k[5]
-    usable = fx > 0 and fy > 0 and all(math.isfinite(value) for value in (fx, fy, cx, cy))
+    # Every number: what is not used here is handed on in ~/camera_info.
+    usable = fx > 0 and fy > 0 and all(map(math.isfinite, (*info.k, *info.p, *info.r, *info.d)))
     if not (usable and info.width and info.height):
         raise InputError(f'camera_info is not calibrated: fx {fx}, fy {fy}, cx {cx}, cy {cy}, '
                          f'size {info.width}x{info.height}')
+    # Half a degree to 170 degrees of view: outside of it is a unit or a matrix gone wrong, and a
+    # focal length of almost 0 would make sigma 0, which lowers the risk flag.
+    if not all(0.04 < f / side < 100 for f, side in ((fx, info.width), (fy, info.height))):
+        raise InputError(f'camera_info is not plausible: fx {fx}, fy {fy} pixels at '
+                         f'{info.width}x{info.height}')
     roi = info.roi
     binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
     return CameraModel(

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
+from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.ros.statistics import Snapshot
 
+_HANGS_AFTER_S = 5.0
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
 
 
@@ -24,6 +27,8 @@ class Health:
 
     :ivar state: 'unconfigured', 'inactive' or 'active'.
     :ivar configure_problem: why the last configure failed.
+    :ivar swap_problem: why the last swap of the model failed; the old one runs on.
+    :ivar loading: the model that is being loaded beside the running one.
     :ivar input_problem: why no image comes.
     :ivar camera_problem: why camera_info is not used.
     :ivar model: name, device, calibration and the like, for people.
@@ -36,10 +41,12 @@ class Health:
     thresholds: RiskThresholds
     threshold_sources: Mapping[str, str] = field(default_factory=dict)
     configure_problem: str = ''
+    swap_problem: str = ''
+    loading: str = ''
     input_problem: str = ''
     camera_problem: str = ''
     recent_drops: Mapping[str, int] = field(default_factory=dict)
-    model: Mapping[str, object] = field(default_factory=dict)
+    model: dict[str, object] = field(default_factory=dict)
 
 
 def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
@@ -79,6 +86,21 @@ def status(name: str, level: bytes, message: str, values: Mapping[str, object]
         KeyValue(key=key, value=_text(value)) for key, value in values.items()])
 
 
+def model_values(path: Path, predictor: SharedPredictor, converter: str) -> dict[str, object]:
+    """Return what the diagnostics say of a model: file, device really used, calibration."""
+    metadata, calibration = predictor.metadata, predictor.metadata.calibration
+    return {
+        'model_file': path, 'model_name': metadata.name, 'tasks': ', '.join(metadata.tasks),
+        'device': predictor.device_description, 'precision': predictor.precision,
+        'backend': getattr(predictor, 'backend', None),
+        'input_size': '{1}x{0}'.format(*metadata.input_size),
+        'temperature': calibration.temperature, 'variance_scale': calibration.variance_scale,
+        'calibrated_risk_segmentation_nat': calibration.risk_segmentation,
+        'calibrated_risk_depth_m': calibration.risk_depth,
+        'calibrated_risk_percentile': calibration.risk_percentile,
+        'training_fx': getattr(metadata.intrinsics, 'fx', None), 'converter': converter}
+
+
 def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
     level, message = DiagnosticStatus.OK, health.state
     if health.state == 'active':
@@ -103,6 +125,9 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
     level, message = DiagnosticStatus.OK, health.state
     if health.recent_drops.get('failure'):
         level, message = DiagnosticStatus.ERROR, snapshot.last_error
+    elif snapshot.in_work_s is not None and snapshot.in_work_s > _HANGS_AFTER_S:
+        level = DiagnosticStatus.ERROR
+        message = f'one image has been in work for {snapshot.in_work_s:.0f} s: the network hangs'
     values: dict[str, object] = {
         'state': health.state, 'processed': snapshot.counts['processed'],
         'output_rate_hz': snapshot.output_rate_hz, 'in_work_s': snapshot.in_work_s}
@@ -118,8 +143,12 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
 
 def _model(name: str, health: Health) -> DiagnosticStatus:
     level, message = DiagnosticStatus.OK, 'loaded' if health.model else 'not loaded'
+    if health.loading:
+        message = f'loaded; loading {health.loading} to take over'
     if health.configure_problem:
         level, message = DiagnosticStatus.ERROR, health.configure_problem
+    elif health.swap_problem:
+        level, message = DiagnosticStatus.WARN, health.swap_problem
     return status(f'{name}: model', level, message, health.model)
 
 

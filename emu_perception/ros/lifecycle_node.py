@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from functools import wraps
-import logging
+from dataclasses import replace
 import time
 from typing import Any
 
@@ -28,16 +27,18 @@ from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
-from emu_perception.ros.dependencies import missing_dependency
-from emu_perception.ros.diagnostics import diagnostic_array, Health
+from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
 from emu_perception.ros.logs import ForwardToRos, QuietLog
 from emu_perception.ros.model_file import resolve_model_file
+from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.pipeline import Job, Pipeline
+from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
 from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.qos import newest, reliable, with_overrides
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.silence import clock_problem, explain_silence
 from emu_perception.ros.statistics import Statistics
+from emu_perception.ros.transitions import answer_refused_transitions, describe, reported
 from emu_perception.ros.worker import Worker
 
 SILENT_AFTER_S = 5.0
@@ -46,47 +47,32 @@ DIAGNOSTICS_PERIOD_S = 1.0
 _OLD_WORKER_TIMEOUT_S = 10.0
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
-Transition = Callable[['EmuNode', LifecycleState], TransitionCallbackReturn]
-
-
-def load_predictor(path: Any, *, device: str, precision: str) -> Any:
-    """Load the core's Predictor; torch is imported here, so that the node can start without."""
-    from emu_perception.predictor import Predictor
-    return Predictor.load(path, device=device, precision=precision)
-
-
-def _reported(transition: Transition) -> Transition:
-    """Say in one line what a transition raised (rclpy says nothing) and let it be an error."""
-    @wraps(transition)
-    def guarded(self: EmuNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(self, state)
-        except Exception as error:
-            self.get_logger().error(f'{transition.__name__}: {_describe(error)}')
-            return TransitionCallbackReturn.ERROR
-    return guarded
-
 
 class EmuNode(LifecycleNode):
     """Labels, metric depth, their uncertainties and a risk flag from camera images."""
 
     def __init__(self, name: str = 'emu', *,
-                 predictor_loader: Callable[..., Any] | None = None, **kwargs: Any) -> None:
+                 predictor_loader: Callable[..., Any] | None = None,
+                 predictor_pool: PredictorPool | None = None, **kwargs: Any) -> None:
         """
         Start unconfigured, with the risk flag raised.
 
         :param predictor_loader: called with the path, ``device`` and ``precision``; by default
             :func:`load_predictor`, in tests a fake.
+        :param predictor_pool: shared by the nodes of a process; by default this node's own.
         :raises InputError: if a parameter given at the start is out of range.
         """
         super().__init__(name, **kwargs)
-        self._load = predictor_loader or load_predictor
-        self._settings = parameters.declare(self)
+        self.predictor_pool = predictor_pool or PredictorPool(predictor_loader or load_predictor)
+        try:
+            self._settings = parameters.declare(self)
+        except Exception:
+            # From Kilted on the shutdown destroys nodes that were never whole, ours not any more.
+            super().destroy_node()
+            raise
         self._log = QuietLog(self.get_logger())
         self._forward = ForwardToRos(self._log)
-        core_log = logging.getLogger('emu_perception')
-        core_log.addHandler(self._forward)
-        core_log.setLevel(logging.INFO)
+        self._forward.start()
         self._risk = RiskPublisher(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', reliable(10),
                                                   **with_overrides())
@@ -101,32 +87,34 @@ class EmuNode(LifecycleNode):
         self._configure_problem = ''
         self._drops_before: Counter[str] = Counter()
         self._model_values: dict[str, object] = {}
+        self._swap = ModelSwap(self.predictor_pool)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         # A timer of ROS time stands still under use_sim_time without /clock: these must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady_timers = [
             self.create_timer(WATCHDOG_PERIOD_S, self._risk.tick, clock=steady),
+            self.create_timer(WATCHDOG_PERIOD_S, self._poll_swap, clock=steady),
             self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)]
-        self._answer_refused_transitions()
+        answer_refused_transitions(self, self._log)
         if self._settings.autostart:
             # The first round of the executor, so that the services are there before.
             self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
     # Transitions ---------------------------------------------------------------------------------
-    @_reported
+    @reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up; on failure one clear line, and the node stays unconfigured."""
         try:
             self._configure()
         except Exception as error:
             self._release()
-            self._configure_problem = _describe(error)
+            self._configure_problem = describe(error)
             self._log.error(f'cannot configure: {self._configure_problem}')
             return _FAILURE
         self._configure_problem = ''
         return _SUCCESS
 
-    @_reported
+    @reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe; on failure one clear line, and the node stays inactive."""
         assert self._pipeline is not None
@@ -144,30 +132,30 @@ class EmuNode(LifecycleNode):
                 self._image_qos, **with_overrides()))
         except Exception as error:
             self._stop_input()
-            self._log.error(f'cannot activate: {_describe(error)}')
+            self._log.error(f'cannot activate: {describe(error)}')
             return _FAILURE
         self._log.info(f'active: reading {camera.image_topic} and {camera.camera_info_topic}')
         return _SUCCESS
 
-    @_reported
+    @reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and raise the flag; an image still in work is thrown away when done."""
         self._stop_input()
         return _SUCCESS
 
-    @_reported
+    @reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the network, at once or as soon as the image in work is done."""
         self._release()
         return _SUCCESS
 
-    @_reported
+    @reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from any state, with the flag raised."""
         self._release()
         return _SUCCESS
 
-    @_reported
+    @reported
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything and go back to unconfigured."""
         self._release()
@@ -176,7 +164,7 @@ class EmuNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the worker too."""
         self._release()
-        logging.getLogger('emu_perception').removeHandler(self._forward)
+        self._forward.stop()
         super().destroy_node()
 
     def finish(self, timeout_s: float) -> bool:
@@ -190,11 +178,12 @@ class EmuNode(LifecycleNode):
         except Exception:  # a state that has no way to shutdown: then without its event
             self._release()
         self._risk.wait_until_received(timeout_s)
-        return self._last_worker is None or self._last_worker.join(timeout_s)
+        return ((self._last_worker is None or self._last_worker.join(timeout_s))
+                and self._swap.join(timeout_s))
 
     def report_callback_error(self, error: Exception) -> None:
         """Say and count what a callback let out."""
-        text = f'callback: {_describe(error)}'
+        text = f'callback: {describe(error)}'
         self._statistics.failed(text)
         self._log.every(5.0, text, text)
 
@@ -213,7 +202,10 @@ class EmuNode(LifecycleNode):
                 self._settings, {change.name: change.value for change in changes},
                 configured=self._pipeline is not None)
             if self._pipeline is not None:
-                self._risk.configure(settings, self._pipeline.predictor.metadata.calibration)
+                predictor = self._pipeline.predictor
+                model = self._swap.check([one.name for one in changes], settings, predictor)
+                self._risk.configure(settings, predictor.metadata.calibration)
+                self._swap.begin(settings, model, predictor)
         except EmuError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = settings
@@ -236,9 +228,12 @@ class EmuNode(LifecycleNode):
             camera_info_topic=self.resolve_topic_name('camera_info'),
             risk=self._risk.state, thresholds=self._risk.thresholds,
             threshold_sources=self._risk.sources, configure_problem=self._configure_problem,
+            swap_problem=self._swap.problem, loading=self._swap.loading,
             input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
             camera_problem=camera.problem if camera else '',
-            recent_drops=drops - self._drops_before, model=self._model_values)
+            recent_drops=drops - self._drops_before, model=dict(self._model_values))
+        if self._pipeline is not None:
+            health.model['nodes_sharing_it'] = self._pipeline.predictor.users
         self._drops_before = drops
         self._diagnostics.publish(diagnostic_array(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
@@ -252,9 +247,9 @@ class EmuNode(LifecycleNode):
         settings = self._settings
         path = resolve_model_file(settings.model_file)
         convert, converter = choose_converter()
-        predictor = self._load(path, device=settings.device, precision=settings.precision)
+        predictor = self.predictor_pool.take(path, device=settings.device,
+                                             precision=settings.precision)
         try:
-            predictor.warm_up()
             maps = MapPublishers(self, predictor.metadata)
         except Exception:
             predictor.close()
@@ -266,28 +261,54 @@ class EmuNode(LifecycleNode):
             node=self, predictor=predictor, convert=convert, camera=camera, risk=self._risk,
             maps=maps, statistics=self._statistics, settings=lambda: self._settings,
             log=self._log)
-        self._worker = self._last_worker = Worker(
-            self._pipeline.process, on_stopped=predictor.close,
-            on_error=lambda error: self._log.error(f'worker: {_describe(error)}'))
+        self._worker = self._last_worker = self._new_worker(self._pipeline)
         self._risk.configure(settings, predictor.metadata.calibration)
-        if 'segmentation' in predictor.metadata.tasks and not maps.publish_label_info():
-            self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
-                           warning=False)
-        self._describe_model(path, predictor, converter)
+        self._introduce(predictor, converter)
 
-    def _describe_model(self, path: Any, predictor: Any, converter: str) -> None:
-        metadata, calibration = predictor.metadata, predictor.metadata.calibration
-        self._model_values = {
-            'model_file': path, 'model_name': metadata.name, 'tasks': ', '.join(metadata.tasks),
-            'device': predictor.device_description, 'precision': predictor.precision,
-            'temperature': calibration.temperature,
-            'variance_scale': calibration.variance_scale,
-            'calibrated_risk_segmentation_nat': calibration.risk_segmentation,
-            'calibrated_risk_depth_m': calibration.risk_depth,
-            'calibrated_risk_percentile': calibration.risk_percentile,
-            'training_fx': getattr(metadata.intrinsics, 'fx', None), 'converter': converter}
+    def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None
+                    ) -> Worker[Job]:
+        return Worker(pipeline.process, on_stopped=pipeline.predictor.close, on_started=on_started,
+                      on_error=lambda error: self._log.error(f'worker: {describe(error)}'))
+
+    def _poll_swap(self) -> None:
+        outcome = self._swap.poll()
+        if outcome is None:
+            return
+        if outcome.predictor is not None:
+            self._change_model(outcome.predictor)
+            return
+        self._log.error(f'{outcome.problem}; the old model runs on')
+        self._swap.revert(self)
+
+    def _change_model(self, predictor: SharedPredictor) -> None:
+        """Hand over between two images: the new worker begins when the old one has ended."""
+        assert self._pipeline is not None and self._worker is not None
+        old, calibration = self._worker, predictor.metadata.calibration
+
+        def begin() -> None:
+            old.join(None)
+            self._risk.configure(self._settings, calibration)
+        self._pipeline = replace(self._pipeline, predictor=predictor,
+                                 maps=self._pipeline.maps.showing(predictor.metadata))
+        waiting = old.clear()
+        old.stop()
+        self._worker = self._last_worker = self._new_worker(self._pipeline, begin)
+        if waiting is not None:
+            self._worker.offer(waiting)
+        self._introduce(predictor, str(self._model_values['converter']))
+
+    def _introduce(self, predictor: SharedPredictor, converter: str) -> None:
+        """Say what runs from now on, to people and to the diagnostics."""
+        assert self._pipeline is not None
+        path = predictor.key.path
+        self._swap.runs(self._settings)
+        self._model_values = model_values(path, predictor, converter)
         self._log.info(f'configured: {path.name} on {predictor.device_description}, '
                        f'{predictor.precision}; {converter}')
+        if ('segmentation' in predictor.metadata.tasks
+                and not self._pipeline.maps.publish_label_info()):
+            self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
+                           warning=False)
         if self._risk.thresholds == RiskThresholds():
             self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
                            'threshold: uncertainty never raises the risk flag')
@@ -318,6 +339,7 @@ class EmuNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop_input()
+        self._swap.cancel()
         if self._worker is not None:
             self._worker.stop()  # closes the predictor in its own thread, after the last image
             self._worker = None
@@ -325,26 +347,3 @@ class EmuNode(LifecycleNode):
             self._pipeline.maps.destroy()
             self._pipeline = None
         self._model_values = {}
-
-    def _answer_refused_transitions(self) -> None:
-        """Answer a transition that the state does not allow; rclpy lets it end the executor."""
-        service = getattr(self, '_service_change_state', None)
-        if service is None:
-            return
-        original = service.callback
-
-        def answer(request: Any, response: Any) -> Any:
-            try:
-                return original(request, response)
-            except Exception as error:
-                self._log.error(f'transition refused: {_describe(error)}')
-                response.success = False
-                return response
-        service.callback = answer
-
-
-def _describe(error: Exception) -> str:
-    text = ' '.join(str(error).split())
-    if isinstance(error, ImportError):
-        return missing_dependency(error)
-    return text if isinstance(error, EmuError) else f'{type(error).__name__}: {text}'

@@ -8,6 +8,8 @@ import logging
 import time
 from typing import Any
 
+CORE = logging.getLogger('emu_perception')
+
 
 class QuietLog:
     """The node's logger with a memory of what it said, by key."""
@@ -48,15 +50,31 @@ class QuietLog:
 
 
 class ForwardToRos(logging.Handler):
-    """Hands the core's log lines (Python's ``logging``) on to the node's logger."""
+    """
+    Hands the core's log lines (Python's ``logging``) on to the node's logger.
+
+    Of several nodes in one process the first says them, since the core does not know for whom.
+    """
 
     def __init__(self, log: QuietLog) -> None:
         """Take everything from INFO on."""
         super().__init__(logging.INFO)
         self._log = log
 
+    def start(self) -> None:
+        """Listen to the core."""
+        CORE.addHandler(self)
+        CORE.setLevel(logging.INFO)
+
+    def stop(self) -> None:
+        """Listen no longer."""
+        CORE.removeHandler(self)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Pass one line on."""
+        others = (handler for handler in list(CORE.handlers) if isinstance(handler, ForwardToRos))
+        if next(others, None) is not self:
+            return
         text = record.getMessage()
         warning = record.levelno >= logging.WARNING
         self._log.every(5.0, text, text, warning=warning)

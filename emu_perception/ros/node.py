@@ -1,16 +1,18 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The process around the node: start, spin, and a clean end with exit code 0 on Ctrl-C and SIGTERM.
+The process around the node, or around one for each of several cameras that share a network.
 
-This module imports nothing slow: the signal handlers are in place before torch, OpenCV and ROS
-are loaded. All of ROS runs on a second thread, so that a signal is answered at any time, also
-while the first thread would be deep in the loading of a model.
+It ends cleanly, with exit code 0, on Ctrl-C and SIGTERM. This module imports nothing slow: the
+signal handlers are in place before torch, OpenCV and ROS are loaded. All of ROS runs on other
+threads, one for each node, so that a signal is answered at any time, also while the first thread
+would be deep in the loading of a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import gc
 import os
 import signal
 import sys
@@ -23,24 +25,26 @@ _MAX_SPIN_S = 0.5
 
 
 class _Process:
-    """The state that the two threads share."""
+    """The state that the threads share."""
 
-    def __init__(self, args: Sequence[str] | None) -> None:
+    def __init__(self, name: str, args: Sequence[str] | None, namespaces: Sequence[str]) -> None:
+        self.name = name
         self.args = None if args is None else list(args)
+        self.namespaces = namespaces
         self.stop = threading.Event()
         self.exit_code = 0
         self.clean = False
         self.node_exists = False
-        self._executor: Any = None
+        self._executors: list[Any] = []
+        self._ended: list[bool] = []
 
     def request_stop(self, *_: object) -> None:
         """Answer a signal."""
         self.stop.set()
 
     def wake(self) -> None:
-        """Have the executor look at ``stop`` now."""
-        executor = self._executor
-        if executor is not None:
+        """Have the executors look at ``stop`` now."""
+        for executor in list(self._executors):
             try:
                 executor.wake()
             except Exception:
@@ -60,25 +64,57 @@ class _Process:
 
     def _run(self) -> None:
         import rclpy
-        from rclpy.executors import SingleThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
         from emu_perception.ros.lifecycle_node import EmuNode
         # rclpy's own handlers end the context at once: then the flag could not be raised anymore.
         rclpy.init(args=self.args, signal_handler_options=SignalHandlerOptions.NO)
         try:
-            node = EmuNode()
+            self._serve_all(EmuNode)
+        finally:
+            rclpy.try_shutdown()
+            # rclpy's lifecycle state machine keeps a node's handle, and that the DDS participant
+            # with its files in /dev/shm, until it is collected.
+            self._executors.clear()
+            gc.collect()
+
+    def _serve_all(self, make: Callable[..., Any]) -> None:
+        nodes: list[Any] = []
+        for namespace in self.namespaces:
+            pool = nodes[0].predictor_pool if nodes else None
+            nodes.append(make(namespace=namespace, predictor_pool=pool))
+        self._check_names([node.get_fully_qualified_name() for node in nodes])
+        self.node_exists = True
+        # A thread for each, so that one that loads its model does not hold up the others.
+        threads = [threading.Thread(target=self._serve, args=(node,), daemon=True)
+                   for node in nodes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.clean = self._ended == [True] * len(nodes)
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        if len(set(names)) < len(names):
+            raise ValueError(f'the nodes {", ".join(names)} share a name: give each camera once, '
+                             'and no __ns beside a list of cameras')
+
+    def _serve(self, node: Any) -> None:
+        """Be a node's thread: spin until the end, then end it."""
+        from rclpy.executors import SingleThreadedExecutor
+        ended = False
+        try:
             executor = SingleThreadedExecutor()
             executor.add_node(node)
-            self._executor = executor
-            self.node_exists = True
+            self._executors.append(executor)
             self._spin(executor, node)
-            self.clean = node.finish(_END_TIMEOUT_S)
-            if self.clean:
+            ended = node.finish(_END_TIMEOUT_S)
+            executor.shutdown(_END_TIMEOUT_S)  # one that outlives its context complains
+            if ended:
                 node.destroy_node()
         finally:
-            self._executor = None
-            rclpy.try_shutdown()
+            self._ended.append(ended)
+            self.stop.set()
 
     def _spin(self, executor: Any, node: Any) -> None:
         while not self.stop.is_set():
@@ -93,13 +129,32 @@ class _Process:
     def _fail(self, text: str) -> None:
         if not self.stop.is_set():
             self.exit_code = 1
-            print(f'emu_node: {text}', file=sys.stderr, flush=True)
+            print(f'{self.name}: {text}', file=sys.stderr, flush=True)
         self.clean = True
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until a signal comes; return the exit code."""
-    process = _Process(args)
+    return run('emu_node', args, [''])
+
+
+def main_multi(args: Sequence[str] | None = None) -> int:
+    """Run a node for each camera (``emu_multi front left --ros-args ...``) in this process."""
+    words = list(sys.argv if args is None else args)
+    own = words[1:words.index('--ros-args')] if '--ros-args' in words else words[1:]
+    cameras = [camera for word in own for camera in word.split(',') if camera]
+    if not cameras or any(camera.startswith('-') for camera in cameras):
+        print('usage: emu_multi CAMERA [CAMERA ...] [--ros-args ...]\n'
+              'One node, CAMERA/emu, for each camera; it reads CAMERA/image and '
+              'CAMERA/camera_info.\nThe nodes share one network where model_file, device and '
+              'precision agree.', file=sys.stderr)
+        return 0 if cameras in (['-h'], ['--help']) else 2
+    return run('emu_multi', words, cameras)
+
+
+def run(name: str, args: Sequence[str] | None, namespaces: Sequence[str]) -> int:
+    """Run a node in each namespace until a signal comes; return the exit code."""
+    process = _Process(name, args, namespaces)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, process.request_stop)
     thread = threading.Thread(target=process.run, name='emu_ros', daemon=True)
@@ -108,10 +163,11 @@ def main(args: Sequence[str] | None = None) -> int:
         pass  # with a timeout: a signal may be delivered to another thread than this one
     process.wake()
     # Before there is a node there is nothing to end: leave at once.
-    thread.join(3 * _END_TIMEOUT_S if process.node_exists or process.exit_code else 0.0)
-    if thread.is_alive() or not process.clean:
-        # An inference or the loading of a model is still running in native code. Leaving through
-        # the interpreter's own end would crash there; nothing is left to be saved.
+    thread.join(4 * _END_TIMEOUT_S if process.node_exists or process.exit_code else 0.0)
+    if process.node_exists:
+        # The interpreter's own end takes many seconds to take torch apart, in which ros2 launch
+        # loses patience, and crashes where an inference still runs in native code. All that is to
+        # be ended is.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(process.exit_code)

@@ -21,6 +21,8 @@ from emu_perception.errors import InputError
 
 LIVE = 'applied at once, also while active'
 CONFIGURE = 'applied when the node is configured; refused later (clean up first)'
+SWAP = ('while configured: checked at once, then loaded beside the running model, which answers '
+        'until the new one takes over; if that fails, the value goes back (diagnostics say why)')
 START = 'applied when the node starts; read only'
 
 
@@ -41,12 +43,13 @@ class Settings:
         change=START)
     model_file: str = _parameter(
         '', "Checkpoint (.safetensors); '~' and $VARIABLES are expanded; empty: the package's "
-        'default model.', change=CONFIGURE)
+        'default model. Set again to the same path, it is loaded anew if the file has changed.',
+        change=SWAP)
     device: str = _parameter(
-        'auto', "Where the network runs: 'auto', 'cpu', 'cuda' or 'cuda:1'.", change=CONFIGURE)
+        'auto', "Where the network runs: 'auto', 'cpu', 'cuda' or 'cuda:1'.", change=SWAP)
     precision: str = _parameter(
         'auto', "Arithmetic of the network: 'auto', 'fp32', or another the device can do.",
-        change=CONFIGURE)
+        change=SWAP)
     transport: str = _parameter(
         'raw', "'raw' reads sensor_msgs/Image from the image topic, 'compressed' reads "
         "sensor_msgs/CompressedImage from <image topic>/compressed.",
@@ -54,6 +57,10 @@ class Settings:
     use_camera_info: bool = _parameter(
         True, "Scale depth to the camera's focal length from camera_info. Off: depth is right "
         'only for the camera of the training data.')
+    depth_encoding: str = _parameter(
+        '32FC1', "Encoding of ~/depth/image: '32FC1' is metres, NaN unknown, +inf beyond range; "
+        "'16UC1' is whole millimetres, 0 where unknown, beyond range or beyond 65.535 m.",
+        choices=('32FC1', '16UC1'))
     output_size: str = _parameter(
         'camera', "Size of the published maps: the 'camera' image's or the 'network' grid's.",
         choices=('camera', 'network'))

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import sys
+import math
 import time
-from typing import Any, TYPE_CHECKING
+import traceback
+from typing import Any
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
@@ -19,13 +20,12 @@ from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.image_messages import compressed_to_rgb
 from emu_perception.ros.logs import QuietLog
+from emu_perception.ros.map_messages import Frame
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.publishers import Frame, MapPublishers
+from emu_perception.ros.predictor_pool import empty_cuda_cache, SharedPredictor
+from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.statistics import Statistics
-
-if TYPE_CHECKING:
-    from emu_perception.predictor import Predictor
 
 _LOG_EVERY_S = 5.0
 
@@ -44,7 +44,7 @@ class Pipeline:
     """Everything an image needs on its way; runs on the worker's thread."""
 
     node: Node
-    predictor: Predictor
+    predictor: SharedPredictor
     convert: Converter
     camera: CameraSource
     risk: RiskPublisher
@@ -64,7 +64,9 @@ class Pipeline:
             text = f'{type(error).__name__}: {" ".join(str(error).split())}'
             if 'out of memory' in text.lower() or 'OutOfMemory' in text:
                 text = f'out of GPU memory, going on with the next image ({text})'
-                _empty_cuda_cache()
+                # The frames of the network's layers hold on to its maps until they are cleared.
+                traceback.clear_frames(error.__traceback__)
+                empty_cuda_cache()
             self._fault(job, RiskReason.FAILURE, text)
         finally:
             self.statistics.work_ends()
@@ -87,8 +89,10 @@ class Pipeline:
         if state is None:
             self.statistics.dropped('deactivated')
             return
-        if state.reason is RiskReason.FAILURE:
-            # Means that are not finite: the flag is up already, and such maps mislead.
+        means = (prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)
+        # Not by the flag's reason: that stays 'failure' until enough good images have come.
+        if not all(mean is None or math.isfinite(mean) for mean in means):
+            # The flag is up already, and such maps mislead.
             self._count('failure', state.detail)
             return
         self._publish(Frame(header, rgb, camera), prediction, state, settings, job)
@@ -141,9 +145,3 @@ class Pipeline:
     def _count(self, cause: str, text: str) -> None:
         self.statistics.dropped(cause, text)
         self.log.every(_LOG_EVERY_S, cause, f'image dropped ({cause}): {text}')
-
-
-def _empty_cuda_cache() -> None:
-    torch = sys.modules.get('torch')
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -5,25 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-import math
+from copy import copy
 from typing import Any, TYPE_CHECKING
 
-import cv2
-import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
-from emu_perception import visualization
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
-from emu_perception.ros.camera_model import CameraModel, scaled_camera_info
-from emu_perception.ros.image_messages import to_image
+from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.point_cloud import to_point_cloud
 from emu_perception.ros.qos import latched, reliable, with_overrides
-from emu_perception.ros.risk_publisher import banner_text
 
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
@@ -44,15 +37,6 @@ _TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it 
 }
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One image with all that is known of it: rgb uint8 HxWx3, the input's header, its camera."""
-
-    header: Header
-    rgb: np.ndarray
-    camera: CameraModel | None
-
-
 class MapPublishers:
     """The publishers of a checkpoint's tasks."""
 
@@ -65,8 +49,16 @@ class MapPublishers:
             if task is None or task in metadata.tasks:
                 self._publishers[name] = node.create_publisher(
                     kind, f'~/{name}', reliable(), **with_overrides())
-        # ln K nats: the entropy of knowing nothing.
-        self._entropy_limit = math.log(max(len(metadata.classes), 2))
+
+    def showing(self, metadata: CheckpointMetadata) -> MapPublishers:
+        """
+        Return the same topics for another checkpoint of the same tasks.
+
+        Subscribers notice nothing; an image of the old checkpoint still in work keeps its colours.
+        """
+        result = copy(self)
+        result._metadata = metadata
+        return result
 
     def publish_label_info(self) -> bool:
         """Publish the class names, latched; return False where vision_msgs is not installed."""
@@ -74,9 +66,10 @@ class MapPublishers:
             from vision_msgs.msg import LabelInfo, VisionClass
         except ImportError:
             return False
-        publisher = self._node.create_publisher(LabelInfo, '~/label_info', latched(),
-                                                **with_overrides())
-        self._publishers['label_info'] = publisher
+        publisher = self._publishers.get('label_info')
+        if publisher is None:
+            publisher = self._publishers['label_info'] = self._node.create_publisher(
+                LabelInfo, '~/label_info', latched(), **with_overrides())
         publisher.publish(LabelInfo(
             header=Header(stamp=self._node.get_clock().now().to_msg()), threshold=0.0,
             class_map=[VisionClass(class_id=index, class_name=name)
@@ -101,8 +94,7 @@ class MapPublishers:
 
         :param is_current: asked before each message; once it says False nothing more goes out.
         """
-        messages = _Messages(frame, prediction, risk, settings, self._metadata,
-                             self._entropy_limit)
+        messages = MapMessages(frame, prediction, risk, settings, self._metadata)
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
@@ -111,89 +103,3 @@ class MapPublishers:
                 return
             if message is not None:
                 publisher.publish(message)
-
-
-class _Messages:
-    """Builds the message of each topic from one prediction."""
-
-    def __init__(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
-                 metadata: CheckpointMetadata, entropy_limit: float) -> None:
-        self._frame, self._prediction, self._risk = frame, prediction, risk
-        self._settings, self._metadata = settings, metadata
-        self._entropy_limit = settings.entropy_color_max or entropy_limit
-        self._sigma = prediction.depth_sigma
-
-    def build(self, name: str) -> Any:
-        """Return the topic's message, or None where this image has none."""
-        if name in ('camera_info', 'depth/camera_info'):
-            return self._camera_info()
-        if name == 'points':
-            return self._points()
-        pixels, encoding = getattr(self, f'_{name.replace("/", "_")}')()
-        return to_image(np.ascontiguousarray(pixels), encoding, self._frame.header)
-
-    def _label(self) -> tuple[np.ndarray, str]:
-        return _given(self._prediction.label), 'mono8'
-
-    def _label_color(self) -> tuple[np.ndarray, str]:
-        return visualization.label_color(_given(self._prediction.label),
-                                         self._metadata.palette), 'rgb8'
-
-    def _overlay(self) -> tuple[np.ndarray, str]:
-        picture = self._picture()
-        if self._prediction.label is not None:
-            picture = visualization.overlay(picture, self._prediction.label,
-                                            self._metadata.palette, self._settings.overlay_alpha)
-        return visualization.risk_banner(picture, self._risk.raised,
-                                         banner_text(self._risk)), 'rgb8'
-
-    def _confidence(self) -> tuple[np.ndarray, str]:
-        share = np.nan_to_num(_given(self._prediction.confidence))
-        return np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8), 'mono8'
-
-    def _segmentation_uncertainty(self) -> tuple[np.ndarray, str]:
-        return _given(self._prediction.segmentation_entropy), '32FC1'
-
-    def _segmentation_uncertainty_color(self) -> tuple[np.ndarray, str]:
-        return visualization.scalar_color(_given(self._prediction.segmentation_entropy), 0.0,
-                                          self._entropy_limit), 'rgb8'
-
-    def _depth_image(self) -> tuple[np.ndarray, str]:
-        depth, limit = _given(self._prediction.depth), self._settings.unknown_depth_sigma
-        if limit > 0:
-            # Written so that a sigma that is NaN makes the depth unknown too.
-            depth = np.where(_given(self._sigma) <= limit, depth, np.float32(np.nan))
-        return depth, '32FC1'
-
-    def _depth_uncertainty(self) -> tuple[np.ndarray, str]:
-        return _given(self._sigma), '32FC1'
-
-    def _depth_uncertainty_color(self) -> tuple[np.ndarray, str]:
-        return visualization.scalar_color(_given(self._sigma), 0.0,
-                                          self._settings.sigma_color_max_m), 'rgb8'
-
-    def _camera_info(self) -> CameraInfo | None:
-        height, width = self._prediction.size
-        camera = self._frame.camera
-        return camera and scaled_camera_info(camera, width, height, self._frame.header)
-
-    def _points(self) -> PointCloud2 | None:
-        camera = self._frame.camera
-        if camera is None:  # a cloud needs the camera's geometry, and none is invented
-            return None
-        height, width = self._prediction.size
-        return to_point_cloud(self._depth_image()[0], self._picture(), self._frame.header,
-                              camera.scaled_intrinsics(width, height),
-                              label=self._prediction.label, sigma=self._sigma)
-
-    def _picture(self) -> np.ndarray:
-        height, width = self._prediction.size
-        rgb = self._frame.rgb
-        if rgb.shape[:2] == (height, width):
-            return rgb
-        return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _given(values: np.ndarray | None) -> np.ndarray:
-    assert values is not None, 'a topic exists only for a task the checkpoint has'
-    return values

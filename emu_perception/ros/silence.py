@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
+_NAMED = 5
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
@@ -20,13 +23,8 @@ def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> 
     """
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        others = [f'{name} ({", ".join(types)})' for name, types
-                  in node.get_topic_names_and_types()
-                  if any(kind in _IMAGE_TYPES for kind in types) and name != topic
-                  and not name.startswith(f'{node.get_fully_qualified_name()}/')
-                  and node.count_publishers(name)]
-        hint = f'; image topics there are: {", ".join(sorted(others)[:5])}' if others else ''
-        return f'no publisher on {topic}: start the camera or remap `image`{hint}'
+        return (f'no publisher on {topic}: start the camera or remap `image`'
+                f'{_other_topics(node, topic)}')
     found = []
     matching = False
     for publisher in publishers:
@@ -50,6 +48,24 @@ def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> 
     verdict = ('a publisher matches but sends nothing: is the camera running, can the machines '
                'reach each other' if matching else 'no publisher matches')
     return f'no image on {topic}: {verdict}; publishers: {"; ".join(found)}'
+
+
+def _other_topics(node: Node, topic: str) -> str:
+    """Name the image topics that somebody publishes, those with the most similar names first."""
+    own = f'{node.get_fully_qualified_name()}/'
+    others = {name: types for name, types in node.get_topic_names_and_types()
+              if any(kind in _IMAGE_TYPES for kind in types) and name != topic
+              and not name.startswith(own) and node.count_publishers(name)}
+    raw = topic.removesuffix('/compressed')
+    for name, transport in ((raw, 'raw'), (f'{raw}/compressed', 'compressed')):
+        if name in others:
+            return f'; {name} is there: set the parameter transport to {transport}'
+    if not others:
+        return ''
+    similar = sorted(others, key=lambda name: (-SequenceMatcher(None, name, topic).ratio(), name))
+    named = ', '.join(f'{name} ({", ".join(others[name])})' for name in similar[:_NAMED])
+    more = f' and {len(others) - _NAMED} more' if len(others) > _NAMED else ''
+    return f'; image topics there are: {named}{more}'
 
 
 def clock_problem(node: Node) -> str:

@@ -20,17 +20,20 @@ class Worker(Generic[T]):
     """
 
     def __init__(self, process: Callable[[T], None], *, on_error: Callable[[Exception], None],
-                 on_stopped: Callable[[], None]) -> None:
+                 on_stopped: Callable[[], None],
+                 on_started: Callable[[], None] = lambda: None) -> None:
         """
         Start the thread.
 
         :param process: called in the thread with each item taken.
         :param on_error: called in the thread with an exception that ``process`` let out.
         :param on_stopped: called last in the thread: the place to free what ``process`` used.
+        :param on_started: called first in the thread; items wait until it is done.
         """
         self._process = process
         self._on_error = on_error
         self._on_stopped = on_stopped
+        self._on_started = on_started
         self._ready = threading.Condition()
         self._slot: T | None = None
         self._stopping = False
@@ -58,12 +61,13 @@ class Worker(Generic[T]):
             self._slot = None
             self._ready.notify()
 
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the end of the thread; return whether it has ended."""
+    def join(self, timeout_s: float | None) -> bool:
+        """Wait for the end of the thread (None: for ever); return whether it has ended."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._guarded(self._on_started)
         while True:
             with self._ready:
                 self._ready.wait_for(lambda: self._stopping or self._slot is not None)

@@ -28,6 +28,7 @@ from emu_perception.prediction import Prediction, UNLABELLED
 from emu_perception.ros import lifecycle_node
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import EmuNode
+from emu_perception.ros.predictor_pool import PredictorPool
 
 TIMEOUT_S = 20.0
 CLASSES = ('floor', 'wall', 'chair')
@@ -135,28 +136,29 @@ class Bench:
     """The node under test on one executor, the helper on another."""
 
     def __init__(self, *, predictor: Any = None, loader: Callable[..., Any] | None = None,
-                 parameters: dict[str, Any] | None = None, name: str = 'emu',
-                 cli_args: list[str] | None = None, active: bool = True,
-                 diagnostics_period_s: float = 0.1) -> None:
+                 pool: PredictorPool | None = None, parameters: dict[str, Any] | None = None,
+                 name: str = 'emu', namespace: str = '', cli_args: list[str] | None = None,
+                 active: bool = True, diagnostics_period_s: float = 0.1) -> None:
         """Start the node, in a hurry with its diagnostics, and activate it if ``active``."""
         gc.freeze()  # so that the collection in close() looks only at what comes from here on
         self.predictor = predictor or FakePredictor()
         lifecycle_node.DIAGNOSTICS_PERIOD_S = diagnostics_period_s
         values = {'autostart': False, 'model_file': '/fake', **(parameters or {})}
         self.node = EmuNode(
-            name, predictor_loader=loader or self.predictor.load, cli_args=cli_args,
+            name, namespace=namespace, predictor_loader=loader or self.predictor.load,
+            predictor_pool=pool, cli_args=cli_args,
             parameter_overrides=[Parameter(key, value=value) for key, value in values.items()])
-        self.helper = rclpy.create_node('helper')
+        self.helper = rclpy.create_node('helper', namespace=namespace)
+        self.name = self.node.get_fully_qualified_name().lstrip('/')
         self.received: dict[str, list[Any]] = {}
         self._ending = threading.Event()
         self._threads = []
         self._image = self.helper.create_publisher(Image, 'image', 1)
         self._camera_info = self.helper.create_publisher(CameraInfo, 'camera_info', 1)
-        self._change = self.helper.create_client(ChangeState, f'/{name}/change_state')
-        self._state = self.helper.create_client(GetState, f'/{name}/get_state')
+        self._change = self.helper.create_client(ChangeState, f'/{self.name}/change_state')
+        self._state = self.helper.create_client(GetState, f'/{self.name}/get_state')
         self._set = self.helper.create_client(SetParametersAtomically,
-                                              f'/{name}/set_parameters_atomically')
-        self.name = name
+                                              f'/{self.name}/set_parameters_atomically')
         self.listen(Bool, 'risk', latched=True)
         self.listen(DiagnosticArray, '/diagnostics')
         for node in (self.node, self.helper):
@@ -227,9 +229,9 @@ class Bench:
 
     def diagnostics(self) -> dict[str, dict[str, str]]:
         """Return the newest diagnostics by part: its values with 'level' and 'message'."""
-        arrays = self.received['/diagnostics']
         end = time.monotonic() + TIMEOUT_S
-        while not arrays:
+        while not (arrays := [array for array in list(self.received['/diagnostics'])
+                              if array.status[0].name == f'{self.name}: input']):
             assert time.monotonic() < end, 'no diagnostics'
             time.sleep(0.02)
         return {

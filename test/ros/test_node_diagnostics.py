@@ -7,10 +7,11 @@ from __future__ import annotations
 from node_bench import camera_info, rgb_image
 import pytest
 import rclpy
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from emu_perception.ros import lifecycle_node
+from emu_perception.ros import diagnostics, lifecycle_node
+from emu_perception.ros.silence import explain_silence
 
 PERIOD_S = lifecycle_node.DIAGNOSTICS_PERIOD_S  # before a bench hurries it
 
@@ -33,6 +34,37 @@ def test_no_publisher_names_the_topic_and_the_topics_there_are(impatient, make_b
     bench = make_bench(cli_args=['--ros-args', '-r', 'image:=wrong/name'])
     said(bench, 'no publisher on /wrong/name', '/image (sensor_msgs/msg/Image)')
     assert '/emu/' not in bench.diagnostics()['input']['message'], 'offers its own outputs'
+
+
+def test_most_similar_topic_name_comes_first(impatient, make_bench):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=/front/color/image_rect'])
+    for name in ('/a/b', '/front/color/image_rect_color', '/rear/mono', '/c', '/d', '/e', '/f'):
+        bench.helper.create_publisher(Image, name, 1)
+    said(bench, 'no publisher on /front/color/image_rect', 'and 3 more')
+    message = bench.diagnostics()['input']['message']
+    assert 'image topics there are: /front/color/image_rect_color (' in message
+
+
+@pytest.mark.parametrize('transport, there, kind', [
+    ('raw', 'cam/compressed', CompressedImage), ('compressed', 'cam', Image)])
+def test_topic_of_the_other_transport_is_named_with_the_parameter(
+        impatient, make_bench, transport, there, kind):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=cam'],
+                       parameters={'transport': transport})
+    bench.helper.create_publisher(kind, there, 1)
+    other = {'raw': 'compressed', 'compressed': 'raw'}[transport]
+    said(bench, f'/{there} is there: set the parameter transport to {other}')
+
+
+def test_incompatible_durability_is_named(make_bench):
+    bench = make_bench(active=False)
+    bench.helper.create_publisher(Image, 'cam', 1)
+    wanted = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    line = bench.until(lambda: 'volatile' in (found := explain_silence(
+        bench.node, '/cam', 'sensor_msgs/msg/Image', wanted)) and found)
+    assert '/helper' in line and 'does not match our QoS' in line
+    assert 'transient local' in line.lower()
+    assert 'no publisher matches' in line
 
 
 def test_publisher_of_another_type_is_named(impatient, make_bench, domain_id):
@@ -110,7 +142,38 @@ def test_all_keys_are_there_with_plausible_values(make_bench):
     assert parts['risk']['threshold_segmentation_from'] == 'checkpoint'
     model = parts['model']
     assert model['device'] == 'fake device' and model['model_file'] == '/fake'
+    assert model['input_size'] == '32x24' and model['nodes_sharing_it'] == '1'
+    assert float(inference['turn_time_ms']) >= 0
     assert model['temperature'] == '1.5' and model['calibrated_risk_percentile'] == '95'
+
+
+def test_risk_part_has_the_means_the_reason_and_the_drops_have_their_causes(make_bench):
+    bench = make_bench()
+    bench.clear_risk()
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'none', send=rgb_image())
+    risk = bench.diagnostics()['risk']
+    assert risk['mean_segmentation_uncertainty_nat'] == '0.5'
+    assert risk['mean_depth_uncertainty_m'] == '0.2' and risk['raised'] == 'False'
+    bench.until(lambda: bench.diagnostics()['inference']['dropped_unusable_input'] != '0',
+                send=Image())
+    assert bench.diagnostics()['inference']['dropped_failure'] == '0'
+    assert bench.diagnostics()['risk']['reason'] == 'unusable_input'
+
+
+def test_age_of_the_last_image_grows_when_the_camera_stops(make_bench):
+    bench = make_bench()
+    bench.until(lambda: bench.diagnostics()['input']['received'] != '0', send=rgb_image())
+    bench.until(lambda: float(bench.diagnostics()['input']['image_age_s']) > 0.5)
+
+
+def test_hanging_network_is_an_error_of_its_own(make_bench, monkeypatch):
+    monkeypatch.setattr(diagnostics, '_HANGS_AFTER_S', 0.5)
+    bench = make_bench()
+    bench.hang()
+    bench.until(lambda: 'the network hangs' in bench.diagnostics()['inference']['message'])
+    assert bench.diagnostics()['inference']['level'] == b'\x02'
+    bench.predictor.gate.set()
+    bench.until(lambda: bench.diagnostics()['inference']['level'] == b'\x00')
 
 
 def test_distorted_camera_on_a_raw_topic_is_warned_of_once(make_bench, monkeypatch):

@@ -127,7 +127,7 @@ def test_configure_after_cleanup_waits_for_the_image_still_in_work(make_bench):
     def load(path, **options):
         order.append(first.closed.is_set())
         return second.load(path, **options)
-    bench.node._load = load
+    bench.node.predictor_pool._loader = load
     threading.Timer(0.5, first.gate.set).start()
     assert bench.transition('configure')
     assert order == [True], 'two networks in memory at once'

@@ -25,7 +25,8 @@ def newest(bench, messages):
 @pytest.mark.parametrize('name, value', [
     ('overlay_alpha', 1.5), ('raise_after', 0), ('stale_after_s', 0.0),
     ('risk_threshold_depth', -1.0), ('output_size', 'tiny'), ('unknown_depth_sigma', float('nan')),
-    ('stale_after_s', 'soon'), ('model_file', '/other'), ('device', 'cuda'),
+    ('stale_after_s', 'soon'), ('model_file', '/other'), ('device', 'cuda:99'),
+    ('depth_encoding', '16SC1'),
     ('transport', 'compressed'), ('autostart', True)])
 def test_change_is_refused_with_a_reason_and_without_effect(make_bench, name, value):
     bench = make_bench()
@@ -116,12 +117,40 @@ def test_bad_value_at_the_start_ends_in_one_line_that_names_it(ros, name, value)
     assert '\n' not in str(caught.value)
 
 
-def test_qos_can_be_overridden_by_parameters(make_bench):
+def qos(bench, topic, *, publisher):
+    """Return the QoS that a topic of the node really has, as another node sees it."""
+    ask = (bench.helper.get_publishers_info_by_topic if publisher
+           else bench.helper.get_subscriptions_info_by_topic)
+    return bench.until(lambda: [end.qos_profile for end in ask(topic)
+                                if end.node_name == 'emu'])[0]
+
+
+QOS_TOPICS = [('/image', False), ('/camera_info', False), ('/emu/label', True),
+              ('/emu/depth/image', True), ('/emu/points', True), ('/emu/risk', True)]
+
+
+@pytest.mark.parametrize('topic, publisher', QOS_TOPICS)
+def test_images_are_read_best_effort_and_maps_sent_reliably(make_bench, topic, publisher):
+    found = qos(make_bench(), topic, publisher=publisher)
+    assert found.reliability.name == ('RELIABLE' if publisher else 'BEST_EFFORT')
+
+
+@pytest.mark.parametrize('topic, publisher', QOS_TOPICS)
+def test_qos_override_changes_the_topic_itself(make_bench, topic, publisher):
+    override = f'qos_overrides.{topic}.{"publisher" if publisher else "subscription"}'
+    bench = make_bench(parameters={
+        f'{override}.reliability': 'best_effort' if publisher else 'reliable',
+        f'{override}.depth': 7})
+    found = qos(bench, topic, publisher=publisher)
+    assert found.reliability.name == ('BEST_EFFORT' if publisher else 'RELIABLE')
+    # The depth is the node's own affair: DDS does not tell it to others.
+    assert bench.node.get_parameter(f'{override}.depth').value == 7
+
+
+def test_node_with_overridden_qos_works_through_a_second_activation(make_bench):
     bench = make_bench(parameters={'qos_overrides./image.subscription.reliability': 'reliable',
                                    'qos_overrides./emu/label.publisher.depth': 7})
-    info = bench.helper.get_subscriptions_info_by_topic('/image')
-    bench.until(lambda: bench.helper.get_subscriptions_info_by_topic('/image'))
-    info = bench.helper.get_subscriptions_info_by_topic('/image')
-    assert info[0].qos_profile.reliability.name == 'RELIABLE'
-    assert bench.node.get_parameter('qos_overrides./emu/label.publisher.depth').value == 7
-    bench.clear_risk()
+    assert bench.transition('deactivate') and bench.transition('activate')
+    assert qos(bench, '/image', publisher=False).reliability.name == 'RELIABLE'
+    labels = bench.listen(Image, 'label')
+    bench.until(lambda: labels, send=rgb_image())

@@ -21,6 +21,7 @@ from emu_perception.ros.parameters import (
     LIVE,
     Settings,
     START,
+    SWAP,
     TABLE,
     validate,
 )
@@ -39,6 +40,7 @@ def test_yaml_says_of_each_parameter_whether_it_is_live():
     for name, entry in TABLE.items():
         line = next(line for line in lines if line.strip().startswith(f'{name}:'))
         assert ('# live' in line) == (entry.metadata['change'] == LIVE), name
+        assert ('# swap' in line) == (entry.metadata['change'] == SWAP), name
 
 
 def test_every_parameter_is_read_by_the_code_outside_the_table():
@@ -110,7 +112,7 @@ def test_only_live_parameters_change_while_configured(name):
     if entry.metadata['choices']:
         value = entry.metadata['choices'][1]
     change = {name: value}
-    if entry.metadata['change'] == LIVE:
+    if entry.metadata['change'] in (LIVE, SWAP):
         assert getattr(changed(Settings(), change, configured=True), name) == value
         return
     with pytest.raises(InputError, match=f'parameter {name} is applied when'):

@@ -19,9 +19,9 @@ import pytest
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
 TREE = ast.parse(FILE.read_text())
 # facts of the package's interface: to take one away breaks somebody's robot
-PROMISED = {'namespace', 'params_file', 'use_sim_time', 'log_level', 'autostart', 'image_topic',
-            'camera_info_topic', 'transport', 'model_file', 'device', 'rviz', 'rviz_frame',
-            'replay', 'replay_rate', 'replay_loop', 'replay_camera_info'}
+PROMISED = {'namespace', 'cameras', 'params_file', 'use_sim_time', 'log_level', 'autostart',
+            'image_topic', 'camera_info_topic', 'transport', 'model_file', 'device', 'rviz',
+            'rviz_frame', 'replay', 'replay_rate', 'replay_loop', 'replay_camera_info'}
 
 needs_launch = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ('launch', 'launch_ros')),
@@ -69,7 +69,13 @@ def started(**arguments: str) -> dict[str, dict[str, Any]]:
 
     module = load()
     given: dict[str, dict[str, Any]] = {}
-    module.Node = lambda **values: given.setdefault(values['executable'], values)
+    places: dict[str, list[str]] = {}
+
+    def node(**values: Any) -> dict[str, Any]:
+        places.setdefault(values['executable'], []).append(values.get('namespace', ''))
+        return given.setdefault(values['executable'], {
+            **values, 'places': places[values['executable']]})
+    module.Node = node
     context = LaunchContext()
     context.launch_configurations.update(arguments)
     for argument in module.ARGUMENTS:
@@ -129,6 +135,21 @@ def test_replay_starts_the_camera_on_the_same_topics(installed: Path) -> None:
     assert camera['values'] == {
         'source': '0', 'rate_hz': 5.0, 'loop': False, 'frame_id': 'eye',
         'camera_info_file': '/c.yaml', 'transport': 'compressed'}
+
+
+@needs_launch
+def test_several_cameras_are_one_process_without_a_name_of_its_own(installed: Path) -> None:
+    """A name or namespace would be a global one and merge the nodes."""
+    lines = started(cameras='front, left', namespace='/robot', image_topic='color/image_rect',
+                    replay='0', rviz='true', model_file='/m.safetensors')
+    assert set(lines) == {'emu_multi', 'replay_camera', 'rviz2'}
+    node = lines['emu_multi']
+    assert node['arguments'][:3] == ['robot/front', 'robot/left', '--ros-args']
+    assert 'name' not in node and 'namespace' not in node
+    assert node['remap']['camera_info'] == 'color/camera_info'
+    assert node['values'] == {'model_file': '/m.safetensors'}
+    assert lines['replay_camera']['places'] == ['robot/front', 'robot/left']
+    assert lines['rviz2']['remap']['/emu/overlay'] == '/robot/front/emu/overlay'
 
 
 @needs_launch

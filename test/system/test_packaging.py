@@ -23,7 +23,8 @@ PACKAGE = 'emu_perception'
 PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'timm': 'python3-timm-pip',
                'torch': 'python3-torch', 'yaml': 'python3-yaml'}
 # Come with requirements/*.txt (huggingface_hub with timm): rosdep has no key for them.
-PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich'}
+PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich', 'rosbags', 'openvino',
+            'transformers'}
 
 
 @pytest.fixture(scope='module')
@@ -97,7 +98,8 @@ def test_files_are_installed_where_ros_looks(installed: Path) -> None:
         assert (share / PACKAGE / 'models' / file.name).is_file(), file.name
 
 
-@pytest.mark.parametrize('name', ['emu_node', 'replay_camera', 'emu_demo'])
+@pytest.mark.parametrize('name', ['emu_node', 'emu_multi', 'replay_camera', 'emu_demo', 'emu_run',
+                                  'emu_benchmark'])
 def test_executables_are_where_ros2_run_looks(installed: Path, name: str) -> None:
     """And are executable."""
     assert os.access(installed / 'lib' / PACKAGE / name, os.X_OK)

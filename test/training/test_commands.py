@@ -47,7 +47,7 @@ def recipe(made, tmp_path):
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """Return a folder with two members, trained for one epoch on a made data set."""
-    from conftest import make_dataset
+    from made_data import make_dataset
     root = tmp_path_factory.mktemp('trained')
     data = make_dataset(root / 'data')
     path = root / 'recipe.yaml'
@@ -312,6 +312,7 @@ def test_two_processes_train_together_and_count_every_validation_image_once(
         yaml.safe_load(recipe.read_text())['data']), ['004', '005'], progress=False)
     # What the two measured in the last epoch is what one process measures now.
     metrics = read_metadata(path).metrics
+    assert metrics['val/pixels'] == alone['segmentation']['pixels'], 'an image counted twice'
     assert metrics['val/miou'] == pytest.approx(alone['segmentation']['miou'], abs=1e-4)
     assert metrics['val/rmse'] == pytest.approx(alone['depth']['rmse'], rel=1e-4)
 

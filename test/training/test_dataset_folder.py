@@ -105,3 +105,14 @@ def test_an_image_in_two_splits_is_refused(made):
     (made / 'val.txt').write_text('004\n000\n')
     with pytest.raises(DatasetError, match="val.txt: '000' is in train.txt too"):
         DatasetFolder(made).check_files(('train', 'val'))
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('classes', 'wall'), ('classes', 3), ('palette', [1, 2, 3]), ('palette', 'red'),
+    ('ignore_index', 'foo'),
+    ('intrinsics', {'width': 128, 'height': 96, 'fx': -5, 'fy': 5, 'cx': 1, 'cy': 1})])
+def test_a_field_of_the_wrong_kind_is_named(made, field, value):
+    document = yaml.safe_load((made / 'dataset.yaml').read_text())
+    (made / 'dataset.yaml').write_text(yaml.safe_dump({**document, field: value}))
+    with pytest.raises(DatasetError, match=f"dataset.yaml: field '{field}'"):
+        DatasetFolder(made)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
-from conftest import make_dataset
+from made_data import make_dataset
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -15,8 +16,11 @@ import torch
 import yaml
 
 from emu_perception.checkpoint import load_checkpoint, read_metadata
+from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from training import export
+from training import fit as fit_module
+from training.callbacks import StopAfter
 from training.data.dataset_folder import DatasetFolder
 from training.evaluate import evaluate, trivial
 from training.evaluate import main as evaluate_main
@@ -97,8 +101,10 @@ def test_curves_and_pictures_are_there_for_tensorboard(overfitted):
     assert tags['images'] == ['val/0', 'val/1']
 
 
-@pytest.mark.parametrize('method', ['baseline', 'mc_dropout', 'sub_ensemble', 'emuformer'])
-def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch, method):
+@pytest.mark.parametrize(('method', 'workers'), [
+    ('baseline', 0), ('baseline', 2), ('mc_dropout', 0), ('sub_ensemble', 0), ('emuformer', 0)])
+def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch, method, workers):
+    """Two batches an epoch, so that their order counts; workers ask for views early."""
     more = []
     if method == 'emuformer':
         teacher = fit(recipe_for(made, tmp_path, 'epochs=1'), progress=False)
@@ -107,7 +113,8 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch, metho
     def recipe(name):
         return recipe_for(made, tmp_path, 'epochs=3', f'name={name}', 'ema_decay=0.5',
                           'augmentation.scale=[0.7, 1.5]', f'method={method}',
-                          'sub_ensemble.heads=2', 'validate_every=2', *more)
+                          'sub_ensemble.heads=2', 'validate_every=2', 'batch_size=2',
+                          f'workers={workers}', *more)
     fit(recipe('straight'), progress=False)
 
     step = TrainingModule.training_step
@@ -128,22 +135,48 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, monkeypatch, metho
         assert torch.equal(one, two), f'{name} differs after resume'
 
 
-def test_a_run_that_the_clock_stops_is_not_finished_and_goes_on(made, tmp_path, monkeypatch):
-    """Two epochs of three, then --resume: the schedule is that of three."""
-    recipe = recipe_for(made, tmp_path, 'epochs=3')
-    batch_start = TrainingModule.on_train_batch_start
-
-    def stop(self, batch, batch_index):
-        self.trainer.should_stop = self.current_epoch == 1
-        return batch_start(self, batch, batch_index)
+def test_a_run_that_the_clock_stops_goes_on_to_what_it_would_have_been(
+        made, tmp_path, monkeypatch):
+    """Stopped within its first epoch, it makes that one, and --resume has time of its own."""
+    def recipe(name, *more):
+        return recipe_for(made, tmp_path, 'epochs=3', 'batch_size=2', f'name={name}', *more)
+    fit(recipe('straight'), progress=False)
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, 'on_train_batch_start', stop)
-        fit(recipe, progress=False)
-    assert not (tmp_path / 'made/finished.json').exists()
-    fit(recipe, resume=True, progress=False)
-    assert (tmp_path / 'made/finished.json').exists()
-    assert (tmp_path / 'made/logs/start_0/metrics.csv').exists(), 'the first curve was lost'
-    assert (tmp_path / 'made/logs/start_1/metrics.csv').exists()
+        patch.setattr('training.fit.StopAfter', lambda seconds: StopAfter(0.0))
+        fit(recipe('stopped', 'max_minutes=1'), progress=False)
+    assert not (tmp_path / 'stopped/finished.json').exists()
+    assert json.loads((tmp_path / 'stopped/progress.json').read_text())['epoch'] == 1
+    fit(recipe('stopped', 'max_minutes=10'), resume=True, progress=False)
+    assert (tmp_path / 'stopped/finished.json').exists()
+    for start in (0, 1):
+        assert (tmp_path / f'stopped/logs/start_{start}/metrics.csv').exists(), 'a curve was lost'
+    straight, stopped = (load_checkpoint(tmp_path / name / 'last.safetensors')[0].state_dict()
+                         for name in ('straight', 'stopped'))
+    assert all(torch.equal(straight[name], stopped[name]) for name in straight)
+
+
+def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(made, tmp_path, capsys):
+    recipe_for(made, tmp_path)
+    command = ['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress']
+    assert main([*command, 'epochs=1']) == 0
+    before = (tmp_path / 'made/best.safetensors').read_bytes()
+    assert main([*command, 'epochs=1']) == 1
+    assert '--resume' in capsys.readouterr().err
+    assert main([*command, 'epochs=1', '--resume', 'seed=7']) == 1
+    assert "'seed' is 0, now it is 7" in capsys.readouterr().err
+    (tmp_path / 'made/state/last.ckpt').write_text('not a state')
+    assert main([*command, '--resume', 'epochs=1']) == 1
+    assert 'last.ckpt' in capsys.readouterr().err
+    assert (tmp_path / 'made/best.safetensors').read_bytes() == before
+
+
+def test_synchronised_batch_norms_are_the_same_function():
+    """Torch's own conversion takes the activation out of timm's norms, without a word."""
+    network = MultitaskNetwork('tf_efficientnet_lite0', num_classes=3, head_dim=16).eval()
+    x = torch.randn(1, 3, 64, 64)
+    expected = network(x)
+    found = fit_module.convert_sync_batchnorm(copy.deepcopy(network)).eval()(x)
+    assert all(torch.allclose(found[task], expected[task], atol=1e-5) for task in expected)
 
 
 @pytest.mark.parametrize('tasks', ['segmentation', 'depth'])
@@ -219,9 +252,31 @@ def test_exported_model_carries_its_metrics_and_a_card_that_agrees(made, tmp_pat
     assert np.allclose(full.depth, half.depth, rtol=0.02)
 
 
-def test_export_refuses_the_metrics_of_another_checkpoint(made, tmp_path, capsys):
-    best = fit(recipe_for(made, tmp_path, 'epochs=1'), progress=False)
-    (tmp_path / 'm.json').write_text('{"checkpoint": "other.safetensors"}')
-    assert export.main(['--checkpoint', str(best), '--metrics', str(tmp_path / 'm.json'),
-                        '--out', str(tmp_path / 'x.safetensors')]) == 1
-    assert 'other.safetensors' in capsys.readouterr().err
+def test_export_refuses_the_metrics_of_another_file_of_the_same_name(made, tmp_path, capsys):
+    """Every run's best is called best.safetensors, and calibration changes a file in place."""
+    one = fit(recipe_for(made, tmp_path, 'epochs=1', 'name=one'), progress=False)
+    two = fit(recipe_for(made, tmp_path, 'epochs=1', 'name=two', 'seed=1'), progress=False)
+    metrics = tmp_path / 'm.json'
+    assert evaluate_main(['--checkpoint', str(one), '--data', str(made), '--json', str(metrics),
+                          '--device', 'cpu', '--no-progress']) == 0
+    for text in (metrics.read_text(), '[]', '{"checkpoint": "best.safetensors"}'):
+        metrics.write_text(text)
+        assert export.main(['--checkpoint', str(two), '--metrics', str(metrics), '--out',
+                            str(tmp_path / 'x.safetensors')]) == 1
+        assert 'evaluate it first' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('kind', ['label', 'depth'])
+def test_maps_that_are_all_missing_are_noticed_before_training(made, tmp_path, capsys, kind):
+    (made / kind).rename(made / f'{kind}s')
+    recipe_for(made, tmp_path)
+    assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=1']) == 1
+    message = capsys.readouterr().err
+    assert f'/{kind}: holds no PNG' in message, message
+
+
+def test_images_of_another_aspect_are_refused_with_a_size_that_fits(made, tmp_path, capsys):
+    recipe_for(made, tmp_path)
+    assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress',
+                 'input_size=[64, 192]']) == 1
+    assert 'input_size=[96, 128]' in capsys.readouterr().err

@@ -74,24 +74,35 @@ class DatasetFolder:
             raise DatasetError(f'{self.root}: no such data set folder')
         try:
             document = yaml.safe_load(self._file.read_text())
-        except OSError as error:
-            raise DatasetError(f'{self._file}: cannot be read ({error.strerror}); a data set '
-                               'folder has one') from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, 'strerror', None) or 'not text'
+            raise DatasetError(f'{self._file}: cannot be read ({reason}); a data set folder has '
+                               'one') from error
         except yaml.YAMLError as error:
             reason = ' '.join(str(error).split())
             raise DatasetError(f'{self._file}: not YAML: {reason}') from error
         if not isinstance(document, dict):
             raise DatasetError(f'{self._file}: a mapping of fields is expected')
         self.name = str(document.get('name', self.root.name))
-        self.classes = tuple(str(name) for name in document.get('classes') or ())
+        classes = document.get('classes') or ()
+        if not isinstance(classes, (list, tuple)):
+            raise self._wrong('classes', f'is {classes!r}: give a list of names')
+        self.classes = tuple(str(name) for name in classes)
         if len(self.classes) > IGNORE:
             raise self._wrong('classes', f'has {len(self.classes)} names, at most 255 fit')
         palette = document.get('palette')
+        if palette and not isinstance(palette, (list, tuple)):
+            raise self._wrong('palette', f'is {palette!r}: give a list of colours')
         if palette and len(palette) != len(self.classes):
             raise self._wrong('palette', f'has {len(palette)} colours for {len(self.classes)} '
                               'classes')
+        if palette and not all(isinstance(rgb, (list, tuple)) and len(rgb) == 3 and all(
+                isinstance(c, int) and 0 <= c <= 255 for c in rgb) for rgb in palette):
+            raise self._wrong('palette', 'is no list of [red, green, blue] of 0..255')
         self.palette = tuple(tuple(rgb) for rgb in palette) if palette else None
-        self.ignore_index = int(document.get('ignore_index', IGNORE))
+        self.ignore_index = document.get('ignore_index', IGNORE)
+        if not isinstance(self.ignore_index, int):
+            raise self._wrong('ignore_index', f'is {self.ignore_index!r}: give a number')
         self.depth = self._depth(document.get('depth'))
         self.intrinsics = self._intrinsics(document.get('intrinsics'))
 
@@ -219,8 +230,11 @@ class DatasetFolder:
         if values is None:
             return None
         try:
-            return Intrinsics(int(values['width']), int(values['height']), *(
+            camera = Intrinsics(int(values['width']), int(values['height']), *(
                 float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')))
+            if min(camera.width, camera.height, camera.fx, camera.fy) <= 0:
+                raise ValueError('sizes and focal lengths are above 0')
+            return camera
         except (TypeError, ValueError, KeyError) as error:
             raise self._wrong('intrinsics', f'is {values}: give width, height, fx, fy, cx, cy '
                               f'({error})') from error

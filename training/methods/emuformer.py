@@ -43,29 +43,45 @@ class DistillationOptions:
         'variance is too small by (T-1)/T', low=0)
 
 
+class _Shared:
+    """
+    Holds the teacher, so that Lightning sees no part of the model in it.
+
+    A copy of the student (the moving average of its weights) shares it instead of copying every
+    network.
+    """
+
+    def __init__(self, value: Ensemble) -> None:
+        self.value = value
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _Shared:
+        return self
+
+
 class EMUFormer(TrainingModule):
     """
     Trains the student.
 
     :param teacher: answers for the same views; gets no gradient and is not saved.
+    :param classes: of the data set, or of the teacher where that names none.
     :param focal: focal length of the training camera in units of a view's width at scale 1; None
         if the data set does not say.
     :raises RecipeError: if the teacher does not fit the student.
     """
 
     def __init__(self, network: MultitaskNetwork, recipe: Recipe, mean: tuple[float, ...],
-                 std: tuple[float, ...], teacher: Ensemble, focal: float | None = None) -> None:
+                 std: tuple[float, ...], teacher: Ensemble, classes: tuple[str, ...],
+                 focal: float | None = None) -> None:
         self._options = recipe.emuformer
         super().__init__(network, recipe, mean, std)
         for task in network.tasks:
             if task not in teacher.tasks:
                 raise RecipeError(f"field 'network.tasks' has '{task}', the teacher "
                                   f'{teacher.members[0].path} has only {list(teacher.tasks)}')
-        classes = network.arguments['num_classes']
-        if self.confusion is not None and len(teacher.classes) != classes:
-            raise RecipeError(f'the teacher {teacher.members[0].path} knows '
-                              f'{len(teacher.classes)} classes, '
-                              f'the data set names {classes}: they must be the same')
+        if self.confusion is not None and tuple(classes) != teacher.classes:
+            raise RecipeError(f'the teacher {teacher.members[0].path} knows the classes '
+                              f'{list(teacher.classes)}, the data set names {list(classes)}: they '
+                              'must be the same, in the same order')
         if self._options.members_per_step > len(teacher.members):
             raise RecipeError(f"field 'emuformer.members_per_step' is "
                               f'{self._options.members_per_step}, the teacher has '
@@ -75,8 +91,7 @@ class EMUFormer(TrainingModule):
         except ValueError as error:
             raise RecipeError(f"field 'emuformer.jitter' is {list(self._options.jitter)}: "
                               f'{" ".join(str(error).split())}') from error
-        # In a tuple, so that Lightning does not take it for a part of the model.
-        self._teacher = (teacher,)
+        self._teacher = _Shared(teacher)
         self._focal = focal
 
     def check_losses(self) -> None:
@@ -86,12 +101,12 @@ class EMUFormer(TrainingModule):
 
     def on_fit_start(self) -> None:
         """Bring the teacher to the student's device."""
-        self._teacher[0].to(self.device)
+        self._teacher.value.to(self.device)
 
     def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the four terms of equation 11, weighted."""
         size = batch['label'].shape[-2:]
-        teacher, options = self._teacher[0], self._options
+        teacher, options = self._teacher.value, self._options
         images = torch.stack([self.jitter(image) for image in batch['image']])
         members = None
         if options.members_per_step:

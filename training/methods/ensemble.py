@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.checkpoint import Calibration, CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork, outputs_at, SEGMENTATION
 from emu_perception.preprocessing import focal_scale, network_size, resized_image
@@ -131,7 +131,9 @@ class Ensemble:
                  focal: float | None, seed: int) -> Iterator[Triple]:
         scale, shift = (part.to(self.device) for part in member.normalization)
         x = images.to(self.device).to(memory_format=torch.channels_last).float() * scale + shift
-        calibration = member.metadata.calibration
+        # Fitted on the deterministic pass: the mean of dropout samples is spread already.
+        calibration = (member.metadata.calibration if member.sampler is baseline.samples
+                       else Calibration())
         width = images.shape[-1]
         factor = None
         if focal is not None:
@@ -171,6 +173,8 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
 
 def _member(path: Path, method: str, samples: int | None) -> Member:
     network, metadata = load_checkpoint(path)
+    # Autocast keeps a half copy of every weight that could want a gradient: T of them.
+    network.requires_grad_(False)
     recipe: dict[str, Any] = metadata.provenance.get('recipe') or {}
     trained = str(recipe.get('method', 'baseline'))
     if method == 'auto':

@@ -115,7 +115,7 @@ class TrainingModule(lightning.LightningModule):
             terms = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
             raise FloatingPointError(
                 f'the loss is {float(loss)} ({terms}) at step {self.global_step} (epoch '
-                f"{self.current_epoch}, samples {batch['index'].tolist()}): lower "
+                f"{self.current_epoch}, samples {batch['index'].tolist()} of train.txt): lower "
                 'optimizer.learning_rate or set optimizer.gradient_clip, then resume')
         self.log_dict({f'train/{name}': value.detach() for name, value in losses.items()},
                       prog_bar=True)
@@ -143,7 +143,7 @@ class TrainingModule(lightning.LightningModule):
         values: dict[str, float] = {}
         if self.confusion is not None:
             result = self.confusion.compute()
-            for name in ('miou', 'pixel_accuracy'):
+            for name in ('miou', 'pixel_accuracy', 'pixels'):
                 values[f'val/{name}'] = float(result[name])
             # Images without labels: nothing to score.
             score += 0.0 if math.isnan(values['val/miou']) else values['val/miou']
@@ -154,7 +154,7 @@ class TrainingModule(lightning.LightningModule):
                 values[f'val/{name}'] = float(result[name])
             score += values['val/delta1']  # Both terms lie in 0..1 and grow with quality.
             self.depth_errors.reset()
-        self.log_dict(values, prog_bar=True)
+        self.log_dict(values)
         self.log('val/score', score)
 
     def configure_optimizers(self) -> dict[str, Any]:

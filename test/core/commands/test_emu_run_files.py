@@ -72,7 +72,8 @@ def test_thresholds_are_the_checkpoints_by_default(tmp_path, checkpoint):
 
 def test_one_image_makes_a_panel(tmp_path, checkpoint):
     path = write_images(tmp_path / 'in', 1, '.jpg')[0]
-    assert emu_run(path, tmp_path / 'out', checkpoint) == 0
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--video') == 0
+    assert not (tmp_path / 'out/video.mp4').exists(), 'a video of one frame'
     panel = cv2.imread(str(tmp_path / 'out/panels/000000_frame_8.png'))
     assert panel.shape == (2 * (360 + 26), 3 * 480, 3)
     banner = panel[30, 960 - 10]  # The right end of the strip across the labels, bgr.

@@ -161,3 +161,15 @@ def test_a_stamp_that_was_not_set_is_the_time_of_recording(tmp_path, checkpoint)
     bag = write_bag(tmp_path / 'bag', [(IMAGE, message, 7_000_000_005)])
     assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap') == 0
     assert table(tmp_path / 'out')[0]['stamp_s'] == '7.000000005'
+
+
+def test_a_clock_that_jumps_back_loses_no_image(tmp_path, checkpoint):
+    messages = recording(6, info=False)
+    bag = write_bag(tmp_path / 'bag', [
+        (topic, message, index) for index, (topic, message, _) in enumerate(
+            messages[3:] + messages[:3])])
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap') == 0
+    assert [row['stamp_s'][9:12] for row in table(tmp_path / 'out')] == [
+        '0.3', '0.4', '0.5', '0.0', '0.1', '0.2']
+    found = read_bag(tmp_path / 'out/recording')
+    assert len(found['/emu/label']) == 6

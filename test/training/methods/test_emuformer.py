@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
-from small_models import SIZE, small_batch, small_network, small_recipe
+from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
 
 from emu_perception.networks.multitask import outputs_at
@@ -24,10 +26,10 @@ def teacher(saved):
     return Ensemble([saved('a', 1), saved('b', 2)])
 
 
-def student(teacher, network=None, loss=None, **options):
+def student(teacher, network=None, loss=None, classes=CLASSES, **options):
     recipe = small_recipe(method='emuformer', emuformer={**NO_JITTER, **options},
                           **({'loss': loss} if loss else {}))
-    module = EMUFormer(network or small_network(9), recipe, MEAN, STD, teacher)
+    module = EMUFormer(network or small_network(9), recipe, MEAN, STD, teacher, classes)
     type(module).global_step = property(lambda self: 0)
     return module.eval()
 
@@ -143,7 +145,14 @@ def test_a_teacher_that_does_not_fit_is_refused_before_training(saved):
     teacher = Ensemble([saved('s', tasks=('segmentation',))])
     with pytest.raises(RecipeError, match="'network.tasks'.*'depth'"):
         student(teacher)
-    with pytest.raises(RecipeError, match='3 classes.*4'):
-        student(teacher, small_network(num_classes=4, tasks=('segmentation',)))
+    # As many, in another order: every label would be learned wrongly, without a word.
+    with pytest.raises(RecipeError, match='same order'):
+        student(teacher, small_network(tasks=('segmentation',)), classes=CLASSES[::-1])
     with pytest.raises(RecipeError, match="members_per_step' is 5"):
         student(teacher, small_network(tasks=('segmentation',)), members_per_step=5)
+
+
+def test_a_copy_of_the_student_shares_the_teacher(teacher):
+    """The moving average of the weights is such a copy: ten networks more would be in memory."""
+    module = student(teacher)
+    assert copy.deepcopy(module)._teacher.value is teacher

@@ -56,13 +56,20 @@ def test_members_of_every_method_answer_together(saved):
     assert torch.equal(moments.depth, again.depth)
 
 
-def test_peak_memory_does_not_grow_with_the_number_of_samples(saved, peak_bytes):
-    def peak(heads):
-        ensemble = Ensemble([saved(f'h{heads}', num_heads=heads)])
-        return peak_bytes(lambda: ensemble.moments(IMAGES, (256, 384)))
-    few, many = peak(3), peak(12)
+@pytest.mark.parametrize('precision', [None, torch.bfloat16])
+def test_peak_memory_does_not_grow_with_the_number_of_samples(saved, peak_bytes, precision):
+    """In mixed precision too: autocast must keep no copy of each member's weights."""
+    def answer(ensemble):
+        with torch.autocast('cpu', precision, enabled=precision is not None):
+            ensemble.moments(IMAGES, (256, 384))
+
+    def peak(count):
+        paths = [saved(f'm{i}', i, head_dim=128) for i in range(count)]
+        ensemble = Ensemble(paths)
+        return peak_bytes(lambda: answer(ensemble))
+    few, many = peak(2), peak(6)
     one_sample = 2 * 3 * 256 * 384 * 4
-    assert many < few + one_sample / 4, f'{few} bytes with 3 samples, {many} with 12'
+    assert many < few + one_sample / 4, f'{few} bytes with 2 members, {many} with 6'
 
 
 def test_calibration_of_each_member_counts(saved):

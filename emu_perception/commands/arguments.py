@@ -1,0 +1,120 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of ``emu_run``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import math
+from pathlib import Path
+
+_DESCRIPTION = """
+Run the model over images, a video or a ROS 2 bag, as the node would.
+
+INPUT is an image, a folder of images (or a data set folder), a video, or a ROS 2 bag (its
+folder, or one .mcap or .db3 file). In DIR: frames.csv, panels/*.png, video.mp4, recording/ (an
+MCAP with the node's topics) and summary.json.
+"""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options; ends the process with code 2 on a command line that makes no sense."""
+    parser = argparse.ArgumentParser(prog='emu_run', description=_DESCRIPTION,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('input', type=Path, metavar='INPUT')
+    add('--out', type=Path, required=True, metavar='DIR', help='must be new or empty')
+    add('--force', action='store_true', help='replace the results that are in DIR')
+    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
+    add('--precision', default='auto', help='auto, fp32, bf16 or fp16 (default: %(default)s)')
+    add('--backend', default='auto',
+        help='auto, or one of emu_perception.backends (default: %(default)s)')
+    _add_input(parser.add_argument_group('input'))
+    _add_output(parser.add_argument_group('output'))
+    _add_risk(parser.add_argument_group('risk and unknown pixels (as the parameters of the node)'))
+    return parser.parse_args(arguments)
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    camera = group.add_mutually_exclusive_group()
+    camera.add_argument('--fx', type=number(0.0, open_low=True), metavar='PX',
+                        help='focal length in pixels at the size of the images')
+    camera.add_argument('--camera-info', type=Path, metavar='FILE',
+                        help='ROS camera_calibration YAML, or dataset.yaml; default: the '
+                        'camera_info of a bag, the dataset.yaml of a data set folder')
+    add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
+    add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
+    add('--every', type=count(1), default=1, metavar='N',
+        help='take every N-th image (default: %(default)s)')
+    add('--start', type=number(0.0), default=0.0, metavar='S',
+        help='begin S seconds after the first image')
+    add('--end', type=number(0.0, open_low=True), metavar='S',
+        help='end S seconds after the first image')
+    add('--rate', type=number(0.1, 1000.0), default=10.0, metavar='HZ',
+        help='of image files without stamps (default: %(default)s)')
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    add, on_off = group.add_argument, argparse.BooleanOptionalAction
+    add('--panels', type=_panels, default=50, metavar='N',
+        help="PNGs, spread over the input: a number, 'all' or 'none'; %(default)s")
+    add('--video', action=on_off, default=True, help='video.mp4 of the panels (default: on)')
+    add('--mcap', action=on_off, default=None,
+        help="recording/: the node's topics with the input's stamps; on where rosbags is "
+        'installed')
+    add('--maps', action='store_true', help='maps/*.npz: the float maps')
+    add('--output-size', choices=('camera', 'network'), default='camera',
+        help='size of all maps (default: %(default)s)')
+    add('--sigma-color-max', type=number(0.001, 1000.0), default=1.0, metavar='M',
+        help='depth sigma in the top colour (default: %(default)s)')
+    add('--no-progress', action='store_true', help='no progress bar')
+
+
+def _add_risk(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add('--risk-threshold-segmentation', type=number(0.0, 10.0), default=0.0, metavar='NAT',
+        help="mean entropy above which an image is uncertain; 0: the checkpoint's")
+    add('--risk-threshold-depth', type=number(0.0, 1000.0), default=0.0, metavar='M',
+        help="mean depth sigma above which an image is uncertain; 0: the checkpoint's")
+    add('--raise-after', type=count(1), default=1, metavar='N',
+        help='uncertain images in a row that raise the flag (default: %(default)s)')
+    add('--clear-after', type=count(1), default=3, metavar='N',
+        help='certain images in a row that lower it (default: %(default)s)')
+    add('--stale-after', type=number(0.0, open_low=True), default=1.0, metavar='S',
+        help='gap in a bag or video that raises it (default: %(default)s)')
+    add('--unknown-label-entropy', type=number(0.0, 10.0), default=0.0, metavar='NAT',
+        help='label 255 where the entropy is above; 0: off')
+    add('--unknown-depth-sigma', type=number(0.0, 1000.0), default=0.0, metavar='M',
+        help='depth NaN where sigma is above; 0: off')
+
+
+def number(low: float, high: float = math.inf, *, open_low: bool = False
+           ) -> Callable[[str], float]:
+    """Return a parser of a finite number in a range."""
+    def parse_number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value) or not low <= value <= high or open_low and value == low:
+            limits = f'above {low:g}' if open_low else f'of at least {low:g}'
+            limits += f' and at most {high:g}' if math.isfinite(high) else ''
+            raise argparse.ArgumentTypeError(f'{text}: give a number {limits}')
+        return value
+    parse_number.__name__ = 'number'
+    return parse_number
+
+
+def count(low: int) -> Callable[[str], int]:
+    """Return a parser of a whole number from ``low`` on."""
+    def parse_count(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f'{text}: give a whole number of at least {low}')
+        return value
+    parse_count.__name__ = 'whole number'
+    return parse_count
+
+
+def _panels(text: str) -> int | None:
+    return {'all': None, 'none': 0}[text] if text in ('all', 'none') else count(0)(text)

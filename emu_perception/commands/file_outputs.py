@@ -1,0 +1,157 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Panels, video, table and float maps of ``emu_run``."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.commands.drawing import ColorRanges, draw_panel
+from emu_perception.commands.result import Result
+from emu_perception.errors import EmuError
+
+STAGES = ('preprocess', 'network', 'postprocess')
+COLUMNS = ('source', 'stamp_s', 'mean_entropy_nat', 'mean_sigma_m', 'risk', 'reason', 'detail',
+           'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES))
+
+
+class OutputError(EmuError):
+    """A file that cannot be written."""
+
+
+class Table:
+    """frames.csv: one row an image, also for one that could not be used; empty is unknown."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open('w', newline='', encoding='utf-8')
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(COLUMNS)
+
+    def add(self, result: Result) -> None:
+        """Write one row, at once: a run that is killed leaves what it has done."""
+        risk, prediction = result.risk, result.prediction
+        stamp_ns = result.source.header.stamp_ns
+        values: list[object] = [
+            result.source.name, f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
+            _text(risk.mean_segmentation_entropy), _text(risk.mean_depth_sigma),
+            int(risk.raised), risk.reason.value, risk.detail, _text(result.unknown_depth_share),
+            _text(result.camera.fx if result.camera else None)]
+        values += [_text(prediction.timing_ms[stage] if prediction else None, 2)
+                   for stage in STAGES]
+        self._rows.writerow(values)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Panels:
+    """
+    PNG panels and the MP4 of them; each panel is drawn once.
+
+    :param limit: how many PNGs; None: all.
+    :param expected: how many images there will be, so that the PNGs are spread over them.
+    :param video: path of the MP4, or None.
+    :param rate_hz: of the video.
+    """
+
+    def __init__(self, folder: Path, metadata: CheckpointMetadata, ranges: ColorRanges, *,
+                 limit: int | None, expected: int | None, video: Path | None,
+                 rate_hz: float) -> None:
+        self._folder, self._metadata, self._ranges = folder, metadata, ranges
+        self._limit, self._expected, self._rate_hz = limit, expected, rate_hz
+        self._video = video
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+        self.written = self.frames = 0
+        if limit != 0:
+            folder.mkdir()
+
+    def add(self, result: Result) -> None:
+        """
+        Draw what is wanted of one result.
+
+        :raises OutputError: if a file cannot be written.
+        """
+        wanted = self._wants_png(result.index)
+        if result.prediction is None or not (wanted or self._video):
+            return
+        bgr = cv2.cvtColor(draw_panel(result, self._metadata, self._ranges), cv2.COLOR_RGB2BGR)
+        if wanted:
+            path = self._folder / f'{result.index:06d}_{Path(result.source.name).stem}.png'
+            # By way of memory: cv2.imwrite tells neither a full disk nor why it failed.
+            path.write_bytes(cv2.imencode('.png', bgr)[1].tobytes())
+            self.written += 1
+        if self._video:
+            self._add_frame(self._video, bgr)
+
+    def close(self) -> None:
+        """Finish the video."""
+        if self._writer is not None:
+            self._writer.release()
+
+    def _wants_png(self, index: int) -> bool:
+        if self._limit is None or self._expected is None or self._expected <= self._limit:
+            return self._limit is None or index < self._limit
+        share = self._limit / self._expected
+        return (self.written < self._limit
+                and (index == 0 or int(index * share) > int((index - 1) * share)))
+
+    def _add_frame(self, path: Path, bgr: np.ndarray) -> None:
+        if self._writer is None:
+            # The encoder needs even sides.
+            self._size = (bgr.shape[1] // 2 * 2, bgr.shape[0] // 2 * 2)
+            # By its older name, which OpenCV 4.5 of a robot has too.
+            codec = cv2.VideoWriter_fourcc(*'mp4v')  # type: ignore[attr-defined]
+            self._writer = cv2.VideoWriter(str(path), codec, self._rate_hz, self._size)
+            if not self._writer.isOpened():
+                raise OutputError(f'{path}: this OpenCV cannot write MP4 (mp4v): give --no-video')
+        self._writer.write(_fitted(bgr, self._size))
+        self.frames += 1
+
+
+class Maps:
+    """maps/<image>.npz: the Prediction's float maps, not compressed (numpy.load reads them)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir()
+
+    def add(self, result: Result) -> None:
+        """Write one file."""
+        prediction = result.prediction
+        if prediction is None:
+            return
+        maps = {'label': prediction.label, 'depth': result.depth,
+                'segmentation_entropy': prediction.segmentation_entropy,
+                'confidence': prediction.confidence, 'depth_sigma': prediction.depth_sigma}
+        name = f'{result.index:06d}_{Path(result.source.name).stem}.npz'
+        arrays: dict[str, Any] = {name: values for name, values in maps.items()
+                                  if values is not None}
+        np.savez(self._folder / name, stamp_ns=np.int64(result.source.header.stamp_ns), **arrays)
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+def _fitted(bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a panel at the video's size: shrunk where it does not fit, never stretched."""
+    width, height = size
+    scale = min(1.0, width / bgr.shape[1], height / bgr.shape[0])
+    if scale < 1.0 and (bgr.shape[1] - width, bgr.shape[0] - height) > (1, 1):
+        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    rows, columns = min(height, bgr.shape[0]), min(width, bgr.shape[1])
+    canvas[:rows, :columns] = bgr[:rows, :columns]
+    return canvas
+
+
+def _text(value: float | None, digits: int = 6) -> str:
+    return '' if value is None else f'{value:.{digits}f}'

@@ -1,0 +1,49 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of results: refused where something is in it, cleared of our own results only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import shutil
+
+from emu_perception.errors import InputError
+
+TABLE, VIDEO, SUMMARY = 'frames.csv', 'video.mp4', 'summary.json'
+PANELS, MAPS, RECORDING = 'panels', 'maps', 'recording'
+
+
+def check_folder(out: Path, force: bool) -> None:
+    """
+    Check that a run may write here; nothing is changed.
+
+    :raises InputError: if it is no folder, or holds something and ``force`` is off.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise InputError(f'--out {out}: is a file; give a folder')
+        if out.is_dir() and not force and any(out.iterdir()):
+            raise InputError(f'--out {out}: is not empty; give another folder, or --force to '
+                             'replace the results in it')
+    except OSError as error:
+        raise InputError(f'--out {out}: cannot be read ({error.strerror})') from error
+
+
+def make_folder(out: Path) -> None:
+    """
+    Make the folder, and remove the results of an earlier run.
+
+    :raises InputError: if it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (TABLE, VIDEO, SUMMARY):
+            (out / name).unlink(missing_ok=True)
+        for name in (PANELS, MAPS, RECORDING):
+            if (out / name).is_dir():
+                shutil.rmtree(out / name)
+        probe = out / '.emu_run'
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error

@@ -1,0 +1,194 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""``emu_run``: the node's predictor and risk flag over images, videos and ROS 2 bags."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+import logging
+from pathlib import Path
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from emu_perception.commands import output_folder
+from emu_perception.commands.arguments import parse
+from emu_perception.commands.drawing import color_ranges
+from emu_perception.commands.file_outputs import Maps, Panels, Table
+from emu_perception.commands.inputs import selected, Selection, Source
+from emu_perception.commands.interrupt import Interrupt
+from emu_perception.commands.model_file import default_model
+from emu_perception.commands.open_input import check_apart, open_source
+from emu_perception.commands.recording_output import RecordingOutput
+from emu_perception.commands.result import Output, Result
+from emu_perception.commands.risk_track import resolve_thresholds, RiskTrack, Timeline
+from emu_perception.commands.run_summary import logging_lines, progress, Summary
+from emu_perception.commands.runner import CameraChoice, Runner
+from emu_perception.errors import EmuError, InputError
+from emu_perception.predictor import Predictor
+from emu_perception.recordings.calibration_files import read_calibration
+from emu_perception.risk import RiskMonitor, RiskThresholds
+
+LOGGER = logging.getLogger('emu_perception')
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0, 1 with one line on bad input, or 128 + the signal that ended the run early."""
+    options = parse(arguments)
+    with logging_lines():
+        try:
+            return run(options)
+        except (EmuError, OSError) as error:
+            print(f'emu_run: {" ".join(str(error).split())}', file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print('emu_run: interrupted', file=sys.stderr)
+            return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """
+    Do it; everything that can be wrong is found before anything is written.
+
+    :raises EmuError: on bad input.
+    """
+    output_folder.check_folder(options.out, options.force)
+    check_apart(options.input, options.out)
+    info = read_calibration(options.camera_info) if options.camera_info else None
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(options))
+        record = _may_record(options)
+        model = options.model or default_model()
+        predictor = Predictor.load(model, options.device, options.precision,
+                                   backend=options.backend,
+                                   unknown_label_entropy=options.unknown_label_entropy or None)
+        thresholds, origins = resolve_thresholds(
+            options.risk_threshold_segmentation, options.risk_threshold_depth,
+            predictor.metadata.calibration)
+        risk = RiskTrack(RiskMonitor(
+            thresholds, raise_after=options.raise_after, clear_after=options.clear_after,
+            stale_after_s=options.stale_after))
+        runner = Runner(predictor, risk, CameraChoice(options.fx, info),
+                        network_size=options.output_size == 'network',
+                        unknown_depth_sigma=options.unknown_depth_sigma)
+        selection = Selection(options.every, options.start, options.end)
+        output_folder.make_folder(options.out)
+        summary = Summary(str(options.input), str(model), predictor.device_description,
+                          thresholds.segmentation, thresholds.depth)
+        results = runner.results(selected(source, selection))
+        interrupt = stack.enter_context(Interrupt())
+        with ExitStack() as closing:
+            outputs = []
+            for output in _outputs(options, source, selection, predictor, thresholds, origins,
+                                   record):
+                outputs.append(output)
+                closing.callback(output.close)
+            _process(results, outputs, summary, interrupt, selection.expected(source),
+                     shown=not options.no_progress)
+        summary.unusable = runner.unusable
+    return _finish(options, summary, interrupt, outputs)
+
+
+def _may_record(options: argparse.Namespace) -> bool:
+    """Tell whether to write an MCAP; not asked for, it depends on whether rosbags is there."""
+    installed = find_spec('rosbags') is not None
+    if options.mcap and not installed:
+        raise InputError('--mcap: needs the Python package rosbags, which is not installed: '
+                         'pip install rosbags')
+    if options.mcap is None and not installed:
+        LOGGER.info('no MCAP is written: pip install rosbags')
+    return installed if options.mcap is None else bool(options.mcap)
+
+
+def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
+             predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, str],
+             record: bool) -> Iterator[Output]:
+    out: Path = options.out
+    metadata = predictor.metadata
+    ranges = color_ranges(metadata, options.sigma_color_max)
+    yield Table(out / output_folder.TABLE)
+    video = options.video and source.total != 1
+    if options.panels != 0 or video:
+        yield Panels(out / output_folder.PANELS, metadata, ranges, limit=options.panels,
+                     expected=selection.expected(source),
+                     video=out / output_folder.VIDEO if video else None,
+                     rate_hz=source.rate_hz / options.every)
+    if options.maps:
+        yield Maps(out / output_folder.MAPS)
+    if record:
+        yield RecordingOutput(out / output_folder.RECORDING, metadata, ranges,
+                              source.image_topic, thresholds, origins)
+
+
+def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
+             interrupt: Interrupt, expected: int | None, *, shown: bool) -> None:
+    timeline = Timeline()
+    means: dict[str, list[float]] = {'entropy': [], 'sigma': [], 'network': []}
+    started = time.perf_counter()
+    with progress(expected, shown) as advance:
+        for result in results:
+            for output in outputs:
+                output.add(result)
+            if result.went_stale is not None:
+                timeline.add(result.went_stale_ns / 1e9, result.went_stale)
+            timeline.add(result.source.header.stamp_ns / 1e9, result.risk)
+            _collect(result, means)
+            summary.images += 1
+            summary.with_focal_length += result.prediction is not None and bool(result.camera)
+            advance(f'risk: {result.risk.reason.value}')
+            if interrupt.number is not None:
+                summary.interrupted = True
+                break
+    summary.seconds = time.perf_counter() - started
+    summary.fps = summary.images / summary.seconds
+    summary.risk_share = timeline.shares()
+    summary.mean_entropy_nat, summary.mean_sigma_m, network_ms = (
+        float(np.mean(values)) if values else None for values in means.values())
+    summary.network_ms = network_ms or 0.0
+
+
+def _collect(result: Result, means: dict[str, list[float]]) -> None:
+    prediction = result.prediction
+    if prediction is None:
+        return
+    for name, value in (('entropy', prediction.mean_segmentation_entropy),
+                        ('sigma', prediction.mean_depth_sigma),
+                        ('network', prediction.timing_ms['network'])):
+        if value is not None:
+            means[name].append(value)
+
+
+def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
+            outputs: list[Any]) -> int:
+    for output in outputs:
+        if isinstance(output, Panels):
+            if output.written:
+                summary.files[f'{output.written} panels'] = str(options.out / output_folder.PANELS)
+            if output.frames:
+                summary.files[f'video of {output.frames} frames'] = str(
+                    options.out / output_folder.VIDEO)
+        elif isinstance(output, RecordingOutput):
+            summary.files[f'recording of {output.writer.count} messages'] = str(
+                options.out / output_folder.RECORDING)
+        elif isinstance(output, Maps):
+            summary.files['maps'] = str(options.out / output_folder.MAPS)
+    summary.files['table'] = str(options.out / output_folder.TABLE)
+    summary.write(options.out)
+    summary.print()
+    if interrupt.number is not None:
+        return 128 + interrupt.number
+    if not summary.images:
+        raise InputError(f'{options.input}: no image was taken: see --start, --end')
+    if summary.unusable == summary.images:
+        raise InputError(f'{options.input}: none of {summary.images} images could be used, see '
+                         f'{options.out / output_folder.TABLE}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

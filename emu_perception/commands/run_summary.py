@@ -1,0 +1,119 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ``emu_run`` says while it runs and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+import json
+import logging
+from pathlib import Path
+import sys
+
+from emu_perception.commands.output_folder import SUMMARY
+
+
+@dataclass
+class Summary:
+    """
+    The figures of a run, also in summary.json.
+
+    :ivar images: that were taken from the input, ``unusable`` of them could not be used.
+    :ivar fps: images a second over the whole run, writing included.
+    :ivar network_ms: mean time of the network alone.
+    :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
+    :ivar files: of kind to path.
+    """
+
+    source: str
+    model: str
+    device: str
+    threshold_entropy_nat: float | None
+    threshold_sigma_m: float | None
+    images: int = 0
+    unusable: int = 0
+    with_focal_length: int = 0
+    seconds: float = 0.0
+    fps: float = 0.0
+    network_ms: float = 0.0
+    mean_entropy_nat: float | None = None
+    mean_sigma_m: float | None = None
+    interrupted: bool = False
+    risk_share: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def write(self, out: Path) -> None:
+        """Write summary.json."""
+        (out / SUMMARY).write_text(json.dumps(asdict(self), indent=2) + '\n')
+
+    def print(self) -> None:
+        """Print the figures for people."""
+        raised = {reason: share for reason, share in self.risk_share.items() if reason != 'none'}
+        reasons = ', '.join(f'{reason} {100 * share:.1f} %' for reason, share in raised.items())
+        means = [f'{name} {value:.3f} {unit}' for name, value, unit in (
+            ('entropy', self.mean_entropy_nat, 'nat'), ('sigma', self.mean_sigma_m, 'm'))
+            if value is not None]
+        limits = [f'{name} {value:.3f} {unit}' for name, value, unit in (
+            ('entropy', self.threshold_entropy_nat, 'nat'),
+            ('sigma', self.threshold_sigma_m, 'm')) if value is not None]
+        lines = [
+            f'{self.images} images{", interrupted" if self.interrupted else ""}'
+            f', {self.unusable} of them unusable; {self.fps:.2f} images/s with all outputs, '
+            f'network alone {self.network_ms:.0f} ms, {self.device}',
+            f'mean {", ".join(means) or "-"}; thresholds: {", ".join(limits) or "none"}',
+            f'risk raised {100 * sum(raised.values()):.1f} % of the time'
+            f'{": " if reasons else ""}{reasons}']
+        if self.with_focal_length < self.images - self.unusable:
+            lines.append(f'depth is to scale in {self.with_focal_length} of '
+                         f'{self.images - self.unusable} images: no focal length for the others '
+                         '(--fx, --camera-info)')
+        lines += [f'{kind}: {path}' for kind, path in self.files.items()]
+        print(*lines, sep='\n')
+
+
+@contextmanager
+def progress(total: int | None, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show a bar where rich is installed; yields a function to call after each image."""
+    try:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+    except ImportError:
+        shown = False
+    if not shown:
+        yield lambda text: None
+        return
+    with Progress(TextColumn('images'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  TextColumn('{task.description}'), console=Console(stderr=True)) as bar:
+        task = bar.add_task('', total=total)
+        yield lambda text: bar.update(task, advance=1, description=text)
+
+
+class LogLines(logging.Handler):
+    """Prints each message of the package as one line of this command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print to the stderr of the moment, which the progress bar replaces."""
+        level = '' if record.levelno < logging.WARNING else f'{record.levelname.lower()}: '
+        print(f'emu_run: {level}{record.getMessage()}', file=sys.stderr)
+
+
+@contextmanager
+def logging_lines() -> Iterator[None]:
+    """Print what the package logs from INFO up."""
+    logger, handler = logging.getLogger('emu_perception'), LogLines()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

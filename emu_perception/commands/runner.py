@@ -1,0 +1,138 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Image by image: read, predict, judge, as the node's pipeline does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import logging
+import math
+from typing import Any
+
+import numpy as np
+
+from emu_perception.commands.inputs import InputImage
+from emu_perception.commands.result import depth_to_publish, Result
+from emu_perception.commands.risk_track import RiskTrack
+from emu_perception.errors import InputError
+from emu_perception.prediction import Prediction
+from emu_perception.predictor import Predictor
+from emu_perception.recordings.camera import Camera, pinhole_info, read_camera
+from emu_perception.risk import RiskReason
+
+LOGGER = logging.getLogger('emu_perception')
+
+
+class CameraChoice:
+    """
+    The camera of each image: what the user says, else what came with the image.
+
+    :param fx: pixels, or None.
+    :param info: a calibration that the user gave, or None.
+    """
+
+    def __init__(self, fx: float | None, info: Any) -> None:
+        self._fx, self._info = fx, info
+        self._said: set[str] = set()
+        self._used = False
+
+    def camera_of(self, image: InputImage, width: int, height: int) -> Camera | None:
+        """
+        Return the camera, or None (said once) where there is none of this size.
+
+        :raises InputError: if the user's calibration does not fit the first image.
+        """
+        if self._fx is not None:
+            return read_camera(pinhole_info(width, height, self._fx), rectified=True)
+        info = self._info or image.info
+        if info is None:
+            return None
+        try:
+            camera = read_camera(info, rectified=self._info is not None or image.rectified)
+            if (camera.width, camera.height) != (width, height):
+                raise InputError(f'the calibration is of {camera.width}x{camera.height}, the '
+                                 f'image of {width}x{height}')
+        except InputError as error:
+            if self._info is not None and not self._used:
+                raise InputError(f'--camera-info: {error}') from error
+            self._say_once(f'{image.name}: {error}: depth is NOT scaled to this camera for such '
+                           'images', 'size')
+            return None
+        self._used = True
+        if camera.distorted:
+            self._say_once('the images look like ones that are not rectified (camera_info has '
+                           'distortion): depth is off towards the edges', 'distorted')
+        return camera
+
+    def _say_once(self, text: str, key: str) -> None:
+        if key not in self._said:
+            self._said.add(key)
+            LOGGER.warning(text)
+
+
+class Runner:
+    """
+    Turns images into results; whatever is wrong with one raises its flag and is counted.
+
+    :param network_size: maps at the network's size instead of the image's.
+    :param unknown_depth_sigma: metres; depth becomes NaN where sigma is above; 0: off.
+    :ivar unusable: images that could not be read or inferred.
+    """
+
+    def __init__(self, predictor: Predictor, risk: RiskTrack, cameras: CameraChoice, *,
+                 network_size: bool = False, unknown_depth_sigma: float = 0.0) -> None:
+        self._predictor, self._risk, self._cameras = predictor, risk, cameras
+        self._network_size, self._unknown_depth_sigma = network_size, unknown_depth_sigma
+        self.unusable = 0
+
+    def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
+        """
+        Yield the result of each image.
+
+        :raises InputError: if the input as a whole cannot be used.
+        """
+        before_ns = None
+        for index, image in enumerate(images):
+            self._risk.pass_gap(image.gap_s)
+            stale_ns = (before_ns or 0) + round(self._risk.stale_after_s * 1e9)
+            before_ns = image.header.stamp_ns
+            yield self._result(index, image, min(stale_ns, before_ns))
+
+    def _result(self, index: int, image: InputImage, stale_ns: int) -> Result:
+        rgb: np.ndarray | None = None
+        camera: Camera | None = None
+        prediction: Prediction | None = None
+        went_stale = self._risk.went_stale
+        try:
+            rgb = image.read()
+        except InputError as error:
+            state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
+            return Result(index, image, None, None, None, None, state, went_stale, stale_ns)
+        height, width = rgb.shape[:2]
+        camera = self._cameras.camera_of(image, width, height)
+        size = self._predictor.network_size((height, width)) if self._network_size else None
+        try:
+            prediction = self._predictor(rgb, size=size, fx=camera.fx if camera else None)
+        except InputError as error:
+            state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
+        except RuntimeError as error:  # Out of memory, and what else a driver may say.
+            state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
+        else:
+            state = self._risk.observe(prediction.mean_segmentation_entropy,
+                                       prediction.mean_depth_sigma)
+            if not all(mean is None or math.isfinite(mean) for mean in (
+                    prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)):
+                self._count(image, state.detail)
+                prediction = None  # Such maps mislead.
+        depth = depth_to_publish(prediction, self._unknown_depth_sigma) if prediction else None
+        return Result(index, image, rgb, camera, prediction, depth, state, went_stale, stale_ns)
+
+    def _fault(self, image: InputImage, reason: RiskReason, detail: str) -> Any:
+        self._count(image, detail)
+        return self._risk.fault(reason, detail)
+
+    def _count(self, image: InputImage, detail: str) -> None:
+        self.unusable += 1
+        if self.unusable == 1:
+            LOGGER.warning('%s: %s; such images are left out, counted, and raise the risk flag',
+                           image.name, detail)

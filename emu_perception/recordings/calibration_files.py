@@ -1,0 +1,84 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Calibrations from YAML: ROS camera_calibration files, ``intrinsics`` of a dataset.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emu_perception.errors import InputError
+from emu_perception.recordings.camera import CameraInfo, pinhole_info
+
+
+def read_calibration(path: Path) -> CameraInfo:
+    """
+    Read either kind of file.
+
+    :raises InputError: one line with file and field.
+    """
+    content = _load(path)
+    if 'intrinsics' in content:
+        return _intrinsics(path, content['intrinsics'])
+    try:
+        return CameraInfo(
+            width=int(content['image_width']), height=int(content['image_height']),
+            k=_matrix(content, 'camera_matrix', 9), p=_matrix(content, 'projection_matrix', 12),
+            d=_matrix(content, 'distortion_coefficients', None),
+            r=_matrix(content, 'rectification_matrix', 9),
+            distortion_model=str(content.get('distortion_model', 'plumb_bob')))
+    except KeyError as error:
+        raise InputError(f'{path}: field {error} is missing: give a ROS camera_calibration file '
+                         'or a dataset.yaml with intrinsics') from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f'{path}: not a ROS camera_calibration file: {error}') from error
+
+
+def find_calibration(folder: Path) -> CameraInfo | None:
+    """
+    Return the intrinsics of the dataset.yaml of a data set, given its root or its image/.
+
+    :raises InputError: one line with file and field.
+    """
+    roots = (folder, folder.parent) if folder.name == 'image' else (folder,)
+    for path in (root / 'dataset.yaml' for root in roots):
+        if path.is_file():
+            values = _load(path).get('intrinsics')
+            return None if values is None else _intrinsics(path, values)
+    return None
+
+
+def _intrinsics(path: Path, values: Any) -> CameraInfo:
+    try:
+        numbers = [float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError('a number is not finite')
+        return pinhole_info(int(values['width']), int(values['height']), *numbers)
+    except KeyError as error:
+        raise InputError(f'{path}: field intrinsics.{error.args[0]} is missing') from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f'{path}: field intrinsics: {error}') from error
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
+    if not isinstance(content, Mapping):
+        raise InputError(f'{path}: is no YAML mapping')
+    return content
+
+
+def _matrix(content: Mapping[str, Any], name: str, length: int | None) -> list[float]:
+    values = [float(value) for value in content[name]['data']]
+    if length is not None and len(values) != length:
+        raise ValueError(f'{name} has {len(values)} numbers, not {length}')
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(f'{name} has a number that is not finite')
+    return values

@@ -1,0 +1,78 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes ROS messages of arrays and numbers, as ``rosbags`` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
+
+
+@dataclass(frozen=True)
+class Header:
+    """Stamp and frame of a message: always those of the input image."""
+
+    stamp_ns: int
+    frame_id: str
+
+
+class MessageFactory:
+    """Makes messages of one set of types (see :func:`~.typestore.typestore`)."""
+
+    def __init__(self, store: Any) -> None:
+        self._types = store.types
+
+    def image(self, pixels: np.ndarray, encoding: str, header: Header) -> Any:
+        """Make an Image; ``pixels`` HxW or HxWxC have the type and channels of ``encoding``."""
+        pixels = np.ascontiguousarray(pixels)
+        return self._types[IMAGE](
+            header=self._header(header), height=pixels.shape[0], width=pixels.shape[1],
+            encoding=encoding, is_bigendian=0, step=pixels.strides[0],
+            data=pixels.reshape(-1).view(np.uint8))
+
+    def compressed_image(self, data: bytes, form: str, header: Header) -> Any:
+        """Make a CompressedImage of a whole JPEG or PNG file."""
+        return self._types[COMPRESSED](header=self._header(header), format=form,
+                                       data=np.frombuffer(data, np.uint8))
+
+    def camera_info(self, info: Any, header: Header) -> Any:
+        """Make a CameraInfo with the header of its image."""
+        def numbers(values: Any) -> np.ndarray:
+            return np.array(values, np.float64)
+
+        roi = info.roi
+        return self._types[CAMERA_INFO](
+            header=self._header(header), height=info.height, width=info.width,
+            distortion_model=info.distortion_model, d=numbers(info.d), k=numbers(info.k),
+            r=numbers(info.r), p=numbers(info.p), binning_x=info.binning_x,
+            binning_y=info.binning_y, roi=self._types['sensor_msgs/msg/RegionOfInterest'](
+                x_offset=roi.x_offset, y_offset=roi.y_offset, height=roi.height, width=roi.width,
+                do_rectify=bool(roi.do_rectify)))
+
+    def flag(self, value: bool) -> Any:
+        """Make a Bool."""
+        return self._types['std_msgs/msg/Bool'](data=value)
+
+    def number(self, value: float) -> Any:
+        """Make a Float32."""
+        return self._types['std_msgs/msg/Float32'](data=value)
+
+    def status(self, name: str, level: int, message: str, values: Mapping[str, str],
+               header: Header) -> Any:
+        """Make a DiagnosticArray of one status."""
+        pair = self._types['diagnostic_msgs/msg/KeyValue']
+        status = self._types['diagnostic_msgs/msg/DiagnosticStatus'](
+            level=level, name=name, message=message, hardware_id='',
+            values=[pair(key=key, value=value) for key, value in values.items()])
+        return self._types['diagnostic_msgs/msg/DiagnosticArray'](
+            header=self._header(header), status=[status])
+
+    def _header(self, header: Header) -> Any:
+        seconds, nanoseconds = divmod(header.stamp_ns, 10**9)
+        stamp = self._types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
+        return self._types['std_msgs/msg/Header'](stamp=stamp, frame_id=header.frame_id)

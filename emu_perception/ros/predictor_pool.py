@@ -1,0 +1,200 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Loaded networks, shared by the nodes of one process.
+
+Four cameras of one robot run the same checkpoint: its weights are in memory once, and the cameras
+take turns. A network is freed when the last node that uses it gives it back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+import sys
+import threading
+import time
+from typing import Any
+
+from emu_perception.errors import InputError
+
+
+def load_predictor(path: Any, *, device: str, precision: str) -> Any:
+    """Load the core's Predictor; torch is imported here, so that the node can start without."""
+    from emu_perception.predictor import Predictor
+    return Predictor.load(path, device=device, precision=precision)
+
+
+def empty_cuda_cache() -> None:
+    """Give back what torch keeps of the GPU's memory without using it."""
+    torch = sys.modules.get('torch')
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+class FairLock:
+    """
+    A lock that serves those who wait in the order in which they came.
+
+    With ``threading.Lock`` a busy camera takes it again before another's thread has woken up.
+    """
+
+    def __init__(self) -> None:
+        """Start unlocked."""
+        self._lock = threading.Lock()
+        self._queue: deque[threading.Event] = deque()
+
+    def __enter__(self) -> None:
+        """Wait for the turn."""
+        turn = threading.Event()
+        with self._lock:
+            self._queue.append(turn)
+            if self._queue[0] is turn:
+                turn.set()
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        """Hand the turn on."""
+        with self._lock:
+            self._queue.popleft()
+            if self._queue:
+                self._queue[0].set()
+
+
+@dataclass(frozen=True)
+class ModelKey:
+    """
+    What makes two loaded networks the same: file, device and arithmetic.
+
+    :ivar path: as it was given; two names of one file are one model.
+    :ivar content: inode, time and size of the file, so that another file under the same name is
+        another model; the path where there is no such file.
+    """
+
+    path: Path = field(compare=False)
+    device: str
+    precision: str
+    content: tuple[object, ...]
+
+    @classmethod
+    def of(cls, path: Path, device: str, precision: str) -> ModelKey:
+        """Return the key of what is on disk now."""
+        try:
+            found = path.stat()
+        except OSError:
+            return cls(path, device, precision, (str(path),))
+        return cls(path, device, precision, (
+            found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@dataclass
+class _Network:
+    predictor: Any
+    users: int = 0
+    turn: FairLock = field(default_factory=FairLock)
+
+
+class PredictorPool:
+    """The networks of a process; its methods may be called from any thread."""
+
+    def __init__(self, loader: Callable[..., Any]) -> None:
+        """
+        Start empty.
+
+        :param loader: called with the path, ``device`` and ``precision``, as
+            :func:`load_predictor`.
+        """
+        self._loader = loader
+        self._networks: dict[ModelKey, _Network] = {}
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+
+    def take(self, path: Path, *, device: str, precision: str) -> SharedPredictor:
+        """
+        Return a network, warmed up: the one that is there already, else a newly loaded one.
+
+        Whatever the loader or the warm-up raises is passed on, with nothing left in memory.
+        """
+        # One load at a time: the second of two equal wishes finds what the first has loaded.
+        with self._loading:
+            key = ModelKey.of(path, device, precision)
+            network = self._join(key)
+            if network is None:
+                predictor = self._loader(path, device=device, precision=precision)
+                try:
+                    predictor.warm_up()
+                except Exception:
+                    predictor.close()
+                    raise
+                network = _Network(predictor, users=1)
+                with self._lock:
+                    self._networks[key] = network
+        return SharedPredictor(self, key, network)
+
+    @property
+    def loaded(self) -> int:
+        """Return how many networks are in memory."""
+        return len(self._networks)
+
+    def _join(self, key: ModelKey) -> _Network | None:
+        with self._lock:
+            network = self._networks.get(key)
+            if network is not None:
+                network.users += 1
+            return network
+
+    def _leave(self, key: ModelKey, network: _Network) -> None:
+        with self._lock:
+            network.users -= 1
+            if network.users:
+                return
+            del self._networks[key]
+        network.predictor.close()
+
+
+class SharedPredictor:
+    """
+    One node's share of a network: called like a Predictor, it waits for its turn.
+
+    :ivar key: what was loaded.
+    :ivar unknown_label_entropy: nats, this node's own; None = off.
+    """
+
+    def __init__(self, pool: PredictorPool, key: ModelKey, network: _Network) -> None:
+        """Be made by the pool alone, which counts the shares."""
+        self.key = key
+        self.unknown_label_entropy: float | None = None
+        self._pool = pool
+        self._network = network
+        self._closed = False
+
+    def __call__(self, image: Any, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None) -> Any:
+        """Run the network on an image; as Predictor, with the wait as ``turn`` in timing_ms."""
+        if self._closed:
+            raise InputError('the predictor is closed: load it again')
+        asked = time.perf_counter()
+        with self._network.turn:
+            begun = time.perf_counter()
+            predictor = self._network.predictor
+            predictor.unknown_label_entropy = self.unknown_label_entropy
+            prediction = predictor(image, size=size, fx=fx)
+        prediction.timing_ms['turn'] = 1e3 * (begun - asked)
+        return prediction
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass on what the nodes only read: metadata, device_description, network_size."""
+        return getattr(self._network.predictor, name)
+
+    @property
+    def users(self) -> int:
+        """Return how many nodes share the network."""
+        return self._network.users
+
+    def close(self) -> None:
+        """Give this share back; the last one frees the network. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._pool._leave(self.key, self._network)

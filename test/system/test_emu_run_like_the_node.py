@@ -1,0 +1,120 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""emu_run's recording is what the node would have published, and real ROS 2 reads it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from rosbags.rosbag2 import Reader
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from std_msgs.msg import Header
+
+from emu_perception.checkpoint import Calibration
+from emu_perception.commands import risk_track
+from emu_perception.commands.run import main
+from emu_perception.recordings.camera import looks_rectified, read_camera, scaled_info
+from emu_perception.risk import RiskReason, RiskState, RiskThresholds
+from emu_perception.ros import camera_model, diagnostics, risk_publisher
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def message_class(kind: str) -> Any:
+    """Return the class of 'package/msg/Name'."""
+    package, _, name = kind.split('/')
+    return getattr(import_module(f'{package}.msg'), name)
+
+
+@pytest.fixture(scope='module')
+def recording(tmp_path_factory: pytest.TempPathFactory, random_checkpoint: Path) -> Path:
+    """Return the bag of a run over two images."""
+    import cv2
+    folder = tmp_path_factory.mktemp('run')
+    for index in range(2):
+        noise = np.random.default_rng(index).integers(0, 256, (96, 128, 3), np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), noise)
+    assert main([str(folder), '--out', str(folder / 'out'), '--model', str(random_checkpoint),
+                 '--device', 'cpu', '--fx', '90', '--mcap', '--no-video', '--no-progress']) == 0
+    return folder / 'out/recording'
+
+
+def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
+    """A wrong serialization is read by its own library, and by nobody else."""
+    count = 0
+    with Reader(recording) as reader:
+        for connection, time_ns, data in reader.messages():
+            message = deserialize_message(bytes(data), message_class(connection.msgtype))
+            if hasattr(message, 'header'):
+                stamp = message.header.stamp
+                assert stamp.sec * 10**9 + stamp.nanosec == time_ns
+                assert message.header.frame_id == 'camera_optical_frame'
+            if connection.topic == '/emu/depth/image':
+                depth = np.frombuffer(message.data, np.float32).reshape(96, 128)
+                assert message.encoding == '32FC1' and not (depth <= 0).any()
+            count += 1
+    assert count == 2 * 17
+
+
+def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
+    """A topic that the node calls otherwise is found by no display of config/emu.rviz."""
+    text = (ROOT / 'README.md').read_text()
+    with Reader(recording) as reader:
+        for connection in reader.connections:
+            if not connection.topic.startswith('/emu/'):
+                continue
+            name = connection.topic.removeprefix('/emu/')
+            row = re.search(rf'^\|[^|]*`~/{name}`[^|]*\|([^|]*)\|', text, re.M)
+            assert row, f'README has no ~/{name}'
+            assert connection.msgtype.rpartition('/')[2] in row.group(1), name
+
+
+@pytest.mark.parametrize('rectified', [False, True])
+def test_cameras_scale_as_the_nodes(rectified: bool) -> None:
+    """Depth of a recording would differ from the robot's."""
+    info = CameraInfo(
+        header=Header(), width=640, height=480, distortion_model='plumb_bob', d=[0.1] * 5,
+        k=[500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
+        p=[480.0, 0.0, 310.0, -24.0, 0.0, 481.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0], binning_x=2,
+        binning_y=1, roi=RegionOfInterest(x_offset=20, y_offset=10, width=600, height=460))
+    theirs = camera_model.camera_model(info, rectified=rectified)
+    ours = read_camera(info, rectified=rectified)
+    assert (ours.width, ours.height, ours.fx, ours.distorted) == (
+        theirs.width, theirs.height, theirs.fx, theirs.distorted)
+    wanted = camera_model.scaled_camera_info(theirs, 128, 96, Header())
+    scaled = scaled_info(ours, 128, 96)
+    for name in ('k', 'p', 'd', 'r'):
+        np.testing.assert_allclose(getattr(scaled, name), getattr(wanted, name), err_msg=name)
+    assert (scaled.width, scaled.height) == (wanted.width, wanted.height)
+    for topic in ('/a/image_rect', '/rect/image', '/a/image_unrect', '/a/image_rect/compressed'):
+        assert looks_rectified(topic) == camera_model.looks_rectified(topic), topic
+
+
+@pytest.mark.parametrize('state', [
+    RiskState(False, RiskReason.NONE, 'certain', 0.25, 0.5),
+    RiskState(True, RiskReason.UNCERTAIN, 'mean entropy 2 > 1', 2.0, None),
+    RiskState(True, RiskReason.STALE, 'no image for 2.0 s')])
+def test_the_flag_is_told_as_the_node_tells_it(state: RiskState) -> None:
+    """Dashboards read these fields by name."""
+    thresholds, sources = RiskThresholds(1.0, None), {'segmentation': 'parameter'}
+    level, message, values = risk_track.status_fields(state, thresholds, sources)
+    theirs = diagnostics.risk_status('emu: risk', state, thresholds, sources)
+    assert (bytes([level]), message) == (theirs.level, theirs.message)
+    assert values == {entry.key: entry.value for entry in theirs.values}
+    assert risk_track.banner_text(state) == risk_publisher.banner_text(state)
+
+
+@pytest.mark.parametrize('own', [0.0, 0.7])
+def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
+    """The same recording would raise the flag here and not there."""
+    calibration = Calibration(risk_segmentation=1.5, risk_depth=None)
+    settings: Any = SimpleNamespace(risk_threshold_segmentation=own, risk_threshold_depth=0.0)
+    assert risk_track.resolve_thresholds(own, 0.0, calibration) == (
+        risk_publisher.resolve_thresholds(settings, calibration))
