@@ -25,9 +25,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 import torch
 
 from emu_perception import __version__
@@ -122,6 +119,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(
         0, 256, (height, width, 3), np.uint8), (0, 0), 7)
     results = {name: call(image) for name, call in calls.items()}
+    from rich.progress import Progress
     with Progress(disable=options.no_progress, transient=True) as bar:
         task = bar.add_task('measuring', total=len(calls) * (options.rounds + 3))
         times = interleaved({name: (lambda call=call: call(image)) for name, call in  # type: ignore
@@ -190,6 +188,8 @@ def processor() -> str:
 
 def print_table(result: dict[str, Any]) -> None:
     """Print the result for people."""
+    from rich.console import Console
+    from rich.table import Table
     image, size = ('x'.join(map(str, result[name])) for name in ('image', 'network_size'))
     table = Table(box=None, title=(
         f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"

@@ -9,8 +9,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from emu_perception.errors import InputError
 from emu_perception.recordings.camera import CameraInfo, pinhole_info
 
@@ -65,6 +63,7 @@ def _intrinsics(path: Path, values: Any) -> CameraInfo:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
+    import yaml
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
