@@ -14,7 +14,7 @@ import numpy as np
 from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.result import Result
-from emu_perception.commands.risk_track import banner_text
+from emu_perception.risk_report import banner_text
 
 TILE_WIDTH = 480
 _BACKGROUND = 24

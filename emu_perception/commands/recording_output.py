@@ -15,12 +15,12 @@ from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.drawing import ColorRanges
 from emu_perception.commands.result import Result
-from emu_perception.commands.risk_track import banner_text, status_fields
 from emu_perception.prediction import Prediction
 from emu_perception.recordings.camera import beside, scaled_info
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
 from emu_perception.risk import RiskState, RiskThresholds
+from emu_perception.risk_report import banner_text, status_fields
 
 NODE = '/emu'
 _JPEG_QUALITY = 95

@@ -26,13 +26,14 @@ from emu_perception.commands.model_file import default_model
 from emu_perception.commands.open_input import check_apart, open_source
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
-from emu_perception.commands.risk_track import resolve_thresholds, RiskTrack, Timeline
+from emu_perception.commands.risk_track import RiskTrack, Timeline
 from emu_perception.commands.run_summary import logging_lines, progress, Summary
 from emu_perception.commands.runner import CameraChoice, Runner
 from emu_perception.errors import EmuError, InputError
 from emu_perception.predictor import Predictor
 from emu_perception.recordings.calibration_files import read_calibration
 from emu_perception.risk import RiskMonitor, RiskThresholds
+from emu_perception.risk_report import resolve_thresholds
 
 LOGGER = logging.getLogger('emu_perception')
 

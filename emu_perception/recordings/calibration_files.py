@@ -19,15 +19,16 @@ def read_calibration(path: Path) -> CameraInfo:
 
     :raises InputError: one line with file and field.
     """
-    content = _load(path)
+    content = load_mapping(path)
     if 'intrinsics' in content:
         return _intrinsics(path, content['intrinsics'])
     try:
         return CameraInfo(
             width=int(content['image_width']), height=int(content['image_height']),
-            k=_matrix(content, 'camera_matrix', 9), p=_matrix(content, 'projection_matrix', 12),
-            d=_matrix(content, 'distortion_coefficients', None),
-            r=_matrix(content, 'rectification_matrix', 9),
+            k=matrix_of(content, 'camera_matrix', 9),
+            p=matrix_of(content, 'projection_matrix', 12),
+            d=matrix_of(content, 'distortion_coefficients', None),
+            r=matrix_of(content, 'rectification_matrix', 9),
             distortion_model=str(content.get('distortion_model', 'plumb_bob')))
     except KeyError as error:
         raise InputError(f'{path}: field {error} is missing: give a ROS camera_calibration file '
@@ -45,7 +46,7 @@ def find_calibration(folder: Path) -> CameraInfo | None:
     roots = (folder, folder.parent) if folder.name == 'image' else (folder,)
     for path in (root / 'dataset.yaml' for root in roots):
         if path.is_file():
-            values = _load(path).get('intrinsics')
+            values = load_mapping(path).get('intrinsics')
             return None if values is None else _intrinsics(path, values)
     return None
 
@@ -62,7 +63,12 @@ def _intrinsics(path: Path, values: Any) -> CameraInfo:
         raise InputError(f'{path}: field intrinsics: {error}') from error
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def load_mapping(path: Path) -> Mapping[str, Any]:
+    """
+    Read a YAML file that holds a mapping.
+
+    :raises InputError: one line with the file.
+    """
     import yaml
     try:
         content = yaml.safe_load(path.read_text())
@@ -74,7 +80,12 @@ def _load(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _matrix(content: Mapping[str, Any], name: str, length: int | None) -> list[float]:
+def matrix_of(content: Mapping[str, Any], name: str, length: int | None) -> list[float]:
+    """
+    Return the numbers of a matrix of a camera_calibration file.
+
+    :raises ValueError: if there are not ``length`` of them, or one is not finite.
+    """
     values = [float(value) for value in content[name]['data']]
     if length is not None and len(values) != length:
         raise ValueError(f'{name} has {len(values)} numbers, not {length}')

@@ -71,9 +71,9 @@ class Camera:
     info: Any
 
 
-def read_camera(info: Any, *, rectified: bool) -> Camera:
+def pinhole(info: Any, *, rectified: bool) -> tuple[float, float, float, float]:
     """
-    Read a camera_info.
+    Return fx, fy, cx, cy of a camera_info, in pixels of the whole sensor.
 
     :param rectified: whether the image topic is a rectified one (see :func:`looks_rectified`).
     :raises InputError: if the camera is not calibrated or the numbers make no sense.
@@ -83,10 +83,27 @@ def read_camera(info: Any, *, rectified: bool) -> Camera:
     use_p = rectified and info.p[0] > 0 or not info.k[0] > 0
     matrix, row = (info.p, 4) if use_p else (info.k, 3)
     fx, fy, cx, cy = (float(matrix[i]) for i in (0, row + 1, 2, row + 2))
-    usable = fx > 0 and fy > 0 and all(math.isfinite(value) for value in (fx, fy, cx, cy))
+    # Every number: what is not used here is handed on in the outgoing camera_info.
+    usable = fx > 0 and fy > 0 and all(map(math.isfinite, (*info.k, *info.p, *info.r, *info.d)))
     if not (usable and info.width and info.height):
         raise InputError(f'camera_info is not calibrated: fx {fx}, fy {fy}, cx {cx}, cy {cy}, '
                          f'size {info.width}x{info.height}')
+    # Half a degree to 170 degrees of view: outside of it is a unit or a matrix gone wrong, and a
+    # focal length of almost 0 would make sigma 0, which lowers the risk flag.
+    if not all(0.04 < f / side < 100 for f, side in ((fx, info.width), (fy, info.height))):
+        raise InputError(f'camera_info is not plausible: fx {fx}, fy {fy} pixels at '
+                         f'{info.width}x{info.height}')
+    return fx, fy, cx, cy
+
+
+def read_camera(info: Any, *, rectified: bool) -> Camera:
+    """
+    Read a camera_info.
+
+    :param rectified: whether the image topic is a rectified one (see :func:`looks_rectified`).
+    :raises InputError: as :func:`pinhole`.
+    """
+    fx, _, _, _ = pinhole(info, rectified=rectified)
     binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
     return Camera(width=(info.roi.width or info.width) // binning_x,
                   height=(info.roi.height or info.height) // binning_y, fx=fx / binning_x,
@@ -95,8 +112,8 @@ def read_camera(info: Any, *, rectified: bool) -> Camera:
 
 def looks_rectified(topic: str) -> bool:
     """Tell by the last part of its name whether a topic is rectified (image_proc's naming)."""
-    name = topic.removesuffix('/compressed').rpartition('/')[2]
-    return 'rect' in name and 'unrect' not in name
+    parts = [part for part in topic.split('/') if part not in ('', 'compressed')]
+    return bool(parts) and 'rect' in parts[-1] and 'unrect' not in parts[-1]
 
 
 def beside(image_topic: str) -> str:

@@ -9,8 +9,6 @@ A camera_info is never invented: without such a file an image goes out without o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from std_msgs.msg import Header
 import yaml
 
 from emu_perception.errors import InputError
+from emu_perception.recordings.calibration_files import load_mapping, matrix_of
 from emu_perception.ros.camera_model import camera_model, scaled_camera_info
 
 
@@ -38,14 +37,14 @@ def read_camera_info(path: Path) -> CameraInfo:
 
     :raises InputError: one line with file and field.
     """
-    content = _load(path)
+    content = load_mapping(path)
     try:
         info = CameraInfo(width=int(content['image_width']), height=int(content['image_height']),
                           distortion_model=str(content.get('distortion_model', 'plumb_bob')))
-        info.k = _matrix(content, 'camera_matrix', 9)
-        info.d = _matrix(content, 'distortion_coefficients', None)
-        info.r = _matrix(content, 'rectification_matrix', 9)
-        info.p = _matrix(content, 'projection_matrix', 12)
+        info.k = matrix_of(content, 'camera_matrix', 9)
+        info.d = matrix_of(content, 'distortion_coefficients', None)
+        info.r = matrix_of(content, 'rectification_matrix', 9)
+        info.p = matrix_of(content, 'projection_matrix', 12)
     except KeyError as error:
         raise InputError(f'{path}: field {error} is missing: give a ROS camera_calibration '
                          'file') from error
@@ -74,7 +73,7 @@ def dataset_camera_info(path: Path) -> CameraInfo | None:
 
     :raises InputError: one line with file and field.
     """
-    values = _load(path).get('intrinsics')
+    values = load_mapping(path).get('intrinsics')
     if values is None:
         return None
     try:
@@ -97,23 +96,3 @@ def find_folder_info(source: Path) -> CameraInfo | None:
 def resized_info(info: CameraInfo, width: int, height: int) -> CameraInfo:
     """Return the camera_info of the image resized to ``width`` x ``height``."""
     return scaled_camera_info(camera_model(info, rectified=False), width, height, Header())
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
-    if not isinstance(content, Mapping):
-        raise InputError(f'{path}: is no YAML mapping')
-    return content
-
-
-def _matrix(content: Mapping[str, Any], name: str, length: int | None) -> list[float]:
-    values = [float(value) for value in content[name]['data']]
-    if length is not None and len(values) != length:
-        raise ValueError(f'{name} has {len(values)} numbers, not {length}')
-    if not all(math.isfinite(value) for value in values):
-        raise ValueError(f'{name} has a number that is not finite')
-    return values

@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import math
 
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from emu_perception.errors import InputError
+from emu_perception.recordings.camera import pinhole
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,9 @@ def camera_model(info: CameraInfo, *, rectified: bool) -> CameraModel:
     Read a camera_info.
 
     :param rectified: whether the image topic is a rectified one (see :func:`looks_rectified`).
-    :raises InputError: if the camera is not calibrated or the numbers make no sense.
+    :raises InputError: as ``pinhole``.
     """
-    # P holds the camera of the rectified image, which rectification may have zoomed; K the one of
-    # the image as the sensor gives it.
-    use_p = rectified and info.p[0] > 0 or not info.k[0] > 0
-    if use_p:
-        fx, fy, cx, cy = info.p[0], info.p[5], info.p[2], info.p[6]
-    else:
-        fx, fy, cx, cy = info.k[0], info.k[4], info.k[2], info.k[5]
-    # Every number: what is not used here is handed on in ~/camera_info.
-    usable = fx > 0 and fy > 0 and all(map(math.isfinite, (*info.k, *info.p, *info.r, *info.d)))
-    if not (usable and info.width and info.height):
-        raise InputError(f'camera_info is not calibrated: fx {fx}, fy {fy}, cx {cx}, cy {cy}, '
-                         f'size {info.width}x{info.height}')
-    # Half a degree to 170 degrees of view: outside of it is a unit or a matrix gone wrong, and a
-    # focal length of almost 0 would make sigma 0, which lowers the risk flag.
-    if not all(0.04 < f / side < 100 for f, side in ((fx, info.width), (fy, info.height))):
-        raise InputError(f'camera_info is not plausible: fx {fx}, fy {fy} pixels at '
-                         f'{info.width}x{info.height}')
+    fx, fy, cx, cy = pinhole(info, rectified=rectified)
     roi = info.roi
     binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
     return CameraModel(
@@ -71,12 +54,6 @@ def camera_model(info: CameraInfo, *, rectified: bool) -> CameraModel:
         fx=fx / binning_x, fy=fy / binning_y,
         cx=(cx - roi.x_offset) / binning_x, cy=(cy - roi.y_offset) / binning_y,
         distorted=not rectified and any(info.d), info=info)
-
-
-def looks_rectified(topic: str) -> bool:
-    """Tell by the last part of its name whether a topic is rectified (image_proc's naming)."""
-    parts = [part for part in topic.split('/') if part not in ('', 'compressed')]
-    return bool(parts) and 'rect' in parts[-1] and 'unrect' not in parts[-1]
 
 
 def scaled_camera_info(camera: CameraModel, width: int, height: int,

@@ -10,7 +10,8 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
 from emu_perception.errors import InputError
-from emu_perception.ros.camera_model import camera_model, CameraModel, looks_rectified
+from emu_perception.recordings.camera import looks_rectified
+from emu_perception.ros.camera_model import camera_model, CameraModel
 
 
 class CameraSource:

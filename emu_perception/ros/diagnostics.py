@@ -12,12 +12,12 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from emu_perception.risk import RiskReason, RiskState, RiskThresholds
+from emu_perception.risk import RiskState, RiskThresholds
+from emu_perception.risk_report import status_fields, status_text
 from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.ros.statistics import Snapshot
 
 _HANGS_AFTER_S = 5.0
-_NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,15 @@ def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
 def risk_status(name: str, state: RiskState, thresholds: RiskThresholds,
                 sources: Mapping[str, str]) -> DiagnosticStatus:
     """Make the status that gives the flag its reason and figures."""
-    if not state.raised:
-        level = DiagnosticStatus.OK
-    else:
-        level = (DiagnosticStatus.WARN if state.reason in _NOT_FAULTS else DiagnosticStatus.ERROR)
-    return status(name, level, f'{"raised" if state.raised else "clear"}: {state.detail}', {
-        'raised': state.raised, 'reason': state.reason.value, 'detail': state.detail,
-        'mean_segmentation_uncertainty_nat': state.mean_segmentation_entropy,
-        'mean_depth_uncertainty_m': state.mean_depth_sigma,
-        'threshold_segmentation_nat': thresholds.segmentation,
-        'threshold_segmentation_from': sources.get('segmentation', ''),
-        'threshold_depth_m': thresholds.depth,
-        'threshold_depth_from': sources.get('depth', '')})
+    level, message, values = status_fields(state, thresholds, sources)
+    return status(name, bytes([level]), message, values)
 
 
 def status(name: str, level: bytes, message: str, values: Mapping[str, object]
            ) -> DiagnosticStatus:
     """Make one status; None becomes 'n/a', floats are shortened."""
     return DiagnosticStatus(name=name, level=level, message=message, values=[
-        KeyValue(key=key, value=_text(value)) for key, value in values.items()])
+        KeyValue(key=key, value=status_text(value)) for key, value in values.items()])
 
 
 def model_values(path: Path, predictor: SharedPredictor, converter: str) -> dict[str, object]:
@@ -150,9 +140,3 @@ def _model(name: str, health: Health) -> DiagnosticStatus:
     elif health.swap_problem:
         level, message = DiagnosticStatus.WARN, health.swap_problem
     return status(f'{name}: model', level, message, health.model)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return 'n/a'
-    return f'{value:.4g}' if isinstance(value, float) else str(value)

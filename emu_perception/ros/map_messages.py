@@ -16,11 +16,11 @@ from std_msgs.msg import Header
 from emu_perception import visualization
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
+from emu_perception.risk_report import banner_text
 from emu_perception.ros.camera_model import CameraModel, scaled_camera_info
 from emu_perception.ros.image_messages import to_image
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.point_cloud import to_point_cloud
-from emu_perception.ros.risk_publisher import banner_text
 
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata

@@ -16,6 +16,7 @@ from std_msgs.msg import Bool, ColorRGBA, Float32, Header
 from visualization_msgs.msg import Marker
 
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState, RiskThresholds
+from emu_perception.risk_report import banner_text, resolve_thresholds
 from emu_perception.ros.diagnostics import risk_status
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
@@ -24,20 +25,6 @@ if TYPE_CHECKING:  # the checkpoint module needs torch, which may be missing unt
     from emu_perception.checkpoint import Calibration
 
 _REPEAT_S = 0.5
-
-
-def resolve_thresholds(settings: Settings, calibration: Calibration | None
-                       ) -> tuple[RiskThresholds, dict[str, str]]:
-    """Return the thresholds in force and, by task, where each came from."""
-    values: dict[str, float | None] = {}
-    sources = {}
-    for task in ('segmentation', 'depth'):
-        own = getattr(settings, f'risk_threshold_{task}')
-        calibrated = getattr(calibration, f'risk_{task}', None)
-        values[task] = own or calibrated
-        sources[task] = ('parameter' if own else
-                         'none: not judged' if calibrated is None else 'checkpoint')
-    return RiskThresholds(**values), sources
 
 
 class RiskPublisher:
@@ -90,7 +77,8 @@ class RiskPublisher:
 
         :raises InputError: if one is out of range; nothing is changed then.
         """
-        thresholds, sources = resolve_thresholds(settings, calibration)
+        thresholds, sources = resolve_thresholds(
+            settings.risk_threshold_segmentation, settings.risk_threshold_depth, calibration)
         with self._lock:
             self._monitor.configure(thresholds=thresholds, raise_after=settings.raise_after,
                                     clear_after=settings.clear_after,
@@ -183,8 +171,3 @@ def _marker(header: Header, state: RiskState) -> Marker:
     red, green = (0.9, 0.15) if state.raised else (0.15, 0.8)
     marker.color = ColorRGBA(r=red, g=green, b=0.15, a=1.0)
     return marker
-
-
-def banner_text(state: RiskState) -> str:
-    """Return the flag in a few words for people."""
-    return f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk'

@@ -12,7 +12,8 @@ from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from emu_perception.errors import InputError
-from emu_perception.ros.camera_model import camera_model, looks_rectified, scaled_camera_info
+from emu_perception.recordings.camera import looks_rectified
+from emu_perception.ros.camera_model import camera_model, scaled_camera_info
 from emu_perception.ros.camera_source import CameraSource
 
 

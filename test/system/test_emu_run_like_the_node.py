@@ -7,7 +7,6 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 import re
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,18 @@ from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
+from emu_perception import risk_report
 from emu_perception.checkpoint import Calibration
-from emu_perception.commands import risk_track
 from emu_perception.commands.run import main
-from emu_perception.recordings.camera import looks_rectified, read_camera, scaled_info
+from emu_perception.errors import InputError
+from emu_perception.recordings.camera import (
+    looks_rectified,
+    pinhole_info,
+    read_camera,
+    scaled_info,
+)
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
-from emu_perception.ros import camera_model, diagnostics, risk_publisher
+from emu_perception.ros import camera_model, diagnostics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,8 +98,17 @@ def test_cameras_scale_as_the_nodes(rectified: bool) -> None:
     for name in ('k', 'p', 'd', 'r'):
         np.testing.assert_allclose(getattr(scaled, name), getattr(wanted, name), err_msg=name)
     assert (scaled.width, scaled.height) == (wanted.width, wanted.height)
-    for topic in ('/a/image_rect', '/rect/image', '/a/image_unrect', '/a/image_rect/compressed'):
-        assert looks_rectified(topic) == camera_model.looks_rectified(topic), topic
+    for topic, expected in (('/a/image_rect', True), ('/rect/image', False),
+                            ('/a/image_unrect', False), ('/a/image_rect/compressed', True)):
+        assert looks_rectified(topic) == expected, topic
+
+
+@pytest.mark.parametrize('fx', [1e-6, 1e300])
+def test_an_absurd_focal_length_is_refused_as_by_the_node(fx: float) -> None:
+    """It would make sigma 0, and the flag of a recording would be lowered."""
+    info = pinhole_info(640, 480, fx)
+    with pytest.raises(InputError, match='not plausible'):
+        read_camera(info, rectified=False)
 
 
 @pytest.mark.parametrize('state', [
@@ -104,17 +118,20 @@ def test_cameras_scale_as_the_nodes(rectified: bool) -> None:
 def test_the_flag_is_told_as_the_node_tells_it(state: RiskState) -> None:
     """Dashboards read these fields by name."""
     thresholds, sources = RiskThresholds(1.0, None), {'segmentation': 'parameter'}
-    level, message, values = risk_track.status_fields(state, thresholds, sources)
+    level, message, values = risk_report.status_fields(state, thresholds, sources)
     theirs = diagnostics.risk_status('emu: risk', state, thresholds, sources)
     assert (bytes([level]), message) == (theirs.level, theirs.message)
     assert values == {entry.key: entry.value for entry in theirs.values}
-    assert risk_track.banner_text(state) == risk_publisher.banner_text(state)
+    assert risk_report.banner_text(state) == (
+        f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk')
 
 
 @pytest.mark.parametrize('own', [0.0, 0.7])
 def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
     """The same recording would raise the flag here and not there."""
     calibration = Calibration(risk_segmentation=1.5, risk_depth=None)
-    settings: Any = SimpleNamespace(risk_threshold_segmentation=own, risk_threshold_depth=0.0)
-    assert risk_track.resolve_thresholds(own, 0.0, calibration) == (
-        risk_publisher.resolve_thresholds(settings, calibration))
+    assert risk_report.resolve_thresholds(own, 0.0, calibration) == (
+        RiskThresholds(own or 1.5, None),
+        {'segmentation': 'parameter' if own else 'checkpoint', 'depth': 'none: not judged'})
+    # A checkpoint without calibration, as a node has before it is configured.
+    assert risk_report.resolve_thresholds(own, 0.0, None)[0] == RiskThresholds(own or None, None)
