@@ -17,14 +17,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from emu_perception.errors import CheckpointError, InputError
+from emu_perception.instances import InstanceSettings
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import build_network, family_of, Network
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.visualization import default_palette
 import numpy as np
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch
-
-from emu_perception.errors import CheckpointError
-from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
-from emu_perception.visualization import default_palette
 
 FORMAT_VERSION = 1
 _KEY = 'emu_perception'
@@ -66,7 +68,7 @@ class CheckpointMetadata:
     """
     The JSON document of a checkpoint.
 
-    :ivar architecture: arguments of ``MultitaskNetwork``.
+    :ivar architecture: arguments of the network, with its ``family`` where that is not all_mlp.
     :ivar input_size: (height, width) of the training images at the network.
     :ivar classes: names by class index; empty without segmentation.
     :ivar palette: rgb by class index.
@@ -77,6 +79,7 @@ class CheckpointMetadata:
     :ivar intrinsics: camera of the training images; None = unknown.
     :ivar provenance: data set, split, recipe, commit, versions, licences.
     :ivar metrics: measured on the split the provenance names.
+    :ivar instances: how votes become instances; None without the tasks for it.
     """
 
     architecture: dict[str, Any]
@@ -93,14 +96,25 @@ class CheckpointMetadata:
     calibration: Calibration = field(default_factory=Calibration)
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    instances: InstanceSettings | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Return the tasks of the network, 'segmentation' and/or 'depth'."""
+        """Return the tasks of the network: some of 'segmentation', 'depth' and 'instance'."""
         return tuple(self.architecture['tasks'])
 
+    @property
+    def pixel_variance(self) -> bool:
+        """Tell whether the depth variance is each pixel's own, not the whole task's noise."""
+        return family_of(self.architecture).pixel_variance
 
-def save_checkpoint(path: str | Path, network: MultitaskNetwork, metadata: CheckpointMetadata,
+    @property
+    def finds_instances(self) -> bool:
+        """Tell whether there is an instance map: votes, and labels to tell things by."""
+        return SEGMENTATION in self.tasks and INSTANCE in self.tasks
+
+
+def save_checkpoint(path: str | Path, network: Network, metadata: CheckpointMetadata,
                     *, half: bool = False) -> None:
     """
     Write a checkpoint; an existing file is replaced only once the new one is complete.
@@ -115,6 +129,9 @@ def save_checkpoint(path: str | Path, network: MultitaskNetwork, metadata: Check
     path = Path(path)
     document = {'format_version': FORMAT_VERSION,
                 **asdict(metadata), 'architecture': network.arguments}
+    if metadata.instances is None:
+        # Versions that do not know the field refuse a file that has it.
+        del document['instances']
     # Round trip: what could not be read back is refused before the file exists.
     text = _to_json(document, path)
     _parse(json.loads(text), path)
@@ -153,7 +170,7 @@ def read_metadata(path: str | Path) -> CheckpointMetadata:
         return _document(file, path)
 
 
-def load_checkpoint(path: str | Path) -> tuple[MultitaskNetwork, CheckpointMetadata]:
+def load_checkpoint(path: str | Path) -> tuple[Network, CheckpointMetadata]:
     """
     Read a checkpoint and build its network on the CPU, float32, in eval mode.
 
@@ -163,7 +180,7 @@ def load_checkpoint(path: str | Path) -> tuple[MultitaskNetwork, CheckpointMetad
     with _open(path) as file:
         metadata = _document(file, path)
         try:
-            network = MultitaskNetwork(**metadata.architecture)
+            network = build_network(metadata.architecture)
         except Exception as error:  # torch and timm raise many kinds; all mean the same here.
             raise _error(f"{path}: field 'architecture': {error}") from error
         expected = network.state_dict()
@@ -272,6 +289,10 @@ def _check(metadata: CheckpointMetadata, wrong: Any) -> None:
     architecture = metadata.architecture
     if not isinstance(architecture.get('tasks'), list) or not architecture['tasks']:
         raise wrong('architecture.tasks', f"is {architecture.get('tasks')}; give a list of tasks")
+    try:
+        family_of(architecture)
+    except InputError as error:
+        raise wrong('architecture', f': {error}') from error
     if SEGMENTATION in metadata.tasks:
         classes = architecture.get('num_classes')
         for name in ('classes', 'palette'):
@@ -284,6 +305,20 @@ def _check(metadata: CheckpointMetadata, wrong: Any) -> None:
     if any(not 32 <= side <= 8192 or side % 32 for side in metadata.input_size):
         raise wrong('input_size', f'is {list(metadata.input_size)}; both must be multiples of 32, '
                     '8192 at most')
+    _check_instances(metadata, wrong)
+
+
+def _check_instances(metadata: CheckpointMetadata, wrong: Any) -> None:
+    settings, classes = metadata.instances, metadata.architecture.get('num_classes')
+    if (settings is not None) != metadata.finds_instances:
+        raise wrong('instances', 'is missing: with the tasks segmentation and instance it says '
+                    'which classes are things; export the checkpoint again'
+                    if settings is None else
+                    f'is there, but architecture.tasks is {list(metadata.tasks)}: instances need '
+                    'segmentation and instance; remove it')
+    if settings is not None and max(settings.things, default=0) >= len(metadata.classes):
+        raise wrong('instances', f'names class {max(settings.things)} in things, '
+                    f'architecture.num_classes is {classes}')
 
 
 def _number(value: Any) -> float:
@@ -332,6 +367,13 @@ def _intrinsics(values: Any) -> Intrinsics | None:
     return None if values is None else Intrinsics(**_converted(values, {
         'width': _pixels, 'height': _pixels, 'fx': _positive, 'fy': _positive, 'cx': _number,
         'cy': _number}))
+
+
+def _instances(values: Any) -> InstanceSettings | None:
+    try:
+        return None if values is None else InstanceSettings.of(values)
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 def _pixels(value: Any) -> int:
@@ -389,6 +431,7 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     'calibration': _calibration,
     'provenance': _object,
     'metrics': _object,
+    'instances': _instances,
 }
 
 

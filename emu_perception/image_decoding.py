@@ -16,9 +16,8 @@ import struct
 from typing import Any
 
 import cv2
-import numpy as np
-
 from emu_perception.errors import InputError
+import numpy as np
 
 _DEPTH_LIKE = ('16UC1', '16SC1', '32FC1', '64FC1')
 _DEPTH_ADVICE = ('looks like a depth topic: a colour or mono camera topic is needed (node: remap '
@@ -151,6 +150,9 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         _check_size(*struct.unpack('>II', data[16:24].tobytes()))
     try:
         # An EXIF orientation would turn the picture against its camera_info.
+        # Of damaged data libjpeg and libpng complain on stderr themselves, a line an image: OpenCV
+        # has no switch for it (its log level does not reach them), and to turn the process's
+        # stderr aside while one thread decodes would swallow what the others say.
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise DamagedImage(f'compressed image of {data.size} bytes, format {message.format!r}, '

@@ -28,7 +28,10 @@ class Prediction:
         risk flag compares, independent of the size of the maps.
     :ivar mean_depth_sigma: metres, mean of the standard deviation over the same pixels.
     :ivar network_size: (height, width) the network ran at.
-    :ivar timing_ms: milliseconds of each stage: ``preprocess``, ``network``, ``postprocess``.
+    :ivar timing_ms: milliseconds of each stage: ``preprocess``, ``network``, ``postprocess``, and
+        ``instances`` where there are any to find.
+    :ivar instance: uint16 HxW, 0 = none, else the number of the object in this image: it means
+        nothing in the next. None where the checkpoint finds no instances.
     """
 
     label: np.ndarray | None
@@ -40,6 +43,7 @@ class Prediction:
     mean_depth_sigma: float | None
     network_size: tuple[int, int]
     timing_ms: dict[str, float] = field(default_factory=dict)
+    instance: np.ndarray | None = None
 
     @property
     def depth_sigma(self) -> np.ndarray | None:

@@ -5,22 +5,25 @@
 from __future__ import annotations
 
 import logging
-import math
 import operator
 from pathlib import Path
 import time
 
 import cv2
-import numpy as np
-import torch
-
-from emu_perception.backends import Backend, make_backend
+from emu_perception.backends import Backend, Finishing, make_backend
+from emu_perception.backends.cuda_memory import free_unused
+from emu_perception.backends.finishing import in_range
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import DEPTH, MultitaskNetwork
+from emu_perception.instances import cluster_instances, need_clustering
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH
 from emu_perception.prediction import Prediction, UNLABELLED
 from emu_perception.preprocessing import focal_scale, network_size
 from emu_perception.uncertainty import mean_uncertainties
+import numpy as np
+import torch
 
 LOGGER = logging.getLogger('emu_perception')
 MIN_SIDE = 32
@@ -33,7 +36,7 @@ class Predictor:
     """
     A loaded network on a device, called with one image at a time.
 
-    :param network: the trained network; its heads are folded for inference.
+    :param network: the trained network, of any family; what can be folded is, for inference.
     :param metadata: the document of its checkpoint.
     :param device: 'auto' (CUDA where there is one, said in the log), 'cpu', 'cuda', 'cuda:1'.
     :param precision: 'fp32', 'bf16' or 'fp16' of the network; depth moments, entropy and means
@@ -41,10 +44,11 @@ class Predictor:
     :param backend: what runs it: 'auto' (the fastest that is installed, said in the log), or a
         name of ``emu_perception.backends``.
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None = off.
-    :raises InputError: if the device, precision or backend is not to be had.
+    :raises InputError: if the device, precision or backend is not to be had, scikit-learn is
+        missing that the checkpoint's instances need, or it has no task but their vectors.
     """
 
-    def __init__(self, network: MultitaskNetwork, metadata: CheckpointMetadata, *,
+    def __init__(self, network: Network, metadata: CheckpointMetadata, *,
                  device: str = 'auto', precision: str = 'auto', backend: str = 'auto',
                  unknown_label_entropy: float | None = None) -> None:
         self.metadata = metadata
@@ -53,13 +57,15 @@ class Predictor:
         if self.precision not in _PRECISIONS:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
         self.unknown_label_entropy = unknown_label_entropy
+        _check_tasks(metadata)
         self._backend: Backend | None = make_backend(
             backend, network.folded(), metadata.input_size, device=self.device,
             precision=self.precision, temperature=metadata.calibration.temperature,
-            mean=metadata.mean, std=metadata.std)
+            mean=metadata.mean, std=metadata.std, depth_max=metadata.depth_max)
         self.backend = self._backend.name
         self._warned_focal = False
-        LOGGER.info('using %s, %s, %s', self.device_description, self.precision, self.backend)
+        LOGGER.info('using %s, %s, %s', self.device_description, self.precision_description,
+                    self.backend)
 
     @classmethod
     def load(cls, path: str | Path, device: str = 'auto', precision: str = 'auto', *,
@@ -82,6 +88,14 @@ class Predictor:
         if self.device.type == 'cuda':
             return f'{self.device} ({torch.cuda.get_device_name(self.device)})'
         return f'cpu ({torch.get_num_threads()} threads)'
+
+    @property
+    def precision_description(self) -> str:
+        """Return the precision in words: NVIDIA GPUs from Ampere on round fp32 convolutions."""
+        rounds = (self.precision == 'fp32' and self.device.type == 'cuda'
+                  and torch.backends.cudnn.allow_tf32
+                  and torch.cuda.get_device_capability(self.device) >= (8, 0))
+        return 'fp32 (convolutions in TF32)' if rounds else self.precision
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """
@@ -115,6 +129,11 @@ class Predictor:
         start = time.perf_counter()
         input_size = self.network_size((height, width))
         scale = self._focal_scale(fx, width, input_size[1])
+        whole = backend.whole(image, input_size, Finishing(
+            size, scale, self.metadata.depth_max, self.metadata.calibration.variance_scale,
+            unknown_label_entropy))
+        if whole is not None:
+            return whole
         x = backend.prepare(image, input_size)
         backend.synchronize()
         prepared = time.perf_counter()
@@ -127,23 +146,31 @@ class Predictor:
         if label is not None and entropy is not None and unknown_label_entropy is not None:
             label[entropy > unknown_label_entropy] = UNLABELLED
         if depth is not None and variance is not None:
-            depth = _in_range(depth, self.metadata.depth_max) * scale
+            depth = in_range(depth, self.metadata.depth_max) * scale
             variance = variance * (self.metadata.calibration.variance_scale * scale * scale)
         mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
+        reduced = time.perf_counter()
+        instance = self._instances(label, maps.instance_vectors)
+        clustered = time.perf_counter()
         prediction = Prediction(
             label=_resized(label, size, exact=True), depth=_resized(depth, size, exact=True),
             segmentation_entropy=_resized(entropy, size), confidence=_resized(confidence, size),
             depth_variance=_resized(variance, size), mean_segmentation_entropy=mean_entropy,
-            mean_depth_sigma=mean_sigma, network_size=input_size)
+            mean_depth_sigma=mean_sigma, network_size=input_size,
+            instance=_resized(instance, size, exact=True))
         done = time.perf_counter()
         for stage, seconds in (('preprocess', prepared - start), ('network', inferred - prepared),
-                               ('postprocess', done - inferred)):
+                               ('postprocess', done - clustered + reduced - inferred)):
             prediction.timing_ms[stage] = 1e3 * seconds
+        if instance is not None:
+            prediction.timing_ms['instances'] = 1e3 * (clustered - reduced)
         return prediction
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
         height, width = image_size or self.metadata.input_size
+        if self._backend is not None:
+            self._backend.compile(self.network_size((height, width)))
         warned, self._warned_focal = self._warned_focal, True
         for _ in range(runs):
             self(np.full((height, width, 3), 127, np.uint8))
@@ -154,7 +181,14 @@ class Predictor:
         # A call that is under way in another thread has its own reference and finishes.
         self._backend = None
         if self.device.type == 'cuda':
-            torch.cuda.empty_cache()
+            free_unused()
+
+    def _instances(self, label: torch.Tensor | None,
+                   vectors: torch.Tensor | None) -> np.ndarray | None:
+        settings = self.metadata.instances
+        if settings is None or label is None or vectors is None:
+            return None
+        return cluster_instances(label.cpu().numpy(), vectors.cpu().numpy(), settings)
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
@@ -168,6 +202,21 @@ class Predictor:
                 'no focal length (fx) was given' if self.metadata.intrinsics is not None
                 else 'the checkpoint holds no training intrinsics')
         return 1.0 if scale is None else scale
+
+
+def _check_tasks(metadata: CheckpointMetadata) -> None:
+    """Say what the tasks of a checkpoint do not give, and refuse it where that is everything."""
+    if metadata.tasks == (INSTANCE,):
+        raise InputError("the checkpoint's only task is instance, whose vectors tell nothing "
+                         'without labels of things: train it with segmentation too')
+    if metadata.finds_instances:
+        need_clustering()
+    elif INSTANCE in metadata.tasks:
+        LOGGER.warning('no instances: they need the labels of things, and the checkpoint has no '
+                       'task segmentation')
+    if DEPTH in metadata.tasks and not metadata.pixel_variance:
+        LOGGER.info("depth uncertainty is the task's noise, the same for every pixel of one "
+                    'depth')
 
 
 def check_image(image: np.ndarray) -> None:
@@ -228,13 +277,7 @@ def resolved_device(name: str) -> torch.device:
     return device
 
 
-def _in_range(depth: torch.Tensor, depth_max: float) -> torch.Tensor:
-    """Mark depths the network cannot know: +inf beyond its range, NaN for 0 and not finite."""
-    depth = torch.where(depth > depth_max, math.inf, depth)
-    return torch.where(depth > 0, depth, math.nan)
-
-
-def _resized(values: torch.Tensor | None, size: tuple[int, int],
+def _resized(values: torch.Tensor | np.ndarray | None, size: tuple[int, int],
              exact: bool = False) -> np.ndarray | None:
     """
     Bring a map of the network's size to the size asked for.
@@ -244,7 +287,7 @@ def _resized(values: torch.Tensor | None, size: tuple[int, int],
     """
     if values is None:
         return None
-    array = values.cpu().numpy()
+    array = values if isinstance(values, np.ndarray) else values.cpu().numpy()
     if array.shape == tuple(size):
         return np.ascontiguousarray(array)
     nearest = getattr(cv2, 'INTER_NEAREST_EXACT', cv2.INTER_NEAREST)

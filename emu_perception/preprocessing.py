@@ -7,10 +7,9 @@ from __future__ import annotations
 import math
 
 import cv2
-import numpy as np
-
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
+import numpy as np
 
 MULTIPLE = 32
 

@@ -107,7 +107,7 @@ class RiskMonitor:
 
     @property
     def state(self) -> RiskState:
-        """The flag as of the last event."""
+        """Return the flag as of the last event."""
         return self._state
 
     def activate(self) -> RiskState:

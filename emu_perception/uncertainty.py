@@ -82,8 +82,15 @@ def mean_uncertainties(entropy: torch.Tensor | None, depth_variance: torch.Tenso
     :param depth_variance: [H, W], m², or None.
     :return: mean entropy in nats, mean of the standard deviation in metres.
     """
-    return (None if entropy is None else float(entropy.double().mean()),
-            None if depth_variance is None else float(depth_variance.double().sqrt().mean()))
+    first, second = mean_uncertainty_tensors(entropy, depth_variance)
+    return None if first is None else float(first), None if second is None else float(second)
+
+
+def mean_uncertainty_tensors(entropy: torch.Tensor | None, depth_variance: torch.Tensor | None,
+                             ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Return ``mean_uncertainties`` where the maps are: a GPU need not be waited for."""
+    return (None if entropy is None else entropy.double().mean(),
+            None if depth_variance is None else depth_variance.double().sqrt().mean())
 
 
 class MeanProbability:

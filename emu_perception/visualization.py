@@ -36,6 +36,23 @@ def label_color(label: np.ndarray, palette: Palette) -> np.ndarray:
     return table[label]
 
 
+def instance_color(instance: np.ndarray) -> np.ndarray:
+    """Colour objects: uint16 HxW -> rgb8 HxWx3; a number has one colour always, 0 is black."""
+    # 0 apart, the numbers share 255 colours in turn.
+    return label_color(np.where(instance > 0, (instance - 1) % 255 + 1, 0).astype(np.uint8),
+                       [(0, 0, 0), *default_palette(255)])
+
+
+def instance_outlines(picture_rgb: np.ndarray, instance: np.ndarray) -> np.ndarray:
+    """Return a copy with a white line around each object (same size)."""
+    edge = np.zeros(instance.shape, bool)
+    edge[:, 1:] |= instance[:, 1:] != instance[:, :-1]
+    edge[1:] |= instance[1:] != instance[:-1]
+    picture = picture_rgb.copy()
+    picture[edge] = 255
+    return picture
+
+
 def scalar_color(values: np.ndarray, low: float, high: float,
                  colormap: str = 'turbo') -> np.ndarray:
     """

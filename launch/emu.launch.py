@@ -10,13 +10,12 @@ parameter of the node itself, so this file is the same on Humble, Jazzy and Kilt
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-
-from launch import LaunchDescription
 
 SHARE = Path(get_package_share_directory('emu_perception'))
 # The absolute topics of config/emu.rviz, which move with the namespace.
@@ -52,6 +51,9 @@ ARGUMENTS = [
     DeclareLaunchArgument('device', default_value='',
                           description="'auto', 'cpu', 'cuda' or 'cuda:1'. Empty: as params_file "
                           'says.'),
+    DeclareLaunchArgument('backend', default_value='',
+                          description="What runs the network: 'auto' (the fastest installed), "
+                          "'eager', ... Empty: as params_file says."),
     DeclareLaunchArgument('rviz', default_value='false',
                           description="'true': start rviz2 with config/emu.rviz, for the first of "
                           'several cameras.'),
@@ -88,7 +90,7 @@ def nodes(context):
     if given('autostart'):
         overrides['autostart'] = _flag('autostart', given('autostart'))
     for name, value in (('transport', transport), ('model_file', given('model_file')),
-                        ('device', given('device'))):
+                        ('device', given('device')), ('backend', given('backend'))):
         if value:
             overrides[name] = _text(value)
     parameters = [given('params_file')] + ([overrides] if overrides else [])

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import cv2
-import numpy as np
-
 from emu_perception.preprocessing import resized_image
+import numpy as np
 from training.data.dataset_folder import IGNORE, Sample
 from training.recipe import AugmentationRecipe
 
@@ -17,21 +16,25 @@ Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
 
 def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecipe,
-                rng: np.random.Generator, whole: tuple[int, int] | None = None) -> Sample:
+                rng: np.random.Generator, whole: tuple[int, int] | None = None,
+                in_pixels: bool = False) -> Sample:
     """
     Cut a random view out of a sample.
 
     The whole image at scale 1 fits ``whole``; a view at scale s shows it s times larger. Where the
-    view is larger than the image the rest is padded: label 255, depth invalid, image its own mean
-    colour. Only what is seen is resized.
+    view is larger than the image the rest is padded: label 255, depth invalid, no instance, image
+    its own mean colour. Only what is seen is resized.
 
     :param size: (height, width) of the view.
     :param rng: the only source of randomness.
     :param whole: None = ``size``: at scale 1 a view is the whole image.
+    :param in_pixels: inverse depths are disparities: in pixels of the view, then.
     :return: the view; depth divided by s under the policy ``divide``, since a camera of the same
-        focal length that sees an object s times larger is s times nearer.
+        focal length that sees an object s times larger is s times nearer. Inverse depth is
+        multiplied by s, as disparity grows with the image.
     """
     image, label, depth = sample.image, sample.label, sample.depth
+    inverse, instance = sample.inverse, sample.instance
     base = base_scale(image.shape[:2], whole or size)
     if rng.random() < recipe.border_probability:
         top, bottom, left, right = recipe.border
@@ -39,6 +42,8 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
         image = image[window]
         label = None if label is None else label[window]
         depth = None if depth is None else depth[window]
+        inverse = None if inverse is None else inverse[window]
+        instance = None if instance is None else instance[window]
     # Uniform in the logarithm: zooming in and out by a factor are equally frequent.
     scale = float(np.exp(rng.uniform(*np.log(recipe.scale))))
     pixels = base * scale
@@ -66,9 +71,16 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
         if recipe.depth_scale_policy == 'divide':
             # The scale that was really applied, after rounding to whole pixels.
             depth = depth * np.float32(base * seen[1] / target[1])
+    if inverse is not None:
+        inverse = view(inverse, -1.0, nearest)
+        larger = target[1] / seen[1] / base if recipe.depth_scale_policy == 'divide' else 1.0
+        # Unknown stays negative, the sky 0.
+        inverse = inverse * np.float32(larger * (base if in_pixels else 1.0))
     if label is not None:
         label = view(label, IGNORE, nearest)
-    return Sample(sample.stem, picture, label, depth)
+    if instance is not None:
+        instance = view(instance, 0, nearest)
+    return Sample(sample.stem, picture, label, depth, inverse, instance)
 
 
 def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

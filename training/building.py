@@ -6,21 +6,20 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-import re
 from typing import Any
 
-import timm
-import torch
-
-from emu_perception.checkpoint import load_checkpoint, read_metadata
-from emu_perception.errors import CheckpointError
+from emu_perception.instances import need_clustering
+from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
+from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.networks.pretrained import initialize
-from emu_perception.preprocessing import focal_scale
-from training.augmentation import base_scale
+import timm
+import torch
 from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.instances import instance_settings
 from training.data.samples import SampleCache
 from training.methods.baseline import Baseline
+from training.methods.deeplab import DeepLab
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble, expanded
 from training.methods.mc_dropout import MCDropout
@@ -28,6 +27,7 @@ from training.methods.module import TrainingModule
 from training.methods.sub_ensemble import SubEnsemble
 from training.options import RecipeError
 from training.recipe import Recipe
+from training.warm_start import is_checkpoint, view_focal, warm_start
 
 LOGGER = logging.getLogger('training')
 METHODS: dict[str, type[TrainingModule]] = {
@@ -43,6 +43,7 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     9 passes on the variance only.
 
     :raises DatasetError: if it has not.
+    :raises RecipeError: if the recipe's clustering cannot be used.
     """
     tasks = recipe.network.tasks
     if SEGMENTATION in tasks and not folder.classes and recipe.method != 'emuformer':
@@ -55,10 +56,24 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     for kind, task in (*needed, ('depth', DEPTH)):
         if task in tasks:
             check_truth(folder, kind, task)
+    if INSTANCE in tasks:
+        if not folder.things:
+            raise DatasetError(f"{folder.root}/dataset.yaml: field 'things' is missing, task "
+                               'instance needs the names of the classes that have instances')
+        check_truth(folder, 'instance', INSTANCE)
+        # Used at the export only: found there, a mistake would cost the whole training.
+        instance_settings(recipe.clustering, folder.things)
+        if SEGMENTATION in tasks:
+            need_clustering()
+    if recipe.network.family == 'deeplab':
+        if DEPTH in tasks and folder.inverse_factor is None:
+            raise DatasetError(f"{folder.root}/dataset.yaml: field 'intrinsics' with fx and "
+                               'baseline is missing: without it disparities are no depths')
+        return
     if DEPTH in tasks and folder.depth is not None and folder.depth.quantity != 'depth':
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth.quantity' is "
                            f"'{folder.depth.quantity}', task depth learns metres: convert the "
-                           'data with metric depth')
+                           'data with metric depth, or give network.family=deeplab')
 
 
 def check_truth(folder: DatasetFolder, kind: str, task: str) -> None:
@@ -108,7 +123,7 @@ def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def build_network(recipe: Recipe, folder: DatasetFolder, samples: SampleCache,
-                  classes: tuple[str, ...]) -> tuple[MultitaskNetwork, str]:
+                  classes: tuple[str, ...]) -> tuple[Network, str]:
     """
     Return the network with its initial weights, and the licence of those.
 
@@ -117,85 +132,48 @@ def build_network(recipe: Recipe, folder: DatasetFolder, samples: SampleCache,
     parts = recipe.network
     arguments: dict[str, Any] = {
         'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': max(1, len(classes)),
-        'head_dim': parts.head_dim, 'head_dropout': parts.head_dropout, 'context': parts.context,
         'encoder_arguments': parts.encoder_arguments}
-    network = MultitaskNetwork(**METHODS[recipe.method].network_arguments(arguments, recipe))
+    network: Network
+    if parts.family == 'deeplab':
+        network = MultitaskDeepLab(
+            **arguments, output_stride=parts.output_stride, aspp_rates=parts.aspp_rates,
+            aspp_dim=parts.aspp_dim, decoder_dim=parts.decoder_dim, dropout=parts.head_dropout,
+            depth_factor=depth_factor(recipe, folder))
+    else:
+        arguments.update(head_dim=parts.head_dim, head_dropout=parts.head_dropout,
+                         context=parts.context)
+        network = MultitaskNetwork(**METHODS[recipe.method].network_arguments(arguments, recipe))
     if DEPTH in network.tasks:
         network.initialize_depth(*depth_statistics(samples))
     source = parts.initial_weights
     if source == 'teacher':
         if not recipe.emuformer.teacher:
             raise RecipeError("field 'network.initial_weights' is 'teacher', but there is none: "
-                              "give emuformer.teacher, or another start")
+                              'give emuformer.teacher, or another start')
         source = str(expanded(recipe.emuformer.teacher)[0])
-    if Path(source).suffix == '.safetensors' and _is_checkpoint(source):
+    if Path(source).suffix == '.safetensors' and is_checkpoint(source):
         return network, warm_start(network, source, recipe, folder, classes)
     return network, initialize(network, source)
 
 
-def _is_checkpoint(path: str) -> bool:
-    try:
-        read_metadata(path)
-    except CheckpointError as error:
-        # Encoder weights from elsewhere are .safetensors files too; all else is an error.
-        if 'is no emu_perception checkpoint' in str(error):
-            return False
-        raise
-    return True
+def depth_factor(recipe: Recipe, folder: DatasetFolder) -> float:
+    """Return metres times the raw depth map's unit: 1, or for disparities fx times baseline."""
+    factor = folder.inverse_factor
+    if factor is None or folder.depth is None or folder.depth.quantity == 'depth':
+        return 1.0
+    assert folder.intrinsics is not None
+    # Disparities are in pixels of the network, as fx is there.
+    return factor * recipe.input_size[1] / folder.intrinsics.width
 
 
-@torch.no_grad()
-def warm_start(network: MultitaskNetwork, path: str, recipe: Recipe, folder: DatasetFolder,
-               classes: tuple[str, ...] = ()) -> str:
-    """
-    Copy from a checkpoint every tensor that fits; the others keep their start, which is logged.
-
-    The depths of another camera are brought to this one's: the mean is a ReLU of the last layer,
-    so scaling that layer's first channel scales it exactly.
-
-    :return: the licence of the initial weights.
-    """
-    source, metadata = load_checkpoint(path)
-    own, given = network.state_dict(), source.state_dict()
-    fits = {name: tensor for name, tensor in given.items()
-            if name in own and own[name].shape == tensor.shape}
-    if not any(name.startswith('encoder.') for name in fits):
-        raise RecipeError(f"field 'network.initial_weights' is {path}: nothing of its encoder "
-                          f"({metadata.architecture['encoder']}) fits '{recipe.network.encoder}'")
-    if metadata.classes and classes and metadata.classes != classes:
-        # As many classes, but others: a layer of the right shape and the wrong meaning.
-        fits = {name: tensor for name, tensor in fits.items()
-                if not re.match(r'heads\.segmentation(_\d+)?\.classifier\.', name)}
-    network.load_state_dict(fits, strict=False)
-    left = [name for name in own if name not in fits]
-    if left:
-        LOGGER.warning('%s: %d of %d tensors do not fit and start anew, the first is %s', path,
-                       len(left), len(own), left[0])
-    if DEPTH in network.tasks and DEPTH in metadata.tasks:
-        focal = view_focal(recipe, folder)
-        width = (recipe.crop_size or recipe.input_size)[1]
-        scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
-        if scale is not None and scale != 1.0:
-            LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
-            classifier = network.head(DEPTH).classifier
-            classifier.weight[0] *= scale
-            classifier.bias[0] *= scale
-    return str(metadata.provenance.get('initial_weights_licence', 'unknown'))
-
-
-def view_focal(recipe: Recipe, folder: DatasetFolder) -> float | None:
-    """Return the focal length in units of a view's width at scale 1; None if not known."""
-    camera = folder.intrinsics
-    if camera is None:
-        return None
-    pixels = camera.fx * base_scale((camera.height, camera.width), recipe.input_size)
-    return pixels / (recipe.crop_size or recipe.input_size)[1]
-
-
-def make_module(network: MultitaskNetwork, recipe: Recipe, folder: DatasetFolder,
+def make_module(network: Network, recipe: Recipe, folder: DatasetFolder,
                 teacher: Ensemble | None) -> TrainingModule:
     """Return the method's Lightning module."""
     mean, std = normalization(recipe.network.encoder)
+    if isinstance(network, MultitaskDeepLab):
+        module = DeepLab(network, recipe, mean, std)
+        module.depth_max = folder.depth_range[1]
+        return module
     if teacher is not None:
         return EMUFormer(network, recipe, mean, std, teacher,
                          folder.classes or teacher.classes, view_focal(recipe, folder))

@@ -19,14 +19,13 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.errors import InputError
+from emu_perception.predictor import Predictor, resolved_device
 import numpy as np
 from rich.progress import track
 import torch
 from torch.nn import functional as F
-
-from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
-from emu_perception.errors import InputError
-from emu_perception.predictor import Predictor, resolved_device
 from training.command_line import check_writable, command_parser, run
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.evaluate import evaluate
@@ -99,6 +98,9 @@ def fit_calibration(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
     :param before: what the checkpoint had: kept for a task of which there is no truth.
     :raises DatasetError: if there is no truth for any task of the checkpoint.
     """
+    if not {'segmentation', 'depth'} & set(ensemble.tasks):
+        raise InputError(f'{ensemble.members[0].path}: has no task that can be calibrated, only '
+                         + ', '.join(ensemble.tasks))
     logits, labels, scale = [], [], VarianceScale()
     per_image = max(1, PIXELS // len(stems))
     rng = np.random.default_rng(0)
@@ -118,11 +120,11 @@ def fit_calibration(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             scale.add(moments.depth[0].cpu(), moments.depth_variance[0].cpu(),
                       torch.from_numpy(sample.depth))
     known = {'segmentation': sum(map(len, labels)), 'depth': scale.count}
-    if not any(known[task] for task in ensemble.tasks):
+    if not any(known.get(task) for task in ensemble.tasks):
         raise DatasetError(f'{folder.root}: none of the {len(stems)} images has truth for what '
                            'the checkpoint predicts')
     for task in ensemble.tasks:
-        if not known[task]:
+        if not known.get(task, True):
             LOGGER.warning('%s: no truth for %s: its calibration stays as it was', folder.root,
                            task)
     return Calibration(
@@ -150,13 +152,13 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     # Fitted from nothing: what an earlier calibration left would be fitted upon.
     member.metadata = replace(metadata, calibration=Calibration())
     calibration = fit_calibration(ensemble, folder, stems, metadata.calibration, progress)
-    before = evaluate(ensemble, folder, stems, progress=progress)
+    before = evaluate(ensemble, folder, stems, progress=progress, cluster=False)
     metadata = replace(metadata, calibration=calibration, provenance={
         **metadata.provenance, 'calibration': {
             'data_set': folder.name, 'split': split, 'images': len(stems)}})
     member.metadata = metadata
-    after = evaluate(ensemble, folder, stems, progress=progress)
-    predictor = Predictor(network, metadata, device=found)
+    after = evaluate(ensemble, folder, stems, progress=progress, cluster=False)
+    predictor = Predictor(network, replace(metadata, instances=None), device=found)
     calibration = risk_thresholds(
         predictor, folder, track(stems, 'risk thresholds', disable=not progress), percentile)
     save_checkpoint(out, network, replace(metadata, calibration=calibration))

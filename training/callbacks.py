@@ -9,13 +9,12 @@ from pathlib import Path
 import time
 from typing import Any
 
+from emu_perception.uncertainty import predictive_moments
+from emu_perception.visualization import default_palette, label_color, panel, scalar_color
 import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
 import numpy as np
 import torch
-
-from emu_perception.uncertainty import predictive_moments
-from emu_perception.visualization import default_palette, label_color, panel, scalar_color
 from training.data.samples import WholeImages
 
 

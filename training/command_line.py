@@ -10,9 +10,8 @@ import logging
 from pathlib import Path
 import sys
 
-import torch
-
 from emu_perception.errors import EmuError, InputError
+import torch
 from training.options import explained
 from training.recipe import load_recipe, Recipe
 

@@ -27,8 +27,6 @@ from typing import IO
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 import torch
-import yaml
-
 from training.building import check_tasks
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
@@ -36,11 +34,14 @@ from training.options import plain, RecipeError
 from training.peak_memory import side_by_side
 from training.recipe import Recipe
 from training.run_folder import epochs_done, finished
+import yaml
 
 LOGGER = logging.getLogger('training')
 # Each member is one process: it must not take itself for a part of the job that starts it.
 _DISTRIBUTED = ('SLURM_', 'RANK', 'WORLD_SIZE', 'LOCAL_', 'GROUP_', 'ROLE_', 'MASTER_',
                 'TORCHELASTIC_', 'NODE_RANK')
+
+
 @dataclass
 class Job:
     """A member in training."""

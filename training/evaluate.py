@@ -23,17 +23,17 @@ import sys
 import time
 from typing import Any
 
+from emu_perception.errors import InputError
+from emu_perception.predictor import resolved_device
 import numpy as np
 from rich.progress import track
 import torch
-
-from emu_perception.errors import InputError
-from emu_perception.predictor import resolved_device
 from training.command_line import check_writable, command_parser, run
 from training.data.dataset_folder import DatasetError, DatasetFolder, IGNORE, Sample
 from training.methods.ensemble import Ensemble, SAMPLED
 from training.metrics.suite import EvaluationSuite
 from training.risk_thresholds import training_focal
+from training.three_task_figures import has_three_task_figures, printed, ThreeTaskFigures
 
 FORMAT = 1
 Crop = tuple[int, int, int, int]
@@ -43,7 +43,8 @@ METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'ensemble', 'emuformer')
 
 def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
              void: str = 'exclude', threshold: str = 'mean', crop: Crop | None = None,
-             progress: bool = True) -> dict[str, Any]:
+             progress: bool = True, min_instance_pixels: int = 100,
+             cluster: bool = True) -> dict[str, Any]:
     """
     Return the metrics of what the members say together.
 
@@ -51,6 +52,8 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
         the uncertainty metrics, as the paper's tables most likely do.
     :param threshold: of certainty, the 'mean' or 'median' uncertainty of each image.
     :param crop: (top, bottom, left, right): truth outside these rows and columns is not used.
+    :param min_instance_pixels: smaller true instances are ignored in AP.
+    :param cluster: False leaves AP out.
     :raises EmuError: if a file of the data set cannot be used, or its classes are others.
     """
     if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
@@ -59,9 +62,15 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks, void,
                             threshold).to(ensemble.device)
     focal = training_focal(folder)
+    more = ThreeTaskFigures(ensemble, folder, min_pixels=min_instance_pixels,
+                            cluster=cluster) if has_three_task_figures(ensemble) else None
     images, seconds = [], []
     for index, stem in enumerate(track(stems, 'evaluate', disable=not progress)):
-        sample = cropped(folder.sample(stem), crop)
+        sample = cropped(folder.sample(stem, **({} if more is None else more.reads)), crop)
+        if more is not None:
+            more.update(sample)
+        if 'segmentation' not in ensemble.tasks and 'depth' not in ensemble.tasks:
+            continue
         start = time.perf_counter()
         moments = ensemble.predict(sample.image, focal=focal, seed=index)
         if ensemble.device.type == 'cuda':
@@ -74,9 +83,10 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
         images.append({'stem': stem, **suite.update(p, depth, variance, label, truth)})
     # The first image pays for what later ones do not: caches, and kernels being chosen.
     later = np.array(seconds[1:] or seconds) * 1e3
-    return {**suite.compute(), 'images': len(stems), 'per_image': images,
+    return {**suite.compute(), **({} if more is None else more.compute()),
+            'images': len(stems), 'per_image': images,
             'inference_ms': {'mean': float(later.mean()), 'std': float(later.std()),
-                             'images': len(later)},
+                             'images': len(later)} if seconds else None,
             **{name: percentiles(images, name)
                for name in ('mean_segmentation_entropy', 'mean_depth_sigma')}}
 
@@ -98,7 +108,11 @@ def cropped(sample: Sample, crop: Crop | None) -> Sample:
                   None if sample.label is None else np.where(inside, sample.label, IGNORE).astype(
                       np.uint8),
                   None if sample.depth is None else np.where(inside, sample.depth, 0).astype(
-                      np.float32))
+                      np.float32),
+                  None if sample.inverse is None else np.where(
+                      inside, sample.inverse, -1).astype(np.float32),
+                  None if sample.instance is None else np.where(
+                      inside, sample.instance, 0).astype(np.uint16))
 
 
 def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
@@ -192,6 +206,11 @@ def main(arguments: list[str] | None = None) -> int:
                         help='of certainty, over each image (the file has both)')
     parser.add_argument('--crop', metavar='ROWS,COLUMNS',
                         help="truth used: 45:471,41:601 is NYUv2's official crop")
+    parser.add_argument('--min-instance-pixels', type=int, default=100,
+                        help="true instances below are ignored in AP; default 100, Cityscapes' at "
+                        'its full size')
+    parser.add_argument('--no-ap', action='store_true',
+                        help='no AP of instances: the clustering takes longer than all else')
     parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
     parser.add_argument('--name', help='of the row in tables; default: the method')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -203,10 +222,10 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
-        for name in ('limit', 'samples'):
+        for name in ('limit', 'samples', 'min_instance_pixels'):
             value = getattr(options, name)
             if value is not None and value < 1:
-                raise InputError(f'--{name} is {value}: give 1 or more')
+                raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
         if options.limit and options.limit < len(stems):
             stems = [stems[int(i * len(stems) / options.limit)] for i in range(options.limit)]
         check_writable(options.json)
@@ -223,14 +242,14 @@ def main(arguments: list[str] | None = None) -> int:
             else torch.cuda.get_device_name(device),
             'command': 'python -m training.evaluate ' + ' '.join(arguments or sys.argv[1:]),
             **evaluate(ensemble, folder, stems, void=options.void, threshold=options.threshold,
-                       crop=crop, progress=progress)}
+                       crop=crop, progress=progress,
+                       min_instance_pixels=options.min_instance_pixels,
+                       cluster=not options.no_ap)}
         if options.trivial:
             result['trivial'] = trivial(folder, stems, crop, progress)
-        for task in ('segmentation', 'depth'):
+        for task in ('segmentation', 'instance', 'depth', 'inverse_depth'):
             if task in result:
-                print(f'{task}: ' + ', '.join(
-                    f'{name} {value:.4g}' for name, value in result[task].items()
-                    if value is not None))
+                print(f'{task}: {printed(result[task])}')
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps(result, indent=1) + '\n')

@@ -22,8 +22,8 @@ from training.evaluate import file_hash
 from training.model_card import model_card
 
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
-        'segmentation', 'depth', 'policies', 'trivial', 'mean_segmentation_entropy',
-        'mean_depth_sigma')
+        'segmentation', 'instance', 'depth', 'inverse_depth', 'policies', 'trivial',
+        'mean_segmentation_entropy', 'mean_depth_sigma')
 
 
 def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = None,

@@ -23,6 +23,12 @@ from pathlib import Path
 import sys
 from typing import IO
 
+from emu_perception.checkpoint import save_checkpoint
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.predictor import Predictor
+from emu_perception.preprocessing import network_size
 import lightning
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -30,12 +36,6 @@ from rich.progress import track
 from timm.layers import convert_sync_batchnorm
 import torch
 from torch.utils.data import DataLoader, Subset
-import yaml
-
-from emu_perception.checkpoint import save_checkpoint
-from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.predictor import Predictor
-from emu_perception.preprocessing import network_size
 from training.building import build_network, check_tasks, load_teacher, make_module
 from training.callbacks import ImagePanels, ProgressFile, StopAfter
 from training.command_line import recipe_of, recipe_parser, run
@@ -54,6 +54,7 @@ from training.provenance import classes_of, metadata_of
 from training.recipe import Recipe
 from training.risk_thresholds import risk_thresholds
 from training.run_folder import check_same_recipe, epochs_done
+import yaml
 
 LOGGER = logging.getLogger('training')
 
@@ -73,8 +74,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     check_tasks(recipe, folder)
     folder.check_files(('train', 'val'))
     teacher = load_teacher(recipe)
-    train = SampleCache(folder, folder.stems('train'), recipe.cache_images)
-    val = SampleCache(folder, folder.stems('val'), recipe.cache_images)
+    train, val = sample_caches(recipe, folder)
     if len(train) < recipe.batch_size:
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but "
                           f'{folder.root}/train.txt has {len(train)} images: lower it')
@@ -90,8 +90,11 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
         best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
                                mode='max', enable_version_counter=False)
-        panels = ImagePanels(WholeImages(val, recipe.input_size), palette, len(classes))
-        trainer = make_trainer(recipe, module, [best, panels], progress)
+        callbacks: list[lightning.Callback] = [best]
+        if SEGMENTATION in network.tasks or DEPTH in network.tasks:
+            callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
+                                         len(classes)))
+        trainer = make_trainer(recipe, module, callbacks, progress)
         trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
@@ -100,17 +103,29 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
             return path
         finished = {key: float(value) for key, value in trainer.callback_metrics.items()
                     if key.startswith('val/')}
+        module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
         export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
                teacher, progress)
         if best.best_model_path:  # None where the run was too short for a validation.
             # Our own file, written minutes ago: it may hold more than tensors.
             state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
             module.load_state_dict(state['state_dict'])
+            module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
             finished = {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']}
         export(path, network, recipe, folder, licence, finished, teacher, progress)
         if trainer.current_epoch >= recipe.epochs:  # Not one that the clock has stopped.
             (recipe.folder / 'finished.json').write_text(json.dumps({'epochs': recipe.epochs}))
     return path
+
+
+def sample_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[SampleCache, SampleCache]:
+    """Return the samples of train and val, with the truth that the recipe's network learns."""
+    deeplab, tasks = recipe.network.family == 'deeplab', recipe.network.tasks
+    train, val = (
+        SampleCache(folder, folder.stems(split), recipe.cache_images,
+                    inverse=deeplab and DEPTH in tasks, instance=deeplab and INSTANCE in tasks)
+        for split in ('train', 'val'))
+    return train, val
 
 
 def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
@@ -228,14 +243,15 @@ def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache, val: Sam
                                                               lambda: module.global_rank))
 
 
-def export(path: Path, network: MultitaskNetwork, recipe: Recipe, folder: DatasetFolder,
+def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
            licence: str, metrics: dict[str, float], teacher: Ensemble | None,
            progress: bool = True) -> None:
     """Write a self-describing checkpoint, with risk thresholds where one pass is the answer."""
     network = network.cpu().eval()
     metadata = metadata_of(recipe, folder, network, licence, metrics, teacher)
-    if network.num_heads == 1:
-        predictor = Predictor(network, metadata,
+    if network.num_heads == 1 and metadata.tasks != (INSTANCE,):
+        # No threshold is of instances, whose clustering takes longer than all else.
+        predictor = Predictor(network, replace(metadata, instances=None),
                               device='cuda' if torch.cuda.is_available() else 'cpu')
         calibration = risk_thresholds(
             predictor, folder,

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses, each one function with the equation's number in EMUFormer (arXiv 2402.10580)."""
+"""Losses, each one function; equations are numbered as in EMUFormer (arXiv 2402.10580)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
-
 from training.options import option
 
 IGNORE = 255
@@ -95,10 +94,41 @@ def rmsle(teacher_variance: torch.Tensor, variance: torch.Tensor,
 
     :param teacher_variance: sigma², predictive, m², [B, H, W].
     :param variance: s², the student's, m², [B, H, W].
-    :param where: bool [B, H, W], pixels that count; None = all.
+    :param where: bool [B, H, W], pixels that count; None = all; 0 where there is none.
     """
     difference = teacher_variance.float().log1p() - variance.float().log1p()
-    return (_mean(difference.square(), where) + RMSLE_EPSILON).sqrt()
+    root = (_mean(difference.square(), where) + RMSLE_EPSILON).sqrt()
+    # Exactly 0, not the root of epsilon: 0 is what says that there was nothing to compare.
+    return root if where is None else torch.where(where.any(), root, 0.0)
+
+
+def centroid_l1(vectors: torch.Tensor, truth: torch.Tensor,
+                on_instance: torch.Tensor) -> torch.Tensor:
+    """
+    Return the mean of |dx error| + |dy error| over the pixels of instances (arXiv 1705.07115).
+
+    A learned noise exp(s) of it is the sum of both axes' Laplace scales.
+
+    :param vectors: [B, 2, H, W], pixels.
+    :param truth: same shape.
+    :param on_instance: bool [B, H, W], pixels that count; 0 where there is none.
+    """
+    return _mean((vectors.float() - truth).abs().sum(1), on_instance)
+
+
+def inverse_l1(inverse: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """
+    Return the mean of |y - f| over pixels whose inverse depth is known (arXiv 1705.07115).
+
+    :param inverse: [B, H, W], 1/m or px.
+    :param truth: same shape, 0 = sky, negative = unknown.
+    """
+    return _mean((inverse.float() - truth).abs(), truth >= 0)
+
+
+def inverse_mse(inverse: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Return the mean of (y - f)² over pixels whose inverse depth is known; shapes as above."""
+    return _mean((inverse.float() - truth).square(), truth >= 0)
 
 
 def _mean(values: torch.Tensor, where: torch.Tensor | None) -> torch.Tensor:
@@ -117,6 +147,8 @@ class DepthLossOptions:
     depth_weight: float = option(1.0, 'w1', low=0, high=1e6)
     huber_delta: float = option(1.0, 'metres', low=1e-6, high=1e6)
     beta: float = option(0.5, 'of beta_nll', low=0, high=1)
+    inverse_depth: str = option('l1', 'deeplab, in place of the above: l1 has a Laplace noise, '
+                                'mse a Gaussian one', choices=('l1', 'mse'))
 
 
 DepthLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

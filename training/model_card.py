@@ -28,9 +28,8 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         f'# {metadata.name}', '',
         f'`{path.name}`, {path.stat().st_size / 1e6:.1f} MB, weights stored as '
         f'{provenance.get("weights_stored_as", "float32")}.', '',
-        f'One pass gives {" and ".join(metadata.tasks)} with the uncertainty of each. Network: '
-        f'{architecture["encoder"]}, all-MLP heads of width {architecture["head_dim"]}, context '
-        f'{architecture["context"] or "none"}, input {height}x{width}.', '',
+        f'One pass gives {" and ".join(metadata.tasks)}{_uncertainty(architecture)}. Network: '
+        f'{architecture["encoder"]}, {_heads(architecture)}, input {height}x{width}.', '',
         '## Training', '',
         f'- data: {provenance.get("data_set")}, {provenance.get("images")} images of split '
         f'`{provenance.get("split")}` (stems outside it were not read for training)',
@@ -60,6 +59,22 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
     return '\n'.join(lines)
 
 
+def _uncertainty(architecture: dict[str, Any]) -> str:
+    if architecture.get('family') != 'deeplab':
+        return ' with the uncertainty of each'
+    parts = {'segmentation': 'the entropy of each pixel', 'depth': 'one noise for all depths'}
+    found = [text for task, text in parts.items() if task in architecture['tasks']]
+    return f', with {" and ".join(found)}' if found else ''
+
+
+def _heads(architecture: dict[str, Any]) -> str:
+    if architecture.get('family') == 'deeplab':
+        return (f'output stride {architecture["output_stride"]}, ASPP of width '
+                f'{architecture["aspp_dim"]}, decoders of width {architecture["decoder_dim"]}')
+    return (f'all-MLP heads of width {architecture["head_dim"]}, context '
+            f'{architecture["context"] or "none"}')
+
+
 def _teacher(provenance: dict[str, Any]) -> str:
     members = provenance.get('teacher')
     if not members:
@@ -84,10 +99,12 @@ def _results(metrics: dict[str, Any]) -> list[str]:
     rows = ['| | this model | trivial baseline |', '|---|---|---|']
     for task, names in (
             ('segmentation', ('miou', 'pixel_accuracy', 'ece', 'nll', *_CERTAINTY)),
+            ('instance', ('mean_error', 'ap', 'ap50')),
             ('depth', ('rmse', 'abs_rel', 'delta1', 'delta2', 'delta3', 'nll', 'coverage_90',
-                       *_CERTAINTY))):
+                       *_CERTAINTY)),
+            ('inverse_depth', ('mean_error',))):
         for name in names:
-            if name in metrics.get(task, {}):
+            if metrics.get(task, {}).get(name) is not None:
                 other = trivial.get(task, {}).get(name)
                 rows.append(f'| {_TITLES[name].format(task)} | {metrics[task][name]:.3f} | '
                             f'{"" if other is None else f"{other:.3f}"} |')
@@ -104,7 +121,9 @@ _TITLES = {'miou': 'mIoU', 'pixel_accuracy': 'pixel accuracy', 'rmse': 'RMSE, m'
            'coverage_90': 'coverage of 90 % intervals',
            'p_accurate_given_certain': '{}: p(accurate given certain)',
            'p_uncertain_given_inaccurate': '{}: p(uncertain given inaccurate)',
-           'pavpu': '{}: PAvPU', 'auroc': '{}: AUROC of errors'}
+           'pavpu': '{}: PAvPU', 'auroc': '{}: AUROC of errors',
+           'mean_error': '{}: mean error (vectors and disparity px, inverse depth 1/m)',
+           'ap': '{}: AP at 0.5..0.95', 'ap50': '{}: AP at 0.5'}
 
 
 def _limits(metadata: CheckpointMetadata) -> list[str]:
@@ -114,7 +133,10 @@ def _limits(metadata: CheckpointMetadata) -> list[str]:
         lines.append(f'- depth is metric for a camera of fx {camera.fx:.1f} px at '
                      f'{camera.width}x{camera.height}; for another, camera_info must say its fx')
         lines.append(f'- depth of the training data ends at {metadata.depth_max:g} m')
-    if 'depth' in metadata.tasks:
+    if 'depth' in metadata.tasks and metadata.architecture.get('family') == 'deeplab':
+        lines.append('- the variance of depth comes from one noise for the whole task: it grows '
+                     'with the depth alone and does not know a hard pixel from an easy one')
+    elif 'depth' in metadata.tasks:
         lines.append('- the variance is what one network learned from its data (aleatoric): it '
                      'does not know what it has never seen' if not metadata.provenance.get(
                          'teacher') else '- the variance was learned from a teacher on views of '

@@ -1,9 +1,10 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""AdamW in groups and the learning-rate schedule of equation 12."""
+"""AdamW or SGD in groups and the learning-rate schedule of equation 12."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,9 +38,19 @@ def polynomial(step: int, total: int, power: float, warmup: int) -> float:
 
 
 def make_optimizer(network: nn.Module, recipe: OptimizerRecipe, total_steps: int,
+                   more: Sequence[dict[str, object]] = (),
                    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """Return AdamW and its schedule, to be stepped after every batch."""
-    optimizer = torch.optim.AdamW(parameter_groups(network, recipe), betas=(0.9, 0.999))
+    """
+    Return the optimiser and its schedule, to be stepped after every batch.
+
+    :param more: further groups, of parameters that are not the network's.
+    """
+    groups = [*parameter_groups(network, recipe), *more]
+    optimizer: torch.optim.Optimizer
+    if recipe.kind == 'sgd':
+        optimizer = torch.optim.SGD(groups, momentum=recipe.momentum)
+    else:
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: polynomial(step, total_steps, recipe.power, recipe.warmup_steps))
     return optimizer, schedule

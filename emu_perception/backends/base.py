@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+import math
 from typing import Any, ClassVar
 
+from emu_perception.errors import InputError
+from emu_perception.networks.families import InferenceNetwork
+from emu_perception.prediction import Prediction
 import numpy as np
 import torch
-
-from emu_perception.networks.multitask import FoldedNetwork
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class NetworkMaps:
     :ivar confidence: float32, 0..1.
     :ivar depth: float32, metres for the training camera, 0 or more.
     :ivar depth_variance: float32, m², before calibration.
+    :ivar instance_vectors: float32 [2, h, w], pixels of the network's size.
     """
 
     label: torch.Tensor | None = None
@@ -31,6 +34,26 @@ class NetworkMaps:
     confidence: torch.Tensor | None = None
     depth: torch.Tensor | None = None
     depth_variance: torch.Tensor | None = None
+    instance_vectors: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """
+    What becomes of a network's maps.
+
+    :ivar size: (height, width) asked for.
+    :ivar depth_scale: from the network's depths to this camera's.
+    :ivar depth_max: metres at the network; beyond it a depth is +inf.
+    :ivar variance_scale: calibration, of the variance before ``depth_scale``.
+    :ivar unknown_label_entropy: nats above which a label becomes 255; None = off.
+    """
+
+    size: tuple[int, int]
+    depth_scale: float
+    depth_max: float
+    variance_scale: float
+    unknown_label_entropy: float | None
 
 
 class Backend(ABC):
@@ -41,25 +64,38 @@ class Backend(ABC):
     :param temperature: divides the logits.
     :param mean: of the input's normalisation, 0..1, rgb.
     :param std: likewise.
+    :param depth_max: metres, end of the checkpoint's range.
+    :raises InputError: if the backend does not know the network's family.
     """
 
     name: ClassVar[str]
     devices: ClassVar[tuple[str, ...]]
     package: ClassVar[str | None] = None  # What has to be importable.
+    families: ClassVar[tuple[str, ...]] = ('all_mlp',)
 
-    def __init__(self, network: FoldedNetwork, *, device: torch.device, precision: str,
-                 temperature: float, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, network: InferenceNetwork, *, device: torch.device, precision: str,
+                 temperature: float, mean: tuple[float, ...], std: tuple[float, ...],
+                 depth_max: float = math.inf) -> None:
+        if network.family not in self.families:
+            raise InputError(f"backend is '{self.name}', which does not know networks of the "
+                             f"family '{network.family}': give 'eager'")
+        self.depth_max = depth_max
         self.device, self.precision, self.temperature = device, precision, temperature
         scale = 255.0 * torch.tensor(std)
         self.scale = (1.0 / scale).to(device)
         self.shift = (-255.0 * torch.tensor(mean) / scale).to(device)
 
-    def compile(self, size: tuple[int, int]) -> None:
+    def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
         """
         Get ready for inputs of ``size`` (height, width), where that takes time.
 
         :raises InputError: if the backend cannot run this network.
         """
+        return None
+
+    def whole(self, image: np.ndarray, size: tuple[int, int],
+              finishing: Finishing) -> Prediction | None:
+        """Go from image to prediction at once; None = go stage by stage."""
         return None
 
     @abstractmethod

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
-from torch.nn import functional as F
-
 from emu_perception.backends.base import Backend, NetworkMaps
-from emu_perception.networks.multitask import DEPTH, depth_moments, FoldedNetwork, SEGMENTATION
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import FAMILIES, InferenceNetwork
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 from emu_perception.preprocessing import resized_image
 from emu_perception.uncertainty import segmentation_maps
+import numpy as np
+import torch
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -23,8 +23,9 @@ class EagerBackend(Backend):
 
     name = 'eager'
     devices = ('cpu', 'cuda')
+    families = tuple(FAMILIES)
 
-    def __init__(self, network: FoldedNetwork, **arguments: Any) -> None:
+    def __init__(self, network: InferenceNetwork, **arguments: Any) -> None:
         super().__init__(network, **arguments)
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
 
@@ -44,17 +45,20 @@ class EagerBackend(Backend):
 
     def maps(self, raw: dict[str, torch.Tensor], size: tuple[int, int]) -> NetworkMaps:
         """Reduce in strips on a CPU (see ``segmentation_maps``)."""
-        label = entropy = confidence = depth = variance = None
+        label = entropy = confidence = depth = variance = vectors = None
         if SEGMENTATION in raw:
             label, entropy, confidence = segmentation_maps(raw[SEGMENTATION][0], size,
                                                            self.temperature)
         if DEPTH in raw:
-            mean, spread = depth_moments(F.interpolate(
-                raw[DEPTH].float(), size=size, mode='bilinear', align_corners=False))
+            mean, spread = self._network.depth_moments(upsample(raw[DEPTH].float(), size),
+                                                       self.depth_max)
             depth, variance = mean[0], spread[0]
-        return NetworkMaps(label, entropy, confidence, depth, variance)
+        if INSTANCE in raw:
+            vectors = upsample(raw[INSTANCE].float(), size)[0]
+        return NetworkMaps(label, entropy, confidence, depth, variance, vectors)
 
     def synchronize(self) -> None:
         """Wait for the GPU."""
         if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
+            # Not the whole device: that fails while another thread captures a graph on it.
+            torch.cuda.current_stream(self.device).synchronize()

@@ -3,9 +3,9 @@
 """
 OpenVINO on CPUs: two to three times faster than PyTorch there, with the same result in float32.
 
-Two graphs for each size: the network (in the precision asked for), and the maps, which also
-upsample and take the entropy, always in float32. What a graph costs is paid once, at the first
-image of a size; the few sizes used last are kept.
+Two graphs for each size (``openvino_graphs.py``): the network (in the precision asked for), and
+the maps, which also upsample and take the entropy, always in float32. The few sizes used last are
+kept.
 """
 
 from __future__ import annotations
@@ -13,28 +13,24 @@ from __future__ import annotations
 from collections import OrderedDict
 import logging
 import threading
+import time
 from typing import Any
-import warnings
-
-import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional as F
 
 from emu_perception.backends.base import Backend, NetworkMaps
+from emu_perception.backends.eager import EagerBackend
+from emu_perception.backends.openvino_graphs import GraphMaker, Graphs
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import (
-    DEPTH,
-    FoldedNetwork,
-    SEGMENTATION,
-    VARIANCE_FLOOR,
-)
+from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.preprocessing import resized_image
-from emu_perception.uncertainty import label_entropy_confidence
+import numpy as np
+import torch
 
 LOGGER = logging.getLogger('emu_perception')
-KEPT_SIZES = 4
-_HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
+KEPT_SIZES = 8
+# Graphs used within this time are not thrown away for another size: with more sizes in turn than
+# are kept, the robot would compile without end.
+_IN_USE_S = 30.0
+_NAMES = {SEGMENTATION: ('label', 'entropy', 'confidence'), DEPTH: ('depth', 'depth_variance')}
 
 
 class OpenVinoBackend(Backend):
@@ -46,122 +42,145 @@ class OpenVinoBackend(Backend):
 
     def __init__(self, network: FoldedNetwork, **arguments: Any) -> None:
         super().__init__(network, **arguments)
-        self._module = _Normalized(network, self.scale, self.shift)
-        self._graphs: OrderedDict[tuple[int, int], tuple[Any, Any]] = OrderedDict()
+        self._maker = GraphMaker(network, self.scale, self.shift, self.temperature,
+                                 self.precision, torch.get_num_threads())
+        self._names = [name for task in self._maker.tasks for name in _NAMES[task]]
+        self._graphs: OrderedDict[tuple[int, int], Graphs] = OrderedDict()
+        self._used_s: dict[tuple[int, int], float] = {}
+        self._kept = threading.Lock()  # Of the graphs; never held for long.
+        self._making = threading.Lock()
         # An inference request serves one caller at a time.
-        self._lock = threading.Lock()
+        self._inferring = threading.Lock()
 
-    def compile(self, size: tuple[int, int]) -> None:
-        """Make the graphs of a size."""
-        with self._lock:
-            self._requests(size)
+    def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
+        """Make the graphs of a size, or wait for those that are being made."""
+        self._graphs_of(size)
 
-    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Return uint8 [1, h, w, 3]; the graph normalises."""
-        return np.ascontiguousarray(resized_image(image, size))[None]
+    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> Any:
+        """Return uint8 [1, h, w, 3] with its graphs; the graph normalises."""
+        return self._graphs_of(size), np.ascontiguousarray(resized_image(image, size))[None]
 
-    def network(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the raw maps, one array a task."""
-        with self._lock:
-            request, _ = self._requests((x.shape[1], x.shape[2]))
-            request.infer([x], share_inputs=True)
+    def network(self, x: Any) -> Any:
+        """Return the raw maps, one array a task, with their graphs."""
+        graphs, array = x
+        with self._inferring:
+            graphs.network.infer([array], share_inputs=True)
             # Copied: the request's own memory is written over by the next image.
-            return [output.data.copy() for output in request.output_tensors]
+            return graphs, [output.data.copy() for output in graphs.network.output_tensors]
 
-    def maps(self, raw: list[np.ndarray], size: tuple[int, int]) -> NetworkMaps:
+    def maps(self, raw: Any, size: tuple[int, int]) -> NetworkMaps:
         """Reduce in one graph, which never holds the upsampled logits of a whole image twice."""
-        with self._lock:
-            _, request = self._requests(size)
-            request.infer(raw, share_inputs=True)
-            found = [torch.from_numpy(output.data[0].copy()) for output in request.output_tensors]
-        names: list[str] = []
-        if SEGMENTATION in self._module.tasks:
-            names += ['label', 'entropy', 'confidence']
-        if DEPTH in self._module.tasks:
-            names += ['depth', 'depth_variance']
-        return NetworkMaps(**dict(zip(names, found, strict=True)))
+        graphs, arrays = raw
+        with self._inferring:
+            graphs.maps.infer(arrays, share_inputs=True)
+            found = [torch.from_numpy(output.data[0].copy())
+                     for output in graphs.maps.output_tensors]
+        return NetworkMaps(**dict(zip(self._names, found, strict=True)))
 
-    def _requests(self, size: tuple[int, int]) -> tuple[Any, Any]:
-        if size in self._graphs:
-            self._graphs.move_to_end(size)
-            return self._graphs[size]
-        LOGGER.info('openvino: compiling for %dx%d', size[1], size[0])
-        image = torch.zeros(1, *size, 3, dtype=torch.uint8)
-        maps = _Maps(self._module.tasks, size, self.temperature)
+    def _kept_graphs(self, size: tuple[int, int]) -> Graphs | None:
+        with self._kept:
+            if size in self._graphs:
+                self._graphs.move_to_end(size)
+                self._used_s[size] = time.monotonic()
+            return self._graphs.get(size)
+
+    def _graphs_of(self, size: tuple[int, int]) -> Graphs:
+        graphs = self._kept_graphs(size)
+        if graphs is not None:
+            return graphs
+        with self._making:
+            # Another thread may have made them in the meantime.
+            graphs = self._kept_graphs(size)
+            if graphs is None:
+                start = time.perf_counter()
+                graphs = self._maker.make(size)
+                LOGGER.info('openvino: compiled for %dx%d in %.1f s', size[1], size[0],
+                            time.perf_counter() - start)
+                with self._kept:
+                    self._graphs[size] = graphs
+                    self._used_s[size] = time.monotonic()
+                    while len(self._graphs) > KEPT_SIZES:
+                        del self._used_s[self._graphs.popitem(last=False)[0]]
+            return graphs
+
+
+class OpenVinoWhenReady(OpenVinoBackend):
+    """
+    OpenVINO for a robot: no image waits while the graphs of another size are made.
+
+    ``compile`` is what start-up waits for. An image of a size without graphs is answered by
+    PyTorch, with the same result, while a thread makes them.
+    """
+
+    def __init__(self, network: FoldedNetwork, **arguments: Any) -> None:
+        super().__init__(network, **arguments)
+        self._stand_in: EagerBackend | None = None
+        # Made when first needed: a camera of one size never does. It shares the network.
+        self._make_stand_in = lambda: EagerBackend(network, **arguments)
+        self._state = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._failed = self._said_crowded = False
+
+    def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
+        """Make the graphs of a size; where PyTorch has to stand in for good, that is said."""
         try:
-            with torch.no_grad():
-                raw = self._module(image)
-            self._graphs[size] = (_compiled(self._module, (image,), _HINTS[self.precision]),
-                                  _compiled(maps, raw, 'f32'))
-        except Exception as error:  # openvino raises many kinds; all mean the same here.
-            reason = ' '.join(str(error).split())[:300]
-            raise InputError(f"backend is 'openvino', which cannot take this network ({reason}): "
-                             "give 'eager'") from error
-        while len(self._graphs) > KEPT_SIZES:
-            self._graphs.popitem(last=False)
-        return self._graphs[size]
+            super().compile(size)
+        except InputError as error:
+            if not self._graphs:  # Start-up: another backend is to be chosen.
+                raise
+            self._give_up(error)
 
+    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> Any:
+        """Return the input of whichever answers."""
+        graphs = self._kept_graphs(size)
+        if graphs is not None:
+            return graphs, np.ascontiguousarray(resized_image(image, size))[None]
+        with self._state:
+            self._make_in_background(size)
+            if self._stand_in is None:
+                self._stand_in = self._make_stand_in()
+        return None, self._stand_in.prepare(image, size)
 
-def _compiled(module: nn.Module, inputs: tuple[torch.Tensor, ...], hint: str) -> Any:
-    import openvino
-    with warnings.catch_warnings():
-        # The tracer warns of shapes that become constants: they are meant to.
-        warnings.simplefilter('ignore')
-        model = openvino.convert_model(
-            module.eval(), example_input=inputs if len(inputs) > 1 else inputs[0],
-            input=[list(x.shape) for x in inputs])
-    return openvino.Core().compile_model(model, 'CPU', {
-        'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': hint,
-        'INFERENCE_NUM_THREADS': torch.get_num_threads()}).create_infer_request()
+    def network(self, x: Any) -> Any:
+        """Return the raw maps of whichever answers."""
+        graphs, prepared = x
+        if graphs is None and self._stand_in is not None:
+            return None, self._stand_in.network(prepared)
+        return super().network(x)
 
+    def maps(self, raw: Any, size: tuple[int, int]) -> NetworkMaps:
+        """Return the maps of whichever answers."""
+        graphs, maps = raw
+        if graphs is None and self._stand_in is not None:
+            return self._stand_in.maps(maps, size)
+        return super().maps(raw, size)
 
-class _Normalized(nn.Module):
-    """The network with its input's normalisation before it: uint8 [1, h, w, 3] in."""
+    def _make_in_background(self, size: tuple[int, int]) -> None:
+        # One at a time: a second new size is made when an image of it comes after the first.
+        if self._failed or (self._thread is not None and self._thread.is_alive()):
+            return
+        with self._kept:
+            crowded = len(self._graphs) >= KEPT_SIZES and \
+                time.monotonic() - self._used_s[next(iter(self._graphs))] < _IN_USE_S
+        if crowded:
+            if not self._said_crowded:
+                self._said_crowded = True
+                LOGGER.warning('openvino: more than %d image sizes in turn; those beyond stay '
+                               'with PyTorch, which is slower', KEPT_SIZES)
+            return
+        LOGGER.info('openvino: images of a new size; PyTorch answers while %dx%d is compiled',
+                    size[1], size[0])
+        # No daemon: an interpreter that ends beneath OpenVINO would crash instead of exiting.
+        self._thread = threading.Thread(target=self._make, args=(size,), name='emu_compile')
+        self._thread.start()
 
-    def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor) -> None:
-        super().__init__()
-        self.tasks = network.tasks
-        self.network = network
-        self.register_buffer('scale', scale)
-        self.register_buffer('shift', shift)
+    def _make(self, size: tuple[int, int]) -> None:
+        try:
+            self._graphs_of(size)
+        except InputError as error:
+            self._give_up(error)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        x = (image.float() * self.scale + self.shift).permute(0, 3, 1, 2)
-        raw = self.network(x)
-        return tuple(raw[task] for task in _ORDER if task in raw)
-
-
-class _Maps(nn.Module):
-    """From raw maps to maps at the network's size."""
-
-    def __init__(self, tasks: tuple[str, ...], size: tuple[int, int], temperature: float) -> None:
-        super().__init__()
-        self.tasks, self.size, self.temperature = tasks, size, temperature
-
-    def forward(self, *raw: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        parts = dict(zip((task for task in _ORDER if task in self.tasks), raw))
-        maps: tuple[torch.Tensor, ...] = ()
-        if SEGMENTATION in parts:
-            logits = F.interpolate(parts[SEGMENTATION] / self.temperature, size=self.size,
-                                   mode='bilinear', align_corners=False)
-            label, entropy, confidence = label_entropy_confidence(logits)
-            maps += (label.to(torch.uint8), entropy, confidence)
-        if DEPTH in parts:
-            mean, variance = F.interpolate(parts[DEPTH], size=self.size, mode='bilinear',
-                                           align_corners=False).unbind(1)
-            maps += (F.relu(mean), _softplus(variance) + VARIANCE_FLOOR)
-        return maps
-
-
-def _softplus(x: torch.Tensor) -> torch.Tensor:
-    """
-    Return log(1 + e^x), accurate for small results too.
-
-    OpenVINO computes it as it is written, which is 7 % off at x = -12: there e^x is lost beside
-    the 1. Below -4 the first terms of the series are exact to 2e-6.
-    """
-    e = x.clamp(max=-4.0).exp()
-    return torch.where(x < -4.0, e * (1.0 - e * (0.5 - e / 3.0)), F.softplus(x))
-
-
-_ORDER = (SEGMENTATION, DEPTH)
+    def _give_up(self, error: InputError) -> None:
+        self._failed = True
+        LOGGER.warning('%s; images of sizes that are not compiled yet stay with PyTorch, which is '
+                       'slower', error)

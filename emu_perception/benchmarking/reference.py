@@ -10,21 +10,23 @@ What is compared against: the published layout, with the same weights, end to en
 from __future__ import annotations
 
 from collections.abc import Callable
+import copy
 from typing import Any
 
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.errors import InputError
+from emu_perception.networks.families import Network
+from emu_perception.networks.mix_transformer import CONFIGURATIONS
+from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
+from emu_perception.networks.pretrained import mit_encoder_weights, segformer_head_weights
+from emu_perception.preprocessing import network_size, resized_image
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from emu_perception.checkpoint import CheckpointMetadata
-from emu_perception.errors import InputError
-from emu_perception.networks.mix_transformer import CONFIGURATIONS
-from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
-from emu_perception.networks.pretrained import mit_encoder_weights, segformer_head_weights
-from emu_perception.preprocessing import network_size, resized_image
-
 Raw = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+Moments = Callable[[torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Textbook:
@@ -32,10 +34,13 @@ class Textbook:
     uint8 image to maps as the formulas read: softmax of all classes at full size, -sum p log p.
 
     :param raw: normalised image [1, 3, h, w] to raw maps by task.
+    :param moments: upsampled depth map and end of the range to depth and variance; None = those
+        of the all-MLP networks.
     """
 
     def __init__(self, raw: Raw, metadata: CheckpointMetadata, device: torch.device,
-                 precision: str = 'fp32') -> None:
+                 precision: str = 'fp32', moments: Moments | None = None) -> None:
+        self._moments = moments or _textbook_moments
         self.raw, self.metadata, self.device = raw, metadata, device
         self.dtype = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}[precision]
         self._mean = torch.tensor(metadata.mean).view(3, 1, 1)
@@ -58,27 +63,36 @@ class Textbook:
             maps['segmentation_entropy'] = -(p * p.clamp(min=1e-12).log()).sum(dim=1)
             maps['confidence'] = p.max(dim=1).values
         if DEPTH in raw:
-            mean, variance = _upsampled(raw[DEPTH].float(), size).unbind(1)
-            maps['depth'] = F.relu(mean)
-            maps['depth_variance'] = (F.softplus(variance) + 1e-6) \
-                * self.metadata.calibration.variance_scale
+            maps['depth'], variance = self._moments(_upsampled(raw[DEPTH].float(), size),
+                                                    self.metadata.depth_max)
+            maps['depth_variance'] = variance * self.metadata.calibration.variance_scale
         return {name: values[0].cpu().numpy() for name, values in maps.items()}
 
 
-def unfolded(network: MultitaskNetwork, metadata: CheckpointMetadata, device: torch.device,
+def _textbook_moments(raw: torch.Tensor, depth_max: float) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, variance = raw.unbind(1)
+    return F.relu(mean), F.softplus(variance) + 1e-6
+
+
+def unfolded(network: Network, metadata: CheckpointMetadata, device: torch.device,
              precision: str) -> Textbook:
     """Return this package's network with its heads as published."""
-    moved = network.to(device)
-    return Textbook(moved.forward_published, metadata, device, precision)
+    # Not the network itself, which others go on to copy and measure where it is.
+    moved = network if device.type == 'cpu' else copy.deepcopy(network).to(device)
+    moments = None if isinstance(moved, MultitaskNetwork) else moved.depth_moments
+    return Textbook(moved.forward_published, metadata, device, precision, moments)
 
 
-def reference(network: MultitaskNetwork, metadata: CheckpointMetadata, device: torch.device,
+def reference(network: Network, metadata: CheckpointMetadata, device: torch.device,
               precision: str) -> Textbook:
     """
     Return transformers' SegFormer with this network's weights, a decode head for each task.
 
     :raises InputError: if the network is no MiT with plain heads, or transformers is missing.
     """
+    if not isinstance(network, MultitaskNetwork):
+        raise InputError(f"reference: a network of the family '{network.family}' is no SegFormer: "
+                         'compare against unfolded')
     model = TransformersNetwork(network).to(device).eval()
     return Textbook(model, metadata, device, precision)
 

@@ -10,8 +10,6 @@ from itertools import islice
 import logging
 from typing import Any
 
-import numpy as np
-
 from emu_perception.commands.inputs import InputImage
 from emu_perception.errors import InputError
 from emu_perception.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
@@ -19,6 +17,7 @@ from emu_perception.recordings.camera import beside, looks_rectified
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.reader import Bag, Record, RecordingError
 from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
+import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
 _RATE_SAMPLES = 200

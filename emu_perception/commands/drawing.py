@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import math
 
 import cv2
-import numpy as np
-
 from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.result import Result
 from emu_perception.risk_report import banner_text
+import numpy as np
 
 TILE_WIDTH = 480
 _BACKGROUND = 24
@@ -48,6 +47,8 @@ def draw_panel(result: Result, metadata: CheckpointMetadata, ranges: ColorRanges
     shown = picture
     if prediction.label is not None:
         shown = visualization.overlay(picture, prediction.label, metadata.palette)
+    if prediction.instance is not None:
+        shown = visualization.instance_outlines(shown, prediction.instance)
     height = max(1, round(shown.shape[0] * TILE_WIDTH / shown.shape[1]))
     shrinks = TILE_WIDTH < shown.shape[1]
     # The banner goes on at the panel's size: its text would be unreadable on a small image.
@@ -68,6 +69,9 @@ def draw_panel(result: Result, metadata: CheckpointMetadata, ranges: ColorRanges
     if sigma is not None:
         tiles.append((f'depth sigma: mean {prediction.mean_depth_sigma:.3f} m',
                       visualization.scalar_color(sigma, 0.0, ranges.sigma_m)))
+    if prediction.instance is not None:
+        tiles.append((f'instances: {np.count_nonzero(np.unique(prediction.instance))}',
+                      visualization.instance_color(prediction.instance)))
     tiles.append(('colours', _legend(result, metadata, ranges)))
     return visualization.panel(tiles, columns=3, tile_width=TILE_WIDTH)
 

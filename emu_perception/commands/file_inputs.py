@@ -11,13 +11,12 @@ from pathlib import Path
 import re
 
 import cv2
-import numpy as np
-
 from emu_perception.commands.inputs import InputImage
 from emu_perception.errors import InputError
 from emu_perception.image_decoding import check_complete
 from emu_perception.recordings.calibration_files import find_calibration
 from emu_perception.recordings.messages import Header
+import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')

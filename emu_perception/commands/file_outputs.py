@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.drawing import ColorRanges, draw_panel
 from emu_perception.commands.result import Result
 from emu_perception.errors import EmuError
+import numpy as np
 
 STAGES = ('preprocess', 'network', 'postprocess')
 COLUMNS = ('source', 'stamp_s', 'mean_entropy_nat', 'mean_sigma_m', 'risk', 'reason', 'detail',
@@ -118,7 +117,7 @@ class Panels:
 
 
 class Maps:
-    """maps/<image>.npz: the Prediction's float maps, not compressed (numpy.load reads them)."""
+    """maps/<image>.npz: the Prediction's maps, not compressed (numpy.load reads them)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -131,7 +130,8 @@ class Maps:
             return
         maps = {'label': prediction.label, 'depth': result.depth,
                 'segmentation_entropy': prediction.segmentation_entropy,
-                'confidence': prediction.confidence, 'depth_sigma': prediction.depth_sigma}
+                'confidence': prediction.confidence, 'depth_sigma': prediction.depth_sigma,
+                'instance': prediction.instance}
         name = f'{result.index:06d}_{Path(result.source.name).stem}.npz'
         arrays: dict[str, Any] = {name: values for name, values in maps.items()
                                   if values is not None}

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.reader import Record
+import numpy as np
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-
 from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.drawing import ColorRanges
@@ -21,6 +19,7 @@ from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
 from emu_perception.risk import RiskState, RiskThresholds
 from emu_perception.risk_report import banner_text, status_fields
+import numpy as np
 
 NODE = '/emu'
 _JPEG_QUALITY = 95
@@ -94,6 +93,9 @@ class RecordingOutput:
             found['label'] = label, 'mono8'
             found['label_color'] = visualization.label_color(label, self._metadata.palette), 'rgb8'
             found['confidence'] = np.rint(confidence * 255.0).astype(np.uint8), 'mono8'
+            if prediction.instance is not None:
+                shown = visualization.instance_outlines(shown, prediction.instance)
+                found['instance'] = prediction.instance, '16UC1'
             found['segmentation_uncertainty'] = entropy, '32FC1'
             found['segmentation_uncertainty_color'] = (
                 color(entropy, 0.0, self._ranges.entropy_nat), 'rgb8')

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
-import numpy as np
-
 from emu_perception.commands.inputs import InputImage
 from emu_perception.prediction import Prediction
 from emu_perception.recordings.camera import Camera
 from emu_perception.risk import RiskState
+import numpy as np
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
-
 from emu_perception.commands import output_folder
 from emu_perception.commands.arguments import parse
 from emu_perception.commands.drawing import color_ranges
@@ -34,6 +32,7 @@ from emu_perception.predictor import Predictor
 from emu_perception.recordings.calibration_files import read_calibration
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.risk_report import resolve_thresholds
+import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
 

@@ -48,7 +48,7 @@ class Summary:
         """Write summary.json."""
         (out / SUMMARY).write_text(json.dumps(asdict(self), indent=2) + '\n')
 
-    def print(self) -> None:
+    def print(self) -> None:  # noqa: A003
         """Print the figures for people."""
         raised = {reason: share for reason, share in self.risk_share.items() if reason != 'none'}
         reasons = ', '.join(f'{reason} {100 * share:.1f} %' for reason, share in raised.items())

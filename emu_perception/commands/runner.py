@@ -9,8 +9,6 @@ import logging
 import math
 from typing import Any
 
-import numpy as np
-
 from emu_perception.commands.inputs import InputImage
 from emu_perception.commands.result import depth_to_publish, Result
 from emu_perception.commands.risk_track import RiskTrack
@@ -19,6 +17,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.recordings.camera import Camera, pinhole_info, read_camera
 from emu_perception.risk import RiskReason
+import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
 

@@ -6,17 +6,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from emu_perception.errors import InputError
 import timm
 import torch
 from torch import nn
-
-from emu_perception.errors import InputError
 
 STRIDES = (4, 8, 16, 32)
 # Arguments with which timm reads files or fetches weights (the architecture in a stranger's
 # checkpoint must do neither), or which make a network that rgb images do not fit.
 _REFUSED = ('checkpoint_path', 'cache_dir', 'pretrained', 'pretrained_cfg',
             'pretrained_cfg_overlay', 'in_chans')
+
+
+def features_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any:
+    """
+    Return timm's ``features_only`` model of that name, with random weights.
+
+    :param arguments: of the model, by its user.
+    :param settings: further ones, which the user cannot set.
+    :raises InputError: if timm does not know the name or cannot make it with these arguments.
+    """
+    # Names such as 'hf-hub:owner/model' would fetch the model from the network.
+    if not isinstance(name, str) or not timm.is_model(name):
+        raise InputError(f"encoder '{name}' is not known to timm {timm.__version__}; "
+                         'timm.list_models() names those that are')
+    refused = [key for key in arguments if key in _REFUSED]
+    if refused:
+        raise InputError(f"encoder argument '{refused[0]}' would load weights or change the "
+                         'rgb input; leave it out')
+    try:
+        return timm.create_model(name, pretrained=False, features_only=True, **settings,
+                                 **arguments)
+    except Exception as error:  # timm's models raise many kinds; all mean the same here.
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise InputError(f"encoder '{name}' with {({**settings, **arguments})} cannot be made by "
+                         f'timm {timm.__version__}: {reason}') from error
 
 
 class PyramidEncoder(nn.Module):
@@ -35,20 +59,7 @@ class PyramidEncoder(nn.Module):
     def __init__(self, name: str, arguments: dict[str, Any] | None = None,
                  stage_dropout: float = 0.0) -> None:
         super().__init__()
-        # Names such as 'hf-hub:owner/model' would fetch the model from the network.
-        if not isinstance(name, str) or not timm.is_model(name):
-            raise InputError(f"encoder '{name}' is not known to timm {timm.__version__}; "
-                             'timm.list_models() names those that are')
-        refused = [key for key in arguments or {} if key in _REFUSED]
-        if refused:
-            raise InputError(f"encoder argument '{refused[0]}' would load weights or change the "
-                             'rgb input; leave it out')
-        try:
-            self.model = timm.create_model(name, pretrained=False, features_only=True,
-                                           **(arguments or {}))
-        except Exception as error:  # timm's models raise many kinds; all mean the same here.
-            raise InputError(f"encoder '{name}' with {arguments or {}} cannot be made by timm "
-                             f'{timm.__version__}: {" ".join(str(error).split())}') from error
+        self.model = features_model(name, arguments or {})
         reductions = self.model.feature_info.reduction()
         missing = [stride for stride in STRIDES if stride not in reductions]
         if missing:

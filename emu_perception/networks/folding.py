@@ -18,11 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from emu_perception.networks.mlp_head import fused_map, MLPHead
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from emu_perception.networks.mlp_head import fused_map, MLPHead
 
 
 class FoldedHeads(nn.Module):

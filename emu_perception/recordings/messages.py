@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
+import numpy as np
 
 
 @dataclass(frozen=True)

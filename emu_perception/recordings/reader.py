@@ -11,10 +11,9 @@ from pathlib import Path
 import struct
 from typing import Any
 
-import numpy as np
-
 from emu_perception.errors import InputError
 from emu_perception.recordings.typestore import typestore
+import numpy as np
 
 
 class RecordingError(InputError):

@@ -29,7 +29,8 @@ class RecordingWriter:
         self.make = MessageFactory(self._store)
         self.count = 0
         self._connections: dict[str, Any] = {}
-        self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
+        # 9 has the qualities of service in a form that Humble's rosbag2 cannot read.
+        self._writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
         # Compressed by chunk inside the file, which every reader of MCAP understands.
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         try:

@@ -19,11 +19,10 @@ import subprocess
 import sys
 from typing import Any
 
-import numpy as np
-from sensor_msgs.msg import Image
-
 from emu_perception.errors import InputError
 from emu_perception.ros.image_messages import checked_rows, ENCODINGS, image_to_rgb, to_bytes
+import numpy as np
+from sensor_msgs.msg import Image
 
 _PROBE_TIMEOUT_S = 30.0
 _MUST_HAVE = frozenset({'rgb8', 'bgr8', 'mono8'})

@@ -12,13 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import Header
-import yaml
-
 from emu_perception.errors import InputError
 from emu_perception.recordings.calibration_files import load_mapping, matrix_of
 from emu_perception.ros.camera_model import camera_model, scaled_camera_info
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+import yaml
 
 
 def pinhole_info(width: int, height: int, fx: float, fy: float, cx: float,

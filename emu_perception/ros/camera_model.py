@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emu_perception.recordings.camera import pinhole
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
-
-from emu_perception.recordings.camera import pinhole
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections import deque
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo
-
 from emu_perception.errors import InputError
 from emu_perception.recordings.camera import looks_rectified
 from emu_perception.ros.camera_model import camera_model, CameraModel
+from sensor_msgs.msg import CameraInfo
 
 
 class CameraSource:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from std_msgs.msg import Header
-
 from emu_perception.risk import RiskState, RiskThresholds
 from emu_perception.risk_report import status_fields, status_text
+from emu_perception.ros.node_statistics import Snapshot
 from emu_perception.ros.predictor_pool import SharedPredictor
-from emu_perception.ros.statistics import Snapshot
+from std_msgs.msg import Header
 
+DROP_CAUSES = ('newer_image', 'publishing_behind', 'unusable_input', 'failure', 'deactivated')
 _HANGS_AFTER_S = 5.0
 
 
@@ -31,6 +31,8 @@ class Health:
     :ivar loading: the model that is being loaded beside the running one.
     :ivar input_problem: why no image comes.
     :ivar camera_problem: why camera_info is not used.
+    :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
+        None where it does not tell.
     :ivar model: name, device, calibration and the like, for people.
     """
 
@@ -45,6 +47,7 @@ class Health:
     loading: str = ''
     input_problem: str = ''
     camera_problem: str = ''
+    lost_before: int | None = None
     recent_drops: Mapping[str, int] = field(default_factory=dict)
     model: dict[str, object] = field(default_factory=dict)
 
@@ -84,6 +87,8 @@ def model_values(path: Path, predictor: SharedPredictor, converter: str) -> dict
         'device': predictor.device_description, 'precision': predictor.precision,
         'backend': getattr(predictor, 'backend', None),
         'input_size': '{1}x{0}'.format(*metadata.input_size),
+        'depth_variance': None if 'depth' not in metadata.tasks else
+        "each pixel's" if metadata.pixel_variance else "the task's noise",
         'temperature': calibration.temperature, 'variance_scale': calibration.variance_scale,
         'calibrated_risk_segmentation_nat': calibration.risk_segmentation,
         'calibrated_risk_depth_m': calibration.risk_depth,
@@ -107,7 +112,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
         'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
         'camera_info': health.camera_problem or ('used' if health.state == 'active' else 'n/a'),
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
-        'received': snapshot.counts['received']}
+        'received': snapshot.counts['received'], 'lost_before_node': health.lost_before}
     return status(f'{name}: input', level, message, values)
 
 
@@ -115,17 +120,20 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
     level, message = DiagnosticStatus.OK, health.state
     if health.recent_drops.get('failure'):
         level, message = DiagnosticStatus.ERROR, snapshot.last_error
-    elif snapshot.in_work_s is not None and snapshot.in_work_s > _HANGS_AFTER_S:
-        level = DiagnosticStatus.ERROR
-        message = f'one image has been in work for {snapshot.in_work_s:.0f} s: the network hangs'
+    else:
+        for thread, in_work_s in snapshot.in_work_s.items():
+            if in_work_s > _HANGS_AFTER_S:
+                level = DiagnosticStatus.ERROR
+                message = (f'one image has been in work for {in_work_s:.0f} s: the {thread} hangs')
     values: dict[str, object] = {
         'state': health.state, 'processed': snapshot.counts['processed'],
-        'output_rate_hz': snapshot.output_rate_hz, 'in_work_s': snapshot.in_work_s}
+        'output_rate_hz': snapshot.output_rate_hz,
+        'in_work_s': max(snapshot.in_work_s.values(), default=None)}
     # Always there, so that a logger of diagnostics has its columns from the first message on.
     for key in ('processing_time_ms', 'cyclic_time_ms', 'pipeline_latency_ms'):
         values[key] = snapshot.times_ms.get(key)
     values.update(snapshot.times_ms)
-    for cause in ('newer_image', 'unusable_input', 'failure', 'deactivated'):
+    for cause in DROP_CAUSES:
         values[f'dropped_{cause}'] = snapshot.drops.get(cause, 0)
     values['last_error'] = snapshot.last_error
     return status(f'{name}: inference', level, message, values)

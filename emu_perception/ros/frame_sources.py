@@ -10,9 +10,8 @@ import re
 from typing import Protocol
 
 import cv2
-import numpy as np
-
 from emu_perception.errors import InputError
+import numpy as np
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 

@@ -16,30 +16,32 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
 from emu_perception.errors import EmuError
 from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
+from emu_perception.ros.faults import Faults
 from emu_perception.ros.logs import ForwardToRos, QuietLog
 from emu_perception.ros.model_file import resolve_model_file
 from emu_perception.ros.model_swap import ModelSwap
+from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.pipeline import Job, Pipeline
 from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
 from emu_perception.ros.publishers import MapPublishers
-from emu_perception.ros.qos import newest, reliable, with_overrides
+from emu_perception.ros.publishing import MapPublishing
+from emu_perception.ros.qos import reliable, with_overrides
 from emu_perception.ros.risk_publisher import RiskPublisher
-from emu_perception.ros.silence import clock_problem, explain_silence
-from emu_perception.ros.statistics import Statistics
+from emu_perception.ros.silence import clock_problem
+from emu_perception.ros.subscriptions import Subscriptions
 from emu_perception.ros.transitions import answer_refused_transitions, describe, reported
 from emu_perception.ros.worker import Worker
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage, Image
 
 SILENT_AFTER_S = 5.0
 WATCHDOG_PERIOD_S = 0.1
@@ -57,8 +59,8 @@ class EmuNode(LifecycleNode):
         """
         Start unconfigured, with the risk flag raised.
 
-        :param predictor_loader: called with the path, ``device`` and ``precision``; by default
-            :func:`load_predictor`, in tests a fake.
+        :param predictor_loader: called with the path, ``device``, ``precision`` and ``backend``;
+            by default :func:`load_predictor`, in tests a fake.
         :param predictor_pool: shared by the nodes of a process; by default this node's own.
         :raises InputError: if a parameter given at the start is out of range.
         """
@@ -77,13 +79,15 @@ class EmuNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', reliable(10),
                                                   **with_overrides())
         self._statistics = Statistics()
+        self._faults = Faults(self._risk, self._statistics, self._log)
+        self._publishing = MapPublishing(self, self._risk, self._statistics, self._faults,
+                                         self._log)
         self._pipeline: Pipeline | None = None
         self._worker: Worker[Job] | None = None
         self._last_worker: Worker[Job] | None = None
         self._session: int | None = None
         self._activated_s = 0.0
-        self._inputs: list[Any] = []
-        self._image_qos = newest()
+        self._inputs = Subscriptions(self)
         self._configure_problem = ''
         self._drops_before: Counter[str] = Counter()
         self._model_values: dict[str, object] = {}
@@ -122,14 +126,8 @@ class EmuNode(LifecycleNode):
         self._session = self._risk.activate()
         self._activated_s = time.monotonic()
         camera = self._pipeline.camera
-        compressed = self._settings.transport == 'compressed'
         try:
-            self._image_qos = newest()
-            self._inputs.append(self.create_subscription(
-                CameraInfo, 'camera_info', camera.update, newest(), **with_overrides()))
-            self._inputs.append(self.create_subscription(
-                CompressedImage if compressed else Image, camera.image_topic, self._on_image,
-                self._image_qos, **with_overrides()))
+            self._inputs.start(camera, self._settings.transport, self._on_image)
         except Exception as error:
             self._stop_input()
             self._log.error(f'cannot activate: {describe(error)}')
@@ -162,14 +160,15 @@ class EmuNode(LifecycleNode):
         return _SUCCESS
 
     def destroy_node(self) -> None:
-        """Stop the worker too."""
+        """Stop the threads too."""
         self._release()
+        self._publishing.stop()
         self._forward.stop()
         super().destroy_node()
 
     def finish(self, timeout_s: float) -> bool:
         """
-        Raise the flag, see it delivered and end the worker; return whether it has ended.
+        Raise the flag, see it delivered and end the threads; return whether they have ended.
 
         To be called once, when the process is about to end.
         """
@@ -177,9 +176,10 @@ class EmuNode(LifecycleNode):
             self.trigger_shutdown()
         except Exception:  # a state that has no way to shutdown: then without its event
             self._release()
+        self._publishing.stop()
         self._risk.wait_until_received(timeout_s)
         return ((self._last_worker is None or self._last_worker.join(timeout_s))
-                and self._swap.join(timeout_s))
+                and self._publishing.join(timeout_s) and self._swap.join(timeout_s))
 
     def report_callback_error(self, error: Exception) -> None:
         """Say and count what a callback let out."""
@@ -201,14 +201,19 @@ class EmuNode(LifecycleNode):
             settings = parameters.changed(
                 self._settings, {change.name: change.value for change in changes},
                 configured=self._pipeline is not None)
+        except EmuError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        # Assigned first: a new model that takes over meanwhile must not bring the old ones back.
+        before, self._settings = self._settings, settings
+        try:
             if self._pipeline is not None:
                 predictor = self._pipeline.predictor
                 model = self._swap.check([one.name for one in changes], settings, predictor)
                 self._risk.configure(settings, predictor.metadata.calibration)
                 self._swap.begin(settings, model, predictor)
         except EmuError as error:
+            self._settings = before
             return SetParametersResult(successful=False, reason=str(error))
-        self._settings = settings
         return SetParametersResult(successful=True)
 
     def _autostart(self) -> None:
@@ -230,7 +235,7 @@ class EmuNode(LifecycleNode):
             threshold_sources=self._risk.sources, configure_problem=self._configure_problem,
             swap_problem=self._swap.problem, loading=self._swap.loading,
             input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
-            camera_problem=camera.problem if camera else '',
+            camera_problem=camera.problem if camera else '', lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values))
         if self._pipeline is not None:
             health.model['nodes_sharing_it'] = self._pipeline.predictor.users
@@ -248,7 +253,8 @@ class EmuNode(LifecycleNode):
         path = resolve_model_file(settings.model_file)
         convert, converter = choose_converter()
         predictor = self.predictor_pool.take(path, device=settings.device,
-                                             precision=settings.precision)
+                                             precision=settings.precision,
+                                             backend=settings.backend)
         try:
             maps = MapPublishers(self, predictor.metadata)
         except Exception:
@@ -258,9 +264,9 @@ class EmuNode(LifecycleNode):
         camera = CameraSource(self.resolve_topic_name('image') + suffix,
                               self.resolve_topic_name('camera_info'))
         self._pipeline = Pipeline(
-            node=self, predictor=predictor, convert=convert, camera=camera, risk=self._risk,
-            maps=maps, statistics=self._statistics, settings=lambda: self._settings,
-            log=self._log)
+            predictor=predictor, convert=convert, camera=camera, risk=self._risk, maps=maps,
+            publishing=self._publishing, statistics=self._statistics, faults=self._faults,
+            settings=lambda: self._settings, log=self._log)
         self._worker = self._last_worker = self._new_worker(self._pipeline)
         self._risk.configure(settings, predictor.metadata.calibration)
         self._introduce(predictor, converter)
@@ -268,7 +274,12 @@ class EmuNode(LifecycleNode):
     def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None
                     ) -> Worker[Job]:
         return Worker(pipeline.process, on_stopped=pipeline.predictor.close, on_started=on_started,
-                      on_error=lambda error: self._log.error(f'worker: {describe(error)}'))
+                      on_error=self._on_worker_error)
+
+    def _on_worker_error(self, error: Exception) -> None:
+        text = f'worker: {describe(error)}'
+        self._statistics.failed(text)
+        self._log.every(5.0, text, text)
 
     def _poll_swap(self) -> None:
         outcome = self._swap.poll()
@@ -321,21 +332,17 @@ class EmuNode(LifecycleNode):
             silent_s = min(silent_s, image_age_s)
         if silent_s < SILENT_AFTER_S:
             return clock_problem(self)
-        kind = 'CompressedImage' if self._settings.transport == 'compressed' else 'Image'
-        problem = explain_silence(self, self._pipeline.camera.image_topic,
-                                  f'sensor_msgs/msg/{kind}', self._image_qos)
-        problem = '; '.join(filter(None, (clock_problem(self), problem)))
+        problem = '; '.join(filter(None, (clock_problem(self), self._inputs.explain_silence())))
         self._log.every(30.0, 'silence', problem)
         return problem
 
     def _stop_input(self) -> None:
         self._session = None
         self._risk.deactivate()
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
+        self._inputs.stop()
         if self._worker is not None and self._worker.clear() is not None:
-            self._statistics.dropped('deactivated')
+            self._faults.ended()
+        self._publishing.clear()
 
     def _release(self) -> None:
         self._stop_input()

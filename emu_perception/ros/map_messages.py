@@ -5,22 +5,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 import math
 from typing import Any, TYPE_CHECKING
 
 import cv2
-import numpy as np
-from sensor_msgs.msg import CameraInfo, PointCloud2
-from std_msgs.msg import Header
-
 from emu_perception import visualization
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.risk_report import banner_text
 from emu_perception.ros.camera_model import CameraModel, scaled_camera_info
-from emu_perception.ros.image_messages import to_image
+from emu_perception.ros.image_messages import to_published_image
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.point_cloud import to_point_cloud
+import numpy as np
+from sensor_msgs.msg import CameraInfo, PointCloud2
+from std_msgs.msg import Header
 
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
@@ -46,19 +46,27 @@ class MapMessages:
         # ln K nats: the entropy of knowing nothing.
         self._entropy_limit = (settings.entropy_color_max
                                or math.log(max(len(metadata.classes), 2)))
-        self._sigma = prediction.depth_sigma
 
     def build(self, name: str) -> Any:
-        """Return the topic's message, or None where this image has none."""
+        """Return what the topic's publisher takes, or None where this image has nothing."""
         if name in ('camera_info', 'depth/camera_info'):
             return self._camera_info()
         if name == 'points':
             return self._points()
+        if name == 'instance' and self._prediction.instance is None:
+            return None  # a checkpoint that has votes but no labels to tell things by
         pixels, encoding = getattr(self, f'_{name.replace("/", "_")}')()
-        return to_image(np.ascontiguousarray(pixels), encoding, self._frame.header)
+        return to_published_image(np.ascontiguousarray(pixels), encoding, self._frame.header)
+
+    @cached_property
+    def _sigma(self) -> np.ndarray | None:
+        return self._prediction.depth_sigma
 
     def _label(self) -> tuple[np.ndarray, str]:
         return _given(self._prediction.label), 'mono8'
+
+    def _instance(self) -> tuple[np.ndarray, str]:
+        return _given(self._prediction.instance), '16UC1'
 
     def _label_color(self) -> tuple[np.ndarray, str]:
         return visualization.label_color(_given(self._prediction.label),
@@ -69,6 +77,8 @@ class MapMessages:
         if self._prediction.label is not None:
             picture = visualization.overlay(picture, self._prediction.label,
                                             self._metadata.palette, self._settings.overlay_alpha)
+        if self._prediction.instance is not None:
+            picture = visualization.instance_outlines(picture, self._prediction.instance)
         return visualization.risk_banner(picture, self._risk.raised,
                                          banner_text(self._risk)), 'rgb8'
 

@@ -3,9 +3,9 @@
 """
 Another model while the node runs.
 
-What can be known at once (is the file a checkpoint, has it the same tasks, is there such a device)
-is refused at once. The rest, seconds of work, happens on a thread of its own beside the running
-model, which goes on answering; the node takes the result with :meth:`ModelSwap.poll`.
+What can be known at once (is the file a checkpoint, has it the same tasks, is there such a device
+or backend) is refused at once. The rest, seconds of work, happens on a thread of its own beside
+the running model, which goes on answering; the node takes the result with :meth:`ModelSwap.poll`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 import threading
-
-from rclpy.node import Node
-from rclpy.parameter import Parameter
 
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.ros.model_file import resolve_model_file
@@ -27,8 +24,10 @@ from emu_perception.ros.predictor_pool import (
     SharedPredictor,
 )
 from emu_perception.ros.transitions import describe
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-MODEL_PARAMETERS = ('model_file', 'device', 'precision')
+MODEL_PARAMETERS = ('model_file', 'device', 'precision', 'backend')
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,13 @@ class ModelSwap:
         if self._reverting or not set(changed) & set(MODEL_PARAMETERS):
             return None
         path = resolve_model_file(settings.model_file)
-        key = ModelKey.of(path, settings.device, settings.precision)
+        key = ModelKey.of(path, settings.device, settings.precision, settings.backend)
         if key != running.key:
             from emu_perception.checkpoint import read_metadata
             from emu_perception.predictor import resolved_device
             if settings.device != self._values.get('device'):
                 resolved_device(settings.device)
+            _check_backend(settings.backend)
             try:
                 tasks = read_metadata(path).tasks
             except CheckpointError as error:
@@ -161,7 +161,8 @@ class _Load:
     def _run(self) -> None:
         key, predictor, problem = self.key, None, ''
         try:
-            predictor = self._pool.take(key.path, device=key.device, precision=key.precision)
+            predictor = self._pool.take(key.path, device=key.device, precision=key.precision,
+                                        backend=key.backend)
         except Exception as error:
             problem = f'{key.path} cannot take over: {describe(error)}'
         if problem:
@@ -173,6 +174,14 @@ class _Load:
             cancelled = self._cancelled
         if cancelled:
             _close(outcome)
+
+
+def _check_backend(name: str) -> None:
+    from emu_perception.backends import BACKENDS, is_installed
+    if name != 'auto' and (name not in BACKENDS or not is_installed(name)):
+        there = (backend for backend in BACKENDS if is_installed(backend))
+        raise InputError(f"parameter backend is '{name}': give auto, {', '.join(there)}, which "
+                         'are what is installed here')
 
 
 def _close(outcome: Outcome | None) -> None:

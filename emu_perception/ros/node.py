@@ -63,10 +63,9 @@ class _Process:
             self.stop.set()
 
     def _run(self) -> None:
+        from emu_perception.ros.lifecycle_node import EmuNode
         import rclpy
         from rclpy.signals import SignalHandlerOptions
-
-        from emu_perception.ros.lifecycle_node import EmuNode
         # rclpy's own handlers end the context at once: then the flag could not be raised anymore.
         rclpy.init(args=self.args, signal_handler_options=SignalHandlerOptions.NO)
         try:
@@ -146,8 +145,8 @@ def main_multi(args: Sequence[str] | None = None) -> int:
     if not cameras or any(camera.startswith('-') for camera in cameras):
         print('usage: emu_multi CAMERA [CAMERA ...] [--ros-args ...]\n'
               'One node, CAMERA/emu, for each camera; it reads CAMERA/image and '
-              'CAMERA/camera_info.\nThe nodes share one network where model_file, device and '
-              'precision agree.', file=sys.stderr)
+              'CAMERA/camera_info.\nThe nodes share one network where model_file, device, '
+              'precision and backend agree.', file=sys.stderr)
         return 0 if cameras in (['-h'], ['--help']) else 2
     return run('emu_multi', words, cameras)
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass, Field, field, fields
 import math
 from typing import Any
 
+from emu_perception.errors import InputError
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
-
-from emu_perception.errors import InputError
 
 LIVE = 'applied at once, also while active'
 CONFIGURE = 'applied when the node is configured; refused later (clean up first)'
@@ -50,9 +49,13 @@ class Settings:
     precision: str = _parameter(
         'auto', "Arithmetic of the network: 'auto', 'fp32', or another the device can do.",
         change=SWAP)
+    backend: str = _parameter(
+        'auto', "What runs the network: 'auto' is the fastest that is installed for the device, "
+        "else a name of emu_perception.backends, such as 'eager'; diagnostics say which it is.",
+        change=SWAP)
     transport: str = _parameter(
         'raw', "'raw' reads sensor_msgs/Image from the image topic, 'compressed' reads "
-        "sensor_msgs/CompressedImage from <image topic>/compressed.",
+        'sensor_msgs/CompressedImage from <image topic>/compressed.',
         choices=('raw', 'compressed'), change=CONFIGURE)
     use_camera_info: bool = _parameter(
         True, "Scale depth to the camera's focal length from camera_info. Off: depth is right "

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from emu_perception.prediction import UNLABELLED
+from emu_perception.ros.image_messages import to_bytes
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
-
-from emu_perception.prediction import UNLABELLED
-from emu_perception.ros.image_messages import to_bytes
 
 # rgb is a float that holds 0x00RRGGBB: what RViz and PCL expect.
 _LAYOUT = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4'), ('label', '<u4'),
@@ -47,9 +46,11 @@ def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header,
     points['rgb'] = red << 16 | green << 8 | blue
     points['label'] = UNLABELLED if label is None else label
     points['sigma'] = np.nan if sigma is None else sigma
-    return PointCloud2(header=header, height=height, width=width, fields=_FIELDS,
-                       is_bigendian=False, point_step=POINT.itemsize,
-                       row_step=POINT.itemsize * width, is_dense=False, data=to_bytes(points))
+    cloud = PointCloud2(header=header, height=height, width=width, fields=_FIELDS,
+                        is_bigendian=False, point_step=POINT.itemsize,
+                        row_step=POINT.itemsize * width, is_dense=False)
+    cloud.data = to_bytes(points)  # set afterwards: the constructor would copy it once more
+    return cloud
 
 
 @lru_cache(maxsize=2)

@@ -21,17 +21,18 @@ from typing import Any
 from emu_perception.errors import InputError
 
 
-def load_predictor(path: Any, *, device: str, precision: str) -> Any:
+def load_predictor(path: Any, *, device: str, precision: str, backend: str) -> Any:
     """Load the core's Predictor; torch is imported here, so that the node can start without."""
     from emu_perception.predictor import Predictor
-    return Predictor.load(path, device=device, precision=precision)
+    return Predictor.load(path, device=device, precision=precision, backend=backend)
 
 
 def empty_cuda_cache() -> None:
     """Give back what torch keeps of the GPU's memory without using it."""
     torch = sys.modules.get('torch')
     if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        from emu_perception.backends.cuda_memory import free_unused
+        free_unused()
 
 
 class FairLock:
@@ -66,7 +67,7 @@ class FairLock:
 @dataclass(frozen=True)
 class ModelKey:
     """
-    What makes two loaded networks the same: file, device and arithmetic.
+    What makes two loaded networks the same: file, device, arithmetic and what runs it.
 
     :ivar path: as it was given; two names of one file are one model.
     :ivar content: inode, time and size of the file, so that another file under the same name is
@@ -76,16 +77,17 @@ class ModelKey:
     path: Path = field(compare=False)
     device: str
     precision: str
+    backend: str
     content: tuple[object, ...]
 
     @classmethod
-    def of(cls, path: Path, device: str, precision: str) -> ModelKey:
+    def of(cls, path: Path, device: str, precision: str, backend: str) -> ModelKey:
         """Return the key of what is on disk now."""
         try:
             found = path.stat()
         except OSError:
-            return cls(path, device, precision, (str(path),))
-        return cls(path, device, precision, (
+            return cls(path, device, precision, backend, (str(path),))
+        return cls(path, device, precision, backend, (
             found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size))
 
 
@@ -103,7 +105,7 @@ class PredictorPool:
         """
         Start empty.
 
-        :param loader: called with the path, ``device`` and ``precision``, as
+        :param loader: called with the path, ``device``, ``precision`` and ``backend``, as
             :func:`load_predictor`.
         """
         self._loader = loader
@@ -111,7 +113,8 @@ class PredictorPool:
         self._lock = threading.Lock()
         self._loading = threading.Lock()
 
-    def take(self, path: Path, *, device: str, precision: str) -> SharedPredictor:
+    def take(self, path: Path, *, device: str, precision: str, backend: str
+             ) -> SharedPredictor:
         """
         Return a network, warmed up: the one that is there already, else a newly loaded one.
 
@@ -119,10 +122,11 @@ class PredictorPool:
         """
         # One load at a time: the second of two equal wishes finds what the first has loaded.
         with self._loading:
-            key = ModelKey.of(path, device, precision)
+            key = ModelKey.of(path, device, precision, backend)
             network = self._join(key)
             if network is None:
-                predictor = self._loader(path, device=device, precision=precision)
+                predictor = self._loader(path, device=device, precision=precision,
+                                         backend=backend)
                 try:
                     predictor.warm_up()
                 except Exception:

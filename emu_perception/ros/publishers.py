@@ -8,15 +8,14 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, TYPE_CHECKING
 
-from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from std_msgs.msg import Header
-
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
 
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
@@ -27,6 +26,7 @@ _TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it 
     'depth/image': (Image, 'depth'),
     'depth/camera_info': (CameraInfo, 'depth'),
     'confidence': (Image, 'segmentation'),
+    'instance': (Image, 'instance'),
     'segmentation_uncertainty': (Image, 'segmentation'),
     'depth_uncertainty': (Image, 'depth'),
     'points': (PointCloud2, 'depth'),
@@ -88,11 +88,12 @@ class MapPublishers:
                    for name, publisher in list(self._publishers.items()) if name != 'label_info')
 
     def publish(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
-                is_current: Callable[[], bool]) -> None:
+                is_current: Callable[[], bool]) -> bool:
         """
-        Publish every map that is wanted, all with the frame's header.
+        Publish every map that is wanted, all with the frame's header; return if all are out.
 
         :param is_current: asked before each message; once it says False nothing more goes out.
+        :return: False where ``is_current`` has said so.
         """
         messages = MapMessages(frame, prediction, risk, settings, self._metadata)
         for name, publisher in list(self._publishers.items()):
@@ -100,6 +101,7 @@ class MapPublishers:
                 continue
             message = messages.build(name)
             if not is_current():
-                return
+                return False
             if message is not None:
                 publisher.publish(message)
+        return True

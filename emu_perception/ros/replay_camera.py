@@ -10,6 +10,9 @@ import sys
 from typing import Any
 
 import cv2
+from emu_perception.errors import InputError
+from emu_perception.ros.camera_info_files import find_folder_info, read_camera_info, resized_info
+from emu_perception.ros.frame_sources import Frame, open_source
 import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
@@ -19,10 +22,6 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-
-from emu_perception.errors import InputError
-from emu_perception.ros.camera_info_files import find_folder_info, read_camera_info, resized_info
-from emu_perception.ros.frame_sources import Frame, open_source
 
 _JPEG_QUALITY = 95
 

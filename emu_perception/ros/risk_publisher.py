@@ -9,17 +9,16 @@ import time
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import Point
-from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode
-from std_msgs.msg import Bool, ColorRGBA, Float32, Header
-from visualization_msgs.msg import Marker
-
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState, RiskThresholds
 from emu_perception.risk_report import banner_text, resolve_thresholds
 from emu_perception.ros.diagnostics import risk_status
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
+from geometry_msgs.msg import Point
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Bool, ColorRGBA, Float32, Header
+from visualization_msgs.msg import Marker
 
 if TYPE_CHECKING:  # the checkpoint module needs torch, which may be missing until configure
     from emu_perception.checkpoint import Calibration
@@ -58,17 +57,17 @@ class RiskPublisher:
 
     @property
     def state(self) -> RiskState:
-        """The flag as of the last event."""
+        """Return the flag as of the last event."""
         return self._monitor.state
 
     @property
     def thresholds(self) -> RiskThresholds:
-        """The thresholds in force."""
+        """Return the thresholds in force."""
         return self._monitor.thresholds
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where the threshold of each task came from."""
+        """Return where the threshold of each task came from."""
         return self._sources
 
     def configure(self, settings: Settings, calibration: Calibration | None) -> None:

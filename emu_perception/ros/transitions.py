@@ -8,11 +8,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-
 from emu_perception.errors import EmuError
 from emu_perception.ros.dependencies import missing_dependency
 from emu_perception.ros.logs import QuietLog
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 N = TypeVar('N', bound=LifecycleNode)
 Transition = Callable[[N, LifecycleState], TransitionCallbackReturn]

@@ -21,7 +21,7 @@ class Worker(Generic[T]):
 
     def __init__(self, process: Callable[[T], None], *, on_error: Callable[[Exception], None],
                  on_stopped: Callable[[], None],
-                 on_started: Callable[[], None] = lambda: None) -> None:
+                 on_started: Callable[[], None] = lambda: None, name: str = 'emu_worker') -> None:
         """
         Start the thread.
 
@@ -29,6 +29,7 @@ class Worker(Generic[T]):
         :param on_error: called in the thread with an exception that ``process`` let out.
         :param on_stopped: called last in the thread: the place to free what ``process`` used.
         :param on_started: called first in the thread; items wait until it is done.
+        :param name: of the thread.
         """
         self._process = process
         self._on_error = on_error
@@ -38,7 +39,7 @@ class Worker(Generic[T]):
         self._slot: T | None = None
         self._stopping = False
         # A daemon, so that an inference that never returns cannot keep the process alive.
-        self._thread = threading.Thread(target=self._run, name='emu_worker', daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def offer(self, item: T) -> T | None:

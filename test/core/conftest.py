@@ -9,12 +9,11 @@ import logging
 from pathlib import Path
 
 from core_bench import make_metadata, make_network
+from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
+from emu_perception.networks.multitask import MultitaskNetwork
 import numpy as np
 import pytest
 import torch
-
-from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
-from emu_perception.networks.multitask import MultitaskNetwork
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -7,12 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics
+from emu_perception.networks.multitask import (
+    depth_moments,
+    FoldedNetwork,
+    MultitaskNetwork,
+    SEGMENTATION,
+    TASKS,
+)
+from emu_perception.visualization import default_palette
 import torch
 from torch import nn
-
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics
-from emu_perception.networks.multitask import MultitaskNetwork, SEGMENTATION, TASKS
-from emu_perception.visualization import default_palette
 
 CLASSES = 5
 INPUT_SIZE = (96, 128)
@@ -67,12 +72,18 @@ class Stub:
 
 
 class _Raw(nn.Module):
+    family = FoldedNetwork.family
+
     def __init__(self, raw: RawMaps, tasks: tuple[str, ...]) -> None:
         super().__init__()
         self.raw, self.tasks = raw, tasks
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return self.raw(images)
+
+    def depth_moments(self, raw: torch.Tensor, depth_max: float,
+                      ) -> tuple[torch.Tensor, torch.Tensor]:
+        return depth_moments(raw)
 
 
 def constant_depth(depth_m: float, raw_variance: float = 0.0) -> RawMaps:

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import pytest
-import timm
-import torch
-
 from emu_perception.errors import InputError
 from emu_perception.networks import mix_transformer
 from emu_perception.networks.encoder import PyramidEncoder, STRIDES
 from emu_perception.networks.multitask import MultitaskNetwork
+import pytest
+import timm
+import torch
 
 MILLIONS = {'mit_b0': 3.3, 'mit_b1': 13.2, 'mit_b2': 24.2, 'mit_b3': 44.1, 'mit_b4': 60.8,
             'mit_b5': 81.4}

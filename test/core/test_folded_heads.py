@@ -8,10 +8,6 @@ import copy
 import functools
 
 from core_bench import make_network, randomize_norms
-import pytest
-import torch
-from torch.nn import functional as F
-
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
 from emu_perception.networks.multitask import (
@@ -21,6 +17,9 @@ from emu_perception.networks.multitask import (
     SEGMENTATION,
     TASKS,
 )
+import pytest
+import torch
+from torch.nn import functional as F
 
 NETWORKS = [('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'), ('resnet18', None)]
 SIZES = [(96, 128), (75, 101), (33, 65)]  # The last two leave remainders at every stride.

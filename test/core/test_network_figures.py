@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from emu_perception.networks.multitask import depthformer, segdepthformer, segformer
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-
-from emu_perception.networks.multitask import depthformer, segdepthformer, segformer
 
 
 def parameters_m(network: nn.Module) -> float:

@@ -10,14 +10,13 @@ from typing import Any
 
 from core_bench import constant_depth, INPUT_SIZE, make_metadata, Stub
 import cv2
-import numpy as np
-import pytest
-import torch
-
 from emu_perception.checkpoint import CheckpointMetadata, Intrinsics
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.predictor import Predictor
+import numpy as np
+import pytest
+import torch
 
 TRAINED = Intrinsics(width=640, height=480, fx=500.0, fy=500.0, cx=320.0, cy=240.0)
 BAR_WIDTH_M = 0.8

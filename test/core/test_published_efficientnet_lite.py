@@ -8,14 +8,13 @@ import importlib
 import sys
 
 import cv2
+from emu_perception.errors import InputError
+from emu_perception.networks.multitask import segdepthformer
+from emu_perception.networks.pretrained import efficientnet_lite_weights, initialize, read_weights
 import numpy as np
 import pytest
 import timm
 import torch
-
-from emu_perception.errors import InputError
-from emu_perception.networks.multitask import segdepthformer
-from emu_perception.networks.pretrained import efficientnet_lite_weights, initialize, read_weights
 
 CATS, COFFEE = range(281, 288), (967, 968)  # ImageNet's classes
 

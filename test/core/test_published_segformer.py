@@ -8,9 +8,6 @@ from pathlib import Path
 import re
 
 from core_bench import randomize_norms
-import pytest
-import torch
-
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork, segdepthformer, segformer
 from emu_perception.networks.pretrained import (
@@ -19,6 +16,8 @@ from emu_perception.networks.pretrained import (
     read_weights,
     segformer_head_weights,
 )
+import pytest
+import torch
 
 transformers = pytest.importorskip('transformers')
 

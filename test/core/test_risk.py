@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from emu_perception.errors import InputError
 from emu_perception.risk import RiskMonitor, RiskReason, RiskThresholds
+import pytest
 
 R = RiskReason
 GOOD, BAD = (0.5, 0.2), (1.5, 0.2)  # with the limits below

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import math
 
-import pytest
-import torch
-from torch.nn import functional as F
-
 from emu_perception.uncertainty import (
     label_entropy_confidence,
     mean_uncertainties,
     predictive_moments,
     segmentation_maps,
 )
+import pytest
+import torch
+from torch.nn import functional as F
 
 
 def plain(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

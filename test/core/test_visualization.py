@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import pytest
-
 from emu_perception import visualization
 from emu_perception.visualization import (
     default_palette,
+    instance_color,
+    instance_outlines,
     label_color,
     overlay,
     panel,
     risk_banner,
     scalar_color,
 )
+import numpy as np
+import pytest
 
 PALETTE = [(10, 20, 30), (200, 100, 50), (0, 255, 0)]
 
@@ -48,6 +49,24 @@ def test_default_colours_of_forty_classes_are_told_apart():
     colours = np.array(default_palette(40), int)
     distance = np.abs(colours[:, None] - colours[None]).max(-1) + 999 * np.eye(40, dtype=int)
     assert distance.min() >= 10
+
+
+def test_an_object_has_the_colour_of_its_number_in_every_image_and_none_is_black():
+    one = instance_color(np.array([[0, 1, 2], [3, 255, 256]], np.uint16))
+    assert one.shape == (2, 3, 3) and one.dtype == np.uint8 and not one[0, 0].any()
+    colours = {tuple(rgb) for rgb in one.reshape(-1, 3)[1:5].tolist()}
+    assert len(colours) == 4 and (0, 0, 0) not in colours
+    assert one[1, 2].tolist() == one[0, 1].tolist(), 'after 255 the colours come again'
+    assert instance_color(np.array([[2, 65535]], np.uint16))[0, 0].tolist() == one[0, 2].tolist()
+
+
+def test_outlines_are_where_numbers_meet_and_leave_the_picture_as_it_was():
+    image = np.full((4, 6, 3), 9, np.uint8)
+    instance = np.zeros((4, 6), np.uint16)
+    instance[:, 2:4], instance[:, 4:] = 300, 44
+    drawn = instance_outlines(image, instance)
+    assert np.flatnonzero((drawn == 255).all(axis=(0, 2))).tolist() == [2, 4]
+    assert (drawn[:, [0, 1, 3, 5]] == 9).all() and (image == 9).all()
 
 
 @pytest.mark.parametrize('colormap', ['turbo', 'magma', 'viridis', 'inferno'])

@@ -3,8 +3,8 @@
 """
 Everything a camera can get wrong, sent over DDS to a live node.
 
-``PYTHONPATH=. python test/ros/live_bad_inputs.py > inputs.md`` sends all of it and prints what the
-node did as a Markdown table; ``test_live_bad_inputs.py`` holds the node to it.
+``PYTHONPATH=. python test/ros/live_bad_inputs.py`` sends all of it and writes what the node did to
+``bad_inputs.md`` beside it; ``test_live_bad_inputs.py`` holds the node to that.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ from live_scenes import SCENES, short
 import numpy as np
 
 LONGEST_DIAGNOSIS = 600
+FILE = Path(__file__).with_name('bad_inputs.md')
+_HEAD = """\
+# What a camera can get wrong, and what the node did
+Written by `PYTHONPATH=. python test/ros/live_bad_inputs.py`, which sends each to a live node over
+the middleware; the tests hold the node to it.
+
+| case | what was sent | what the node did |
+|---|---|---|
+"""
 
 
 def run_case(live: Live, case: Case) -> str:
@@ -59,13 +68,18 @@ def rows() -> list[tuple[str, str, Callable[[Live], str]]]:
     return [*messages[:first], *scenes, *messages[first:]]
 
 
+def row(*cells: str) -> str:
+    """Return a line of the table."""
+    texts = (cell.replace('|', '\\|').replace('\n', ' ') for cell in cells)
+    return f'| {" | ".join(texts)} |\n'
+
+
 def main() -> int:
-    """Send everything and print the table; return 1 if anything was not as it has to be."""
+    """Send everything and write the table; return 1 if anything was not as it has to be."""
     import rclpy
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     rclpy.init(domain_id=1 + os.getpid() % 100)
-    failed = 0
-    print('| case | what was sent | what the node did |\n|---|---|---|')
+    failed, table = 0, _HEAD
     with tempfile.TemporaryDirectory() as folder:
         live = Live(Path(folder))
         try:
@@ -75,12 +89,13 @@ def main() -> int:
                 except AssertionError as error:
                     failed += 1
                     answer = f'**NOT AS IT HAS TO BE**: {short(str(error), 200)}'
-                print('| ' + ' | '.join(
-                    text.replace('|', '\\|').replace('\n', ' ') for text in (name, sent, answer))
-                    + ' |', flush=True)
+                    print(f'{name}: {answer}', flush=True)
+                table += row(name, sent, answer)
         finally:
             live.close()
             rclpy.try_shutdown()
+    FILE.write_text(table)
+    print(f'{len(rows())} cases, {failed} not as they have to be: see {FILE}')
     return 1 if failed else 0
 
 

@@ -12,14 +12,13 @@ from typing import Any
 import zlib
 
 import cv2
+from emu_perception.ros.bridge import probe_image
+from emu_perception.ros.image_messages import ENCODINGS, to_bytes
 from live_node import HEIGHT, WIDTH
 from node_bench import rgb_image
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from test_image_messages import opencv_rgb
-
-from emu_perception.ros.bridge import probe_image
-from emu_perception.ros.image_messages import ENCODINGS, to_bytes
 
 # All of sensor_msgs/image_encodings.hpp, and names that are in no list.
 _LISTED = [

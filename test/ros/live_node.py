@@ -12,16 +12,15 @@ from typing import Any
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
-from node_bench import Bench, rgb_image
-import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
-import torch
-
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.visualization import default_palette
+from node_bench import Bench, rgb_image
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+import torch
 
 WIDTH, HEIGHT = 64, 48
 _RESEND_S = 5.0  # a bad one: longer than a busy machine takes to count it

@@ -12,6 +12,11 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.ros import lifecycle_node
+from emu_perception.ros.image_messages import to_bytes
+from emu_perception.ros.lifecycle_node import EmuNode
+from emu_perception.ros.predictor_pool import PredictorPool
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -23,12 +28,6 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
-
-from emu_perception.prediction import Prediction, UNLABELLED
-from emu_perception.ros import lifecycle_node
-from emu_perception.ros.image_messages import to_bytes
-from emu_perception.ros.lifecycle_node import EmuNode
-from emu_perception.ros.predictor_pool import PredictorPool
 
 TIMEOUT_S = 20.0
 CLASSES = ('floor', 'wall', 'chair')
@@ -55,6 +54,7 @@ class FakeMetadata:
     palette: tuple[tuple[int, int, int], ...] = PALETTE
     depth_min: float = 0.1
     depth_max: float = 10.0
+    pixel_variance: bool = True
     calibration: FakeCalibration = field(default_factory=FakeCalibration)
     intrinsics: Any = None
     input_size: tuple[int, int] = (24, 32)
@@ -85,10 +85,10 @@ class FakePredictor:
         self.entered, self.closed = threading.Event(), threading.Event()
         self.warmed_up = False
 
-    def load(self, path: Any, *, device: str, precision: str) -> FakePredictor:
+    def load(self, path: Any, *, device: str, precision: str, backend: str) -> FakePredictor:
         """Stand in for Predictor.load."""
         self.closed.clear()
-        self.loaded = {'path': path, 'device': device, 'precision': precision}
+        self.loaded = {'path': path, 'device': device, 'precision': precision, 'backend': backend}
         return self
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
@@ -129,7 +129,9 @@ class FakePredictor:
             mean_segmentation_entropy=self.mean_entropy if seg else None,
             mean_depth_sigma=self.mean_sigma if dep else None,
             network_size=self.metadata.input_size,
-            timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
+            timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0},
+            instance=(lower * 300 + label).astype(np.uint16)
+            if 'instance' in self.metadata.tasks else None)
 
 
 class Bench:
@@ -201,7 +203,7 @@ class Bench:
         """Return the label of the lifecycle state."""
         return str(self._call(self._state, GetState.Request()).current_state.label)
 
-    def set(self, **values: Any) -> SetParametersResult:
+    def set(self, **values: Any) -> SetParametersResult:  # noqa: A003
         """Set parameters atomically over the service."""
         request = SetParametersAtomically.Request(parameters=[
             Parameter(name, value=value).to_parameter_msg() for name, value in values.items()])

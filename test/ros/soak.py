@@ -5,9 +5,9 @@ Run the real node at full rate for a while and see whether it grows.
 
 ``python test/ros/soak.py --minutes 30 --out out/soak`` starts ``emu_node`` of this source tree in
 a process of its own, sends it images faster than it can serve, listens to every topic it has, and
-samples its memory. It writes ``memory.csv``, ``memory.png`` and ``soak.json``; the exit code is 1
-where memory grows faster than ``--bound`` after the warm-up, the node ends early, stops
-processing, or does not end with code 0.
+samples its memory, latency and drops. It writes ``memory.csv``, ``memory.png`` and ``soak.json``;
+the exit code is 1 where memory grows faster than ``--bound`` after the warm-up, the node ends
+early, stops processing, fails on an image, or does not end with code 0.
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ _MB = 1 << 20
 
 @dataclass(frozen=True)
 class Sample:
-    """The node's process at one moment; memory in MB. Shared memory is the middleware's."""
+    """
+    The node's process at one moment; memory in MB. Shared memory is the middleware's.
+
+    :ivar latency_ms: age of an image when its maps are out, mean of the last five seconds.
+    :ivar dropped: images so far, whatever the cause.
+    """
 
     time_s: float
     rss_mb: float
@@ -46,17 +51,32 @@ class Sample:
     threads: int
     open_files: int
     processed: int
+    latency_ms: float
+    dropped: int
 
 
-def sample(pid: int, time_s: float, processed: int) -> Sample:
-    """Read /proc."""
+def sample(pid: int, time_s: float, diagnostics: Mapping[str, str]) -> Sample:
+    """Read /proc and the node's newest diagnostics."""
     lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     values = {name: rest.split()[0] for name, _, rest in (line.partition(':') for line in lines)
               if rest.split()}
     rss, anonymous, shared = (int(values[key]) * 1024 / _MB
                               for key in ('VmRSS', 'RssAnon', 'RssShmem'))
     return Sample(round(time_s, 2), round(rss, 2), round(anonymous, 2), round(shared, 2),
-                  int(values['Threads']), len(os.listdir(f'/proc/{pid}/fd')), processed)
+                  int(values['Threads']), len(os.listdir(f'/proc/{pid}/fd')),
+                  int(diagnostics['processed']), number(diagnostics['pipeline_latency_ms']),
+                  sum(drops(diagnostics).values()))
+
+
+def number(text: str) -> float:
+    """Return a figure of the diagnostics; NaN where there is none."""
+    return float('nan') if text == 'n/a' else float(text)
+
+
+def drops(diagnostics: Mapping[str, str]) -> dict[str, int]:
+    """Return the drops so far by cause."""
+    return {key.removeprefix('dropped_'): int(value) for key, value in diagnostics.items()
+            if key.startswith('dropped_')}
 
 
 def slope_mb_per_hour(times_s: np.ndarray, values_mb: np.ndarray) -> tuple[float, float]:
@@ -73,12 +93,11 @@ class Surroundings:
     def __init__(self, options: argparse.Namespace) -> None:
         """Prepare images of a moving scene, so that no two are the same."""
         from diagnostic_msgs.msg import DiagnosticArray
+        from emu_perception.ros.image_messages import to_bytes
         from node_bench import camera_info
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
         from sensor_msgs.msg import CameraInfo, Image
-
-        from emu_perception.ros.image_messages import to_bytes
         self.node = rclpy.create_node('soak')
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
@@ -165,12 +184,11 @@ def run(options: argparse.Namespace, around: Surroundings,
     samples: list[Sample] = []
     end, following = begin + 60.0 * options.minutes, begin
     while time.monotonic() < end and process.poll() is None:
-        samples.append(sample(process.pid, time.monotonic() - begin,
-                              int(around.diagnostics['processed'])))
+        samples.append(sample(process.pid, time.monotonic() - begin, around.diagnostics))
         if len(samples) % 30 == 0:
             last = samples[-1]
-            print(f'{last.time_s / 60:5.1f} min  {last.rss_mb:7.1f} MB  {last.processed} images',
-                  flush=True)
+            print(f'{last.time_s / 60:5.1f} min  {last.rss_mb:7.1f} MB  {last.processed} images  '
+                  f'{last.latency_ms:.0f} ms', flush=True)
         following += SAMPLE_EVERY_S
         around.spin(max(0.0, following - time.monotonic()))
     return samples, topics
@@ -186,9 +204,12 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
     anonymous, _ = slope_mb_per_hour(times[warm], table[warm, 2])
     span = times[warm][-1] - times[warm][0]
     processed = samples[-1].processed - int(table[warm, 6][0])
-    drops = {key: int(value) for key, value in around.diagnostics.items()
-             if key.startswith('dropped_')}
+    lost = drops(around.diagnostics)
+    latency_ms = table[warm, 7]
     problems = []
+    for cause in ('unusable_input', 'failure'):
+        if lost[cause]:
+            problems.append(f'{lost[cause]} images were dropped for {cause}')
     if slope > options.bound:
         problems.append(f'memory grows by {slope:.1f} MB/hour, more than {options.bound:g}')
     if times[-1] < 60.0 * options.minutes - 3 * SAMPLE_EVERY_S:
@@ -200,7 +221,7 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
     silent = [topic for topic in topics if not around.counts[topic]]
     if silent:
         problems.append(f'nothing came on {", ".join(silent)}')
-    latency = {key: value for key, value in around.diagnostics.items() if key.endswith('_ms')}
+    stages = {key: value for key, value in around.diagnostics.items() if key.endswith('_ms')}
     return {
         'problems': problems, 'minutes': round(times[-1] / 60, 2), 'model': options.model,
         'device': around.diagnostics.get('device', ''), 'image_size': options.size,
@@ -213,19 +234,22 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
         'open_files': {'after_warm_up': int(table[warm, 5][0]), 'last': samples[-1].open_files},
         'images_sent': around.sent, 'images_received': int(around.diagnostics['received']),
         'images_processed': samples[-1].processed, 'fps': round(processed / span, 3),
-        'drops': drops, 'last_times_ms': latency, 'exit_code': exit_code,
+        'latency_ms': {'median': round(float(np.nanmedian(latency_ms)), 2),
+                       'most': round(float(np.nanmax(latency_ms)), 2)},
+        'drops': lost, 'lost_before_node': around.diagnostics['lost_before_node'],
+        'last_times_ms': stages, 'exit_code': exit_code,
         'messages': {topic: around.counts[topic] for topic in sorted(topics)}}
 
 
 def draw(samples: list[Sample], result: Mapping[str, Any], path: Path) -> None:
-    """Draw memory and images per second over time."""
+    """Draw memory, images per second and latency over time."""
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
     table = np.array([astuple(one) for one in samples])
     minutes, warm = table[:, 0] / 60, result['warm_up_s'] / 60
-    figure, (upper, lower) = pyplot.subplots(
-        2, 1, figsize=(9, 6), sharex=True, height_ratios=(3, 1), layout='constrained')
+    figure, (upper, lower, last) = pyplot.subplots(
+        3, 1, figsize=(9, 7), sharex=True, height_ratios=(3, 1, 1), layout='constrained')
     upper.plot(minutes, table[:, 1], label='resident')
     upper.plot(minutes, table[:, 2], label='of it anonymous (heap)')
     upper.plot(minutes, table[:, 3], label="of it shared (the middleware's)")
@@ -240,10 +264,15 @@ def draw(samples: list[Sample], result: Mapping[str, Any], path: Path) -> None:
     step = max(1, round(10 / SAMPLE_EVERY_S))
     every = table[::step]
     if len(every) > 1:
-        lower.step(every[1:, 0] / 60, np.diff(every[:, 6]) / np.diff(every[:, 0]), where='pre')
+        for column, name in ((6, 'processed'), (8, 'dropped')):
+            lower.step(every[1:, 0] / 60, np.diff(every[:, column]) / np.diff(every[:, 0]),
+                       where='pre', label=name)
+        lower.legend(loc='upper center', ncols=2)
     lower.set_ylabel('images/s')
-    lower.set_xlabel('minutes')
-    for axes in (upper, lower):
+    last.plot(minutes, table[:, 7])
+    last.set_ylabel('latency [ms]')
+    last.set_xlabel('minutes')
+    for axes in (upper, lower, last):
         axes.axvspan(0, warm, color='0.9')
         axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
         axes.grid(alpha=0.3)

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-import pytest
-
 from emu_perception.errors import InputError
 from emu_perception.ros import bridge
 from emu_perception.ros.image_messages import ENCODINGS, image_to_rgb
+import numpy as np
+import pytest
 
 
 class GoodBridge:

@@ -10,12 +10,6 @@ place their camera_info says, at the same depth.
 from __future__ import annotations
 
 import cv2
-from node_bench import camera_info, rgb_image
-import numpy as np
-import pytest
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, RegionOfInterest
-from std_msgs.msg import Header
-
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
@@ -24,6 +18,11 @@ from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import load_predictor
 from emu_perception.ros.point_cloud import POINT
 from emu_perception.visualization import default_palette
+from node_bench import camera_info, rgb_image
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, RegionOfInterest
+from std_msgs.msg import Header
 
 FULL = camera_info(256, 192, fx=200.0)
 

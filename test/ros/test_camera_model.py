@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 from builtin_interfaces.msg import Time
+from emu_perception.errors import InputError
+from emu_perception.recordings.camera import looks_rectified
+from emu_perception.ros.camera_model import camera_model, scaled_camera_info
+from emu_perception.ros.camera_source import CameraSource
 from node_bench import camera_info
 import numpy as np
 import pytest
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
-
-from emu_perception.errors import InputError
-from emu_perception.recordings.camera import looks_rectified
-from emu_perception.ros.camera_model import camera_model, scaled_camera_info
-from emu_perception.ros.camera_source import CameraSource
 
 
 def test_rectified_topic_takes_p_and_raw_topic_takes_k():

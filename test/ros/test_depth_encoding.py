@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+from emu_perception.ros.map_messages import to_millimetres
+from emu_perception.ros.point_cloud import POINT
 from node_bench import camera_info, rgb_image
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-
-from emu_perception.ros.map_messages import to_millimetres
-from emu_perception.ros.point_cloud import POINT
 
 
 @pytest.mark.parametrize('metres, millimetres', [

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import threading
 
-from node_bench import camera_info, FakePredictor, rgb_image, TIMEOUT_S
-import numpy as np
-import pytest
-from sensor_msgs.msg import Image
-
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros.lifecycle_node import load_predictor
 from emu_perception.ros.predictor_pool import PredictorPool
 from emu_perception.visualization import default_palette
+from node_bench import camera_info, FakePredictor, rgb_image, TIMEOUT_S
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
 
 CAMERAS = ('front', 'left', 'right', 'rear')
 

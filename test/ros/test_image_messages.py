@@ -7,11 +7,6 @@ from __future__ import annotations
 import array
 
 import cv2
-import numpy as np
-import pytest
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
-
 from emu_perception.errors import InputError
 from emu_perception.ros.bridge import probe_image
 from emu_perception.ros.image_messages import (
@@ -21,6 +16,10 @@ from emu_perception.ros.image_messages import (
     to_bytes,
     to_image,
 )
+import numpy as np
+import pytest
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 WIDTH, HEIGHT = 16, 12
 

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import cv2
+from emu_perception.ros.image_messages import ENCODINGS
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 from live_messages import picture
@@ -17,8 +18,6 @@ from live_node import Live
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
-from emu_perception.ros.image_messages import ENCODINGS
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True, database=None,
                suppress_health_check=list(HealthCheck))

@@ -7,14 +7,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 import threading
-
-from node_bench import FakeCalibration, FakePredictor, rgb_image, TIMEOUT_S
-import pytest
-from sensor_msgs.msg import Image
+import time
 
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.visualization import default_palette
+from node_bench import FakeCalibration, FakePredictor, rgb_image, TIMEOUT_S
+import pytest
+from sensor_msgs.msg import Image
 
 
 class Garage:
@@ -175,7 +175,7 @@ def test_newest_wish_wins_and_what_was_loaded_before_is_freed(garage, stock):
     bench.clear_risk()
 
 
-def test_device_is_swapped_likewise_and_one_that_is_not_there_is_refused(garage):
+def test_device_and_backend_are_swapped_likewise_and_one_that_is_not_there_is_refused(garage):
     bench = garage
     result = bench.set(device='cuda:99')
     assert not result.successful and 'cuda:99' in result.reason
@@ -183,6 +183,10 @@ def test_device_is_swapped_likewise_and_one_that_is_not_there_is_refused(garage)
     bench.until(lambda: len(bench.garage.loaded) == 2
                 and bench.garage.loaded[0].closed.is_set())
     assert bench.garage.loaded[1].loaded['device'] == 'cpu'
+    assert bench.set(backend='eager').successful
+    bench.until(lambda: len(bench.garage.loaded) == 3
+                and bench.garage.loaded[1].closed.is_set())
+    assert bench.garage.loaded[2].loaded['backend'] == 'eager'
 
 
 def test_cleanup_while_loading_frees_both_and_configure_takes_the_value_shown(garage, stock):
@@ -213,5 +217,8 @@ def test_image_in_work_at_the_handover_is_finished_by_the_old_model(garage, stoc
     old.gate.set()
     bench.until(lambda: any(label.header.stamp.sec == 100 for label in labels))
     stamps = [label.header.stamp.sec for label in labels if label.header.stamp.sec in (99, 100)]
-    assert stamps == sorted(stamps) and 99 in stamps
+    assert stamps == sorted(stamps)
+    # Its maps may be overtaken by the next ones before they are published, which is counted.
+    behind = bench.node._statistics.snapshot(time.monotonic()).drops.get('publishing_behind', 0)
+    assert (99 in stamps) != bool(behind), bench.node._statistics.snapshot(time.monotonic())
     assert old.closed.wait(TIMEOUT_S)

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
+from emu_perception.ros import diagnostics, lifecycle_node
+from emu_perception.ros.silence import explain_silence
 from node_bench import camera_info, rgb_image
 import pytest
 import rclpy
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
-
-from emu_perception.ros import diagnostics, lifecycle_node
-from emu_perception.ros.silence import explain_silence
 
 PERIOD_S = lifecycle_node.DIAGNOSTICS_PERIOD_S  # before a bench hurries it
 

@@ -9,18 +9,17 @@ import gc
 import os
 import time
 
+from emu_perception.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
+from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.ros import predictor_pool
+from emu_perception.ros.lifecycle_node import load_predictor
+from emu_perception.visualization import default_palette
 from node_bench import camera_info, FakePredictor, rgb_image
 import numpy as np
 import pytest
 import rclpy
 from sensor_msgs.msg import Image, PointCloud2
 import torch
-
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
-from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.ros import predictor_pool
-from emu_perception.ros.lifecycle_node import load_predictor
-from emu_perception.visualization import default_palette
 
 ROUNDS = 100
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
@@ -60,7 +59,9 @@ def test_a_hundred_reconfigurations_leave_no_memory_behind(make_bench, checkpoin
     print('MB:', [round(figure, 1) for figure in figures[::10]])
     rounds = np.arange(ROUNDS)[30:]
     slope = np.polyfit(rounds, figures[30:], 1)[0]
-    assert slope < 0.1, f'{slope:.3f} MB for each reconfiguration'
+    # 0.04 alone, up to 0.13 after two thousand other tests in the process; a network left behind
+    # would be some megabytes.
+    assert slope < 0.25, f'{slope:.3f} MB for each reconfiguration'
 
 
 @pytest.mark.parametrize('how', ['replaced', 'overwritten', 'emptied', 'deleted'])
@@ -109,7 +110,7 @@ def not_a_number(maps):
 def test_fault_inside_the_real_network_raises_failure_and_the_next_image_is_tried(
         make_bench, checkpoint, monkeypatch, action, said):
     emptied = []
-    monkeypatch.setattr('emu_perception.ros.pipeline.empty_cuda_cache',
+    monkeypatch.setattr('emu_perception.ros.faults.empty_cuda_cache',
                         lambda: emptied.append(time.monotonic()))
     bench = make_bench(loader=load_predictor, parameters={
         'model_file': str(checkpoint), 'device': 'cpu'})
@@ -144,15 +145,31 @@ def test_out_of_memory_lets_go_of_the_networks_maps_before_the_cache_is_emptied(
             alive.pop()
 
     class Greedy(FakePredictor):
+
         def __call__(self, *args, **options):
             held = Map()
             raise torch.cuda.OutOfMemoryError(f'CUDA out of memory {type(held).__name__}')
     seen = []
-    monkeypatch.setattr('emu_perception.ros.pipeline.empty_cuda_cache',
+    monkeypatch.setattr('emu_perception.ros.faults.empty_cuda_cache',
                         lambda: seen.append(len(alive)))
     bench = make_bench(predictor=Greedy())
     bench.until(lambda: seen, send=rgb_image())
     assert set(seen) == {0}, 'emptied while the maps were still held'
+
+
+def test_the_flag_goes_up_even_where_making_room_fails_too(make_bench, monkeypatch):
+    class Greedy(FakePredictor):
+
+        def __call__(self, *args, **options):
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory')
+
+    def fail():
+        raise RuntimeError('CUDA error: an illegal memory access was encountered')
+    monkeypatch.setattr('emu_perception.ros.faults.empty_cuda_cache', fail)
+    bench = make_bench(predictor=Greedy())
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'failure', send=rgb_image())
+    assert bench.risk() is True
+    assert bench.diagnostics()['inference']['dropped_failure'] != '0'
 
 
 def test_cache_is_emptied_only_where_there_is_a_gpu(monkeypatch):

@@ -8,11 +8,10 @@ import array
 import threading
 import time
 
+from emu_perception.errors import InputError
 from node_bench import camera_info, FakePredictor, rgb_image
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
-
-from emu_perception.errors import InputError
 
 
 def truncated():

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
+from emu_perception.errors import CheckpointError
 from node_bench import FakeCalibration, FakePredictor, rgb_image, TIMEOUT_S
 import pytest
 from sensor_msgs.msg import Image
-
-from emu_perception.errors import CheckpointError
 
 
 def subscriptions(bench):
@@ -17,12 +16,14 @@ def subscriptions(bench):
 
 
 def test_configure_loads_and_warms_up_activate_subscribes_cleanup_frees(make_bench):
-    bench = make_bench(active=False, parameters={'device': 'cpu', 'precision': 'bf16'})
+    bench = make_bench(active=False, parameters={
+        'device': 'cpu', 'precision': 'bf16', 'backend': 'eager'})
     assert bench.state() == 'unconfigured'
     assert bench.transition('configure') and bench.state() == 'inactive'
     assert bench.predictor.warmed_up
     assert str(bench.predictor.loaded.pop('path')) == '/fake'
-    assert bench.predictor.loaded == {'device': 'cpu', 'precision': 'bf16'}
+    assert bench.predictor.loaded == {
+        'device': 'cpu', 'precision': 'bf16', 'backend': 'eager'}
     assert '/image' not in subscriptions(bench)
     assert bench.transition('activate') and bench.state() == 'active'
     bench.until(lambda: {'/image', '/camera_info'} <= subscriptions(bench))

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
+from emu_perception.errors import InputError
+from emu_perception.ros.lifecycle_node import EmuNode
 from node_bench import FakePredictor, rgb_image
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
-
-from emu_perception.errors import InputError
-from emu_perception.ros.lifecycle_node import EmuNode
 
 
 def newest(bench, messages):

@@ -7,17 +7,19 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from node_bench import Bench, camera_info, FakePredictor, rgb_image
-import numpy as np
-import pytest
-from sensor_msgs.msg import Image, PointCloud2
-
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.instances import InstanceSettings
+from emu_perception.networks.deeplab import MultitaskDeepLab
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.ros import model_file
 from emu_perception.ros.lifecycle_node import load_predictor
 from emu_perception.visualization import default_palette
+from node_bench import Bench, camera_info, FakePredictor, rgb_image
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image, PointCloud2
+import torch
 
 
 @pytest.fixture(scope='module')
@@ -73,6 +75,40 @@ def test_image_becomes_maps_and_points_and_a_flag(make_bench, checkpoint):
     assert bench.diagnostics()['risk']['threshold_segmentation_nat'] == '1.55'
 
 
+def test_the_three_task_network_runs_with_its_instances_and_says_what_its_sigma_is(
+        make_bench, tmp_path):
+    network = MultitaskDeepLab('test_resnet', num_classes=5, aspp_dim=16, decoder_dim=8)
+    network.initialize_depth(4.0, 0.5)
+    with torch.no_grad():
+        # Everything is a thing; all votes, wherever they go, are one object to such settings.
+        network.decoders['segmentation'].classifier.bias[2] = 99.0
+    path = tmp_path / 'three.safetensors'
+    save_checkpoint(path, network, CheckpointMetadata(
+        architecture=network.arguments, input_size=(64, 96), classes=tuple('abcde'),
+        palette=tuple(default_palette(5)), depth_max=80.0,
+        intrinsics=Intrinsics(96, 64, 80.0, 80.0, 47.5, 31.5),
+        instances=InstanceSettings((2,), votes=200, max_eps_px=100.0, max_radius_px=500.0)))
+    bench = start(make_bench, path)
+    assert bench.transition('configure') and bench.transition('activate')
+    topics = {'instance': '16UC1', 'label': 'mono8', 'depth/image': '32FC1',
+              'depth_uncertainty': '32FC1'}
+    for topic in topics:
+        bench.listen(Image, topic)
+    bench.until(lambda: all(bench.received[topic] for topic in topics),
+                send=rgb_image(128, 96), camera_info=camera_info(128, 96))
+    for topic, encoding in topics.items():
+        message = bench.received[topic][-1]
+        assert (message.encoding, message.width, message.height) == (encoding, 128, 96), topic
+        assert message.header.stamp.sec == 1234 and message.header.frame_id
+    instance = np.frombuffer(bench.received['instance'][-1].data, np.uint16)
+    assert set(instance) == {1}
+    sigma = np.frombuffer(bench.received['depth_uncertainty'][-1].data, np.float32)
+    assert (sigma > 0).all() and np.isfinite(sigma).all()
+    bench.until(lambda: 'instances_time_ms' in bench.diagnostics()['inference'],
+                send=rgb_image(128, 96))
+    assert bench.diagnostics()['model']['depth_variance'] == "the task's noise"
+
+
 def test_focal_length_of_camera_info_scales_sigma(make_bench, checkpoint):
     bench = start(make_bench, checkpoint, clear_after=1)
     assert bench.transition('configure') and bench.transition('activate')
@@ -87,6 +123,14 @@ def test_focal_length_of_camera_info_scales_sigma(make_bench, checkpoint):
         message = [m for m in sigmas if m.header.stamp.sec == stamp][-1]
         means.append(np.frombuffer(message.data, np.float32).mean())
     assert means[1] / means[0] == pytest.approx(2.0, rel=1e-3)
+
+
+def test_diagnostics_name_the_backend_and_one_that_is_not_there_is_refused(make_bench, checkpoint):
+    bench = start(make_bench, checkpoint, backend='eager')
+    assert bench.transition('configure') and bench.transition('activate')
+    bench.until(lambda: bench.diagnostics()['model'].get('backend') == 'eager')
+    refused = bench.set(backend='abacus')
+    assert not refused.successful and "backend is 'abacus': give auto, eager" in refused.reason
 
 
 @pytest.mark.parametrize('kind', ['missing', 'truncated', 'garbage', 'empty', 'folder'])
@@ -112,7 +156,8 @@ def test_unusable_checkpoint_is_one_clear_line_and_the_node_goes_on(
 
 
 @pytest.mark.parametrize('parameters, named', [
-    ({'device': 'cuda:99'}, 'cuda:99'), ({'device': 'tpu'}, 'tpu'), ({'precision': 'fp8'}, 'fp8')])
+    ({'device': 'cuda:99'}, 'cuda:99'), ({'device': 'tpu'}, 'tpu'), ({'precision': 'fp8'}, 'fp8'),
+    ({'backend': 'abacus'}, 'abacus')])
 def test_device_that_is_not_there_is_refused_and_not_replaced_silently(
         make_bench, checkpoint, parameters, named):
     bench = start(make_bench, checkpoint, **parameters)

@@ -78,6 +78,7 @@ def test_clear_after_and_raise_after_count_images(make_bench):
     raised = []
 
     class Watching(FakePredictor):
+
         def __call__(self, *args, **options):
             raised.append(bench.node._risk.state.raised)
             return super().__call__(*args, **options)

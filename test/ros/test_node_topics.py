@@ -8,6 +8,10 @@ import math
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
+from emu_perception import visualization
+from emu_perception.ros.image_messages import to_bytes
+from emu_perception.ros.point_cloud import POINT
+from emu_perception.ros.publishers import Frame
 from node_bench import camera_info, CLASSES, FakePredictor, PALETTE, rgb_image
 import numpy as np
 import pytest
@@ -15,11 +19,6 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Float32
 from visualization_msgs.msg import Marker
-
-from emu_perception import visualization
-from emu_perception.ros.image_messages import to_bytes
-from emu_perception.ros.point_cloud import POINT
-from emu_perception.ros.publishers import Frame
 
 
 def receive(bench, kind, topic, *, image=None, info=None, many=1):
@@ -32,7 +31,7 @@ def receive(bench, kind, topic, *, image=None, info=None, many=1):
 
 def pixels(message):
     """Return an Image message's pixels."""
-    dtype = np.dtype(np.float32 if message.encoding == '32FC1' else np.uint8)
+    dtype = np.dtype({'32FC1': np.float32, '16UC1': np.uint16}.get(message.encoding, np.uint8))
     channels = 3 if message.encoding == 'rgb8' else 1
     assert message.step == message.width * channels * dtype.itemsize
     assert not message.is_bigendian
@@ -65,6 +64,23 @@ def test_map_has_values_encoding_size_stamp_and_frame(make_bench, topic, encodin
     assert (message.header.frame_id, message.header.stamp.sec, message.header.stamp.nanosec) == (
         'camera_optical_frame', 1234, 567)
     np.testing.assert_allclose(pixels(message), expected, rtol=1e-6)
+
+
+def test_instances_are_published_with_the_images_stamp_and_frame_where_the_task_is(make_bench):
+    bench = make_bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance')))
+    overlays = bench.listen(Image, 'overlay')
+    message = receive(bench, Image, 'instance')
+    assert (message.encoding, message.header.frame_id) == ('16UC1', 'camera_optical_frame')
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (1234, 567)
+    np.testing.assert_array_equal(pixels(message), LOWER * 300 + LABEL)
+    bench.until(lambda: overlays, send=rgb_image())
+    assert (pixels(overlays[-1])[24] == 255).all(), 'no outline between upper and lower half'
+
+
+def test_without_the_task_there_is_no_topic_of_instances(make_bench):
+    bench = make_bench()
+    names = [name for name, _ in bench.helper.get_topic_names_and_types()]
+    assert f'/{bench.name}/label' in names and f'/{bench.name}/instance' not in names
 
 
 def test_overlay_shows_labels_over_the_image_under_a_banner(make_bench):
@@ -211,16 +227,6 @@ def test_compressed_transport_reads_the_resolved_topic(make_bench):
                                       data=to_bytes(data[:len(data) // 2])))
     bench.until(lambda: bench.diagnostics()['inference']['dropped_unusable_input'] == '1')
     assert len(bench.predictor.calls) <= calls + 1  # a good one may have been on its way
-
-
-def test_label_info_is_latched(make_bench):
-    vision_msgs = pytest.importorskip(
-        'vision_msgs.msg', reason='vision_msgs is not on PyPI: ~/label_info is NOT TESTED here')
-    bench = make_bench()
-    messages = bench.listen(vision_msgs.LabelInfo, 'label_info', latched=True)
-    bench.until(lambda: messages)
-    assert [entry.class_name for entry in messages[0].class_map] == list(CLASSES)
-    assert [entry.class_id for entry in messages[0].class_map] == [0, 1, 2]
 
 
 def test_deactivation_amid_publishing_stops_the_maps(make_bench):

@@ -9,9 +9,6 @@ import inspect
 from pathlib import Path
 import re
 
-import pytest
-import yaml
-
 from emu_perception.errors import InputError
 from emu_perception.risk import RiskMonitor
 from emu_perception.ros.parameters import (
@@ -25,6 +22,8 @@ from emu_perception.ros.parameters import (
     TABLE,
     validate,
 )
+import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 

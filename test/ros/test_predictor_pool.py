@@ -9,14 +9,14 @@ from pathlib import Path
 import threading
 import time
 
+from emu_perception.errors import InputError
+from emu_perception.ros.predictor_pool import FairLock, ModelKey, PredictorPool
 from node_bench import FakePredictor
 import numpy as np
 import pytest
 
-from emu_perception.errors import InputError
-from emu_perception.ros.predictor_pool import FairLock, ModelKey, PredictorPool
-
 IMAGE = np.zeros((48, 64, 3), np.uint8)
+OPTIONS = {'device': 'cpu', 'precision': 'fp32', 'backend': 'auto'}
 
 
 class Loader:
@@ -33,7 +33,7 @@ class Loader:
 def test_equal_wishes_share_and_the_last_share_frees():
     loader = Loader()
     pool = PredictorPool(loader)
-    shares = [pool.take(Path('/m'), device='cpu', precision='fp32') for _ in range(3)]
+    shares = [pool.take(Path('/m'), **OPTIONS) for _ in range(3)]
     assert len(loader.made) == pool.loaded == 1 and shares[0].users == 3
     for share in shares[:2]:
         share.close()
@@ -47,11 +47,11 @@ def test_equal_wishes_share_and_the_last_share_frees():
 
 
 @pytest.mark.parametrize('other', [
-    {'path': Path('/n')}, {'device': 'cuda'}, {'precision': 'bf16'}])
-def test_another_file_device_or_precision_is_another_network(other):
+    {'path': Path('/n')}, {'device': 'cuda'}, {'precision': 'bf16'}, {'backend': 'eager'}])
+def test_another_file_device_precision_or_backend_is_another_network(other):
     loader = Loader()
     pool = PredictorPool(loader)
-    wish = {'path': Path('/m'), 'device': 'cpu', 'precision': 'fp32'}
+    wish = {'path': Path('/m'), **OPTIONS}
     pool.take(**wish), pool.take(**{**wish, **other})
     assert len(loader.made) == 2
 
@@ -60,12 +60,12 @@ def test_file_replaced_under_its_name_is_another_model_and_a_link_is_the_same(tm
     path, link = tmp_path / 'm', tmp_path / 'link'
     path.write_bytes(b'one')
     link.symlink_to(path)
-    before = ModelKey.of(path, 'cpu', 'fp32')
-    assert ModelKey.of(link, 'cpu', 'fp32') == before
+    before = ModelKey.of(path, **OPTIONS)
+    assert ModelKey.of(link, **OPTIONS) == before
     new = tmp_path / 'new'
     new.write_bytes(b'two')
     os.replace(new, path)
-    assert ModelKey.of(path, 'cpu', 'fp32') != before
+    assert ModelKey.of(path, **OPTIONS) != before
 
 
 def test_cameras_that_start_together_load_once():
@@ -76,7 +76,7 @@ def test_cameras_that_start_together_load_once():
         return loader(path, **options)
     pool = PredictorPool(slow)
     threads = [threading.Thread(target=pool.take, args=(Path('/m'),),
-                                kwargs={'device': 'cpu', 'precision': 'fp32'}) for _ in range(4)]
+                                kwargs=OPTIONS) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -92,15 +92,15 @@ def test_failed_load_or_warm_up_leaves_nothing_and_the_next_try_works():
     predictor.warm_up = fail
     pool = PredictorPool(predictor.load)
     with pytest.raises(RuntimeError):
-        pool.take(Path('/m'), device='cpu', precision='fp32')
+        pool.take(Path('/m'), **OPTIONS)
     assert predictor.closed.is_set() and pool.loaded == 0
     del predictor.warm_up
-    assert pool.take(Path('/m'), device='cpu', precision='fp32').users == 1
+    assert pool.take(Path('/m'), **OPTIONS).users == 1
 
 
 def test_each_share_keeps_its_own_label_limit():
     pool = PredictorPool(Loader())
-    front, left = (pool.take(Path('/m'), device='cpu', precision='fp32') for _ in range(2))
+    front, left = (pool.take(Path('/m'), **OPTIONS) for _ in range(2))
     left.unknown_label_entropy = 0.7
     assert (left(IMAGE).label == 255).any() and not (front(IMAGE).label == 255).any()
 
@@ -108,7 +108,7 @@ def test_each_share_keeps_its_own_label_limit():
 def test_error_in_one_camera_hands_the_turn_on():
     loader = Loader()
     pool = PredictorPool(loader)
-    front, left = (pool.take(Path('/m'), device='cpu', precision='fp32') for _ in range(2))
+    front, left = (pool.take(Path('/m'), **OPTIONS) for _ in range(2))
     loader.made[0].fails = RuntimeError('CUDA out of memory')
     with pytest.raises(RuntimeError):
         front(IMAGE)

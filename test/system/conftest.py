@@ -11,11 +11,10 @@ from typing import Any
 import zlib
 
 import cv2
-import numpy as np
-import pytest
-
 from emu_perception.errors import EmuError
 from emu_perception.ros.demo.processes import arguments, Child, executable, isolated_environment
+import numpy as np
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,8 +67,6 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 @pytest.fixture(scope='session')
 def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small checkpoint of random weights whose risk thresholds nothing exceeds."""
-    import torch
-
     from emu_perception.checkpoint import (
         Calibration,
         CheckpointMetadata,
@@ -78,6 +75,7 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     from emu_perception.networks.multitask import MultitaskNetwork
     from emu_perception.visualization import default_palette
+    import torch
     torch.manual_seed(0)
     network = MultitaskNetwork('mobilenetv3_small_050', num_classes=5, head_dim=32)
     path = tmp_path_factory.mktemp('model') / 'random.safetensors'

@@ -6,10 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import pytest
-import yaml
-
 from emu_perception.ros.demo import frames
 from emu_perception.ros.demo.geometry import (
     cut,
@@ -21,6 +17,9 @@ from emu_perception.ros.demo.geometry import (
 )
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
 from emu_perception.ros.demo.report import DepthScore
+import numpy as np
+import pytest
+import yaml
 
 CAMERA = Pinhole(fx=1000.0, fy=900.0, cx=300.0, cy=250.0)
 
@@ -106,7 +105,8 @@ def test_calibration_beside_each_room_frame_and_beside_no_other(
         beside = (folder / frame.name).with_suffix('.yaml')
         assert beside.is_file() == (frame.kind != 'no room')
         if beside.is_file():
-            focal_lengths.add(round(yaml.safe_load(beside.read_text())['camera_matrix']['data'][0]))
+            matrix = yaml.safe_load(beside.read_text())['camera_matrix']['data']
+            focal_lengths.add(round(matrix[0]))
     assert len(focal_lengths) > 3 and min(focal_lengths) > 900
 
 

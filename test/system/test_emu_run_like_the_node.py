@@ -9,13 +9,6 @@ from pathlib import Path
 import re
 from typing import Any
 
-import numpy as np
-import pytest
-from rclpy.serialization import deserialize_message
-from rosbags.rosbag2 import Reader
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
-from std_msgs.msg import Header
-
 from emu_perception import risk_report
 from emu_perception.checkpoint import Calibration
 from emu_perception.commands.run import main
@@ -28,6 +21,12 @@ from emu_perception.recordings.camera import (
 )
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
 from emu_perception.ros import camera_model, diagnostics
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from rosbags.rosbag2 import Reader
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from std_msgs.msg import Header
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,8 +20,9 @@ FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
 TREE = ast.parse(FILE.read_text())
 # facts of the package's interface: to take one away breaks somebody's robot
 PROMISED = {'namespace', 'cameras', 'params_file', 'use_sim_time', 'log_level', 'autostart',
-            'image_topic', 'camera_info_topic', 'transport', 'model_file', 'device', 'rviz',
-            'rviz_frame', 'replay', 'replay_rate', 'replay_loop', 'replay_camera_info'}
+            'image_topic', 'camera_info_topic', 'transport', 'model_file', 'device',
+            'backend', 'rviz', 'rviz_frame', 'replay', 'replay_rate', 'replay_loop',
+            'replay_camera_info'}
 
 needs_launch = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ('launch', 'launch_ros')),
@@ -114,13 +115,15 @@ def test_defaults_start_the_node_alone_and_override_nothing(installed: Path) -> 
 def test_arguments_reach_the_node_with_their_types(installed: Path) -> None:
     """A device and a path stay text, a flag becomes a boolean."""
     node = started(namespace='front', image_topic='/cam/color/image_rect', autostart='false',
-                   use_sim_time='true', device='cuda:1', model_file='~/m.safetensors',
-                   transport='compressed', params_file='/my.yaml', log_level='debug')['emu_node']
+                   use_sim_time='true', device='cuda:1', backend='eager',
+                   model_file='~/m.safetensors', transport='compressed', params_file='/my.yaml',
+                   log_level='debug')['emu_node']
     assert node['namespace'] == 'front'
     assert node['remap'] == {'image': '/cam/color/image_rect',
                              'camera_info': '/cam/color/camera_info'}
     assert node['values'] == {'autostart': False, 'use_sim_time': True, 'device': 'cuda:1',
-                              'model_file': '~/m.safetensors', 'transport': 'compressed'}
+                              'backend': 'eager', 'model_file': '~/m.safetensors',
+                              'transport': 'compressed'}
     assert node['parameters'][0] == '/my.yaml'
     assert node['arguments'][-1] == 'debug'
 

@@ -10,11 +10,10 @@ import re
 import shlex
 
 import cv2
-import numpy as np
-import pytest
-
 from emu_perception.checkpoint import read_metadata
 from emu_perception.predictor import Predictor
+import numpy as np
+import pytest
 from training import calibrate, evaluate, export, fit
 from training.prepare.__main__ import main as prepare
 

@@ -13,18 +13,17 @@ import sys
 from typing import Any
 import xml.etree.ElementTree as ElementTree
 
-import pytest
-
 import emu_perception
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = 'emu_perception'
 # Not ROS packages: what they come with is checked by rosdep's keys below.
-PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'timm': 'python3-timm-pip',
-               'torch': 'python3-torch', 'yaml': 'python3-yaml'}
+PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'sklearn': 'python3-sklearn',
+               'timm': 'python3-timm-pip', 'torch': 'python3-torch', 'yaml': 'python3-yaml'}
 # Come with requirements/*.txt (huggingface_hub with timm): rosdep has no key for them.
 PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich', 'rosbags', 'openvino',
-            'transformers'}
+            'transformers', 'tensorrt', 'triton'}
 
 
 @pytest.fixture(scope='module')

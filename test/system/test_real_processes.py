@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='NOT TESTED: no ROS 2 here')
 
-from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info  # noqa: E402
+from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info  # noqa: E402,I100
 from emu_perception.ros.demo.listener import Listener, MAPS  # noqa: E402
 from emu_perception.ros.demo.processes import Child, executable  # noqa: E402
 

@@ -15,14 +15,13 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='NOT TESTED: no ROS 2 here')
 
-from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
-
-from emu_perception.errors import InputError  # noqa: E402
+from emu_perception.errors import InputError  # noqa: E402, I100
 from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info  # noqa: E402
 from emu_perception.ros.demo.processes import executable  # noqa: E402
 from emu_perception.ros.frame_sources import open_source  # noqa: E402
 from emu_perception.ros.replay_camera import ReplayCamera  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 
 class Recorder:

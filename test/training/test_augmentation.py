@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from training.augmentation import jittered, random_view
 from training.data.dataset_folder import Sample
 from training.recipe import AugmentationRecipe

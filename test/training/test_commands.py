@@ -11,11 +11,6 @@ from pathlib import Path
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-import torch
-import yaml
-
 from emu_perception.checkpoint import (
     Calibration,
     load_checkpoint,
@@ -23,6 +18,9 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.predictor import Predictor
+import numpy as np
+import pytest
+import torch
 from training import calibrate, compare, distill, ensemble, evaluate
 from training.calibrate import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
@@ -30,6 +28,7 @@ from training.fit import locked
 from training.fit import main as fit_main
 from training.peak_memory import that_fit
 from training.recipe import load_recipe
+import yaml
 
 FIELDS = {
     'name': 'made', 'input_size': [96, 128], 'batch_size': 4, 'epochs': 1,

@@ -9,9 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import yaml
-
 from training.data.dataset_folder import DatasetError, DatasetFolder
+import yaml
 
 
 def edit(root: Path, **changes: object) -> None:

@@ -11,16 +11,14 @@ from pathlib import Path
 import subprocess
 import sys
 
+from emu_perception.checkpoint import load_checkpoint, read_metadata
+from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.predictor import Predictor
 from made_data import make_dataset
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 import torch
-import yaml
-
-from emu_perception.checkpoint import load_checkpoint, read_metadata
-from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.predictor import Predictor
 from training import export
 from training import fit as fit_module
 from training.callbacks import StopAfter
@@ -31,6 +29,7 @@ from training.fit import fit, main
 from training.methods.ensemble import Ensemble
 from training.methods.module import TrainingModule
 from training.recipe import load_recipe, Recipe
+import yaml
 
 FIELDS = {
     'name': 'made', 'input_size': [96, 128], 'batch_size': 4,

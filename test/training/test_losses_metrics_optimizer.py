@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
 from training.losses import cross_entropy, gaussian_nll
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
@@ -80,6 +79,7 @@ def test_metrics_do_not_depend_on_order_or_chunks():
 
 
 class Toy(nn.Module):
+
     def __init__(self) -> None:
         super().__init__()
         self.encoder = nn.Conv2d(3, 4, 3)

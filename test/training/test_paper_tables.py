@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import astuple
 
 import pytest
-
 from training.paper_tables import (
     BACKBONES,
     CITYSCAPES,

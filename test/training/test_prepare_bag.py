@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
-
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.__main__ import main
 from training.prepare.bag_messages import decode_depth, decode_image, decode_label

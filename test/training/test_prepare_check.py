@@ -9,12 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import yaml
-
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.__main__ import main
 from training.prepare.check import depth_percentiles
 from training.prepare.problems import inspect, Problem, problems
+import yaml
 
 SIZE = (96, 128)
 

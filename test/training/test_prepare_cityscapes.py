@@ -10,11 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import yaml
-
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.__main__ import main
 from training.prepare.cityscapes_classes import label_table, NAMES, SKY
+import yaml
 
 WIDTH, HEIGHT = 32, 16
 ROAD, SKY_ID, PERSON, CAR, CARAVAN = 7, 23, 24, 26, 29
@@ -148,7 +147,21 @@ def test_disparity_is_in_pixels_of_the_written_width_with_sky_at_zero(root):
     assert pixels[7, 10] == pytest.approx(PIXELS / 2)
     assert (pixels[:2] == 0).all() and (stored[:2] != 0).all(), 'sky must be 0 px and valid'
     assert section['invalid'] == [0] and (stored == 0).any()
-    assert DatasetFolder(out).sample('aachen_000000_000019').depth[7, 10] == PIXELS / 2
+    sample = DatasetFolder(out).sample('aachen_000000_000019', inverse=True)
+    assert sample.inverse[7, 10] == PIXELS / 2 and (sample.inverse[:2] == 0).all()
+    # Metres do not change with the width: fx is halved as the disparity is.
+    assert sample.depth[7, 10] == pytest.approx(0.209313 * 2262.52 / PIXELS, rel=1e-5)
+    assert DatasetFolder(out).depth_range[1] == pytest.approx(80.0)
+    assert DatasetFolder(out).things == tuple(range(SKY + 1, len(NAMES)))
+
+
+def test_disparities_beyond_the_largest_depth_are_learned_but_are_no_metres(root):
+    assert prepare(root, '--depth', 'disparity', '--max-depth', '40') == 0
+    folder = DatasetFolder(root.parent / 'out')
+    sample = folder.sample('aachen_000000_000019', inverse=True)
+    assert folder.depth_range[1] == pytest.approx(40.0)
+    # The far strip, 0.5 px or 947 m.
+    assert (sample.inverse[4] == 0.5).all() and (sample.depth[4] == 0.0).all()
 
 
 def test_scaling_keeps_metres_and_classes_and_scales_intrinsics(root):
@@ -196,6 +209,8 @@ CAMERA = 'camera/train/aachen/aachen_000000_000019_camera.json'
     (lambda root: None, ('--scale', '2'), ('scale is 2',)),
     (lambda root: None, ('--max-depth', '1000'), ('1000', '131')),
     (lambda root: None, ('--max-depth', '-1'), ('-1', 'depth range')),
+    (lambda root: None, ('--depth', 'disparity', '--max-depth', '0'), ('--max-depth', '0.0')),
+    (lambda root: None, ('--depth', 'disparity', '--max-depth', '1'), ('--max-depth', '256 px')),
 ])
 def test_what_is_wrong_is_one_line_and_leaves_no_dataset_yaml(root, capsys, spoil, options, words):
     spoil(root)

@@ -10,12 +10,11 @@ import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
-import yaml
-
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.__main__ import main
 from training.prepare.nyuv2 import INTRINSICS
 from training.prepare.scene_split import validation_scenes
+import yaml
 
 COUNT, WIDTH, HEIGHT = 12, 16, 12
 SCENES = ('kitchen_0001a', 'kitchen_0001b', 'kitchen_0001b', 'bath_0002', 'bath_0002',

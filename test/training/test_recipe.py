@@ -7,10 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
-
 from training.options import RecipeError
 from training.recipe import load_recipe
+import yaml
 
 RECIPES = sorted((Path(__file__).parents[2] / 'training/recipes').glob('*.yaml'))
 

@@ -10,10 +10,9 @@ import math
 from pathlib import Path
 import re
 
+from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
-
-from emu_perception.prediction import Prediction
 from training.data.dataset_folder import DatasetFolder
 from training.paper_tables import comparison_rows
 from training.report import main, report
@@ -483,6 +482,7 @@ def test_pictures_run_the_first_checkpoint(made, tmp_path, monkeypatch):
     loaded = []
 
     class Stub:
+
         def __call__(self, image: np.ndarray, *, fx: float) -> Prediction:
             assert fx == folder.intrinsics.fx
             return perfect(folder)[0]({}, image)

@@ -3,7 +3,8 @@
 """
 The data set folder: the one format the loops read (see README, "Your own data").
 
-image/*.jpg|png, depth/*.png, label/*.png, {train,val,test}.txt of stems, dataset.yaml.
+image/*.jpg|png, depth/*.png, label/*.png, {train,val,test}.txt of stems, dataset.yaml; for
+instances also instance/*.png (uint16, 0 = none), with ``things``, the classes that have them.
 """
 
 from __future__ import annotations
@@ -12,36 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+from training.data.dataset_fields import (
+    baseline_m,
+    DatasetError,
+    depth_encoding,
+    IGNORE,
+    intrinsics,
+    sky,
+    things,
+)
 import yaml
-
-from emu_perception.checkpoint import Intrinsics
-from emu_perception.errors import EmuError
-
-IGNORE = 255
-
-
-class DatasetError(EmuError):
-    """A data set folder that cannot be used; the message names file, field and value."""
-
-
-@dataclass(frozen=True)
-class DepthEncoding:
-    """
-    metres = value · scale + offset, for values not in ``invalid`` that end in (min, max).
-
-    :ivar quantity: 'depth', or 'disparity', whose values are pixels and not metres.
-    """
-
-    scale: float
-    offset: float
-    invalid: tuple[int, ...]
-    min: float
-    max: float
-    quantity: str = 'depth'
 
 
 @dataclass(frozen=True)
@@ -51,13 +35,19 @@ class Sample:
 
     :ivar image: uint8 [H, W, 3], rgb.
     :ivar label: uint8 [H, W], 255 = unlabelled; None where the folder has none.
-    :ivar depth: float32 [H, W], metres, 0 = invalid; None where the folder has none.
+    :ivar depth: float32 [H, W], metres, 0 = invalid; None where the folder has none. Of a folder
+        of disparities whose baseline is not known: pixels.
+    :ivar inverse: float32 [H, W], inverse depth: 1/m, or disparity in pixels of this image; 0 =
+        infinitely far (sky), negative = unknown. None where it was not asked for.
+    :ivar instance: uint16 [H, W], 0 = none; None where it was not asked for.
     """
 
     stem: str
     image: np.ndarray
     label: np.ndarray | None
     depth: np.ndarray | None
+    inverse: np.ndarray | None = None
+    instance: np.ndarray | None = None
 
 
 class DatasetFolder:
@@ -103,8 +93,34 @@ class DatasetFolder:
         self.ignore_index = document.get('ignore_index', IGNORE)
         if not isinstance(self.ignore_index, int):
             raise self._wrong('ignore_index', f'is {self.ignore_index!r}: give a number')
-        self.depth = self._depth(document.get('depth'))
-        self.intrinsics = self._intrinsics(document.get('intrinsics'))
+        self.depth = depth_encoding(document.get('depth'), self._wrong)
+        self.intrinsics = intrinsics(document.get('intrinsics'), self._wrong)
+        self.baseline_m = baseline_m(document.get('intrinsics'), self._wrong)
+        self.things = things(document.get('things'), self.classes, self._wrong)
+        self.sky = sky(document, self.classes, self._wrong)
+
+    @property
+    def inverse_factor(self) -> float | None:
+        """
+        Return the product of depth in metres and inverse depth: 1, or fx · baseline in px · m.
+
+        None where that is not known: disparities without the camera.
+        """
+        if self.depth is None or self.depth.quantity == 'depth':
+            return 1.0
+        if self.intrinsics is None or self.baseline_m is None:
+            return None
+        return self.intrinsics.fx * self.baseline_m
+
+    @property
+    def depth_range(self) -> tuple[float, float]:
+        """Return the smallest and the largest depth that the maps can hold, metres."""
+        if self.depth is None:
+            return 0.0, math.inf
+        if self.depth.quantity == 'depth':
+            return self.depth.min, self.depth.max
+        factor = self.inverse_factor or 0.0
+        return factor / self.depth.max, factor / self.depth.min if self.depth.min else math.inf
 
     def stems(self, split: str) -> list[str]:
         """
@@ -146,10 +162,12 @@ class DatasetFolder:
                                        'too: what is trained on cannot measure')
                 seen[stem] = split
 
-    def sample(self, stem: str) -> Sample:
+    def sample(self, stem: str, *, inverse: bool = False, instance: bool = False) -> Sample:
         """
         Read one image with its truth.
 
+        :param inverse: the inverse depth too.
+        :param instance: the instance ids too.
         :raises DatasetError: if a file is missing, unreadable or of another size.
         """
         image = self.image(stem)
@@ -163,10 +181,19 @@ class DatasetFolder:
                                    f'{int(label[wrong][0])}, dataset.yaml names '
                                    f'{len(self.classes)} classes')
             label = np.where(label == self.ignore_index, IGNORE, label).astype(np.uint8)
-        if self.depth is not None:
-            raw = self._map('depth', stem, image.shape[:2])
-            depth = None if raw is None else self.metres(raw)
-        return Sample(stem, image, label, depth)
+        raw = None if self.depth is None else self._map('depth', stem, image.shape[:2])
+        if raw is not None:
+            depth = self.metres(raw)
+        far = self._inverse(raw, label, image.shape[:2]) if inverse else None
+        if depth is not None and self.depth is not None and self.depth.quantity == 'disparity' \
+                and self.inverse_factor is not None:
+            depth = np.divide(np.float32(self.inverse_factor), depth, where=depth > 0,
+                              out=np.zeros_like(depth))
+        ids = self._map('instance', stem, image.shape[:2]) if instance else None
+        if instance and ids is None:
+            ids = np.zeros(image.shape[:2], np.uint16)
+        return Sample(stem, image, label, depth, far,
+                      None if ids is None else ids.astype(np.uint16))
 
     def image(self, stem: str) -> np.ndarray:
         """
@@ -184,13 +211,31 @@ class DatasetFolder:
         raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)')
 
     def metres(self, raw: np.ndarray) -> np.ndarray:
-        """Decode a stored depth map to float32 metres, 0 where it is invalid."""
+        """Decode a stored depth map to float32, in metres or pixels of disparity, 0 = invalid."""
         assert self.depth is not None
         metres = raw.astype(np.float32) * self.depth.scale + self.depth.offset
         valid = (metres > self.depth.min) & (metres < self.depth.max)
         if self.depth.invalid:
             valid &= ~np.isin(raw, self.depth.invalid)
         return np.where(valid, metres, 0.0).astype(np.float32)
+
+    def _inverse(self, raw: np.ndarray | None, label: np.ndarray | None,
+                 size: tuple[int, ...]) -> np.ndarray:
+        """Decode a stored map to inverse depth, 0 = infinitely far, -1 = unknown."""
+        if raw is None or self.depth is None:
+            inverse = np.full(size, -1.0)
+        elif self.depth.quantity == 'disparity':
+            # Pixels from 0 on: at 0 lies what is infinitely far, which `metres` cannot say.
+            pixels = raw.astype(np.float32) * self.depth.scale + self.depth.offset
+            known = ~np.isin(raw, self.depth.invalid) & (pixels < self.depth.max)
+            inverse = np.where(known, pixels.clip(min=0.0), -1.0)
+        else:
+            metres = self.metres(raw)
+            inverse = np.divide(1.0, metres, where=metres > 0,
+                                out=np.full(size, -1.0, np.float32))
+        if self.sky is not None and label is not None:
+            inverse = np.where(label == self.sky, 0.0, inverse)
+        return inverse.astype(np.float32)
 
     def _map(self, kind: str, stem: str, size: tuple[int, ...]) -> np.ndarray | None:
         path = self.root / kind / f'{stem}.png'
@@ -206,35 +251,3 @@ class DatasetFolder:
 
     def _wrong(self, name: str, problem: str) -> DatasetError:
         return DatasetError(f"{self._file}: field '{name}' {problem}")
-
-    def _depth(self, values: Any) -> DepthEncoding | None:
-        if values is None:
-            return None
-        try:
-            encoding = DepthEncoding(
-                float(values['scale']), float(values.get('offset', 0.0)),
-                tuple(int(value) for value in values.get('invalid') or ()),
-                float(values.get('min', 0.0)), float(values.get('max', math.inf)),
-                str(values.get('quantity', 'depth')))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise self._wrong('depth', f'is {values}: give scale, offset, invalid, min and max '
-                              f'({error})') from error
-        if not 0 <= encoding.min < encoding.max or encoding.scale == 0:
-            raise self._wrong('depth', f'is {values}: min must be below max and scale not 0')
-        if encoding.quantity not in ('depth', 'disparity'):
-            raise self._wrong('depth.quantity', f"is '{encoding.quantity}': give depth or "
-                              'disparity')
-        return encoding
-
-    def _intrinsics(self, values: Any) -> Intrinsics | None:
-        if values is None:
-            return None
-        try:
-            camera = Intrinsics(int(values['width']), int(values['height']), *(
-                float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')))
-            if min(camera.width, camera.height, camera.fx, camera.fy) <= 0:
-                raise ValueError('sizes and focal lengths are above 0')
-            return camera
-        except (TypeError, ValueError, KeyError) as error:
-            raise self._wrong('intrinsics', f'is {values}: give width, height, fx, fy, cx, cy '
-                              f'({error})') from error

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from emu_perception.preprocessing import resized_image
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
-
-from emu_perception.preprocessing import resized_image
-from training.augmentation import random_view
+from training.augmentation import nearest, random_view
 from training.data.dataset_folder import DatasetFolder, IGNORE, Sample
+from training.data.instances import centroid_vectors
 from training.recipe import AugmentationRecipe
 
 Batch = dict[str, torch.Tensor]
@@ -23,10 +23,14 @@ class SampleCache:
     Decoded samples, each read once and then kept in memory.
 
     :param keep: False reads each time, for data sets larger than memory.
+    :param inverse: read inverse depths too.
+    :param instance: read instance ids too.
     """
 
-    def __init__(self, folder: DatasetFolder, stems: list[str], keep: bool = True) -> None:
+    def __init__(self, folder: DatasetFolder, stems: list[str], keep: bool = True, *,
+                 inverse: bool = False, instance: bool = False) -> None:
         self.folder, self.stems, self.keep = folder, stems, keep
+        self.inverse, self.instance = inverse, instance
         self._samples: dict[int, Sample] = {}
 
     def __len__(self) -> int:
@@ -35,7 +39,8 @@ class SampleCache:
     def __getitem__(self, index: int) -> Sample:
         sample = self._samples.get(index)
         if sample is None:
-            sample = self.folder.sample(self.stems[index])
+            sample = self.folder.sample(self.stems[index], inverse=self.inverse,
+                                        instance=self.instance)
             if self.keep:
                 self._samples[index] = sample
         return sample
@@ -60,8 +65,8 @@ class TrainingViews(Dataset[Batch]):
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
-        return to_tensors(random_view(self.samples[index], self.crop, self.recipe, rng,
-                                      self.whole), index)
+        return to_tensors(random_view(self.samples[index], self.crop, self.recipe, rng, self.whole,
+                                      in_pixels(self.samples.folder)), index)
 
 
 class WholeImages(Dataset[Batch]):
@@ -76,7 +81,19 @@ class WholeImages(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         sample = self.samples[index]
         image = resized_image(sample.image, self.size)
-        return to_tensors(Sample(sample.stem, image, sample.label, sample.depth), index)
+        inverse, instance = sample.inverse, sample.instance
+        if inverse is not None and in_pixels(self.samples.folder):
+            # Unknown stays negative, the sky 0.
+            inverse = inverse * np.float32(self.size[1] / sample.image.shape[1])
+        return to_tensors(
+            Sample(sample.stem, image, sample.label, sample.depth, inverse,
+                   # Vectors are the network's: in its pixels, at its size.
+                   None if instance is None else nearest(instance, self.size)), index)
+
+
+def in_pixels(folder: DatasetFolder) -> bool:
+    """Return whether a folder's inverse depths grow with its images: disparities do."""
+    return folder.depth is not None and folder.depth.quantity == 'disparity'
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -126,7 +143,9 @@ def to_tensors(sample: Sample, index: int) -> Batch:
     Turn a sample into tensors.
 
     :return: image uint8 [3, H, W], label uint8 [H, W] (255 where unknown), depth float32 [H, W]
-        (0 where unknown), index int64 [].
+        (0 where unknown), index int64 []; where the sample has them inverse float32 [H, W]
+        (negative where unknown) and, at the instances' own size, vectors float32 [2, H, W] with
+        on_instance bool [H, W].
     """
     height, width = (sample.label if sample.label is not None else
                      sample.depth if sample.depth is not None else sample.image).shape[:2]
@@ -134,6 +153,12 @@ def to_tensors(sample: Sample, index: int) -> Batch:
     if label is None:
         label = np.full((height, width), IGNORE, np.uint8)
     depth = sample.depth if sample.depth is not None else np.zeros((height, width), np.float32)
-    return {'image': torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1),
-            'label': torch.from_numpy(label), 'depth': torch.from_numpy(depth),
-            'index': torch.tensor(index)}
+    batch = {'image': torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1),
+             'label': torch.from_numpy(label), 'depth': torch.from_numpy(depth),
+             'index': torch.tensor(index)}
+    if sample.inverse is not None:
+        batch['inverse'] = torch.from_numpy(sample.inverse)
+    if sample.instance is not None:
+        batch['vectors'] = torch.from_numpy(centroid_vectors(sample.instance))
+        batch['on_instance'] = torch.from_numpy(sample.instance > 0)
+    return batch

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-
 from emu_perception.networks.multitask import MultitaskNetwork
+import torch
 from training.methods.module import TrainingModule
 
 

@@ -12,10 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emu_perception.networks.multitask import (
+    DEPTH,
+    MultitaskNetwork,
+    outputs_at,
+    SEGMENTATION,
+)
 import torch
 from torchvision.transforms import v2 as transforms
-
-from emu_perception.networks.multitask import MultitaskNetwork, outputs_at
 from training.losses import IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
 from training.methods.module import Batch, TrainingModule
 from training.options import option, RecipeError
@@ -36,7 +40,7 @@ class DistillationOptions:
     rmsle_weight: float = option(1.0, 'w3', low=0, high=1e6)
     rmsle_pixels: str = option('all', 'or only those of known depth', choices=('all', 'valid'))
     jitter: tuple[float, float, float, float] = option(
-        (0.2, 0.2, 0.2, 0.2), "brightness, contrast, saturation (0..1), hue (0..0.5) of the "
+        (0.2, 0.2, 0.2, 0.2), 'brightness, contrast, saturation (0..1), hue (0..0.5) of the '
         "teacher's copy only", low=0, high=1)
     members_per_step: int = option(
         0, 'random members that answer each step; 0 = all. Fewer are faster, and their biased '
@@ -96,15 +100,26 @@ class EMUFormer(TrainingModule):
 
     def check_losses(self) -> None:
         """Check the losses: equation 9 trains the variance, whatever the depth loss."""
-        if self._options.rmsle_weight == 0 or self.recipe.loss.depth in VARIANCE_LOSSES:
+        # The weight in force: loss_weights.fixed takes the place of w3.
+        if (self.task_weights.given.get('rmsle', 0) == 0
+                or self.recipe.loss.depth in VARIANCE_LOSSES):
             super().check_losses()
 
     def on_fit_start(self) -> None:
         """Bring the teacher to the student's device."""
         self._teacher.value.to(self.device)
 
-    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the four terms of equation 11, weighted."""
+    def term_weights(self) -> dict[str, float]:
+        """Return 1, w1, w2 and w3 of equation 11, of the terms that this student has."""
+        weights = super().term_weights()
+        if SEGMENTATION in self.network.tasks:
+            weights['kl'] = self._options.kl_weight
+        if DEPTH in self.network.tasks:
+            weights['rmsle'] = self._options.rmsle_weight
+        return weights
+
+    def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the four terms of equation 11, bare."""
         size = batch['label'].shape[-2:]
         teacher, options = self._teacher.value, self._options
         images = torch.stack([self.jitter(image) for image in batch['image']])
@@ -117,10 +132,8 @@ class EMUFormer(TrainingModule):
         losses = self.task_losses(outputs, batch)
         if outputs.logits is not None and target.probabilities is not None:
             where = batch['label'] != IGNORE if options.kl_pixels == 'valid' else None
-            losses['kl'] = options.kl_weight * kl_divergence(target.probabilities,
-                                                             outputs.logits, where)
+            losses['kl'] = kl_divergence(target.probabilities, outputs.logits, where)
         if outputs.depth_variance is not None and target.depth_variance is not None:
             where = batch['depth'] > 0 if options.rmsle_pixels == 'valid' else None
-            losses['rmsle'] = options.rmsle_weight * rmsle(target.depth_variance,
-                                                           outputs.depth_variance, where)
+            losses['rmsle'] = rmsle(target.depth_variance, outputs.depth_variance, where)
         return losses

@@ -15,30 +15,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import MultitaskNetwork, outputs_at, SEGMENTATION
+from emu_perception.networks.multitask import SEGMENTATION
 from emu_perception.preprocessing import focal_scale, network_size, resized_image
 from emu_perception.uncertainty import predictive_moments, PredictiveMoments
-from training.methods import baseline, mc_dropout, sub_ensemble
-from training.methods.sampling import Sampler, Triple
+import numpy as np
+import torch
+from torch import nn
+from training.methods import baseline
+from training.methods.family_outputs import outputs_of
+from training.methods.sampling import own_samples, Sampler, Triple
+from training.methods.shared import SharedSubEnsemble
+from training.methods.shared_dropout import SharedDropout
 
 SAMPLED = ('auto', 'deterministic', 'mc_dropout', 'sub_ensemble')
 
 
 @dataclass
 class Member:
-    """A checkpoint and the way its samples are drawn."""
+    """
+    A checkpoint and the way its samples are drawn.
+
+    :ivar network: in the form in which its samples share what they can.
+    :ivar parameters: of the network as it was trained.
+    """
 
     path: Path
-    network: MultitaskNetwork
+    network: nn.Module
     metadata: CheckpointMetadata
     sampler: Sampler
     samples: int
     method: str
+    parameters: int
 
     @property
     def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,7 +89,7 @@ class Ensemble:
     @property
     def parameters(self) -> int:
         """Return how many parameters all networks have together."""
-        return sum(p.numel() for member in self.members for p in member.network.parameters())
+        return sum(member.parameters for member in self.members)
 
     def to(self, device: torch.device | str) -> Ensemble:
         """Move the networks."""
@@ -142,7 +151,7 @@ class Ensemble:
         for raw in member.sampler(member.network, x, seed):
             if SEGMENTATION in raw and calibration.temperature != 1.0:
                 raw[SEGMENTATION] = raw[SEGMENTATION].float() / calibration.temperature
-            outputs = outputs_at(raw, size)
+            outputs = outputs_of(member.network, raw, size, member.metadata.depth_max)
             yield (outputs.logits, None if outputs.depth is None else outputs.depth * factor,
                    None if outputs.depth_variance is None
                    else outputs.depth_variance * (calibration.variance_scale * factor * factor))
@@ -175,6 +184,7 @@ def _member(path: Path, method: str, samples: int | None) -> Member:
     network, metadata = load_checkpoint(path)
     # Autocast keeps a half copy of every weight that could want a gradient: T of them.
     network.requires_grad_(False)
+    parameters = sum(p.numel() for p in network.parameters())
     recipe: dict[str, Any] = metadata.provenance.get('recipe') or {}
     trained = str(recipe.get('method', 'baseline'))
     if method == 'auto':
@@ -186,13 +196,14 @@ def _member(path: Path, method: str, samples: int | None) -> Member:
     if method == 'mc_dropout':
         count = samples or int((recipe.get('mc_dropout') or {}).get('samples', 10))
         arguments = network.arguments
-        if not arguments['head_dropout'] and not arguments['stage_dropout']:
+        if not arguments.get('head_dropout') and not arguments.get('stage_dropout'):
             raise InputError(f'{path}: has no dropout, its samples would all be the same: train '
                              "it with method 'mc_dropout'")
-        return Member(path, network, metadata, mc_dropout.sampler(count), count, trained)
+        return Member(path, SharedDropout(network, count), metadata, own_samples, count, trained,
+                      parameters)
     if method == 'sub_ensemble':
-        return Member(path, network, metadata, sub_ensemble.samples, network.num_heads, trained)
+        return Member(path, SharedSubEnsemble(network), metadata, own_samples, network.num_heads,
+                      trained, parameters)
     if method != 'deterministic':
         raise InputError(f"method is '{method}': give {', '.join(SAMPLED)}")
-    return Member(path, network, metadata, baseline.samples, 1, trained)
-
+    return Member(path, network.folded(), metadata, baseline.samples, 1, trained, parameters)

@@ -17,11 +17,10 @@ from functools import partial
 import logging
 from typing import Any, TYPE_CHECKING
 
+from emu_perception.networks.multitask import MultitaskNetwork
 import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
-
-from emu_perception.networks.multitask import MultitaskNetwork
 from training.methods.module import TrainingModule
 from training.methods.sampling import Sampler
 from training.options import option

@@ -4,37 +4,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+import logging
 import math
 from typing import Any, TYPE_CHECKING
 
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH, Outputs, outputs_at, SEGMENTATION
+from emu_perception.uncertainty import predictive_moments
 import lightning
 import torch
-
-from emu_perception.networks.multitask import (
-    DEPTH,
-    MultitaskNetwork,
-    Outputs,
-    outputs_at,
-    SEGMENTATION,
-)
-from emu_perception.uncertainty import predictive_moments
 from training.losses import cross_entropy, depth_loss, VARIANCE_LOSSES
 from training.methods.sampling import Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.optimization import make_optimizer
 from training.options import RecipeError
+from training.task_weights import TaskWeights
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
 
+LOGGER = logging.getLogger('training')
 Batch = dict[str, torch.Tensor]
 
 
 class TrainingModule(lightning.LightningModule):
     """
-    Trains a network on views of labels and depth; a method overrides ``losses``.
+    Trains a network on views of labels and depth; a method overrides ``terms``.
 
     :param mean: of the input's normalisation, 0..1.
     :param std: likewise.
@@ -44,7 +41,7 @@ class TrainingModule(lightning.LightningModule):
     # Whether some parameters get no gradient in a step: distributed training must know.
     leaves_parameters_out = False
 
-    def __init__(self, network: MultitaskNetwork, recipe: Recipe, mean: tuple[float, ...],
+    def __init__(self, network: Network, recipe: Recipe, mean: tuple[float, ...],
                  std: tuple[float, ...]) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
@@ -57,7 +54,10 @@ class TrainingModule(lightning.LightningModule):
                           if SEGMENTATION in network.tasks else None)
         self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
         self.depth_loss = depth_loss(recipe.loss)
+        self.task_weights = TaskWeights(recipe.loss_weights, self.term_weights())
         self.check_losses()
+        if recipe.loss_weights.mode != 'equal':
+            LOGGER.info('loss weights: %s', self.task_weights.description())
 
     @classmethod
     def network_arguments(cls, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
@@ -88,17 +88,28 @@ class TrainingModule(lightning.LightningModule):
         """Return the network's raw maps for a training batch."""
         return self.network(self.normalized(batch['image']))
 
+    def term_weights(self) -> dict[str, float]:
+        """Return w of each term that ``terms`` gives, in its order (equation 7)."""
+        weights = {'ce': 1.0} if SEGMENTATION in self.network.tasks else {}
+        if DEPTH in self.network.tasks:
+            weights[self.recipe.loss.depth] = self.recipe.loss.depth_weight
+        return weights
+
     def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the terms of the loss, weighted, by name (equation 7)."""
+        """Return the terms of the loss by name, weighted (``task_weights``)."""
+        return self.task_weights(self.terms(batch))
+
+    def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the bare terms of the loss by name."""
         return self.task_losses(outputs_at(self.raw(batch), batch['label'].shape[-2:]), batch)
 
     def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the terms that compare with the truth: CE + w1 · depth loss."""
+        """Return the bare terms that compare with the truth: CE and the depth loss."""
         losses = {}
         if outputs.logits is not None:
             losses['ce'] = cross_entropy(outputs.logits, batch['label'])
         if outputs.depth is not None and outputs.depth_variance is not None:
-            losses[self.recipe.loss.depth] = self.recipe.loss.depth_weight * self.depth_loss(
+            losses[self.recipe.loss.depth] = self.depth_loss(
                 outputs.depth, outputs.depth_variance, batch['depth'])
         return losses
 
@@ -109,16 +120,20 @@ class TrainingModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch of views."""
-        losses = self.losses(batch)
+        terms = self.terms(batch)
+        losses = self.task_weights(terms)
         loss = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(loss):
-            terms = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
+            parts = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
             raise FloatingPointError(
-                f'the loss is {float(loss)} ({terms}) at step {self.global_step} (epoch '
+                f'the loss is {float(loss)} ({parts}) at step {self.global_step} (epoch '
                 f"{self.current_epoch}, samples {batch['index'].tolist()} of train.txt): lower "
                 'optimizer.learning_rate or set optimizer.gradient_clip, then resume')
-        self.log_dict({f'train/{name}': value.detach() for name, value in losses.items()},
+        # With learned weights the bare terms: their weights have curves of their own.
+        shown = terms if self.task_weights.learned else losses
+        self.log_dict({f'train/{name}': value.detach() for name, value in shown.items()},
                       prog_bar=True)
+        self.log_dict(self.task_weights.curves())
         self.log('train/loss', loss.detach())
         return loss
 
@@ -139,6 +154,12 @@ class TrainingModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics and ``val/score``, by which the best checkpoint is chosen."""
+        values, score = self.validation_values()
+        self.log_dict(values)
+        self.log('val/score', score)
+
+    def validation_values(self) -> tuple[dict[str, float], float]:
+        """Return the metrics by the names of their curves, and the score made of them."""
         score = 0.0
         values: dict[str, float] = {}
         if self.confusion is not None:
@@ -154,12 +175,19 @@ class TrainingModule(lightning.LightningModule):
                 values[f'val/{name}'] = float(result[name])
             score += values['val/delta1']  # Both terms lie in 0..1 and grow with quality.
             self.depth_errors.reset()
-        self.log_dict(values)
-        self.log('val/score', score)
+        return values, score
+
+    def before_export(self, images: Iterable[Batch]) -> None:
+        """
+        Complete what the network carries into its checkpoint; nothing, for most.
+
+        :param images: validation batches, for what has to be measured.
+        """
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Return AdamW with the schedule stepped after every batch."""
-        optimizer, schedule = make_optimizer(self.network, self.recipe.optimizer,
-                                             int(self.trainer.estimated_stepping_batches))
+        """Return the optimiser with the schedule stepped after every batch."""
+        optimizer, schedule = make_optimizer(
+            self.network, self.recipe.optimizer, int(self.trainer.estimated_stepping_batches),
+            self.task_weights.parameter_groups(self.recipe.optimizer.learning_rate))
         return {'optimizer': optimizer,
                 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}

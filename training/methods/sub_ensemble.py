@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TYPE_CHECKING
 
-import torch
-
 from emu_perception.networks.multitask import MultitaskNetwork, outputs_at
+import torch
 from training.methods.module import Batch, TrainingModule
 from training.methods.sampling import Triple, triple
 from training.options import option

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-
 from training.metrics.exact_sum import as_float, exact_row_sums
 
 # Metres: a prediction of 0 has no logarithm. The upper end stands for an infinite depth.

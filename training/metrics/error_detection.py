@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-
 from training.metrics.bins import Bins
 from training.metrics.certainty_cells import certainty_figures
 

@@ -9,7 +9,6 @@ from statistics import NormalDist
 
 import torch
 from torchmetrics import Metric
-
 from training.metrics.exact_sum import as_float, exact_sum
 
 VARIANCE_FLOOR = 1e-12  # m²

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-
 from training.metrics.exact_sum import as_float, exact_sum
 
 # A probability of 0 for the true class would make the mean infinite: it costs 27.6 nats.

@@ -8,7 +8,6 @@ import math
 from typing import Any
 
 import torch
-
 from training.metrics.certainty_cells import CELLS, certainty_figures, THRESHOLDS, VOIDS
 from training.metrics.rss import rss
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torchmetrics import Metric
-
 from training.metrics.bins import Bins
 from training.metrics.exact_sum import as_float, exact_bin_sums
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 from typing import Any
 import warnings
 
+from emu_perception.uncertainty import mean_uncertainties
 import torch
 from torch import nn
-
-from emu_perception.uncertainty import mean_uncertainties
 from training.metrics.bins import (
     entropy_bins,
     MISCLASSIFIED_BINS,
@@ -117,8 +116,8 @@ class EvaluationSuite(nn.Module):
                 rmse = self._add_depth(depth, variance, true_depth)
         mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
         return plain({'pixel_accuracy': accuracy, 'rmse': rmse,
-                       'mean_segmentation_entropy': mean_entropy,
-                       'mean_depth_sigma': mean_sigma})
+                      'mean_segmentation_entropy': mean_entropy,
+                      'mean_depth_sigma': mean_sigma})
 
     def _add_segmentation(self, probabilities: torch.Tensor, entropy: torch.Tensor,
                           squares: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:

@@ -16,13 +16,12 @@ import argparse
 import logging
 from pathlib import Path
 
-import numpy as np
-from rich.progress import track
-
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import open_bag
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
+import numpy as np
+from rich.progress import track
 from training.data.dataset_folder import DatasetError, IGNORE
 from training.prepare.bag_camera import intrinsics_of, read_camera_info
 from training.prepare.bag_frames import find_moments, read_frames

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import logging
 from typing import Any
 
-import numpy as np
-
 from emu_perception.recordings.reader import Bag
+import numpy as np
 from training.data.dataset_folder import DatasetError
 from training.prepare.bag_messages import DamagedMessage, decode_depth, decode_image, decode_label
 from training.prepare.stamps import match_stamps, smallest_difference_ns

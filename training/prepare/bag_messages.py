@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import cv2
-import numpy as np
-
 from emu_perception.errors import InputError
 from emu_perception.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
+import numpy as np
 from training.data.dataset_folder import DatasetError
 
 DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')

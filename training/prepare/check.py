@@ -3,8 +3,8 @@
 """
 Find what is wrong with a data set folder before a training does.
 
-Reads every image, label and depth map that a split names. Prints one line for each fault (file:
-what) and a table of what there is; exit code 1 if there is a fault. A note is no fault.
+Reads every image, label, depth and instance map that a split names. Prints one line for each
+fault (file: what) and a table of what there is; exit code 1 if there is a fault. A note is none.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-import yaml
-
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.problems import inspect, SplitStatistics
+import yaml
 
 PERCENTILES = (1, 50, 99)
 
@@ -46,6 +45,8 @@ def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -
     for name in ('split', 'images', 'labels', 'labelled', 'depths', 'valid',
                  *(f'p{percentile} {unit}' for percentile in PERCENTILES)):
         table.add_column(name, justify='left' if name == 'split' else 'right')
+    if folder.things:
+        table.add_column('instances', justify='right')
     for split, values in statistics.items():
         labelled = int(values.class_pixels.sum())
         pixels = labelled + values.unlabelled_pixels
@@ -54,6 +55,9 @@ def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -
         if values.depth_maps:
             percentiles, valid = depth_percentiles(folder, values.raw_depth)
             row += [f'{valid:.1%}', *(f'{value:.2f}' for value in percentiles)]
+        row += [''] * (len(table.columns) - len(row) - (1 if folder.things else 0))
+        if folder.things:
+            row.append(str(values.instances))
         table.add_row(*row)
     return table
 

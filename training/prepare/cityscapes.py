@@ -6,7 +6,9 @@ Cityscapes (leftImg8bit, gtFine, disparity, camera) as a data set folder.
 --depth metric: metres = baseline * fx / d with each image's own camera file, where d = (p - 1)/256
 pixels of the disparity map's p >= 2; beyond --max-depth it is invalid. --depth disparity: pixels
 of the written width; sky is 0 and valid. Then dataset.yaml says `quantity: disparity, unit: px`,
-and a stored value v is (v - 1)/256 px, 0 invalid, so that 1 is the sky's 0 px.
+and a stored value v is (v - 1)/256 px, 0 invalid, so that 1 is the sky's 0 px; with the camera
+files, fx and baseline say which depth that is. Kendall et al.'s "Tiny Cityscapes", 128x256, is
+--depth disparity --scale 0.125. Instance ids of the eight thing classes go to instance/.
 train and val are the official ones; the test split has no labels and comes with --with-test only.
 """
 
@@ -14,17 +16,25 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 import logging
+import math
 from pathlib import Path
 
 import cv2
-import numpy as np
-from rich.progress import track
-
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
-from training.data.dataset_folder import DatasetError, DepthEncoding, IGNORE
-from training.prepare.cityscapes_classes import label_table, NAMES, PALETTE, SKY, thing_instances
+import numpy as np
+from rich.progress import track
+from training.data.dataset_fields import DatasetError, DepthEncoding, IGNORE
+from training.prepare.cityscapes_classes import (
+    label_table,
+    NAMES,
+    PALETTE,
+    SKY,
+    thing_instances,
+    THINGS,
+)
 from training.prepare.cityscapes_files import (
     Camera,
     find_frames,
@@ -78,12 +88,16 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
     :param depth: 'metric', 'disparity' or 'none'.
     :param labels: 'ids' maps labelIds to the 19 classes, 'trainids' takes labelTrainIds as they
         are.
+    :param max_depth_m: metric depths from here on are invalid. Of disparities it bounds the depths
+        that a network predicts, and nothing that it learns.
     :param scale: of width and height, 0 < scale <= 1. Images are averaged, maps sampled.
     :param with_test: write the images of the test split too, without labels.
     :raises EmuError: if an input cannot be used.
     """
     if not 0 < scale <= 1:
         raise InputError(f'scale is {scale}, 0 < scale <= 1 is needed')
+    if depth == 'disparity' and not 0 < max_depth_m < math.inf:
+        raise InputError(f'--max-depth is {max_depth_m}: give metres above 0')
     encoding: DepthEncoding | None = None
     notes = None
     if depth == 'metric':
@@ -97,6 +111,15 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
         for split in ('train', 'val', *(['test'] if with_test else []))}
     cameras = {frame.stem: read_camera(frame.camera) for part in frames.values() for frame in part
                if frame.camera is not None}
+    common = _common_camera([cameras[frame.stem] for frame in frames['train']
+                             if frame.stem in cameras])
+    if depth == 'disparity' and encoding is not None and common is not None:
+        # Else the largest depth were infinite, and the sky's uncertainty kilometres. Inverse
+        # depths are learned below it too.
+        encoding = replace(encoding, min=common.fx * scale * common.baseline / max_depth_m)
+        if encoding.min >= encoding.max:
+            raise InputError(f'--max-depth is {max_depth_m}: nearer than the largest disparity, '
+                             f'{encoding.max:g} px, can say')
     writer = FolderWriter(out, image_format=image_format, force=force)
     size = (0, 0)
     for frame in track([frame for part in frames.values() for frame in part], f'{out}',
@@ -108,8 +131,9 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
         name='cityscapes', classes=NAMES, palette=PALETTE, depth=encoding, depth_notes=notes,
         source=f'Cityscapes leftImg8bit and gtFine at scale {scale:g}, depth: {depth}; official '
                'train and val',
-        intrinsics=_common_camera([cameras[frame.stem] for frame in frames['train']
-                                   if frame.stem in cameras], size, scale))
+        intrinsics=None if common is None else _intrinsics(common, size, scale),
+        baseline_m=None if common is None else common.baseline,
+        things=THINGS if (out / 'instance').is_dir() else ())
 
 
 def _convert(frame: Frame, writer: FolderWriter, metric: DepthEncoding | None,
@@ -146,9 +170,8 @@ def _convert(frame: Frame, writer: FolderWriter, metric: DepthEncoding | None,
     return size
 
 
-def _common_camera(cameras: list[Camera], size: tuple[int, int], scale: float
-                   ) -> Intrinsics | None:
-    """Return the intrinsics, at the written size, that most training images have."""
+def _common_camera(cameras: list[Camera]) -> Camera | None:
+    """Return the camera that most training images have."""
     if not cameras:
         return None
     (common, count), = Counter(cameras).most_common(1)
@@ -157,9 +180,14 @@ def _common_camera(cameras: list[Camera], size: tuple[int, int], scale: float
         LOGGER.info('the images are of several cameras, fx %.1f..%.1f px at full size: intrinsics '
                     'are those of %d of the %d training images', lengths[0], lengths[-1], count,
                     len(cameras))
+    return common
+
+
+def _intrinsics(camera: Camera, size: tuple[int, int], scale: float) -> Intrinsics:
+    """Return a camera's intrinsics at the written size."""
     # Pixel centres are at whole numbers: the centre scales about -0.5.
-    return Intrinsics(*size, common.fx * scale, common.fy * scale,
-                      (common.cx + 0.5) * scale - 0.5, (common.cy + 0.5) * scale - 0.5)
+    return Intrinsics(*size, camera.fx * scale, camera.fy * scale,
+                      (camera.cx + 0.5) * scale - 0.5, (camera.cy + 0.5) * scale - 0.5)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,7 +197,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--depth', choices=('metric', 'disparity', 'none'), default='metric',
                         help='what depth/ holds (default: %(default)s)')
     parser.add_argument('--max-depth', type=float, default=80.0, metavar='M',
-                        help='metric depth from here on is invalid, m (default: %(default)s)')
+                        help='metric depth from here on is invalid, m; of disparities, where '
+                        'there are cameras, the largest depth that a network says '
+                        '(default: %(default)s)')
     parser.add_argument('--labels', choices=tuple(LABEL_KINDS), default='ids',
                         help='read *_labelIds.png and map them to the 19 classes, or '
                         '*_labelTrainIds.png as they are (default: %(default)s)')

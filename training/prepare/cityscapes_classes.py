@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from training.data.dataset_folder import IGNORE
 
 # Class index (the official trainId): name, labelId, rgb.
@@ -33,6 +32,7 @@ _CLASSES = (
 NAMES = tuple(name for name, _, _ in _CLASSES)
 PALETTE = tuple(rgb for _, _, rgb in _CLASSES)
 SKY = NAMES.index('sky')
+THINGS = NAMES[SKY + 1:]
 THING_IDS = tuple(label_id for name, label_id, _ in _CLASSES if NAMES.index(name) > SKY)
 _INSTANCES_PER_CLASS = 1000  # A pixel of instance n of class c holds 1000 c + n, else c alone.
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from training.data.dataset_folder import DatasetError
 
 _IMAGE = '_leftImg8bit.png'

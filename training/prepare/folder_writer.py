@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-import yaml
-
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
-from training.data.dataset_folder import DatasetError, DepthEncoding, IGNORE
+import numpy as np
+from training.data.dataset_fields import DatasetError, DepthEncoding, IGNORE
+import yaml
 
 LOGGER = logging.getLogger('training')
 SPLITS = ('train', 'val', 'test')
@@ -107,16 +106,21 @@ class FolderWriter:
     def finish(self, splits: dict[str, list[str]], *, name: str, source: str,
                classes: tuple[str, ...] = (), palette: tuple[tuple[int, ...], ...] = (),
                depth: DepthEncoding | None = None, depth_notes: dict[str, Any] | None = None,
-               intrinsics: Intrinsics | None = None) -> None:
+               intrinsics: Intrinsics | None = None, baseline_m: float | None = None,
+               things: tuple[str, ...] = ()) -> None:
         """
         Write the splits that are not empty, then dataset.yaml.
 
         :param source: what the folder was made from, for people.
         :param depth_notes: further fields of the section ``depth``, such as its unit.
+        :param baseline_m: of the stereo camera with these intrinsics.
+        :param things: the classes that instance ids are of.
         """
         document: dict[str, Any] = {'name': name, 'source': source}
         if classes:
             document.update(classes=list(classes), ignore_index=IGNORE)
+        if things:
+            document['things'] = list(things)
         if palette:
             document['palette'] = [list(rgb) for rgb in palette]
         if depth is not None:
@@ -124,6 +128,8 @@ class FolderWriter:
             document['depth'] = {**values, **(depth_notes or {'unit': 'm'})}
         if intrinsics is not None:
             document['intrinsics'] = asdict(intrinsics)
+            if baseline_m is not None:
+                document['intrinsics']['baseline'] = baseline_m
         try:
             for split in SPLITS:
                 path = self.root / f'{split}.txt'

@@ -17,10 +17,9 @@ from contextlib import closing
 from pathlib import Path
 import re
 
-from rich.progress import track
-
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
+from rich.progress import track
 from training.data.dataset_folder import DatasetError
 from training.prepare.folder_writer import (
     add_output_arguments,

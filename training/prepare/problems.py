@@ -11,28 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 from rich.progress import track
-
 from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.prepare.instance_problems import about_things, instances_on_stuff
+from training.prepare.problem import Problem
 
 NEEDED_SPLITS = ('train', 'val')
 SPLITS = (*NEEDED_SPLITS, 'test')
 SUFFIXES = ('.jpg', '.png', '.jpeg')
-
-
-@dataclass(frozen=True)
-class Problem:
-    """
-    One fault of one file.
-
-    :ivar note: it need not be wrong: training runs, and may do what is wanted.
-    """
-
-    path: Path
-    text: str
-    note: bool = False
-
-    def __str__(self) -> str:
-        return f'{self.path}: {self.text}'
 
 
 @dataclass
@@ -43,6 +28,7 @@ class SplitStatistics:
     :ivar class_pixels: int64 [K], pixels of each class; ``class_images`` images that show it.
     :ivar unlabelled_pixels: pixels of label maps without a class.
     :ivar raw_depth: int64 [65536], how often each stored depth value occurs.
+    :ivar instances: how many objects all instance maps together hold.
     """
 
     class_pixels: np.ndarray
@@ -51,6 +37,8 @@ class SplitStatistics:
     images: int = 0
     label_maps: int = 0
     depth_maps: int = 0
+    instance_maps: int = 0
+    instances: int = 0
     unlabelled_pixels: int = 0
 
 
@@ -71,7 +59,7 @@ def inspect(folder: DatasetFolder, *, progress: bool = False
         except DatasetError as error:
             if split in NEEDED_SPLITS or path.exists():
                 found.append(_from_error(error, path))
-    found += _about_classes(folder) + _about_stems(folder, splits)
+    found += _about_classes(folder) + about_things(folder) + _about_stems(folder, splits)
     statistics = {}
     for split, stems in splits.items():
         count = len(folder.classes)
@@ -139,6 +127,17 @@ def _about_sample(folder: DatasetFolder, stem: str, values: SplitStatistics) -> 
         text = _unusable(pixels, size) or count(folder, pixels, values)
         if text is not None:
             found.append(Problem(path, text))
+    path = folder.root / 'instance' / f'{stem}.png'
+    if folder.things and path.exists():
+        ids: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        text = _unusable(ids, size)
+        if text is None:
+            values.instance_maps += 1
+            values.instances += len(np.unique(ids[ids > 0]))
+            label = cv2.imread(str(folder.root / 'label' / f'{stem}.png'), cv2.IMREAD_UNCHANGED)
+            text = None if label is None else instances_on_stuff(folder, ids, label)
+        if text is not None:
+            found.append(Problem(path, text))
     return found
 
 
@@ -182,7 +181,8 @@ def _count_depth(folder: DatasetFolder, pixels: np.ndarray, values: SplitStatist
 def _about_split(folder: DatasetFolder, split: str, values: SplitStatistics) -> list[Problem]:
     found = []
     for kind, asked, count in (('label', folder.classes, values.label_maps),
-                               ('depth', folder.depth, values.depth_maps)):
+                               ('depth', folder.depth, values.depth_maps),
+                               ('instance', folder.things, values.instance_maps)):
         missing = values.images - count
         if asked and missing:
             found.append(Problem(

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from emu_perception.errors import InputError
+import numpy as np
 
 LARGEST_SCENE = 0.2  # Of the validation part: one long recording must not make up its figures.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
-
 from training.reporting import markup, plots
 from training.reporting.pictures import (
     DEPTH_COLORS,

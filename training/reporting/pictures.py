@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette, label_color, scalar_color
+import numpy as np
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.reporting.results import finite, Result
 from training.risk_thresholds import training_fx

@@ -15,7 +15,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 import numpy as np
-
 from training.reporting.results import DEPTH, METHODS, Result, SEGMENTATION
 
 INK, GRID = '#30363d', '#e3e6e9'
@@ -31,12 +30,13 @@ CERTAINTY_TITLES = {'p_accurate_given_certain': 'p(accurate | certain)',
                     'p_uncertain_given_inaccurate': 'p(uncertain | inaccurate)',
                     'pavpu': 'PAvPU'}
 _STYLE: Any = {'font.size': 9, 'axes.titlesize': 9.5, 'axes.edgecolor': INK, 'axes.linewidth': 0.7,
-          'axes.labelcolor': INK, 'axes.spines.top': False, 'axes.spines.right': False,
-          'axes.grid': True, 'axes.axisbelow': True, 'grid.color': GRID, 'grid.linewidth': 0.7,
-          'xtick.color': INK, 'ytick.color': INK, 'legend.frameon': False,
-          'legend.fontsize': 8, 'lines.linewidth': 1.5, 'lines.markersize': 4.5,
-          # The same page from the same numbers.
-          'svg.hashsalt': 'report'}
+               'axes.labelcolor': INK, 'axes.spines.top': False, 'axes.spines.right': False,
+               'axes.grid': True, 'axes.axisbelow': True, 'grid.color': GRID,
+               'grid.linewidth': 0.7,
+               'xtick.color': INK, 'ytick.color': INK, 'legend.frameon': False,
+               'legend.fontsize': 8, 'lines.linewidth': 1.5, 'lines.markersize': 4.5,
+               # The same page from the same numbers.
+               'svg.hashsalt': 'report'}
 
 
 @rc_context(_STYLE)

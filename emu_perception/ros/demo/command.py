@@ -12,9 +12,6 @@ from pathlib import Path
 import sys
 from typing import Any
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
-
 from emu_perception.errors import EmuError
 from emu_perception.ros.demo import report
 from emu_perception.ros.demo.frames import DemoFrame, make_frames
@@ -22,6 +19,8 @@ from emu_perception.ros.demo.listener import Answer, Listener
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
 from emu_perception.ros.demo.processes import arguments, Child, isolated_environment
 from emu_perception.ros.demo.show import print_summary, progress
+import rclpy
+from rclpy.executors import ExternalShutdownException
 
 _START_TIMEOUT_S = 180.0
 # Between two images the demo writes a panel: that is not a camera that has died.

@@ -16,9 +16,6 @@ from pathlib import Path
 import shutil
 
 import cv2
-import numpy as np
-import skimage
-
 from emu_perception.errors import EmuError
 from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info
 from emu_perception.ros.demo.geometry import (
@@ -29,6 +26,8 @@ from emu_perception.ros.demo.geometry import (
     seen_through,
 )
 from emu_perception.ros.frame_sources import read_rgb
+import numpy as np
+import skimage
 
 # The documentation of skimage.data.stereo_motorcycle, for the picture as it is shipped (741x500).
 MOTORCYCLE = Pinhole(fx=994.978, fy=994.978, cx=311.193, cy=254.877)

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
 from emu_perception.preprocessing import resized_image
+import numpy as np
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from pathlib import Path
 import shutil
 
 import cv2
-import numpy as np
-import yaml
-
 from emu_perception.errors import EmuError
 from emu_perception.ros.demo.frames import DemoFrame
 from emu_perception.ros.frame_sources import ImageFiles, open_source
+import numpy as np
+import yaml
 
 
 def own_frames(images: Path, folder: Path, limit: int) -> list[DemoFrame]:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
-
 from emu_perception.errors import EmuError
 
 PACKAGE = 'emu_perception'
@@ -31,7 +30,11 @@ def isolated_environment() -> dict[str, str]:
         environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
         environment.pop('ROS_LOCALHOST_ONLY', None)
     # Shared memory for whole images (the file says why), unless the user has a profile already.
-    profile = share() / 'config' / 'fastdds.xml'
+    try:
+        folder = share()
+    except EmuError:  # not installed: run from the source tree
+        folder = Path(__file__).resolve().parents[3]
+    profile = folder / 'config' / 'fastdds.xml'
     if profile.is_file():
         for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
             environment.setdefault(name, str(profile))

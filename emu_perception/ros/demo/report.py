@@ -10,11 +10,10 @@ import math
 from typing import Any
 
 import cv2
-import numpy as np
-
 from emu_perception import visualization
 from emu_perception.ros.demo.frames import DemoFrame
 from emu_perception.ros.demo.listener import Answer
+import numpy as np
 
 DEPTH_SHOWN_M = 6.0
 ERROR_SHOWN_M = 1.0

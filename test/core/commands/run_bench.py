@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from emu_perception.commands.run import main
+from emu_perception.recordings.camera import pinhole_info
+from emu_perception.recordings.messages import Header, MessageFactory
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
-
-from emu_perception.commands.run import main
-from emu_perception.recordings.camera import pinhole_info
-from emu_perception.recordings.messages import Header, MessageFactory
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 MAKE = MessageFactory(STORE)
@@ -111,7 +110,8 @@ def read_bag(path: Path) -> dict[str, list[tuple[int, Any]]]:
 
 def pixels(message: Any) -> np.ndarray:
     """Return the pixels of an Image."""
-    kind, channels = {'mono8': ('u1', 1), 'rgb8': ('u1', 3), '32FC1': ('<f4', 1)}[message.encoding]
+    kind, channels = {'mono8': ('u1', 1), 'rgb8': ('u1', 3), '16UC1': ('<u2', 1),
+                      '32FC1': ('<f4', 1)}[message.encoding]
     shape = (message.height, message.width, channels)
     return np.frombuffer(bytes(message.data), kind).reshape(shape).squeeze()
 

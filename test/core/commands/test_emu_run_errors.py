@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+from emu_perception.commands.file_inputs import Video
 import numpy as np
 import pytest
 from run_bench import (
@@ -26,8 +27,6 @@ from run_bench import (
     write_images,
     write_video,
 )
-
-from emu_perception.commands.file_inputs import Video
 
 
 @pytest.fixture

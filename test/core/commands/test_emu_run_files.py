@@ -9,14 +9,13 @@ from pathlib import Path
 
 from core_bench import make_metadata, make_network
 import cv2
-import numpy as np
-import pytest
-from run_bench import emu_run, FX, HEIGHT, scene, table, WIDTH, write_images, write_video
-
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.commands.file_inputs import Video
 from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskMonitor, RiskThresholds
+import numpy as np
+import pytest
+from run_bench import emu_run, FX, HEIGHT, scene, table, WIDTH, write_images, write_video
 
 
 def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):

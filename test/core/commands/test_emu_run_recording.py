@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin
@@ -27,8 +28,6 @@ from run_bench import (
     write_bag,
     write_images,
 )
-
-from emu_perception.predictor import Predictor
 
 MAPS = {'label': 'mono8', 'label_color': 'rgb8', 'overlay': 'rgb8', 'confidence': 'mono8',
         'depth/image': '32FC1', 'segmentation_uncertainty': '32FC1',

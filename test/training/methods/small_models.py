@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-import torch
-
 from emu_perception.checkpoint import CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
+import pytest
+import torch
 from training.options import build
 from training.recipe import Recipe
 

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import copy
 
+from emu_perception.networks.multitask import outputs_at
 import pytest
 from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
-
-from emu_perception.networks.multitask import outputs_at
 from training.losses import cross_entropy, gaussian_nll, kl_divergence, rmsle
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
@@ -26,9 +25,10 @@ def teacher(saved):
     return Ensemble([saved('a', 1), saved('b', 2)])
 
 
-def student(teacher, network=None, loss=None, classes=CLASSES, **options):
+def student(teacher, network=None, loss=None, classes=CLASSES, weights=None, **options):
     recipe = small_recipe(method='emuformer', emuformer={**NO_JITTER, **options},
-                          **({'loss': loss} if loss else {}))
+                          **({'loss': loss} if loss else {}),
+                          **({'loss_weights': weights} if weights else {}))
     module = EMUFormer(network or small_network(9), recipe, MEAN, STD, teacher, classes)
     type(module).global_step = property(lambda self: 0)
     return module.eval()
@@ -137,6 +137,12 @@ def test_mse_needs_a_teacher_for_the_variance(teacher):
     assert 'mse' in losses and 'rmsle' in losses
     with pytest.raises(RecipeError, match="'loss.depth'.*'mse'"):
         student(teacher, loss={'depth': 'mse'}, rmsle_weight=0)
+    fixed = {'mode': 'fixed', 'fixed': {'rmsle': 0.0}}
+    with pytest.raises(RecipeError, match="'loss.depth'.*'mse'"):
+        student(teacher, loss={'depth': 'mse'}, weights=fixed)
+    # The weight in force counts, not the one that it takes the place of.
+    student(teacher, loss={'depth': 'mse'}, rmsle_weight=0,
+            weights={'mode': 'fixed', 'fixed': {'rmsle': 2.0}})
     with pytest.raises(RecipeError, match="'loss.depth'.*'huber'"):
         Baseline(small_network(), small_recipe(loss={'depth': 'huber'}), MEAN, STD)
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import pytest
-from small_models import SIZE
-import torch
-
 from emu_perception.checkpoint import Calibration, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import outputs_at
 from emu_perception.predictor import Predictor
+import numpy as np
+import pytest
+from small_models import SIZE
+import torch
 from training.methods.ensemble import Ensemble, expanded
 
 IMAGES = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8,

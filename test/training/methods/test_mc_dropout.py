@@ -9,7 +9,6 @@ from small_models import small_network, small_recipe
 from timm.layers import DropPath
 import torch
 from torch import nn
-
 from training.methods import mc_dropout
 from training.methods.mc_dropout import MCDropout, samples
 

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from small_models import small_batch, small_network, small_recipe
-import torch
-
 from emu_perception.networks.multitask import outputs_at
 from emu_perception.uncertainty import predictive_moments
+from small_models import small_batch, small_network, small_recipe
+import torch
 from training.methods import sub_ensemble
 from training.methods.sampling import triple
 

@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-
 from training.metrics.bins import Bins, entropy_bins, VARIANCE_BINS
 
 

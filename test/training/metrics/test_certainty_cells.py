@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-
 from training.metrics.certainty_cells import CELLS, CertaintyCells, image_threshold
 
 # Mean 3, lower median 2: the pixel of 2.5 is certain by the mean alone.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
-
 from training.metrics.bins import Bins
 from training.metrics.error_detection import ErrorDetection
 

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from scipy.stats import entropy as scipy_entropy
 import torch
-
 from training.metrics.suite import entropy_and_squares, EvaluationSuite
 
 CLASSES = 5

@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-
 from training.metrics.exact_sum import (
     as_float,
     exact_bin_sums,

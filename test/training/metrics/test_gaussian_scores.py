@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-
 from training.metrics.gaussian_scores import GaussianScores
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from training.metrics.certainty_cells import CertaintyCells
 
 # Tables 2 to 7: p(accurate|certain), p(uncertain|inaccurate), PAvPU of segmentation, of depth.

@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-
 from training.metrics.proper_scores import ProperScores
 
 

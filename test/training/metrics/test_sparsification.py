@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-
 from training.metrics.bins import Bins, MISCLASSIFIED_BINS, SQUARED_ERROR_BINS, VARIANCE_BINS
 from training.metrics.sparsification import Sparsification
 

@@ -1,12 +1,13 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Counts and times of the pipeline, written by two threads and read by the diagnostics."""
+"""Counts and times of the pipeline, written by three threads and read by the diagnostics."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 import threading
 
 _WINDOW_S = 5.0
@@ -21,8 +22,9 @@ class Snapshot:
     :ivar drops: images lost since the start, by cause.
     :ivar input_rate_hz, output_rate_hz: None until two images have come within the window.
     :ivar image_age_s: since the last image arrived; None before the first.
-    :ivar in_work_s: how long the worker has been busy with one image; None when it waits.
-    :ivar times_ms: mean and, with the suffix ``_max``, largest time of each stage.
+    :ivar in_work_s: how long each busy thread ('network', 'publishing') has had its image.
+    :ivar times_ms: mean and, with the suffixes ``_median`` and ``_max``, median and largest time
+        of each stage.
     """
 
     counts: Mapping[str, int]
@@ -30,7 +32,7 @@ class Snapshot:
     input_rate_hz: float | None
     output_rate_hz: float | None
     image_age_s: float | None
-    in_work_s: float | None
+    in_work_s: Mapping[str, float]
     times_ms: Mapping[str, float]
     last_error: str
 
@@ -46,7 +48,8 @@ class Statistics:
         self._received: deque[float] = deque(maxlen=1000)
         self._processed: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=1000)
         self._last_processed_s: float | None = None
-        self._work_since_s: float | None = None
+        self._work_since_s: dict[str, float] = {}
+        self._work_ended_s = float('-inf')
         self._last_error = ''
 
     def received(self, now_s: float) -> None:
@@ -66,15 +69,18 @@ class Statistics:
         with self._lock:
             self._last_error = error
 
-    def work_begins(self, now_s: float) -> None:
-        """Note that the worker has taken an image."""
+    def work_begins(self, now_s: float, thread: str = 'network') -> float:
+        """Note that a thread has taken an image; return when the network's ended its last one."""
         with self._lock:
-            self._work_since_s = now_s
+            self._work_since_s[thread] = now_s
+            return self._work_ended_s
 
-    def work_ends(self) -> None:
-        """Note that the worker is done with its image, well or not."""
+    def work_ends(self, now_s: float, thread: str = 'network') -> None:
+        """Note that a thread is done with its image, well or not."""
         with self._lock:
-            self._work_since_s = None
+            del self._work_since_s[thread]
+            if thread == 'network':
+                self._work_ended_s = now_s
 
     def processed(self, now_s: float, times_ms: Mapping[str, float]) -> None:
         """Count an image whose maps were published, with the times of its stages."""
@@ -97,13 +103,15 @@ class Statistics:
             summary = {}
             for name, values in stages.items():
                 summary[name] = sum(values) / len(values)
+                summary[f'{name}_median'] = median(values)
                 summary[f'{name}_max'] = max(values)
             return Snapshot(
                 counts=dict(self._counts), drops=dict(self._drops),
                 input_rate_hz=_rate([t for t in self._received if now_s - t <= _WINDOW_S]),
                 output_rate_hz=_rate([t for t, _ in self._processed if now_s - t <= _WINDOW_S]),
                 image_age_s=now_s - self._received[-1] if self._received else None,
-                in_work_s=None if self._work_since_s is None else now_s - self._work_since_s,
+                in_work_s={thread: now_s - since_s
+                           for thread, since_s in self._work_since_s.items()},
                 times_ms=summary, last_error=self._last_error)
 
 

@@ -1,0 +1,46 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The families of networks that a checkpoint may hold: one line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emu_perception.errors import InputError
+from emu_perception.networks.deeplab import MultitaskDeepLab
+from emu_perception.networks.multitask import FoldedNetwork, MultitaskNetwork
+
+# As it is trained and saved, and as it runs.
+Network = MultitaskNetwork | MultitaskDeepLab
+InferenceNetwork = FoldedNetwork | MultitaskDeepLab
+
+FAMILIES: dict[str, type[MultitaskNetwork] | type[MultitaskDeepLab]] = {
+    'all_mlp': MultitaskNetwork,
+    'deeplab': MultitaskDeepLab,
+}
+# Of checkpoints that name none.
+DEFAULT_FAMILY = 'all_mlp'
+
+
+def family_of(architecture: Mapping[str, Any]) -> type[MultitaskNetwork] | type[MultitaskDeepLab]:
+    """
+    Return the class of an architecture.
+
+    :raises InputError: if its family is not known.
+    """
+    family = architecture.get('family', DEFAULT_FAMILY)
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise InputError(f"family is '{str(family)[:80]}': give {' or '.join(FAMILIES)}, or "
+                         'install the version that has it')
+    return FAMILIES[family]
+
+
+def build_network(architecture: Mapping[str, Any]) -> Network:
+    """
+    Return the network of an architecture document, with random weights.
+
+    :raises InputError: if the family is not known or an argument is out of its range.
+    """
+    kind = family_of(architecture)
+    return kind(**{name: value for name, value in architecture.items() if name != 'family'})

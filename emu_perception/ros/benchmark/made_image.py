@@ -1,0 +1,24 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""An image that needs no data, and its camera."""
+
+from __future__ import annotations
+
+import cv2
+from emu_perception.ros.image_messages import to_image
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image
+
+
+def made_image(height: int, width: int) -> tuple[Image, CameraInfo]:
+    """Return an rgb8 image, always the same, and its camera_info, both without a stamp."""
+    # Smooth, as photographs are: noise has unknown depths and edges everywhere.
+    pixels = cv2.GaussianBlur(np.random.default_rng(0).integers(
+        0, 256, (height, width, 3), np.uint8), (0, 0), 7)
+    focal, cx, cy = 0.8 * width, (width - 1) / 2, (height - 1) / 2
+    info = CameraInfo(width=width, height=height, distortion_model='plumb_bob',
+                      k=[focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0],
+                      r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+                      p=[focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
+    info.header.frame_id = 'camera_optical_frame'
+    return to_image(pixels, 'rgb8', info.header), info

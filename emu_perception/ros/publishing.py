@@ -1,0 +1,128 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Maps become messages on a thread of their own, while the network runs on the next image.
+
+The risk flag does not come this way: it goes out from the network's thread, before its maps do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+from typing import Any
+
+from emu_perception.prediction import Prediction
+from emu_perception.risk import RiskState
+from emu_perception.ros.faults import Faults
+from emu_perception.ros.logs import QuietLog
+from emu_perception.ros.map_messages import Frame
+from emu_perception.ros.node_statistics import Statistics
+from emu_perception.ros.parameters import Settings
+from emu_perception.ros.publishers import MapPublishers
+from emu_perception.ros.risk_publisher import RiskPublisher
+from emu_perception.ros.worker import Worker
+from rclpy.node import Node
+
+# A stamp further off than this is of another clock, and its age no latency.
+_OTHER_CLOCK_S = 3600.0
+
+
+@dataclass(frozen=True)
+class MapSet:
+    """
+    What one image has given, on its way to the topics; times are of the steady clock.
+
+    :ivar maps: the topics, in the colours of the model that made these maps.
+    :ivar turn_s: when the image arrived or, where that was later, the network was free for it.
+    :ivar started_s: when the work on it began.
+    :ivar predictor_ms: how long the Predictor took.
+    :ivar times_ms: the stages so far.
+    """
+
+    session: int
+    frame: Frame
+    prediction: Prediction
+    state: RiskState
+    settings: Settings
+    maps: MapPublishers
+    turn_s: float
+    started_s: float
+    predictor_ms: float
+    times_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    maps: MapSet
+    since_s: float
+
+
+class MapPublishing:
+    """One thread, with room for one set of maps: a newer one replaces it, which is counted."""
+
+    def __init__(self, node: Node, risk: RiskPublisher, statistics: Statistics, faults: Faults,
+                 log: QuietLog) -> None:
+        """Start the thread."""
+        self._node, self._risk, self._log = node, risk, log
+        self._statistics, self._faults = statistics, faults
+        self._worker: Worker[_Waiting] = Worker(
+            self._process, name='emu_publishing', on_stopped=lambda: None,
+            on_error=lambda error: statistics.failed(f'publishing: {type(error).__name__}'))
+
+    def offer(self, maps: MapSet) -> None:
+        """Publish this set, unless a newer one comes before its turn. Never blocks."""
+        if self._worker.offer(_Waiting(maps, time.monotonic())) is not None:
+            self._statistics.dropped('publishing_behind')
+
+    def clear(self) -> None:
+        """Drop the set that waits, because its session has ended."""
+        if self._worker.clear() is not None:
+            self._faults.ended()
+
+    def stop(self) -> None:
+        """Have the thread end after the set in work. Returns at once."""
+        self._worker.stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; return whether it has ended."""
+        return self._worker.join(timeout_s)
+
+    def _process(self, waiting: _Waiting) -> None:
+        maps, begun = waiting.maps, time.monotonic()
+        self._statistics.work_begins(begun, 'publishing')
+        try:
+            current = maps.maps.publish(maps.frame, maps.prediction, maps.state, maps.settings,
+                                        lambda: self._risk.is_current(maps.session))
+        except Exception as error:
+            self._faults.failure(maps.session, maps.frame.header, error)
+            return
+        finally:
+            self._statistics.work_ends(time.monotonic(), 'publishing')
+        if not current:
+            self._faults.ended()
+            return
+        done = time.monotonic()
+        times = {
+            **maps.times_ms,
+            'handover_time_ms': (begun - waiting.since_s) * 1e3,
+            'publish_time_ms': (done - begun) * 1e3,
+            'processing_time_ms': (done - maps.started_s) * 1e3,
+            # The node's own share of the latency: what is neither Predictor nor its queue.
+            'overhead_time_ms': (done - maps.turn_s) * 1e3 - maps.predictor_ms}
+        age_s = stamp_age_s(self._node, maps.frame.header.stamp)
+        if age_s is not None and abs(age_s) > _OTHER_CLOCK_S:
+            self._log.once('stamps', f'the stamps of the images are {age_s:.0f} s older than this '
+                           "node's clock says: no pipeline_latency_ms (for a recording, play its "
+                           '/clock and set use_sim_time)', warning=False)
+        elif age_s is not None:
+            times['pipeline_latency_ms'] = age_s * 1e3  # Autoware's name
+        self._statistics.processed(done, times)
+
+
+def stamp_age_s(node: Node, stamp: Any) -> float | None:
+    """Return the age of a stamp by the node's clock; None where one of the two does not run."""
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+    now_ns = node.get_clock().now().nanoseconds
+    # 0 is a simulated clock that nobody runs, which the diagnosis of the input says.
+    return (now_ns - stamp_ns) / 1e9 if stamp_ns and now_ns else None

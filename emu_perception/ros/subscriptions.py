@@ -1,0 +1,103 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's two inputs while it is active, and the images that never reached it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from emu_perception.ros.camera_source import CameraSource
+from emu_perception.ros.qos import newest, with_overrides
+from emu_perception.ros.silence import explain_silence
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+# Humble's callbacks get the message alone.
+_HAS_MESSAGE_INFO = hasattr(Subscription, 'CallbackType')
+
+
+class LossCounter:
+    """
+    Counts the images between a camera and the node's callback that nobody saw.
+
+    The middleware numbers what a publisher sends. A best-effort message that got lost on its way
+    and one that a newer one replaced in the queue of one both leave a gap. (The event
+    ``message_lost`` tells of the first kind alone.)
+    """
+
+    def __init__(self) -> None:
+        """
+        Start without a number.
+
+        :ivar lost: since the start; None where the middleware does not number its messages.
+        """
+        self.lost: int | None = None
+        self._last: int | None = None
+
+    def begin(self) -> None:
+        """Forget the last number: what came while nobody listened is no loss."""
+        self._last = None
+
+    def note(self, info: Mapping[str, Any], several_publishers: Callable[[], bool]) -> None:
+        """
+        Take a message's information.
+
+        :param several_publishers: asked at a gap: the numbers of two cameras on one topic
+            interleave and mean nothing.
+        """
+        number, last = info.get('publication_sequence_number'), self._last
+        if number is None:
+            return
+        self._last = number
+        self.lost = self.lost or 0
+        # A lower number is a publisher that was started again.
+        if last is not None and number > last + 1 and not several_publishers():
+            self.lost += number - last - 1
+
+
+class Subscriptions:
+    """The image and its camera_info; for the executor's thread."""
+
+    def __init__(self, node: Node) -> None:
+        """Subscribe to nothing yet."""
+        self._node = node
+        self._active: list[Any] = []
+        self._losses = LossCounter()
+        self._image_type: type = Image
+        self._image_qos = newest()
+        self._image_topic = ''
+
+    @property
+    def lost(self) -> int | None:
+        """Return how many images never reached the node; None where that is not known."""
+        return self._losses.lost
+
+    def start(self, camera: CameraSource, transport: str,
+              on_image: Callable[[Image | CompressedImage], None]) -> None:
+        """Subscribe. Whatever rclpy raises is passed on; what was made is :meth:`stop`'s."""
+        self._image_type = CompressedImage if transport == 'compressed' else Image
+        self._image_qos, self._image_topic = newest(), camera.image_topic
+        self._losses.begin()
+        subscribe, options = self._node.create_subscription, with_overrides
+        self._active.append(subscribe(CameraInfo, 'camera_info', camera.update, newest(),
+                                      **options()))
+
+        def with_info(message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+            self._losses.note(info, lambda: self._node.count_publishers(self._image_topic) > 1)
+            on_image(message)
+        callback: Any = with_info if _HAS_MESSAGE_INFO else on_image
+        self._active.append(subscribe(self._image_type, self._image_topic, callback,
+                                      self._image_qos, **options()))
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._active:
+            self._node.destroy_subscription(subscription)
+        self._active = []
+
+    def explain_silence(self) -> str:
+        """Say in one line why no image may come."""
+        return explain_silence(self._node, self._image_topic,
+                               f'sensor_msgs/msg/{self._image_type.__name__}', self._image_qos)

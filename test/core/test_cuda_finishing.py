@@ -1,0 +1,83 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of the maps on a GPU is what NumPy and OpenCV make of them, packed into bytes."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+from emu_perception.backends.base import Finishing, NetworkMaps
+from emu_perception.backends.finishing import (
+    packed,
+    packed_bytes,
+    parameters,
+    Resizing,
+    unpacked,
+)
+from emu_perception.uncertainty import mean_uncertainties
+import numpy as np
+import pytest
+import torch
+
+SMALL = (24, 32)
+
+
+def noise() -> NetworkMaps:
+    """Return maps whose every pixel differs from the next, with depths of all kinds."""
+    depth = torch.rand(SMALL) * 12.0
+    depth[0, 0], depth[3, 5], depth[7, 7] = 0.0, math.nan, math.inf
+    return NetworkMaps(torch.randint(0, 5, SMALL, dtype=torch.uint8), torch.rand(SMALL) * 1.6,
+                       torch.rand(SMALL), depth, torch.rand(SMALL) + 0.1)
+
+
+def finished(maps: NetworkMaps, finishing: Finishing):
+    tasks = maps.label is not None, maps.depth is not None
+    block = packed(maps, torch.from_numpy(parameters(finishing)), Resizing.between(
+        SMALL, finishing.size, torch.device('cpu')))
+    assert len(block) == packed_bytes(tasks, finishing.size)
+    return unpacked(block.numpy(), tasks, finishing.size, SMALL, {'network': 1.0})
+
+
+@pytest.mark.parametrize('size', [SMALL, (50, 61), (12, 13)])
+@pytest.mark.parametrize('unknown', [None, 0.8])
+def test_maps_are_finished_as_by_numpy_and_opencv(size, unknown):
+    maps = noise()
+    found = finished(maps, Finishing(size, 1.25, 10.0, 0.5, unknown))
+    label = np.where(maps.entropy > unknown, 255, maps.label) if unknown else maps.label.numpy()
+    depth = maps.depth.numpy()
+    depth = 1.25 * np.where(depth > 10.0, np.inf, np.where(depth > 0, depth, np.nan))
+    variance = maps.depth_variance * (0.5 * 1.25 ** 2)
+
+    def resized(values, mode):
+        return values if size == SMALL else cv2.resize(np.ascontiguousarray(values), size[::-1],
+                                                       interpolation=mode)
+    assert np.array_equal(found.label, resized(label.astype(np.uint8), cv2.INTER_NEAREST_EXACT))
+    assert np.allclose(found.depth, resized(depth.astype(np.float32), cv2.INTER_NEAREST_EXACT),
+                       rtol=1e-6, equal_nan=True)
+    for name, values in (('segmentation_entropy', maps.entropy), ('confidence', maps.confidence),
+                         ('depth_variance', variance)):
+        assert np.allclose(getattr(found, name), resized(values.numpy(), cv2.INTER_LINEAR),
+                           atol=2e-6), name
+    # Over the network's grid, whatever the size asked for.
+    assert (found.mean_segmentation_entropy, found.mean_depth_sigma) == pytest.approx(
+        mean_uncertainties(maps.entropy, variance), rel=1e-6)
+    assert found.network_size == SMALL and found.timing_ms == {'network': 1.0}
+
+
+def test_a_task_that_is_not_there_leaves_no_bytes():
+    maps = noise()
+    found = finished(NetworkMaps(depth=maps.depth, depth_variance=maps.depth_variance),
+                     Finishing((30, 30), 1.0, 10.0, 1.0, 0.5))
+    assert found.label is found.confidence is found.mean_segmentation_entropy is None
+    assert found.depth.shape == (30, 30) and found.mean_depth_sigma > 0
+    found = finished(NetworkMaps(maps.label, maps.entropy, maps.confidence),
+                     Finishing((30, 30), 1.0, 10.0, 1.0, None))
+    assert found.depth is found.depth_variance is found.mean_depth_sigma is None
+    assert found.label.shape == (30, 30)
+
+
+def test_one_bad_variance_makes_the_mean_bad():
+    maps = noise()
+    maps.depth_variance[2, 2] = math.nan
+    assert math.isnan(finished(maps, Finishing(SMALL, 1.0, 10.0, 1.0, None)).mean_depth_sigma)

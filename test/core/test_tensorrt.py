@@ -1,0 +1,215 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Backend 'tensorrt' up to TensorRT itself: export, key, cache, control flow, falling back."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import ModuleType
+import weakref
+
+from core_bench import make_metadata, make_network
+from cuda_bench import pretend_cuda, two
+from emu_perception.backends import tensorrt
+from emu_perception.backends.engine_cache import (
+    cache_folder,
+    engine_key,
+    network_hash,
+    read_engine,
+    write_engine,
+)
+from emu_perception.backends.onnx_export import export_onnx, pooling_matrix
+from emu_perception.errors import InputError
+from emu_perception.predictor import Predictor
+import numpy as np
+import pytest
+from tensorrt_bench import pretend_tensorrt
+import torch
+from torch.nn import functional as F
+
+MAPS = ('depth', 'segmentation_entropy', 'confidence', 'depth_variance')
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch) -> None:
+    """Let the backend run on the CPU."""
+    pretend_cuda(monkeypatch)
+
+
+@pytest.fixture
+def fake_tensorrt(monkeypatch, tmp_path) -> ModuleType:
+    """Have a TensorRT that is installed, with an empty cache."""
+    return pretend_tensorrt(monkeypatch, tmp_path)
+
+
+def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.fixture
+def folder() -> Path:
+    """Return where the engines of a test are."""
+    return cache_folder()
+
+
+# -- export --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(('encoder', 'context'), [
+    ('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling')])
+def test_the_exported_file_is_the_network(encoder, context, tmp_path):
+    runtime = pytest.importorskip('onnxruntime', reason='NOT TESTED: no onnxruntime')
+    network = make_network(encoder, context=context).folded()
+    before = network_hash(network)
+    export_onnx(network, (160, 224), tmp_path / 'network.onnx')
+    assert network_hash(network) == before
+    session = runtime.InferenceSession(str(tmp_path / 'network.onnx'),
+                                       providers=['CPUExecutionProvider'])
+    assert [y.name for y in session.get_outputs()] == list(network.tasks)
+    x = torch.randn(1, 3, 160, 224)
+    with torch.no_grad():
+        expected = network(x)
+    for task, found in zip(network.tasks, session.run(None, {'image': x.numpy()})):
+        assert np.allclose(found, expected[task].numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(('length', 'side'), [(15, 6), (20, 6), (3, 6), (7, 1), (12, 3)])
+def test_pooling_as_a_product_is_pooling(length, side):
+    x = torch.randn(2, 4, length)
+    assert torch.allclose(x @ pooling_matrix(length, side).T,
+                          F.adaptive_avg_pool1d(x, side), atol=1e-6)
+
+
+# -- key and cache -------------------------------------------------------------------------------
+def test_the_key_changes_with_any_weight_and_anything_else():
+    network = make_network().folded()
+    before = network_hash(network)
+    assert network_hash(make_network('mit_b0', num_classes=6).folded()) != before
+    network.heads.get_buffer('depth_bias')[1] += 1e-6
+    assert network_hash(network) != before
+    keys = [engine_key('a', 'gpu 8.7', '10.1', 'fp16', (96, 128)),
+            engine_key('a', 'gpu 8.7', '10.1', 'fp16', (96, 160)),
+            engine_key('a', 'gpu 8.7', '10.2', 'fp16', (96, 128)),
+            engine_key('a', 'gpu 9.0', '10.1', 'fp16', (96, 128)),
+            engine_key('b', 'gpu 8.7', '10.1', 'fp16', (96, 128))]
+    assert len(set(keys)) == len(keys)
+
+
+def test_an_engine_comes_back_as_it_was_written(tmp_path):
+    write_engine(tmp_path / 'new' / 'folder', 'key', b'\n\nbytes\n\n\0')
+    assert read_engine(tmp_path / 'new' / 'folder', 'key') == b'\n\nbytes\n\n\0'
+    assert [path.name for path in (tmp_path / 'new' / 'folder').iterdir()] == ['key.engine']
+    assert read_engine(tmp_path, 'key') is None
+
+
+@pytest.mark.parametrize('damage', [
+    lambda content: content[:-1], lambda content: content[:20], lambda content: b'',
+    lambda content: content[:-3] + b'xyz', lambda content: content.replace(b'key', b'yek', 1)])
+def test_a_damaged_engine_is_never_given_to_tensorrt(tmp_path, caplog, damage):
+    write_engine(tmp_path, 'key', bytes(range(256)))
+    path = tmp_path / 'key.engine'
+    path.write_bytes(damage(path.read_bytes()))
+    assert read_engine(tmp_path, 'key') is None
+    assert str(path) in caplog.text and 'built again' in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_cache(tmp_path, caplog):
+    (tmp_path / 'file').write_text('')
+    write_engine(tmp_path / 'file', 'key', b'engine')
+    assert 'cannot be written' in caplog.text and '\n' not in caplog.messages[0]
+
+
+@pytest.mark.parametrize(('value', 'start'), [('/cache', '/cache'), ('', '~'), ('here', '~')])
+def test_engines_lie_in_the_users_cache(monkeypatch, value, start):
+    monkeypatch.setenv('XDG_CACHE_HOME', value)
+    expected = Path('/cache') if value == '/cache' else Path.home() / '.cache'
+    assert cache_folder() == expected / 'emu_perception' / 'engines'
+
+
+# -- with something in TensorRT's place ----------------------------------------------------------
+@pytest.mark.usefixtures('fake_cuda')
+@pytest.mark.parametrize('encoder', ['mit_b0', 'tf_efficientnet_lite0'])
+def test_an_engine_gives_what_pytorch_gives_with_and_without_graphs(fake_tensorrt, encoder):
+    network = make_network(encoder, context='pyramid_pooling' if 'lite' in encoder else None)
+    network.initialize_depth(3.0, 0.5)
+    one, fast = two(network, make_metadata(network), 'tensorrt')
+    assert fast.backend == 'tensorrt' and fake_tensorrt.flags == ['no TF32']
+    for seed in range(4):
+        image = picture(seed=seed)
+        a, b = one(image, fx=90.0), fast(image, fx=90.0)
+        for name in MAPS:
+            assert np.allclose(getattr(a, name), getattr(b, name), rtol=1e-4, atol=1e-4,
+                               equal_nan=True), name
+    assert fake_tensorrt.built == 1
+
+
+@pytest.mark.usefixtures('fake_cuda')
+def test_an_engine_is_built_once_for_its_key_and_said(fake_tensorrt, folder, caplog):
+    caplog.set_level(logging.INFO, 'emu_perception')
+    network = make_network()
+    metadata = make_metadata(network)
+    first = two(network, metadata, 'tensorrt')[1](picture())
+    assert 'takes minutes, once' in caplog.text and len(list(folder.iterdir())) == 1
+    again = two(network, metadata, 'tensorrt')[1](picture())
+    assert fake_tensorrt.built == 1
+    assert np.array_equal(first.depth_variance, again.depth_variance)
+    for changes in ({'precision': 'fp16'}, {'precision': 'bf16'}):
+        two(network, metadata, 'tensorrt', **changes)
+    assert fake_tensorrt.built == 3 and fake_tensorrt.full == 2  # The two last layers.
+    assert fake_tensorrt.flags == ['BF16', 'OBEY_PRECISION_CONSTRAINTS']
+    fake_tensorrt.__version__ = '10.10'
+    two(network, metadata, 'tensorrt')
+    assert fake_tensorrt.built == 4 and len(list(folder.iterdir())) == 4
+
+
+@pytest.mark.usefixtures('fake_cuda')
+def test_an_engine_that_does_not_run_is_built_again(fake_tensorrt, folder, caplog):
+    network = make_network()
+    metadata = make_metadata(network)
+    one, _ = two(network, metadata, 'tensorrt')
+    path, = folder.iterdir()
+    write_engine(folder, path.stem, b'of another driver')
+    _, fast = two(network, metadata, 'tensorrt')
+    assert fake_tensorrt.built == 2 and 'does not run' in caplog.text
+    assert np.allclose(one(picture()).depth_variance, fast(picture()).depth_variance, atol=1e-4)
+
+
+@pytest.mark.usefixtures('fake_cuda')
+def test_a_new_size_is_compiled_by_the_warm_up(fake_tensorrt):
+    network = make_network()
+    predictor = two(network, make_metadata(network), 'tensorrt')[1]
+    predictor.warm_up((192, 96))
+    assert fake_tensorrt.built == 2
+    predictor(picture(192, 96))
+    assert fake_tensorrt.built == 2
+
+
+@pytest.mark.usefixtures('fake_cuda')
+def test_an_engine_lives_as_long_as_a_graph_that_reads_its_memory(fake_tensorrt, monkeypatch):
+    monkeypatch.setattr(tensorrt, 'KEPT_SIZES', 1)
+    network = make_network()
+    _, fast = two(network, make_metadata(network), 'tensorrt')
+    for _ in range(2):
+        fast(picture())
+    engines = fast._backend._model.network._engines
+    used = weakref.ref(engines[96, 128])
+    fast._backend.compile((64, 64))
+    assert list(engines) == [(64, 64)] and used() is not None
+    fast.close()
+    assert used() is None
+
+
+@pytest.mark.usefixtures('fake_cuda')
+def test_a_build_that_fails_falls_back_loudly_to_cuda(fake_tensorrt, monkeypatch, caplog):
+    fake_tensorrt.Builder.build_serialized_network = lambda self, network, config: None
+    network = make_network()
+    predictor = Predictor(network, make_metadata(network), device='cpu', backend='tensorrt')
+    assert predictor.backend == 'cuda' and predictor(picture()).size == (96, 128)
+    said = [message for message in caplog.messages if 'going on with cuda' in message]
+    assert len(said) == 1 and 'gave no engine' in said[0] and '\n' not in said[0]
+
+
+def test_without_tensorrt_the_name_is_refused_with_what_to_do(monkeypatch, fake_cuda):
+    monkeypatch.setattr('emu_perception.backends.is_installed', lambda name: name != 'tensorrt')
+    network = make_network()
+    with pytest.raises(InputError, match='not installed: pip install tensorrt'):
+        Predictor(network, make_metadata(network), device='cpu', backend='tensorrt')

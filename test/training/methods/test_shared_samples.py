@@ -1,0 +1,126 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Samples that share what they can are the samples of the plain form, with fewer runs of it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from small_models import small_network
+import torch
+from torch import nn
+from training.methods import mc_dropout, shared, shared_dropout, sub_ensemble
+from training.methods.ensemble import Ensemble
+from training.methods.shared import SharedSubEnsemble
+from training.methods.shared_dropout import SharedDropout
+
+X = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+MIT = {'encoder': 'mit_b0', 'encoder_arguments': {'drop_rate': 0.3}}
+
+
+def trained(**arguments):
+    """Return a network whose norms are as if trained, so that folding has something to fold."""
+    network = small_network(**arguments)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    return network.eval()
+
+
+def same(ours, plain) -> None:
+    ours, plain = list(ours), list(plain)
+    assert len(ours) == len(plain)
+    for a, b in zip(ours, plain):
+        assert a.keys() == b.keys()
+        for task in a:
+            scale = float(b[task].abs().max())
+            assert torch.allclose(a[task], b[task], atol=1e-5 * scale, rtol=1e-5), task
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('bytes_at_once', [0, 150_000, 2**30])
+@pytest.mark.parametrize('tasks', [('segmentation', 'depth'), ('depth',)])
+def test_a_sub_ensemble_is_the_same_however_many_pairs_are_one_product(monkeypatch, tasks,
+                                                                       bytes_at_once):
+    monkeypatch.setitem(shared.PRODUCT_BYTES, 'cpu', bytes_at_once)
+    network = trained(num_heads=3, tasks=tasks, context='pyramid_pooling')
+    plain = [{k: v.clone() for k, v in raw.items()} for raw in sub_ensemble.samples(network, X)]
+    products = []
+    whole = shared.hidden_map
+    monkeypatch.setattr(shared, 'hidden_map',
+                        lambda heads, f: products.append(len(heads)) or whole(heads, f))
+    same(SharedSubEnsemble(network).samples(X), plain)
+    if bytes_at_once == 0:
+        assert products == [1, 1, 1]
+    elif bytes_at_once == 2**30:
+        assert products == [3]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('arguments', [
+    {'head_dropout': 0.4}, {'head_dropout': 0.4, 'stage_dropout': 0.3},
+    {'head_dropout': 0.0, 'stage_dropout': 0.3, 'encoder': 'tf_efficientnet_lite0',
+     'context': 'pyramid_pooling'},
+    {'head_dropout': 0.4, **MIT}, {'head_dropout': 0.4, 'stage_dropout': 0.2, **MIT}])
+def test_the_samples_of_a_seed_are_those_of_the_plain_form(monkeypatch, arguments):
+    """The same channels are dropped in the same samples, in groups and alone."""
+    network = trained(**arguments)
+    plain = [{k: v.clone() for k, v in raw.items()}
+             for raw in mc_dropout.samples(copy.deepcopy(network), X, seed=7, count=5)]
+    assert not torch.allclose(plain[0]['depth'], plain[1]['depth'], atol=1e-3)
+    form = SharedDropout(network, 5)
+    for group in (1, 2, 8):
+        monkeypatch.setattr(shared_dropout, 'GROUP_SAMPLES', group)
+        same(form.samples(X, 7), plain)
+
+
+@torch.no_grad()
+def test_what_no_dropout_touches_runs_once():
+    calls = []
+    network = trained(head_dropout=0.4)
+    network.encoder.register_forward_hook(lambda *_: calls.append('encoder'))
+    list(SharedDropout(network, 5).samples(X))
+    assert calls == ['encoder']
+    network = trained(head_dropout=0.4, stage_dropout=0.3)
+    network.encoder.model.conv1.register_forward_hook(
+        lambda m, a, out: calls.append(('stem', len(out))))
+    network.encoder.model.layer4.register_forward_hook(
+        lambda m, a, out: calls.append(('last stage', len(out))))
+    calls.clear()
+    list(SharedDropout(network, 5).samples(X))
+    assert calls == [('stem', 2), ('last stage', 10)]
+
+
+@torch.no_grad()
+def test_sampling_leaves_the_random_numbers_alone_and_a_plain_pass_drops_nothing():
+    network = trained(head_dropout=0.4, stage_dropout=0.3)
+    expected = network(X)['depth']
+    form = SharedDropout(network, 3)
+    state = torch.get_rng_state()
+    samples = form.samples(X)
+    next(samples)
+    assert torch.equal(torch.get_rng_state(), state), 'while the caller works on a sample, too'
+    list(samples)
+    assert torch.equal(torch.get_rng_state(), state)
+    *fine, coarsest = form.encoder(X)
+    again = form.heads([*fine, form.context(coarsest)])['depth']
+    assert torch.allclose(again, expected, atol=1e-4)
+
+
+def test_every_member_of_an_ensemble_is_in_its_sharing_form(saved):
+    drop = {'recipe': {'method': 'mc_dropout', 'mc_dropout': {'samples': 4}}}
+    paths = [saved('one'), saved('heads', 1, num_heads=3),
+             saved('drop', 2, provenance=drop, stage_dropout=0.2)]
+    ensemble = Ensemble(paths)
+    calls = []
+    for member in ensemble.members:
+        member.network.encoder.register_forward_hook(
+            lambda module, arguments, out: calls.append(len(out[-1])))
+    ensemble.moments(torch.zeros(1, 3, 64, 96, dtype=torch.uint8), (64, 96))
+    assert calls == [1, 1, 4]
+    trained_parameters = [sum(p.numel() for p in small_network(**arguments).parameters())
+                          for arguments in ({}, {'num_heads': 3}, {})]
+    assert ensemble.parameters == sum(trained_parameters)

@@ -1,0 +1,134 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure the speed of training steps and of ensembles, against the published layout.
+
+python -m training.benchmark --recipe training/recipes/paper.yaml [--what step,distill]
+                             [--teachers 10] [--rounds 10] [--json OUT] [field=value ...]
+
+A step is forward, loss, backward and optimiser on a made batch; ``distill`` has a teacher of
+--teachers networks beside it. Ensembles (--what ensemble,sub_ensemble,mc_dropout,head_dropout)
+answer one image: uint8 to the moments of --teachers samples at full size. Both layouts have the
+same weights, in turn, in one process; medians. No data set is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+import json
+from pathlib import Path
+import platform
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from emu_perception.benchmarking.measure import interleaved, summary
+from emu_perception.commands.benchmark import processor
+from emu_perception.errors import InputError
+from emu_perception.predictor import resolved_device
+import numpy as np
+import torch
+from training.command_line import check_writable, command_parser, recipe_of, run
+from training.made_models import made_members
+from training.methods.ensemble import Ensemble
+from training.recipe import Recipe
+from training.speed_ensembles import ENSEMBLES, ensembles
+from training.speed_steps import PRECISIONS, steps
+
+STEPS = ('step', 'distill')
+WHAT = (*STEPS, *ENSEMBLES)
+
+
+def measured(what: str, recipe: Recipe, options: argparse.Namespace,
+             device: torch.device, folder: Path) -> dict[str, Any]:
+    """Return the figures of one kind."""
+    more: dict[str, float]
+    if what in ENSEMBLES:
+        calls, forms = ensembles(what, recipe, options.classes, options.teachers, device, folder)
+        count, more = 1, {'samples': forms['ours'].samples}
+        difference = max(float(np.abs(a - b).max()) for a, b in zip(calls['ours'](),
+                                                                    calls['published']()))
+    else:
+        teacher = None
+        if what == 'distill':
+            teacher = Ensemble(made_members(folder, recipe, options.classes, options.teachers),
+                               device=device)
+        calls = steps(recipe, options.classes, teacher, device)
+        count, more = recipe.batch_size, {} if teacher is None else {'teachers': teacher.samples}
+        torch.manual_seed(0)
+        first = calls['ours']()
+        torch.manual_seed(0)
+        difference = abs(first - calls['published']())
+    times = interleaved(calls, options.rounds)
+    rows = {name: summary(values) for name, values in times.items()}
+    for row in rows.values():
+        row['images_per_s'] = 1e3 * count / row['median_ms']
+        row['times_ours'] = row['median_ms'] / rows['ours']['median_ms']
+    if 'one' in rows:
+        more['times_one_network'] = rows['ours']['median_ms'] / rows['one']['median_ms']
+    return {'rows': rows, **more, 'difference_of_the_first_result': difference}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('benchmark', __doc__)
+    parser.add_argument('--recipe', required=True, metavar='FILE', help='YAML, for the network, '
+                        'the batch, the optimiser and the precision')
+    parser.add_argument('--what', default='step,distill', metavar='A,B',
+                        help=f'of {", ".join(WHAT)}; default %(default)s')
+    parser.add_argument('--teachers', type=int, default=10,
+                        help='networks, or samples; default 10')
+    parser.add_argument('--classes', type=int, default=40, help='default 40')
+    parser.add_argument('--rounds', type=int, default=10, help='measured; default 10')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--threads', type=int, help='of the CPU; default: all cores')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='write the figures here')
+    parser.add_argument('overrides', nargs='*', metavar='field=value',
+                        help='for example batch_size=4 network.encoder=mit_b0')
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_intermixed_args(given)
+
+    def command() -> None:
+        wanted = options.what.split(',')
+        for name in wanted:
+            if name not in WHAT:
+                raise InputError(f"--what names '{name}': give some of {', '.join(WHAT)}")
+        for name in ('teachers', 'rounds', 'classes'):
+            if getattr(options, name) < 1:
+                raise InputError(f'--{name} is {getattr(options, name)}: give 1 or more')
+        recipe = recipe_of(options, 'data=made up', f'mc_dropout.samples={options.teachers}',
+                           f'sub_ensemble.heads={max(2, options.teachers)}')
+        if recipe.precision not in PRECISIONS:
+            raise InputError(f"field 'precision' is '{recipe.precision}': give "
+                             f'{" or ".join(PRECISIONS)} here')
+        check_writable(options.json)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        device = resolved_device(options.device)
+        # On a CPU mixed precision is for bf16 alone.
+        if device.type == 'cpu' and recipe.precision == '16-mixed':
+            recipe = replace(recipe, precision='32-true')
+        result: dict[str, Any] = {
+            'encoder': recipe.network.encoder, 'head_dim': recipe.network.head_dim,
+            'size': list(recipe.crop_size or recipe.input_size), 'batch': recipe.batch_size,
+            'precision': recipe.precision, 'processor': processor(),
+            'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
+            else torch.cuda.get_device_name(device),
+            'versions': {'torch': torch.__version__, 'python': platform.python_version()},
+            'command': 'python -m training.benchmark ' + ' '.join(given), 'results': {}}
+        for name in wanted:
+            with TemporaryDirectory() as folder:
+                found = measured(name, recipe, options, device, Path(folder))
+            result['results'][name] = found
+            print(f'{name}: ' + ', '.join(
+                f"{row_name} {row['median_ms']:.1f} ms ({row['images_per_s']:.2f} images/s, "
+                f"{row['times_ours']:.2f} x ours)" for row_name, row in found['rows'].items()))
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=1) + '\n')
+            print(f'wrote {options.json}')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,152 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a reduced precision costs: accuracy and calibration beside the time, on a split with truth.
+
+python -m training.precision --checkpoint F --data DIR [--split val] [--limit N] [--json OUT]
+
+Each precision is the Predictor as the robot has it, with the checkpoint's constants; the first
+one is what the others are compared with. Images in turn, so the times are of the same moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import json
+import math
+from pathlib import Path
+import sys
+
+from emu_perception.checkpoint import load_checkpoint
+from emu_perception.errors import InputError
+from emu_perception.prediction import Prediction
+from emu_perception.predictor import Predictor
+import numpy as np
+from rich.progress import track
+import torch
+from training.command_line import check_writable, command_parser, run
+from training.data.dataset_folder import DatasetFolder, Sample
+from training.metrics.calibration import CalibrationError
+from training.metrics.depth import DepthErrors
+from training.metrics.gaussian_scores import GaussianScores
+from training.metrics.segmentation import ConfusionMatrix
+from training.risk_thresholds import training_fx
+
+PRECISIONS = ('fp32', 'bf16', 'fp16')
+
+
+class Score:
+    """
+    What one predictor's maps are worth: mIoU, ECE, RMSE (m), NLL, and the means the flag is of.
+
+    :param classes: K, 0 without labels.
+    :param depth_max: metres, stands for +inf.
+    """
+
+    def __init__(self, classes: int, depth_max: float) -> None:
+        self.classes, self.depth_max = classes, depth_max
+        self.confusion, self.calibration = ConfusionMatrix(max(1, classes)), CalibrationError()
+        self.errors, self.gaussian = DepthErrors(), GaussianScores()
+        self.entropies: list[float] = []
+        self.sigmas: list[float] = []
+        self.times_ms: list[float] = []
+
+    def add(self, prediction: Prediction, sample: Sample) -> None:
+        """Add an image."""
+        self.times_ms.append(sum(prediction.timing_ms.values()))
+        if prediction.label is not None and prediction.confidence is not None:
+            self.entropies.append(float(prediction.mean_segmentation_entropy or 0.0))
+            if sample.label is not None:
+                truth = torch.from_numpy(sample.label).long()
+                guess = torch.from_numpy(prediction.label).long()
+                known = truth < self.classes
+                self.confusion.update(guess[known], truth[known])
+                self.calibration.update(torch.from_numpy(prediction.confidence)[known],
+                                        (guess == truth)[known])
+        if prediction.depth is not None and prediction.depth_variance is not None:
+            self.sigmas.append(float(prediction.mean_depth_sigma or 0.0))
+            if sample.depth is not None:
+                depth = torch.from_numpy(np.nan_to_num(prediction.depth, nan=0.0,
+                                                       posinf=self.depth_max))
+                true_depth = torch.from_numpy(sample.depth)
+                self.errors.update(depth, true_depth)
+                self.gaussian.update(depth, torch.from_numpy(prediction.depth_variance),
+                                     true_depth)
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures by name; a task without truth or maps has none."""
+        found = {'median_ms': float(np.median(self.times_ms))}
+        if self.entropies:
+            found['mean_entropy_nat'] = float(np.mean(self.entropies))
+            found['miou'] = float(self.confusion.compute()['miou'])
+            found['ece'] = float(self.calibration.compute()['ece'])
+        if self.sigmas:
+            found['mean_sigma_m'] = float(np.mean(self.sigmas))
+            found['rmse_m'] = float(self.errors.compute()['rmse'])
+            found['depth_nll'] = float(self.gaussian.compute()['nll'])
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequence[str],
+            progress: bool = True) -> dict[str, dict[str, float]]:
+    """Return the figures of each predictor on the same images, asked in turn."""
+    scores = {name: Score(len(predictor.metadata.classes), predictor.metadata.depth_max)
+              for name, predictor in predictors.items()}
+    fx = training_fx(folder)
+    for predictor in predictors.values():
+        predictor.warm_up(folder.image(stems[0]).shape[:2])
+    for stem in track(stems, 'precision', disable=not progress):
+        sample = folder.sample(stem)
+        for name, predictor in predictors.items():
+            scores[name].add(predictor(sample.image, fx=fx), sample)
+    return {name: score.figures() for name, score in scores.items()}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('precision', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--split', default='val', help='default val')
+    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
+    parser.add_argument('--precisions', default='fp32,bf16', metavar='A,B',
+                        help=f'of {", ".join(PRECISIONS)}; default %(default)s')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--backend', default='auto')
+    parser.add_argument('--json', type=Path, help='write the figures here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        names = options.precisions.split(',')
+        unknown = [name for name in names if name not in PRECISIONS]
+        if unknown:
+            raise InputError(f"--precisions names '{unknown[0]}': give some of "
+                             f'{", ".join(PRECISIONS)}')
+        if options.limit is not None and options.limit < 1:
+            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_writable(options.json)
+        folder = DatasetFolder(options.data)
+        stems = folder.stems(options.split)
+        if options.limit and options.limit < len(stems):
+            stems = [stems[int(i * len(stems) / options.limit)] for i in range(options.limit)]
+        network, metadata = load_checkpoint(options.checkpoint)
+        predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
+                                      backend=options.backend) for name in names}
+        figures = compare(predictors, folder, stems, not options.no_progress)
+        first = predictors[names[0]]
+        for name, row in figures.items():
+            print(f'{name}: ' + ', '.join(f'{key} {value:.4g}' for key, value in row.items()))
+        if options.json:
+            options.json.write_text(json.dumps({
+                'checkpoint': options.checkpoint.name, 'data_set': folder.name,
+                'split': options.split, 'images': len(stems), 'backend': first.backend,
+                'device': first.device_description, 'precisions': figures,
+                'command': 'python -m training.precision '
+                           + ' '.join(arguments or sys.argv[1:])}, indent=1) + '\n')
+            print(f'wrote {options.json}')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
