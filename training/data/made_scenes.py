@@ -5,8 +5,9 @@ Made scenes: objects on a plain, with image, labels, instances and depth that ar
 
 A pinhole camera at a known height looks along a plain that ends at a wall, with the sky above.
 Boxes, balls and cones stand on the plain, each with its depth, size and texture; what is nearer
-hides what is behind it (but for the wall, which all stand before), and thin poles split what they stand before. The shape says the class, the
-place on the plain says the depth: both have to be learned. Nothing here is a photograph.
+hides what is behind it (all of them hide the wall, wherever it is), and thin poles split what they
+stand before. The shape says the class, the place on the plain says the depth: both have to be
+learned. Nothing here is a photograph.
 """
 
 from __future__ import annotations
