@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+import signal
 import sys
+import threading
 from typing import Any
 
 import cv2
@@ -16,14 +18,16 @@ from emu_perception.ros.frame_sources import Frame, open_source
 import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 _JPEG_QUALITY = 95
+_MAX_SPIN_S = 0.1  # A signal does not wake the executor.
 
 
 class ReplayCamera(Node):
@@ -221,8 +225,14 @@ def _compressed(image: np.ndarray, header: Header) -> CompressedImage:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run until interrupted (0), or end with 1 and one line if the source cannot be used."""
-    rclpy.init(args=args)
+    """Run until a signal comes (0), or end with 1 and one line if the source cannot be used."""
+    stop = threading.Event()
+    # Not rclpy's handlers: on Ctrl-C the terminal and ros2 launch both send a signal, and the
+    # second would interrupt the end that the first has begun.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    code = 0
     try:
         node = ReplayCamera()
     except Exception as error:
@@ -230,16 +240,21 @@ def main(args: list[str] | None = None) -> int:
         print(f'replay_camera: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
-    code = 0
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=_MAX_SPIN_S)
+    except ExternalShutdownException:
         pass
     except SystemExit as end:
         code = int(end.code or 0)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    # The interpreter's end puts handlers back to the default, which would die of a late signal.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     return code
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+import signal
 import subprocess
+import time
 from typing import Any
 
 import cv2
@@ -208,3 +210,23 @@ def test_exit_at_end_ends_with_code_0(environment: dict[str, str], image_folder:
         env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert '3 published, 0 skipped' in done.stderr + done.stdout
+
+
+@pytest.mark.system
+@pytest.mark.parametrize('gap_s', [0.0, 0.02, 0.2])
+def test_ctrl_c_twice_ends_with_code_0_and_no_traceback(
+        environment: dict[str, str], image_folder: Path, gap_s: float) -> None:
+    """The terminal tells every process, and ros2 launch tells its own once more."""
+    process = subprocess.Popen(
+        [str(executable('replay_camera')), '--ros-args', '-p', f'source:={image_folder}'],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        assert 'Hz on' in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(gap_s)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and 'Traceback' not in said, said
