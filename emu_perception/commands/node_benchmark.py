@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-import os
+import signal
+import subprocess
 import sys
 
 # Run, not imported: the core knows nothing of ROS.
@@ -22,6 +23,13 @@ def benchmark_node(arguments: list[str]) -> int:
         print('error: --node needs ROS 2, and this Python has no rclpy: source '
               '/opt/ros/DISTRIBUTION/setup.bash', file=sys.stderr)
         return 1
-    sys.stdout.flush()
-    # In this process's place: who ends this command ends that program, which ends its node.
-    os.execv(sys.executable, [sys.executable, '-m', PROGRAM, *arguments])
+    child = subprocess.Popen([sys.executable, '-m', PROGRAM, *arguments])
+    # The program has started a node, which it ends when it is told to end itself.
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        return child.wait()
+    except KeyboardInterrupt:  # it has had the same Ctrl-C and says so
+        child.wait()
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)

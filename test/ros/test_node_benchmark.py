@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+import subprocess
+import sys
 
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.commands import node_benchmark
@@ -125,3 +128,23 @@ def test_node_that_cannot_start_says_why_in_one_line(tmp_path, capfd):
     assert main(['--node', '--checkpoint', str(path), '--device', 'cpu', '--no-progress']) == 1
     error = capfd.readouterr().err
     assert 'the node cannot start' in error and str(path) in error and error.count('\n') == 1
+
+
+def test_who_ends_the_command_ends_the_program_that_started_the_node(tmp_path):
+    """Else the node, in a session of its own, would run on."""
+    mark, code = tmp_path / 'ended', tmp_path / 'program.py'
+    code.write_text('import pathlib, signal, sys, time\n'
+                    f'def end(*_): pathlib.Path({str(mark)!r}).touch(); sys.exit(3)\n'
+                    'signal.signal(signal.SIGTERM, end)\n'
+                    "print('ready', flush=True)\ntime.sleep(60)\n")
+    command = subprocess.Popen(
+        [sys.executable, '-c', 'import sys\nfrom emu_perception.commands import node_benchmark\n'
+         "node_benchmark.PROGRAM = 'program'\nsys.exit(node_benchmark.benchmark_node([]))"],
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}:{os.environ.get("PYTHONPATH", "")}'},
+        stdout=subprocess.PIPE, text=True)
+    try:
+        assert command.stdout is not None and command.stdout.readline() == 'ready\n'
+        command.terminate()
+        assert command.wait(30) == 3 and mark.exists()
+    finally:
+        command.kill()
