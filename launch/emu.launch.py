@@ -77,6 +77,10 @@ def nodes(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
+    params_file = given('params_file')
+    if not Path(params_file).is_file():
+        # launch_ros only warns, and the node would run with other parameters than were asked for.
+        raise RuntimeError(f"launch argument params_file is '{params_file}': no such file")
     namespace, image_topic = given('namespace').strip('/'), given('image_topic')
     cameras = [camera.strip('/ ') for camera in given('cameras').split(',') if camera.strip('/ ')]
     places = [_join(namespace, camera) for camera in cameras] or [namespace]
@@ -93,7 +97,7 @@ def nodes(context):
                         ('device', given('device')), ('backend', given('backend'))):
         if value:
             overrides[name] = _text(value)
-    parameters = [given('params_file')] + ([overrides] if overrides else [])
+    parameters = [params_file] + ([overrides] if overrides else [])
     common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings}
     if cameras:
         # Without name and namespace of its own: they would be those of all nodes in the process.

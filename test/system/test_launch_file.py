@@ -116,7 +116,7 @@ def test_arguments_reach_the_node_with_their_types(installed: Path) -> None:
     """A device and a path stay text, a flag becomes a boolean."""
     node = started(namespace='front', image_topic='/cam/color/image_rect', autostart='false',
                    use_sim_time='true', device='cuda:1', backend='eager',
-                   model_file='~/m.safetensors', transport='compressed', params_file='/my.yaml',
+                   model_file='~/m.safetensors', transport='compressed', params_file=str(FILE),
                    log_level='debug')['emu_node']
     assert node['namespace'] == 'front'
     assert node['remap'] == {'image': '/cam/color/image_rect',
@@ -124,7 +124,7 @@ def test_arguments_reach_the_node_with_their_types(installed: Path) -> None:
     assert node['values'] == {'autostart': False, 'use_sim_time': True, 'device': 'cuda:1',
                               'backend': 'eager', 'model_file': '~/m.safetensors',
                               'transport': 'compressed'}
-    assert node['parameters'][0] == '/my.yaml'
+    assert node['parameters'][0] == str(FILE)
     assert node['arguments'][-1] == 'debug'
 
 
@@ -171,6 +171,13 @@ def test_wrong_flags_are_refused_by_name(installed: Path, arguments: dict[str, s
     """A typo must not mean false."""
     with pytest.raises(RuntimeError, match=next(iter(arguments))):
         started(**arguments)
+
+
+@needs_launch
+def test_missing_parameter_file_is_refused_by_name(installed: Path) -> None:
+    """launch_ros alone would warn and start the node with other parameters."""
+    with pytest.raises(RuntimeError, match="params_file is '/nowhere.yaml': no such file"):
+        started(params_file='/nowhere.yaml')
 
 
 _LAUNCH = """
