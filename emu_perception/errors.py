@@ -13,3 +13,8 @@ class CheckpointError(EmuError):
 
 class InputError(EmuError):
     """An image, intrinsics or option that cannot be used: the message names field and value."""
+
+
+def kind_and_text(error: BaseException) -> str:
+    """Return what an error is and says, on one line: for those that no code foresaw."""
+    return f'{type(error).__name__}: {" ".join(str(error).split())}'

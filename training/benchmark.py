@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-import json
 from pathlib import Path
 import platform
 import sys
@@ -24,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from emu_perception.benchmarking.measure import interleaved, summary
-from emu_perception.commands.benchmark import processor
+from emu_perception.benchmarking.result import processor, write_json
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 import numpy as np
@@ -125,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{row_name} {row['median_ms']:.1f} ms ({row['images_per_s']:.2f} images/s, "
                 f"{row['times_ours']:.2f} x ours)" for row_name, row in found['rows'].items()))
         if options.json:
-            options.json.write_text(json.dumps(result, indent=1) + '\n')
+            write_json(options.json, result)
             print(f'wrote {options.json}')
     return run(command)
 

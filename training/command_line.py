@@ -90,3 +90,10 @@ def check_writable(path: Path | None) -> None:
             path.unlink()
     except OSError as error:
         raise InputError(f'{path}: cannot be written ({error.strerror})') from error
+
+
+def evenly_spaced(stems: list[str], limit: int | None) -> list[str]:
+    """Return as many stems as ``--limit`` allows; None = all."""
+    if limit is None or limit >= len(stems):
+        return stems
+    return [stems[int(i * len(stems) / limit)] for i in range(limit)]

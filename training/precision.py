@@ -12,11 +12,11 @@ one is what the others are compared with. Images in turn, so the times are of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-import json
 import math
 from pathlib import Path
 import sys
 
+from emu_perception.benchmarking.result import write_json
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
@@ -24,7 +24,7 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 import torch
-from training.command_line import check_writable, command_parser, run
+from training.command_line import check_writable, command_parser, evenly_spaced, run
 from training.data.dataset_folder import DatasetFolder, Sample
 from training.metrics.calibration import CalibrationError
 from training.metrics.depth import DepthErrors
@@ -128,8 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.json)
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
-        if options.limit and options.limit < len(stems):
-            stems = [stems[int(i * len(stems) / options.limit)] for i in range(options.limit)]
+        stems = evenly_spaced(stems, options.limit)
         network, metadata = load_checkpoint(options.checkpoint)
         predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
                                       backend=options.backend) for name in names}
@@ -138,12 +137,12 @@ def main(arguments: list[str] | None = None) -> int:
         for name, row in figures.items():
             print(f'{name}: ' + ', '.join(f'{key} {value:.4g}' for key, value in row.items()))
         if options.json:
-            options.json.write_text(json.dumps({
+            write_json(options.json, {
                 'checkpoint': options.checkpoint.name, 'data_set': folder.name,
                 'split': options.split, 'images': len(stems), 'backend': first.backend,
                 'device': first.device_description, 'precisions': figures,
                 'command': 'python -m training.precision '
-                           + ' '.join(arguments or sys.argv[1:])}, indent=1) + '\n')
+                           + ' '.join(arguments or sys.argv[1:])})
             print(f'wrote {options.json}')
     return run(command)
 

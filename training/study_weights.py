@@ -23,6 +23,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.benchmarking.result import write_json
 import torch
 from training.building import check_tasks
 from training.command_line import recipe_of, recipe_parser, run
@@ -109,8 +110,7 @@ def measured(recipe: Recipe, path: Path, ap: bool) -> dict[str, float]:
                                  ('ap', 'instance', 'ap')):
         if result.get(section, {}).get(value) is not None:
             figures[name] = float(result[section][value])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({'of': asked, 'figures': figures}, indent=1) + '\n')
+    write_json(path, {'of': asked, 'figures': figures})
     return figures
 
 
@@ -173,11 +173,11 @@ def write(rows: list[dict[str, Any]], base: Recipe, results: Path, seeds: int,
     """Write study.json, table.md and the figures."""
     folder = DatasetFolder(base.data)
     unit = 'px' if folder.depth is not None and folder.depth.quantity == 'disparity' else '1/m'
-    (results / 'study.json').write_text(json.dumps({
+    write_json(results / 'study.json', {
         'command': 'python -m training.study_weights ' + ' '.join(arguments),
         'data_set': folder.name, 'unit': unit, 'seeds': seeds, 'epochs': base.epochs,
         'train_images': len(folder.stems('train')), 'val_images': len(folder.stems('val')),
-        'rows': rows}, indent=1) + '\n')
+        'rows': rows})
     (results / 'table.md').write_text(table(rows, unit))
     written = [results / 'study.json', results / 'table.md']
     for name, figure in (('figure.png', pair_figure(rows, GRID_PAIRS, unit)),

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from emu_perception.backends.base import Finishing, NetworkMaps
 from emu_perception.backends.cuda_network import DeviceHeads
+from emu_perception.backends.cuda_runtime import one_line
 from emu_perception.backends.finishing import (
     HEADER_BYTES,
     MEANS_BYTES,
@@ -28,12 +29,11 @@ from emu_perception.backends.finishing import (
 from emu_perception.kernels import triton_runs_on
 from emu_perception.kernels.resampling import image_taps, MAX_TAPS, resized_levels
 from emu_perception.kernels.segmentation import fused_segmentation_maps
-from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION, upsample
 from emu_perception.preprocessing import resized_image
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 LOGGER = logging.getLogger('emu_perception')
 
@@ -130,8 +130,7 @@ class Program:
             label, entropy, confidence = reduce(raw[SEGMENTATION][0], self.sizes.network,
                                                 self.model.temperature)
         if DEPTH in raw:
-            mean, spread = depth_moments(F.interpolate(
-                raw[DEPTH], size=self.sizes.network, mode='bilinear', align_corners=False))
+            mean, spread = depth_moments(upsample(raw[DEPTH], self.sizes.network))
             depth, variance = mean[0], spread[0]
         return NetworkMaps(label, entropy, confidence, depth, variance)
 
@@ -172,7 +171,7 @@ def choose_kernels(model: Model, program: Program, block: torch.Tensor) -> None:
                      if value is not None and not alike(value, found[name])]
             problem = f'{wrong[0]} differs from the plain form' if wrong else ''
         except Exception as error:  # No C compiler, no memory, no such GPU, ...
-            problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:300]
+            problem = one_line(error)
         if problem:
             setattr(*switch, False)
             LOGGER.warning('cuda: the Triton kernel %s is left out, PyTorch is slower (%s)',

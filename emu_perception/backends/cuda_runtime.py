@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from emu_perception.backends.cuda_memory import CAPTURE, free_unused
+from emu_perception.errors import kind_and_text
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
@@ -89,4 +90,4 @@ class CudaRuntime:
 
 def one_line(error: BaseException) -> str:
     """Return an error's kind and text, short enough for a log."""
-    return f'{type(error).__name__}: {" ".join(str(error).split())}'[:300]
+    return kind_and_text(error)[:300]

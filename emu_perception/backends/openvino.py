@@ -46,7 +46,6 @@ class OpenVinoBackend(Backend):
                                  self.precision, torch.get_num_threads())
         self._names = [name for task in self._maker.tasks for name in _NAMES[task]]
         self._graphs: OrderedDict[tuple[int, int], Graphs] = OrderedDict()
-        self._used_s: dict[tuple[int, int], float] = {}
         self._kept = threading.Lock()  # Of the graphs; never held for long.
         self._making = threading.Lock()
         # An inference request serves one caller at a time.
@@ -79,10 +78,11 @@ class OpenVinoBackend(Backend):
 
     def _kept_graphs(self, size: tuple[int, int]) -> Graphs | None:
         with self._kept:
-            if size in self._graphs:
+            graphs = self._graphs.get(size)
+            if graphs is not None:
                 self._graphs.move_to_end(size)
-                self._used_s[size] = time.monotonic()
-            return self._graphs.get(size)
+                graphs.used_s = time.monotonic()
+            return graphs
 
     def _graphs_of(self, size: tuple[int, int]) -> Graphs:
         graphs = self._kept_graphs(size)
@@ -97,10 +97,10 @@ class OpenVinoBackend(Backend):
                 LOGGER.info('openvino: compiled for %dx%d in %.1f s', size[1], size[0],
                             time.perf_counter() - start)
                 with self._kept:
+                    graphs.used_s = time.monotonic()
                     self._graphs[size] = graphs
-                    self._used_s[size] = time.monotonic()
                     while len(self._graphs) > KEPT_SIZES:
-                        del self._used_s[self._graphs.popitem(last=False)[0]]
+                        self._graphs.popitem(last=False)
             return graphs
 
 
@@ -161,7 +161,7 @@ class OpenVinoWhenReady(OpenVinoBackend):
             return
         with self._kept:
             crowded = len(self._graphs) >= KEPT_SIZES and \
-                time.monotonic() - self._used_s[next(iter(self._graphs))] < _IN_USE_S
+                time.monotonic() - next(iter(self._graphs.values())).used_s < _IN_USE_S
         if crowded:
             if not self._said_crowded:
                 self._said_crowded = True

@@ -35,12 +35,17 @@ HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
 _TOLERANCE = {'fp32': 1e-3, 'bf16': 0.1, 'fp16': 0.05}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Graphs:
-    """The two inference requests of a size; each serves one caller at a time."""
+    """
+    The two inference requests of a size; each serves one caller at a time.
+
+    :ivar used_s: when they were last asked for, steady clock.
+    """
 
     network: Any
     maps: Any
+    used_s: float = 0.0
 
 
 class GraphMaker:

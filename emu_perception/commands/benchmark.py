@@ -16,7 +16,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-import json
 import logging
 from pathlib import Path
 import platform
@@ -30,6 +29,7 @@ from emu_perception.backends import BACKENDS, is_installed
 from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_mb, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
+from emu_perception.benchmarking.result import processor, write_json
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.commands.model_file import default_model
 from emu_perception.errors import EmuError, InputError
@@ -199,15 +199,6 @@ def peak_resident_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def processor() -> str:
-    """Return the name of the CPU."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        return next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
 def print_table(result: dict[str, Any]) -> None:
     """Print the result for people."""
     from rich.console import Console
@@ -279,8 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print_table(result)
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1) + '\n')
+        write_json(options.json, result)
     return 0
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import traceback
 
+from emu_perception.errors import kind_and_text
 from emu_perception.risk import RiskReason
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.node_statistics import Statistics
@@ -34,7 +35,7 @@ class Faults:
 
     def failure(self, session: int, header: Header, error: Exception) -> None:
         """Report what no code foresaw; one line of text."""
-        text = f'{type(error).__name__}: {" ".join(str(error).split())}'
+        text = kind_and_text(error)
         if 'out of memory' not in text.lower() and 'OutOfMemory' not in text:
             self.report(session, header, RiskReason.FAILURE, text)
             return
@@ -46,7 +47,7 @@ class Faults:
         try:
             empty_cuda_cache()
         except Exception as second:  # CUDA itself may be broken.
-            self._statistics.failed(f'{type(second).__name__}: {" ".join(str(second).split())}')
+            self._statistics.failed(kind_and_text(second))
 
     def count(self, cause: str, text: str) -> None:
         """Count and say a drop that has raised the flag already."""

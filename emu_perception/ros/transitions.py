@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from emu_perception.errors import EmuError
+from emu_perception.errors import EmuError, kind_and_text
 from emu_perception.ros.dependencies import missing_dependency
 from emu_perception.ros.logs import QuietLog
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -48,7 +48,6 @@ def answer_refused_transitions(node: LifecycleNode, log: QuietLog) -> None:
 
 def describe(error: Exception) -> str:
     """Return an error's text on one line: an EmuError's as it is, others with their kind."""
-    text = ' '.join(str(error).split())
     if isinstance(error, ImportError):
         return missing_dependency(error)
-    return text if isinstance(error, EmuError) else f'{type(error).__name__}: {text}'
+    return ' '.join(str(error).split()) if isinstance(error, EmuError) else kind_and_text(error)

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from core_bench import make_metadata, make_network
+from cuda_bench import pretend_cuda, Runtime
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 import numpy as np
@@ -62,3 +63,9 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Return what the package logs, from INFO up."""
     with caplog.at_level(logging.INFO, logger='emu_perception'):
         yield caplog
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> list[Runtime]:
+    """Let backend 'cuda' run on the CPU; returns the runtimes that are made."""
+    return pretend_cuda(monkeypatch)

@@ -180,3 +180,8 @@ def assert_same(one: Prediction, two_: Prediction, tolerance: float = 2e-6) -> N
                                                                rel=tolerance)
     if one.depth is not None:
         assert two_.mean_depth_sigma == pytest.approx(one.mean_depth_sigma, rel=tolerance)
+
+
+def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+    """Return noise."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)

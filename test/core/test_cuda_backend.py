@@ -14,7 +14,7 @@ import json
 import weakref
 
 from core_bench import make_metadata, make_network
-from cuda_bench import assert_same, MAPS, pretend_cuda, Runtime, two
+from cuda_bench import assert_same, MAPS, picture, two
 from emu_perception.backends import cuda, cuda_plan
 from emu_perception.commands.benchmark import main
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
@@ -23,16 +23,6 @@ import pytest
 import torch
 
 pytestmark = pytest.mark.usefixtures('fake_cuda')
-
-
-@pytest.fixture
-def fake_cuda(monkeypatch) -> list[Runtime]:
-    """Let backend 'cuda' run on the CPU; returns the runtimes that are made."""
-    return pretend_cuda(monkeypatch)
-
-
-def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @pytest.mark.parametrize('encoder', ['mit_b0', 'tf_efficientnet_lite0'])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from core_bench import make_metadata, make_network
+from cuda_bench import MAPS, picture
 from emu_perception.backends import cuda_program
 from emu_perception.kernels import triton_runs_on
 from emu_perception.kernels.classifier import fused_classifier, plain_classifier
@@ -20,11 +21,6 @@ import torch
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(
     not torch.cuda.is_available(), reason='NOT TESTED: there is no CUDA GPU')]
-MAPS = ('depth', 'segmentation_entropy', 'confidence', 'depth_variance')
-
-
-def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def two(encoder='mit_b0', **arguments):

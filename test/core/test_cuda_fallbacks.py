@@ -7,27 +7,16 @@ from __future__ import annotations
 import logging
 
 from core_bench import make_metadata, make_network, Stub
-from cuda_bench import assert_same, pretend_cuda, Runtime, Tape, two
+from cuda_bench import assert_same, picture, Runtime, Tape, two
 from emu_perception import backends
 from emu_perception.backends import cuda, cuda_program
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.predictor import Predictor
-import numpy as np
 import pytest
 import torch
 
 pytestmark = pytest.mark.usefixtures('fake_cuda')
-
-
-@pytest.fixture
-def fake_cuda(monkeypatch) -> list[Runtime]:
-    """Let backend 'cuda' run on the CPU; returns the runtimes that are made."""
-    return pretend_cuda(monkeypatch)
-
-
-def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def test_a_capture_that_fails_is_said_once_and_goes_on_without_a_graph(monkeypatch, caplog):

@@ -10,7 +10,7 @@ from types import ModuleType
 import weakref
 
 from core_bench import make_metadata, make_network
-from cuda_bench import pretend_cuda, two
+from cuda_bench import MAPS, picture, two
 from emu_perception.backends import tensorrt
 from emu_perception.backends.engine_cache import (
     cache_folder,
@@ -28,23 +28,11 @@ from tensorrt_bench import pretend_tensorrt
 import torch
 from torch.nn import functional as F
 
-MAPS = ('depth', 'segmentation_entropy', 'confidence', 'depth_variance')
-
-
-@pytest.fixture
-def fake_cuda(monkeypatch) -> None:
-    """Let the backend run on the CPU."""
-    pretend_cuda(monkeypatch)
-
 
 @pytest.fixture
 def fake_tensorrt(monkeypatch, tmp_path) -> ModuleType:
     """Have a TensorRT that is installed, with an empty cache."""
     return pretend_tensorrt(monkeypatch, tmp_path)
-
-
-def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @pytest.fixture

@@ -54,6 +54,11 @@ def counts(bench: Bench) -> tuple[int, int, dict[str, int]]:
     return int(parts['input']['received']), int(parts['inference']['processed']), drops
 
 
+def every_image_is_counted(bench: Bench) -> bool:
+    received, processed, drops = counts(bench)
+    return received == processed + sum(drops.values())
+
+
 def stuck(bench: Bench, brake: Brake, sec: int) -> None:
     """Have an image with this stamp stuck in publishing."""
     brake.gate.clear()
@@ -79,8 +84,7 @@ def test_network_and_flag_go_on_while_publishing_is_behind_and_the_newest_maps_a
     bench.until(lambda: labels[-1].header.stamp.sec == 7)
     stamps = [label.header.stamp.sec for label in labels]
     assert stamps == sorted(stamps) and not {3, 4, 5} & set(stamps), 'an old set in place of a new'
-    bench.until(lambda: (lambda got, done, drops: got == done + sum(drops.values()))(
-        *counts(bench)))
+    bench.until(lambda: every_image_is_counted(bench))
 
 
 def test_deactivation_does_not_wait_and_nothing_of_the_old_session_comes_out(make_bench, brake):
@@ -96,8 +100,7 @@ def test_deactivation_does_not_wait_and_nothing_of_the_old_session_comes_out(mak
     assert not {98, 99} & {label.header.stamp.sec for label in labels}
     # The one that was stuck, and the one behind it.
     bench.until(lambda: counts(bench)[2]['deactivated'] >= 2)
-    bench.until(lambda: (lambda got, done, drops: got == done + sum(drops.values()))(
-        *counts(bench)))
+    bench.until(lambda: every_image_is_counted(bench))
 
 
 def test_cleanup_does_not_wait_for_publishing_and_the_next_round_works(make_bench, brake):

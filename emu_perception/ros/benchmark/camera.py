@@ -122,22 +122,23 @@ class Camera:
         """
         self._spin(max(0.0, _WINDOW_S - _WARM_UP_S - seconds))
         self._send_for(_WARM_UP_S, rate)
-        # The counts of diagnostics are from before the run only once all warm-up is in them.
-        self._spin(_LAST_MAPS_S)
-        seen = self._diagnoses
-        self._until(lambda: self._diagnoses > seen, 10.0, 'no diagnostics came')
-        self._record = record = Record(before=dict(self.values))
+        self._record = record = Record(before=self._settled_values())
         cpu_s, begun_s = self._process.cpu_s(), time.monotonic()
         self._send_for(seconds, rate)
         record.wall_s = time.monotonic() - begun_s
         record.cpu_s, record.rss_mb = self._process.cpu_s() - cpu_s, self._process.rss_mb()
         sent = dict(record.sent_s)
+        record.values = self._settled_values()
+        self._record = Record()
+        record.sent_s = sent
+        return record
+
+    def _settled_values(self) -> dict[str, str]:
+        """Return the diagnostics that hold all images sent so far."""
         self._spin(_LAST_MAPS_S)
         seen = self._diagnoses
         self._until(lambda: self._diagnoses > seen, 10.0, 'no diagnostics came')
-        self._record = Record()
-        record.sent_s, record.values = sent, dict(self.values)
-        return record
+        return dict(self.values)
 
     def _send_for(self, seconds: float, rate: float | None) -> None:
         end = following = time.monotonic()

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import json
 import os
 from pathlib import Path
 import platform
@@ -27,6 +26,7 @@ import tempfile
 from typing import Any
 
 from emu_perception import __version__
+from emu_perception.benchmarking.result import processor, write_json
 from emu_perception.errors import EmuError, InputError
 from emu_perception.ros.benchmark.figures import rates, STAGES, summary, topic_cost
 from emu_perception.ros.dependencies import missing_dependency
@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             rclpy.try_shutdown()
     return {'image': list(size), 'topics': topics, 'seconds': options.seconds, 'rows': rows,
             'topic_costs': costs, 'model': {key: values.get(key) for key in _MODEL},
-            'processor': _processor(), 'cores': os.cpu_count(),
+            'processor': processor(), 'cores': os.cpu_count(),
             'middleware': rclpy.get_rmw_implementation_identifier(),
             'versions': {'emu_perception': __version__, 'python': platform.python_version(),
                          'ros': os.environ.get('ROS_DISTRO', '')},
@@ -144,14 +144,6 @@ def _say(text: str, options: argparse.Namespace) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _processor() -> str:
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        return next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0, or 1 with one line that says why not."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -189,8 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     print_tables(result)
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1) + '\n')
+        write_json(options.json, result)
     return 0
 
 
