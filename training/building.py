@@ -15,6 +15,7 @@ from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTAT
 from emu_perception.networks.pretrained import initialize
 import timm
 import torch
+from training.class_weights import class_weights
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.data.instances import instance_settings
 from training.data.samples import SampleCache
@@ -40,7 +41,7 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     Check that the data set has what the tasks need.
 
     A student may do without labels (its teacher labels every view), not without depths: equation
-    9 passes on the variance only.
+    9 passes on the variance only, and the depth head starts from the data's own mean.
 
     :raises DatasetError: if it has not.
     :raises RecipeError: if the recipe's clustering cannot be used.
@@ -171,13 +172,19 @@ def make_module(network: Network, recipe: Recipe, folder: DatasetFolder,
     """Return the method's Lightning module."""
     mean, std = normalization(recipe.network.encoder)
     if isinstance(network, MultitaskDeepLab):
-        module = DeepLab(network, recipe, mean, std)
-        module.depth_max = folder.depth_range[1]
-        return module
+        deeplab = DeepLab(network, recipe, mean, std)
+        deeplab.depth_max = folder.depth_range[1]
+        return deeplab
+    module: TrainingModule
     if teacher is not None:
-        return EMUFormer(network, recipe, mean, std, teacher,
-                         folder.classes or teacher.classes, view_focal(recipe, folder))
-    return METHODS[recipe.method](network, recipe, mean, std)
+        module = EMUFormer(network, recipe, mean, std, teacher,
+                           folder.classes or teacher.classes, view_focal(recipe, folder))
+    else:
+        module = METHODS[recipe.method](network, recipe, mean, std)
+    if SEGMENTATION in network.tasks:
+        module.class_weights = class_weights(recipe.loss.class_weights, folder,
+                                             network.arguments['num_classes'])
+    return module
 
 
 def depth_statistics(samples: SampleCache, images: int = 100) -> tuple[float, float]:

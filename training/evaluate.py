@@ -14,21 +14,21 @@ images) say what a number is worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import hashlib
-import json
 from pathlib import Path
 import re
 import sys
 import time
 from typing import Any
 
+from emu_perception.benchmarking.result import write_json
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 import numpy as np
 from rich.progress import track
 import torch
-from training.command_line import check_writable, command_parser, run
+from training.command_line import check_writable, command_parser, evenly_spaced, run
 from training.data.dataset_folder import DatasetError, DatasetFolder, IGNORE, Sample
 from training.methods.ensemble import Ensemble, SAMPLED
 from training.metrics.suite import EvaluationSuite
@@ -44,7 +44,8 @@ METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'ensemble', 'emuformer')
 def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
              void: str = 'exclude', threshold: str = 'mean', crop: Crop | None = None,
              progress: bool = True, min_instance_pixels: int = 100,
-             cluster: bool = True) -> dict[str, Any]:
+             cluster: bool = True,
+             before_image: Callable[[str], None] | None = None) -> dict[str, Any]:
     """
     Return the metrics of what the members say together.
 
@@ -54,6 +55,7 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     :param crop: (top, bottom, left, right): truth outside these rows and columns is not used.
     :param min_instance_pixels: smaller true instances are ignored in AP.
     :param cluster: False leaves AP out.
+    :param before_image: called with each stem, for what is different from image to image.
     :raises EmuError: if a file of the data set cannot be used, or its classes are others.
     """
     if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
@@ -66,6 +68,8 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
                             cluster=cluster) if has_three_task_figures(ensemble) else None
     images, seconds = [], []
     for index, stem in enumerate(track(stems, 'evaluate', disable=not progress)):
+        if before_image is not None:
+            before_image(stem)
         sample = cropped(folder.sample(stem, **({} if more is None else more.reads)), crop)
         if more is not None:
             more.update(sample)
@@ -226,8 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
             value = getattr(options, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
-        if options.limit and options.limit < len(stems):
-            stems = [stems[int(i * len(stems) / options.limit)] for i in range(options.limit)]
+        stems = evenly_spaced(stems, options.limit)
         check_writable(options.json)
         crop, progress = crop_of(options.crop), not options.no_progress
         device = resolved_device(options.device)
@@ -251,8 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
             if task in result:
                 print(f'{task}: {printed(result[task])}')
         if options.json:
-            options.json.parent.mkdir(parents=True, exist_ok=True)
-            options.json.write_text(json.dumps(result, indent=1) + '\n')
+            write_json(options.json, result)
             print(f'wrote {options.json}')
     return run(command)
 

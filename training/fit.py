@@ -40,6 +40,7 @@ from training.building import build_network, check_tasks, load_teacher, make_mod
 from training.callbacks import ImagePanels, ProgressFile, StopAfter
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
+from training.data.resident import DrawnViews
 from training.data.samples import (
     EpochSampler,
     SampleCache,
@@ -47,6 +48,8 @@ from training.data.samples import (
     TrainingViews,
     WholeImages,
 )
+from training.device_augmentation import device_views
+from training.frozen_statistics import first_frozen_epoch, FrozenStatistics
 from training.methods.ensemble import Ensemble
 from training.methods.module import TrainingModule
 from training.options import plain, RecipeError
@@ -73,6 +76,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     folder = DatasetFolder(recipe.data)
     check_tasks(recipe, folder)
     folder.check_files(('train', 'val'))
+    folder.restrict(('train', 'val'))
     teacher = load_teacher(recipe)
     train, val = sample_caches(recipe, folder)
     if len(train) < recipe.batch_size:
@@ -90,11 +94,14 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
         best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
                                mode='max', enable_version_counter=False)
-        callbacks: list[lightning.Callback] = [best]
+        callbacks: list[lightning.Callback] = [best] if validates(recipe) else []
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
         trainer = make_trainer(recipe, module, callbacks, progress)
+        if recipe.views == 'device':
+            module.device_views = device_views(recipe, train, trainer.strategy.root_device,
+                                               progress and trainer.is_global_zero)
         trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
@@ -122,10 +129,16 @@ def sample_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[SampleCache, S
     """Return the samples of train and val, with the truth that the recipe's network learns."""
     deeplab, tasks = recipe.network.family == 'deeplab', recipe.network.tasks
     train, val = (
-        SampleCache(folder, folder.stems(split), recipe.cache_images,
-                    inverse=deeplab and DEPTH in tasks, instance=deeplab and INSTANCE in tasks)
-        for split in ('train', 'val'))
+        SampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
+                    recipe.cache_images, inverse=deeplab and DEPTH in tasks,
+                    instance=deeplab and INSTANCE in tasks)
+        for splits in (recipe.train_on, 'val'))
     return train, val
+
+
+def validates(recipe: Recipe) -> bool:
+    """Return whether there are images that a run has not trained on."""
+    return recipe.train_on == 'train'
 
 
 def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
@@ -190,6 +203,9 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
                  ProgressFile(recipe.folder / 'progress.json')]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
+    if recipe.frozen_statistics > 0:
+        callbacks.append(FrozenStatistics(
+            first_frozen_epoch(recipe.frozen_statistics, recipe.epochs)))
     if recipe.ema_decay > 0:
         # Said, since the model is still in host memory when the callback is set up: the average
         # would stay there, and all weights be copied to it at every step.
@@ -209,6 +225,7 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,
         callbacks=callbacks, gradient_clip_val=recipe.optimizer.gradient_clip or None,
         check_val_every_n_epoch=recipe.validate_every, num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validates(recipe) else 0,
         use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False,
         logger=[CSVLogger(recipe.folder / 'logs', name='', version=f'start_{start}'),
                 TensorBoardLogger(recipe.folder, name='tensorboard', version='')],
@@ -224,8 +241,10 @@ def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache, val: Sam
         Lightning has restored the epoch.
     """
     processes = recipe.devices * recipe.nodes
-    views = TrainingViews(train, recipe.input_size, recipe.augmentation, recipe.seed,
-                          recipe.crop_size)
+    how = (recipe.input_size, recipe.augmentation, recipe.seed, recipe.crop_size)
+    views: DrawnViews | TrainingViews = TrainingViews(train, *how)
+    if module.device_views is not None:
+        views = DrawnViews(len(train), module.device_views.images.size, *how)
     sampler = EpochSampler(
         len(views), recipe.seed, lambda: max(first_epoch, module.current_epoch), processes,
         lambda: module.global_rank)
@@ -249,7 +268,7 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
     """Write a self-describing checkpoint, with risk thresholds where one pass is the answer."""
     network = network.cpu().eval()
     metadata = metadata_of(recipe, folder, network, licence, metrics, teacher)
-    if network.num_heads == 1 and metadata.tasks != (INSTANCE,):
+    if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and validates(recipe):
         # No threshold is of instances, whose clustering takes longer than all else.
         predictor = Predictor(network, replace(metadata, instances=None),
                               device='cuda' if torch.cuda.is_available() else 'cpu')

@@ -16,15 +16,19 @@ IGNORE = 255
 RMSLE_EPSILON = 1e-8
 
 
-def cross_entropy(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def cross_entropy(logits: torch.Tensor, label: torch.Tensor,
+                  weights: torch.Tensor | None = None) -> torch.Tensor:
     """
     Equation 2, mean over the labelled pixels of the batch; 0 where there is none.
 
     :param logits: [B, K, H, W].
     :param label: [B, H, W], any integer type, 255 = unlabelled.
+    :param weights: of the classes, [K]; the mean is over pixels still, not over their weights,
+        which would make a batch of rare classes count as any other.
     """
     target = label.long()
-    total = F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction='sum')
+    total = F.cross_entropy(logits.float(), target, weights, ignore_index=IGNORE,
+                            reduction='sum')
     # A batch without labels must give 0 with a gradient of 0, not 0/0.
     return total / (target != IGNORE).sum().clamp(min=1)
 
@@ -102,6 +106,25 @@ def rmsle(teacher_variance: torch.Tensor, variance: torch.Tensor,
     return root if where is None else torch.where(where.any(), root, 0.0)
 
 
+def depth_mean_l1(teacher_depth: torch.Tensor, depth: torch.Tensor,
+                  where: torch.Tensor | None = None) -> torch.Tensor:
+    """
+    Return the mean of |log(d_t + 1) - log(d + 1)|, which passes on a teacher's mean depth.
+
+    Beyond the paper, in the logarithm of equation 9: near the camera an error counts in metres,
+    far away as a ratio, and its gradient stays below 1 down to depth 0, where log d has none.
+
+    :param teacher_depth: d_t, metres, [B, H, W]; pixels where it is 0 or not finite do not count.
+    :param depth: d, the student's mean, metres, [B, H, W].
+    :param where: bool [B, H, W], pixels that count; None = all; 0 where there is none.
+    """
+    known = (teacher_depth > 0) & teacher_depth.isfinite()
+    known = known if where is None else known & where
+    # The sky of a teacher is infinitely far: inf times 0 would be NaN in the gradient.
+    target = torch.where(known, teacher_depth, 0.0).float()
+    return _mean((target.log1p() - depth.float().log1p()).abs(), known)
+
+
 def centroid_l1(vectors: torch.Tensor, truth: torch.Tensor,
                 on_instance: torch.Tensor) -> torch.Tensor:
     """
@@ -138,23 +161,30 @@ def _mean(values: torch.Tensor, where: torch.Tensor | None) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class DepthLossOptions:
-    """L = CE + w1 · depth loss (equation 7)."""
+class LossOptions:
+    """L = CE + w1 · depth loss (equation 7), with what may be added to the CE."""
 
+    segmentation: str = option(
+        'ce', 'ce_lovasz adds the Lovasz-softmax loss, a surrogate of 1 - mIoU over the classes '
+        'of the batch; slow on a CPU', choices=('ce', 'ce_lovasz'))
+    lovasz_weight: float = option(1.0, 'of the term lovasz', low=0, high=1e6)
+    class_weights: str = option(
+        'none', 'of the CE; inverse_log_frequency: 1 / ln(1.02 + share of the labelled pixels '
+        'of train.txt), divided by its mean over them', choices=('none', 'inverse_log_frequency'))
     depth: str = option('gnll', 'gnll is equation 6; mse and huber (Tables 9 and 10) train no '
                         'variance, so they need a teacher', choices=(
                             'gnll', 'beta_nll', 'mse', 'huber'))
     depth_weight: float = option(1.0, 'w1', low=0, high=1e6)
     huber_delta: float = option(1.0, 'metres', low=1e-6, high=1e6)
     beta: float = option(0.5, 'of beta_nll', low=0, high=1)
-    inverse_depth: str = option('l1', 'deeplab, in place of the above: l1 has a Laplace noise, '
+    inverse_depth: str = option('l1', 'deeplab, in place of depth: l1 has a Laplace noise, '
                                 'mse a Gaussian one', choices=('l1', 'mse'))
 
 
 DepthLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def depth_loss(options: DepthLossOptions) -> DepthLoss:
+def depth_loss(options: LossOptions) -> DepthLoss:
     """Return the function (mean, variance, depth) -> loss that the options name."""
     losses: dict[str, DepthLoss] = {
         'gnll': gaussian_nll,

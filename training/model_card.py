@@ -89,8 +89,10 @@ def _calibration(metadata: CheckpointMetadata) -> list[str]:
     if not done:
         return ['Temperature and variance scale were not fitted.']
     calibration = metadata.calibration
+    twin = f', for its twin `{done["twin"]}`, the same recipe without them' \
+        if 'twin' in done else ''
     return [f'Fitted on {done["images"]} images of split `{done["split"]}` of '
-            f'{done["data_set"]}: temperature {calibration.temperature:.4f}, variance scale '
+            f'{done["data_set"]}{twin}: temperature {calibration.temperature:.4f}, variance scale '
             f'{calibration.variance_scale:.4f}.']
 
 

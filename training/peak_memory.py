@@ -65,6 +65,7 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
     """Train a few steps on random views and return the most memory that torch held, bytes."""
     from training.building import build_network, make_module
     from training.data.dataset_folder import DatasetFolder
+    from training.data.resident import resident_bytes
     from training.data.samples import SampleCache
 
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -87,7 +88,14 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    return torch.cuda.max_memory_reserved() if device.type == 'cuda' else 0
+    if device.type != 'cuda':
+        return 0
+    held = 0
+    if recipe.views == 'device':
+        size = folder.image(samples.stems[0]).shape[:2]
+        count = sum(len(folder.stems(split)) for split in recipe.train_on.split('+'))
+        held = resident_bytes(count, size)
+    return torch.cuda.max_memory_reserved() + held
 
 
 if __name__ == '__main__':

@@ -42,7 +42,8 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence
         instances=instance_settings(recipe.clustering, folder.things)
         if segments and INSTANCE in network.tasks else None,
         provenance={
-            'data_set': folder.name, 'split': 'train', 'images': len(folder.stems('train')),
+            'data_set': folder.name, 'split': recipe.train_on,
+            'images': sum(len(folder.stems(split)) for split in recipe.train_on.split('+')),
             'recipe': asdict(recipe), 'git_commit': git_commit(),
             'versions': {'emu_perception': __version__, 'torch': torch.__version__,
                          'timm': timm.__version__, 'lightning': lightning.__version__,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emu_perception.networks.context import CONTEXTS
 from emu_perception.networks.families import FAMILIES
-from training.losses import DepthLossOptions
+from training.losses import LossOptions
 from training.methods.emuformer import DistillationOptions
 from training.methods.mc_dropout import MCDropoutOptions
 from training.methods.sub_ensemble import SubEnsembleOptions
@@ -37,7 +38,9 @@ class NetworkRecipe:
     head_dim: int = option(768, 'D; 256 for B0 and B1', low=1, high=4096)
     head_dropout: float = option(0.1, "before each head's last layer; deeplab: after the ASPP",
                                  low=0, high=0.99)
-    context: str | None = option(None, "'pyramid_pooling' on the 1/32 map, for CNNs")
+    context: str | None = option(
+        None, 'on the 1/32 map, for CNNs, which see less than attention does; null = none',
+        choices=tuple(CONTEXTS))
     encoder_arguments: dict[str, Any] = option(dict, 'of the timm model: drop_path_rate, norm_eps')
     output_stride: int = option(8, 'deeplab: of the encoder, 8, 16 or 32', low=8, high=32)
     aspp_rates: tuple[int, ...] = option((12, 24, 36), 'deeplab: dilations', low=1, high=256)
@@ -95,21 +98,29 @@ class Recipe:
     network: NetworkRecipe = option(NetworkRecipe, 'the network')
     augmentation: AugmentationRecipe = option(AugmentationRecipe, 'views')
     optimizer: OptimizerRecipe = option(OptimizerRecipe, 'AdamW or SGD, equation 12')
-    loss: DepthLossOptions = option(DepthLossOptions, 'L = CE + w1 * depth loss (equation 7)')
+    loss: LossOptions = option(LossOptions, 'L = CE + w1 * depth loss (equation 7)')
     loss_weights: LossWeightsOptions = option(
         LossWeightsOptions, 'of the terms: equal, learned or fixed={term: weight}; '
         'loss_weights=learned is short for loss_weights.mode=learned')
     mc_dropout: MCDropoutOptions = option(MCDropoutOptions, 'method mc_dropout')
     sub_ensemble: SubEnsembleOptions = option(SubEnsembleOptions, 'method sub_ensemble')
     emuformer: DistillationOptions = option(
-        DistillationOptions, 'method emuformer: + w2 * KL + w3 * RMSLE (equation 11)')
+        DistillationOptions, 'method emuformer: + w2 * KL + w3 * RMSLE (equation 11), + w4 * '
+        'mean depth')
     clustering: dict[str, Any] = option(
         dict, 'deeplab: of the votes for centroids into instances, pixels of the network: votes, '
         'max_votes, min_samples, reach, max_eps_px, max_radius_px, min_size '
         '(emu_perception/instances.py)')
+    train_on: str = option(
+        'train', 'train+val: for the network that is shipped when all is chosen. It has no '
+        'validation: best is the last epoch, and calibration comes from its twin (training.'
+        'calibrate --constants-of)', choices=('train', 'train+val'))
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
     epochs: int = option(100, 'passes over train.txt', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
+    frozen_statistics: float = option(
+        0.0, 'share of the epochs, the last ones, in which batch norms train with their running '
+        'statistics and update them no more; 0 = off', low=0, high=1)
     validate_every: int = option(1, 'epochs', low=1, high=100000)
     validation_images: int = option(0, 'evenly spaced, for choosing the best epoch; 0 = all',
                                     low=0)
@@ -120,6 +131,9 @@ class Recipe:
     devices: int = option(1, 'processes on this machine, a GPU each where there are GPUs', low=1)
     nodes: int = option(1, 'machines (torchrun and SLURM say which is which)', low=1)
     workers: int = option(0, 'processes that make views, for each device', low=0, high=256)
+    views: str = option(
+        'loader', "who cuts views: 'loader' the workers, with OpenCV; 'device' the device that "
+        'trains, which then holds all training images', choices=('loader', 'device'))
     cache_images: bool = option(True, 'keep decoded images in memory')
     risk_percentile: float = option(
         95.0, 'of the validation images stay below each risk threshold', low=1, high=100)
@@ -164,12 +178,16 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 # Fields that one family alone reads: said of the other they would do nothing.
 FIELDS_OF = {
     'all_mlp': {'network': ('head_dim', 'context'),
-                'loss': ('depth', 'depth_weight', 'huber_delta', 'beta')},
+                'loss': ('depth', 'depth_weight', 'huber_delta', 'beta', 'segmentation',
+                         'lovasz_weight', 'class_weights')},
     'deeplab': {'network': ('output_stride', 'aspp_rates', 'aspp_dim', 'decoder_dim'),
                 'loss': ('inverse_depth',)}}
 
 
 def _check_family(path: Path, recipe: Recipe) -> None:
+    if recipe.network.family == 'deeplab' and recipe.train_on != 'train':
+        raise RecipeError(f"{path}: field 'train_on' is '{recipe.train_on}', but the noise of "
+                          "family deeplab is measured on val: give 'train'")
     family, default = recipe.network.family, Recipe()
     for other, sections in FIELDS_OF.items():
         for section, names in sections.items() if other != family else ():
@@ -188,6 +206,10 @@ def _check_family(path: Path, recipe: Recipe) -> None:
         raise RecipeError(f"{path}: field 'method' is '{recipe.method}', but 'network.family' is "
                           "'deeplab', which has one noise a task, no second head and no variance "
                           'for a pixel: give method baseline (training.ensemble makes several)')
+    if family == 'deeplab' and recipe.views == 'device':
+        raise RecipeError(f"{path}: field 'views' is 'device', but 'network.family' is 'deeplab', "
+                          'whose inverse depths and instances only the loader cuts: give '
+                          'views=loader')
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from emu_perception.checkpoint import Calibration
@@ -12,6 +12,7 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from training.data.dataset_folder import DatasetFolder
 
+Means = tuple[float | None, float | None]
 
 def training_fx(folder: DatasetFolder) -> float | None:
     """Return the focal length of the folder's images in pixels; None if it is not known."""
@@ -23,21 +24,35 @@ def training_focal(folder: DatasetFolder) -> float | None:
     return folder.intrinsics.fx / folder.intrinsics.width if folder.intrinsics else None
 
 
+def image_means(predictor: Predictor, folder: DatasetFolder,
+                stems: Iterable[str]) -> list[Means]:
+    """
+    Return mean entropy (nats) and mean sigma (m) of each image; None for a task it has not.
+
+    They come from the predictor itself, the same function that the node's flag uses.
+    """
+    found: list[Means] = []
+    for stem in stems:
+        prediction = predictor(folder.image(stem), fx=training_fx(folder))
+        found.append((prediction.mean_segmentation_entropy, prediction.mean_depth_sigma))
+    return found
+
+
+def limits(means: Sequence[Means], percentile: float) -> Means:
+    """Return the percentile of each mean over the images: the risk thresholds."""
+    entropy, sigma = (None if column[0] is None else
+                      float(np.percentile(np.array(column, float), percentile))
+                      for column in zip(*means))
+    return entropy, sigma
+
+
 def risk_thresholds(predictor: Predictor, folder: DatasetFolder, stems: Iterable[str],
                     percentile: float) -> Calibration:
     """
     Return the predictor's calibration with thresholds from images it was not trained on.
 
-    The means come from the predictor itself, the same function that the node's flag uses.
-
     :param percentile: share of these images, in percent, that stay below each threshold.
     """
-    means = []
-    for stem in stems:
-        prediction = predictor(folder.image(stem), fx=training_fx(folder))
-        means.append((prediction.mean_segmentation_entropy, prediction.mean_depth_sigma))
-    limits = [None if column[0] is None else float(np.percentile(np.array(column, float),
-                                                                 percentile))
-              for column in zip(*means)]
-    return replace(predictor.metadata.calibration, risk_segmentation=limits[0],
-                   risk_depth=limits[1], risk_percentile=percentile)
+    entropy, sigma = limits(image_means(predictor, folder, stems), percentile)
+    return replace(predictor.metadata.calibration, risk_segmentation=entropy, risk_depth=sigma,
+                   risk_percentile=percentile)

@@ -8,7 +8,7 @@ term, a term L becomes (equations 7 and 10)
 
     Gaussian regression  ½ exp(-s) L + ½ s    L the mean squared error, exp(s) the variance
     half-squared         exp(-s) L + ½ s      huber, whose L is ½ e² already
-    classification       exp(-s) L + ½ s      cross-entropy and KL, exp(s) squares a temperature
+    classification       exp(-s) L + ½ s      CE, KL, Lovasz; exp(s) squares a temperature
     Laplace              exp(-s) L + s        absolute errors and roots, exp(s) the scale
 
 The minimum over s is at the noise that the errors have, so the total may well be negative. gnll
@@ -30,7 +30,7 @@ from torch import nn
 from training.options import option, RecipeError
 
 LIKELIHOODS = ('gnll', 'beta_nll')
-LAPLACE = ('rmsle', 'inverse_l1', 'instance_l1')
+LAPLACE = ('rmsle', 'depth_mean', 'inverse_l1', 'instance_l1')
 GAUSSIAN = ('mse', 'inverse_mse')
 # exp of this is far beyond any loss, and far below what float32 holds.
 _LARGEST_S = 30.0
@@ -41,11 +41,11 @@ class LossWeightsOptions:
     """Options of the weights; ``loss_weights: learned`` is short for its field ``mode``."""
 
     mode: str = option(
-        'equal', "equal: w1, w2 and w3 as they are; learned: by each task's noise, w1 to w3 are "
+        'equal', "equal: w1 to w4 as they are; learned: by each task's noise, w1 to w4 are "
         'not applied, but 0 keeps a term off, and gnll and beta_nll, likelihoods with a noise for '
         'every pixel, keep weight 1', choices=('equal', 'fixed', 'learned'))
     fixed: dict[str, Any] = option(
-        dict, 'weight by term (ce, gnll, kl, inverse_l1, ...) in place of its w; a term not named '
+        dict, 'weight by term (ce, gnll, kl, depth_mean, ...) in place of its w; a term not named '
         'keeps its own')
     initial: float | dict[str, Any] = option(
         0.0, 'learned: s = log of the noise at the start, one number or one by term',

@@ -170,7 +170,7 @@ class MixTransformer(nn.Module):
                 {'num_chs': dim, 'reduction': reduction, 'module': f'stages.{i}'})
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(channels, num_classes) if num_classes > 0 else nn.Identity()
-        self.apply(_initialize)
+        self.apply(initialize_weights)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Map images [B, 3, H, W] to the coarsest map [B, C, H/32, W/32]."""
@@ -182,7 +182,8 @@ class MixTransformer(nn.Module):
         return self.head(x.mean(dim=(2, 3)) if self.global_pool == 'avg' else x)
 
 
-def _initialize(module: nn.Module) -> None:
+def initialize_weights(module: nn.Module) -> None:
+    """Start a layer as the published MiT does; to be applied to every module."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

@@ -11,7 +11,7 @@ import math
 from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
-from emu_perception.networks.context import PyramidPooling
+from emu_perception.networks.context import CONTEXTS
 from emu_perception.networks.encoder import PyramidEncoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
@@ -82,7 +82,7 @@ class MultitaskNetwork(nn.Module):
     :param num_classes: K.
     :param head_dim: D of every head (768 for MiT-B2..B5, 256 for B0 and B1).
     :param head_dropout: dropout before each head's last layer.
-    :param context: None, or 'pyramid_pooling' on the 1/32 map.
+    :param context: None, or a name of ``CONTEXTS``: what the 1/32 map passes through.
     :param encoder_arguments: further arguments of the timm model.
     :param num_heads: heads for each task; more than one makes a deep sub-ensemble, whose samples
         are the outputs of head pair 0, 1, ... on the one encoder.
@@ -108,8 +108,8 @@ class MultitaskNetwork(nn.Module):
             raise InputError(f'head_dim is {head_dim}: give 1 to 4096')
         if not isinstance(head_dropout, (int, float)) or not 0 <= head_dropout < 1:
             raise InputError(f'head_dropout is {head_dropout}: give 0 up to below 1')
-        if context not in (None, 'pyramid_pooling'):
-            raise InputError(f"context is '{context}': give null or pyramid_pooling")
+        if context not in (None, *CONTEXTS):  # Compared, not looked up: it may be a list.
+            raise InputError(f"context is '{context}': give null or {' or '.join(CONTEXTS)}")
         if not isinstance(num_heads, int) or not 1 <= num_heads <= 256:
             raise InputError(f'num_heads is {num_heads}: give 1 to 256')
         if not isinstance(stage_dropout, (int, float)) or not 0 <= stage_dropout < 1:
@@ -123,7 +123,7 @@ class MultitaskNetwork(nn.Module):
         self.num_heads = num_heads
         self.encoder = PyramidEncoder(encoder, encoder_arguments, stage_dropout)
         channels = self.encoder.channels
-        self.context = PyramidPooling(channels[-1]) if context else nn.Identity()
+        self.context: nn.Module = CONTEXTS[context](channels[-1]) if context else nn.Identity()
         outputs = {SEGMENTATION: num_classes, DEPTH: 2}
         self.heads = nn.ModuleDict({
             self._head_name(task, i): MLPHead(channels, head_dim, outputs[task], head_dropout)

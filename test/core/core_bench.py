@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics
+from emu_perception.networks.context import TransformerContext
 from emu_perception.networks.multitask import (
     depth_moments,
     FoldedNetwork,
@@ -29,6 +30,9 @@ def make_network(encoder: str = 'mit_b0', tasks: Sequence[str] = TASKS, num_clas
     """Return a network in eval mode whose batch norms are as if trained."""
     network = MultitaskNetwork(encoder, tasks, num_classes, head_dim, **arguments)
     randomize_norms(network)
+    if isinstance(network.context, TransformerContext):
+        # It starts as the identity, behind which every mistake could hide.
+        nn.init.normal_(network.context.project.weight, std=0.1)
     return network.eval()
 
 

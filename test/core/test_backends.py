@@ -31,10 +31,11 @@ def picture(height: int = 120, width: int = 160, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize('name', OTHERS)
-@pytest.mark.parametrize('encoder', ['mit_b0', 'tf_efficientnet_lite0'])
-def test_a_backend_gives_what_pytorch_gives_in_float32(name, encoder):
+@pytest.mark.parametrize(('encoder', 'context'), [
+    ('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'),
+    ('tf_efficientnet_lite0', 'transformer')])
+def test_a_backend_gives_what_pytorch_gives_in_float32(name, encoder, context):
     need(name)
-    context = 'pyramid_pooling' if 'lite' in encoder else None
     network = make_network(encoder, context=context)
     metadata = make_metadata(network)
     one, two = (Predictor(network, metadata, device='cpu', backend=backend)

@@ -81,7 +81,8 @@ def test_network_and_document_come_back_as_they_were(checkpoint, network, metada
 @pytest.mark.parametrize('tasks', [('segmentation',), ('depth',), ('depth', 'segmentation')])
 @pytest.mark.parametrize(('encoder', 'arguments'), [
     ('resnet18', {}), ('mit_b0', {'encoder_arguments': {'norm_eps': 1e-5}}),
-    ('tf_efficientnet_lite0', {'context': 'pyramid_pooling', 'head_dropout': 0.3})])
+    ('tf_efficientnet_lite0', {'context': 'pyramid_pooling', 'head_dropout': 0.3}),
+    ('resnet18', {'context': 'transformer'})])
 def test_every_architecture_comes_back(tmp_path, tasks, encoder, arguments):
     network = make_network(encoder, tasks, **arguments)
     save_checkpoint(tmp_path / 'a.safetensors', network, make_metadata(network))

@@ -45,6 +45,7 @@ def on_fake_gpu(module: nn.Module, mode: FakeTensorMode) -> None:
 @pytest.mark.parametrize(('encoder', 'context', 'tasks'), [
     ('mit_b0', None, (SEGMENTATION, DEPTH)),
     ('tf_efficientnet_lite0', 'pyramid_pooling', (SEGMENTATION, DEPTH)),
+    ('tf_efficientnet_lite0', 'transformer', (SEGMENTATION, DEPTH)),
     ('resnet18', None, (DEPTH,))])
 def test_everything_a_graph_holds_stays_on_the_gpu_and_asks_nothing_of_it(
         dtype, encoder, context, tasks):

@@ -107,7 +107,7 @@ def test_an_encoder_that_cannot_be_made_or_would_load_something_is_one_clear_lin
     ({'tasks': ('detection',)}, 'detection'), ({'num_classes': 0}, 'num_classes is 0'),
     ({'num_classes': 256}, 'num_classes is 256'), ({'head_dim': 0}, 'head_dim is 0'),
     ({'head_dim': 10**9}, 'head_dim is 1000000000'), ({'head_dropout': 1.0}, 'head_dropout'),
-    ({'context': 'aspp'}, "context is 'aspp'")])
+    ({'context': 'aspp'}, "context is 'aspp': give null or pyramid_pooling or transformer")])
 def test_a_network_argument_out_of_range_is_named_with_its_value(arguments, part):
     with pytest.raises(InputError, match=part.replace('(', r'\(')):
         MultitaskNetwork('mit_b0', **arguments)

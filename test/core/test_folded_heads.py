@@ -21,7 +21,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-NETWORKS = [('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'), ('resnet18', None)]
+NETWORKS = [('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'),
+            ('tf_efficientnet_lite0', 'transformer'), ('resnet18', None)]
 SIZES = [(96, 128), (75, 101), (33, 65)]  # The last two leave remainders at every stride.
 
 
@@ -76,7 +77,7 @@ def test_each_set_of_tasks_folds_to_its_own_heads(tasks):
 
 @pytest.mark.parametrize(('encoder', 'context'), NETWORKS)
 def test_labels_over_a_million_pixels_differ_only_within_rounding(encoder, context):
-    # 1.8 million, with all three encoders.
+    # 2.5 million, with all four networks.
     network = trained(encoder, context)
     folded = network.folded()
     for _ in range(2):

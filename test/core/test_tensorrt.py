@@ -43,7 +43,8 @@ def folder() -> Path:
 
 # -- export --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(('encoder', 'context'), [
-    ('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling')])
+    ('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'),
+    ('tf_efficientnet_lite0', 'transformer')])
 def test_the_exported_file_is_the_network(encoder, context, tmp_path):
     runtime = pytest.importorskip('onnxruntime', reason='NOT TESTED: no onnxruntime')
     network = make_network(encoder, context=context).folded()

@@ -11,6 +11,10 @@ import numpy as np
 import yaml
 
 CLASSES = ('wall', 'floor', 'box')
+FIELDS = {  # Of a recipe that trains in seconds.
+    'name': 'made', 'input_size': [96, 128], 'batch_size': 4, 'epochs': 1,
+    'network': {'encoder': 'resnet10t', 'head_dim': 16},
+    'optimizer': {'learning_rate': 2e-3, 'head_factor': 2.0, 'gradient_clip': 5.0}}
 SCALE_M = 0.001  # Metres of one step of the made depth maps.
 
 
@@ -51,3 +55,8 @@ def make_dataset(root: Path, images: int = 6, size: tuple[int, int] = (96, 128))
         'intrinsics': {'width': width, 'height': height, 'fx': 110.0, 'fy': 110.0,
                        'cx': width / 2, 'cy': height / 2}}))
     return root
+
+
+def members(root: Path) -> list[Path]:
+    """Return the checkpoints of the fixture ``trained``."""
+    return sorted((root / 'made').glob('member_*/best.safetensors'))

@@ -86,10 +86,10 @@ def test_the_sample_is_not_changed(quadrants):
     assert (quadrants.depth == before).all() and quadrants.image.max() == 200
 
 
-def test_jitter_of_strength_zero_changes_nothing_and_stays_in_range():
+def test_jitter_of_factors_one_changes_nothing_and_stays_in_range():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    assert (jittered(image, 0.0, np.random.default_rng(1)) == image).all()
-    strong = jittered(image, 0.9, np.random.default_rng(1))
+    assert (jittered(image, (1.0, 1.0, 1.0)) == image).all()
+    strong = jittered(image, (1.9, 0.3, 1.6))
     assert strong.dtype == np.uint8 and (strong != image).any()
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import json
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -18,22 +19,19 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.predictor import Predictor
+from made_data import FIELDS, members
 import numpy as np
 import pytest
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate
-from training.calibrate import best_temperature, VarianceScale
+from training.calibration_constants import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
 from training.fit import locked
 from training.fit import main as fit_main
+from training.model_card import model_card
 from training.peak_memory import that_fit
 from training.recipe import load_recipe
 import yaml
-
-FIELDS = {
-    'name': 'made', 'input_size': [96, 128], 'batch_size': 4, 'epochs': 1,
-    'network': {'encoder': 'resnet10t', 'head_dim': 16},
-    'optimizer': {'learning_rate': 2e-3, 'head_factor': 2.0, 'gradient_clip': 5.0}}
 
 
 @pytest.fixture
@@ -41,22 +39,6 @@ def recipe(made, tmp_path):
     path = tmp_path / 'recipe.yaml'
     path.write_text(yaml.safe_dump({**FIELDS, 'data': str(made), 'output': str(tmp_path / 'out')}))
     return path
-
-
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """Return a folder with two members, trained for one epoch on a made data set."""
-    from made_data import make_dataset
-    root = tmp_path_factory.mktemp('trained')
-    data = make_dataset(root / 'data')
-    path = root / 'recipe.yaml'
-    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(data), 'output': str(root)}))
-    assert ensemble.main(['--recipe', str(path), '--members', '2', '--no-progress']) == 0
-    return root
-
-
-def members(root: Path) -> list[Path]:
-    return sorted((root / 'made').glob('member_*/best.safetensors'))
 
 
 # -- ensemble -----------------------------------------------------------------------------------
@@ -286,6 +268,71 @@ def test_without_labels_the_temperature_stays_and_the_variance_is_fitted(
     calibration = read_metadata(source).calibration
     assert calibration.temperature == 1.7 and calibration.variance_scale != 1.0
     assert 'no truth for segmentation' in caplog.text
+
+
+def test_a_fold_is_measured_with_the_constants_of_the_others(trained, tmp_path, monkeypatch,
+                                                             caplog):
+    """The constants of the first fold are those of a calibration on the second alone."""
+    def calibrated(data: Path) -> dict:
+        out, result = tmp_path / 'out.safetensors', tmp_path / 'out.json'
+        assert calibrate.main(['--checkpoint', str(members(trained)[0]), '--data', str(data),
+                               '--out', str(out), '--json', str(result), '--device', 'cpu',
+                               '--no-progress']) == 0
+        return json.loads(result.read_text())
+
+    data = tmp_path / 'data'
+    shutil.copytree(trained / 'data', data)
+    first, second = (data / 'val.txt').read_text().split()[:2]
+    (data / 'val.txt').write_text(f'{second}\n')
+    alone = calibrated(data)
+    assert 'are one run' in caplog.text and alone['folds'] == 1
+    (data / 'val.txt').write_text(f'{first}\n{second}\n')
+    monkeypatch.setattr(calibrate, 'frame_runs', lambda stems: [[stem] for stem in stems])
+    both = calibrated(data)
+    assert both['folds'] == both['runs'] == 2
+    # Fewer pixels of each image are looked at where there are two.
+    assert both['of_folds'][0]['temperature'] == pytest.approx(alone['temperature'], rel=0.02)
+    assert both['of_folds'][0]['variance_scale'] == pytest.approx(alone['variance_scale'])
+    assert both['of_folds'][0]['variance_scale'] != both['of_folds'][1]['variance_scale']
+
+
+def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_path, capsys):
+    """Nothing is left to choose or to calibrate by, so nothing is: its twin's constants serve."""
+    def command(name: str, *more: str) -> tuple[int, str]:
+        code = calibrate.main(['--checkpoint', str(tmp_path / 'out' / name / 'best.safetensors'),
+                               '--device', 'cpu', '--no-progress', *more])
+        return code, capsys.readouterr().err
+    twin, everything = (tmp_path / 'out' / name / 'best.safetensors' for name in ('twin', 'all'))
+    for name, part in (('twin', 'train'), ('all', 'train+val')):
+        assert fit_main(['--recipe', str(recipe), '--no-progress', f'name={name}',
+                         f'train_on={part}']) == 0
+    metadata = read_metadata(everything)
+    assert (metadata.provenance['split'], metadata.provenance['images']) == ('train+val', 6)
+    assert metadata.metrics == {} and metadata.calibration == Calibration()
+    assert read_metadata(twin).calibration.risk_depth is not None
+    for options, word in ((['--data', str(made)], 'was trained on'), ([], 'give --data'),
+                          (['--constants-of', str(twin)], 'is not calibrated'),
+                          (['--constants-of', str(everything)], 'is not calibrated')):
+        code, said = command('all', *options)
+        assert code == 1 and word in said, (options, said)
+    assert command('twin', '--data', str(made))[0] == 0
+    assert command('all', '--constants-of', str(twin))[0] == 0
+    metadata = read_metadata(everything)
+    assert metadata.calibration == read_metadata(twin).calibration
+    assert metadata.calibration.temperature != 1.0
+    assert metadata.provenance['calibration']['twin'] == 'twin'
+    assert 'for its twin `twin`' in model_card(metadata, everything)
+    assert fit_main(['--recipe', str(recipe), '--no-progress', 'name=other',
+                     'network.head_dim=8']) == 0
+    code, said = command('other', '--constants-of', str(twin))
+    assert code == 1 and 'architecture' in said and 'no twins' in said
+
+
+@pytest.mark.parametrize('option', ['--folds=0', '--percentile=0'])
+def test_a_calibration_option_out_of_range_is_one_line(trained, capsys, option):
+    assert calibrate.main(['--checkpoint', str(members(trained)[0]), '--data',
+                           str(trained / 'data'), option]) == 1
+    assert option.split('=')[0] in capsys.readouterr().err
 
 
 def test_training_images_are_not_for_calibration(trained, capsys):

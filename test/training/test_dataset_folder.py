@@ -115,3 +115,15 @@ def test_a_field_of_the_wrong_kind_is_named(made, field, value):
     (made / 'dataset.yaml').write_text(yaml.safe_dump({**document, field: value}))
     with pytest.raises(DatasetError, match=f"dataset.yaml: field '{field}'"):
         DatasetFolder(made)
+
+
+def test_a_stem_kept_apart_cannot_be_read(made):
+    """The test images may not be seen by any run that trains, chooses or calibrates."""
+    (made / 'test.txt').write_text('000\n')
+    (made / 'train.txt').write_text('001\n002\n')
+    folder = DatasetFolder(made)
+    folder.restrict(('train', 'val'))
+    assert folder.sample('001').label is not None and folder.image('005') is not None
+    for read in (folder.sample, folder.image, folder.label):
+        with pytest.raises(DatasetError, match="'000' is kept apart"):
+            read('000')

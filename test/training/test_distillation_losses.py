@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from training.losses import (
     beta_gaussian_nll,
     depth_loss,
-    DepthLossOptions,
+    depth_mean_l1,
     gaussian_nll,
     huber,
     kl_divergence,
+    LossOptions,
     mean_squared_error,
     rmsle,
 )
@@ -60,11 +61,26 @@ def test_rmsle_at_equality_has_a_gradient_that_is_not_nan():
     assert torch.isfinite(variance.grad).all()
 
 
+def test_the_teachers_mean_depth_is_compared_in_logarithms_where_it_is_known():
+    """Differences 1 and -2 of log(d + 1); depths of 0, infinite ones and NaN do not count."""
+    teacher = torch.tensor([math.e - 1, math.e - 1, 0.0, math.inf, math.nan]).view(1, 1, 5)
+    student = torch.tensor([0.0, math.e**3 - 1, 7.0, 7.0, 7.0]).view(1, 1, 5).requires_grad_()
+    loss = depth_mean_l1(teacher, student)
+    loss.backward()
+    assert float(loss) == pytest.approx(1.5, abs=1e-6)
+    # Half of -1/(d + 1) and of 1/(d + 1): finite at 0, nothing where the teacher knows nothing.
+    expected = torch.tensor([-0.5, 0.5 / math.e**3, 0, 0, 0]).view(1, 1, 5)
+    assert torch.allclose(student.grad, expected, atol=1e-6)
+    where = torch.tensor([True, False, True, True, True]).view(1, 1, 5)
+    assert float(depth_mean_l1(teacher, student, where)) == pytest.approx(1.0, abs=1e-6)
+
+
 def test_distillation_where_no_pixel_counts_is_nothing():
     nowhere = torch.zeros(1, 2, 2, dtype=torch.bool)
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
     variance = torch.rand(1, 2, 2, requires_grad=True)
     loss = kl_divergence(torch.rand(1, 3, 2, 2), logits, nowhere) + rmsle(
+        torch.rand(1, 2, 2), variance, nowhere) + depth_mean_l1(
         torch.rand(1, 2, 2), variance, nowhere)
     loss.backward()
     assert float(loss) == 0.0 and not logits.grad.any() and not variance.grad.any()
@@ -96,5 +112,5 @@ def test_options_choose_the_loss_and_its_constants(name):
         torch.full((1, 1, 1), 3.0)
     nll = 0.5 * (4 / 4 + math.log(4))
     expected = {'gnll': nll, 'beta_nll': nll * 4**0.25, 'mse': 4.0, 'huber': 0.5 * (2 - 0.25)}
-    loss = depth_loss(DepthLossOptions(depth=name, huber_delta=0.5, beta=0.25))
+    loss = depth_loss(LossOptions(depth=name, huber_delta=0.5, beta=0.25))
     assert float(loss(mean, variance, depth)) == pytest.approx(expected[name])

@@ -33,7 +33,8 @@ FORMS = {
     'huber': lambda loss, s: math.exp(-s) * loss + s / 2,
     'inverse_l1': lambda loss, s: math.exp(-s) * loss + s,
     'instance_l1': lambda loss, s: math.exp(-s) * loss + s,
-    'rmsle': lambda loss, s: math.exp(-s) * loss + s}
+    'rmsle': lambda loss, s: math.exp(-s) * loss + s,
+    'depth_mean': lambda loss, s: math.exp(-s) * loss + s}
 
 
 def weights(given: dict[str, float], **options: object) -> TaskWeights:
@@ -196,7 +197,9 @@ def test_s_has_its_own_learning_rate_and_no_decay(kind):
     ('baseline', 'gnll', {'ce'}, []),
     ('mc_dropout', 'beta_nll', {'ce'}, []),
     ('sub_ensemble', 'gnll', {'ce'}, ['sub_ensemble.heads=2', 'ema_decay=0.5']),
-    ('emuformer', 'huber', {'ce', 'huber', 'kl', 'rmsle'}, ['ema_decay=0.5'])])
+    ('emuformer', 'huber', {'ce', 'huber', 'kl', 'rmsle'}, ['ema_decay=0.5']),
+    ('emuformer', 'gnll', {'ce', 'kl', 'rmsle', 'depth_mean'},
+     ['emuformer.depth_mean_weight=1'])])
 def test_every_method_learns_its_weights(made, tmp_path, method, depth, learned, extra):
     """Their curves are logged, the network that is written has none of them."""
     if method == 'emuformer':

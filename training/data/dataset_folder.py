@@ -60,6 +60,7 @@ class DatasetFolder:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self._file = self.root / 'dataset.yaml'
+        self._readable: frozenset[str] | None = None
         if not self.root.is_dir():
             raise DatasetError(f'{self.root}: no such data set folder')
         try:
@@ -138,6 +139,19 @@ class DatasetFolder:
             raise DatasetError(f'{path}: is empty')
         return stems
 
+    def restrict(self, splits: Sequence[str]) -> None:
+        """
+        From now on refuse to read any file whose stem is in none of these splits.
+
+        What measures a network later must not have been seen while it was made.
+        """
+        self._readable = frozenset(stem for split in splits for stem in self.stems(split))
+
+    def _check_readable(self, stem: str) -> None:
+        if self._readable is not None and stem not in self._readable:
+            raise DatasetError(f"{self.root}: '{stem}' is kept apart: it is in none of the splits "
+                               'that this run may read')
+
     def check_files(self, splits: Sequence[str]) -> None:
         """
         Check that every stem of some splits has an image; quick, it reads none.
@@ -171,16 +185,7 @@ class DatasetFolder:
         :raises DatasetError: if a file is missing, unreadable or of another size.
         """
         image = self.image(stem)
-        label = depth = None
-        if self.classes:
-            label = self._map('label', stem, image.shape[:2])
-        if label is not None:
-            wrong = (label >= len(self.classes)) & (label != self.ignore_index)
-            if wrong.any():
-                raise DatasetError(f'{self.root}/label/{stem}.png: holds class '
-                                   f'{int(label[wrong][0])}, dataset.yaml names '
-                                   f'{len(self.classes)} classes')
-            label = np.where(label == self.ignore_index, IGNORE, label).astype(np.uint8)
+        label, depth = self.label(stem, image.shape[:2]), None
         raw = None if self.depth is None else self._map('depth', stem, image.shape[:2])
         if raw is not None:
             depth = self.metres(raw)
@@ -195,12 +200,30 @@ class DatasetFolder:
         return Sample(stem, image, label, depth, far,
                       None if ids is None else ids.astype(np.uint16))
 
+    def label(self, stem: str, size: tuple[int, ...] | None = None) -> np.ndarray | None:
+        """
+        Read one label map as uint8 [H, W], 255 = unlabelled; None where there is none.
+
+        :param size: (height, width) of its image; None = not checked.
+        :raises DatasetError: if it is unreadable, of another size or holds an unknown class.
+        """
+        label = self._map('label', stem, size) if self.classes else None
+        if label is None:
+            return None
+        wrong = (label >= len(self.classes)) & (label != self.ignore_index)
+        if wrong.any():
+            raise DatasetError(f'{self.root}/label/{stem}.png: holds class '
+                               f'{int(label[wrong][0])}, dataset.yaml names '
+                               f'{len(self.classes)} classes')
+        return np.where(label == self.ignore_index, IGNORE, label).astype(np.uint8)
+
     def image(self, stem: str) -> np.ndarray:
         """
         Read one image as rgb uint8 [H, W, 3].
 
         :raises DatasetError: if it is missing or unreadable.
         """
+        self._check_readable(stem)
         for suffix in ('.jpg', '.png', '.jpeg'):
             path = self.root / 'image' / f'{stem}{suffix}'
             if path.exists():
@@ -237,14 +260,16 @@ class DatasetFolder:
             inverse = np.where(label == self.sky, 0.0, inverse)
         return inverse.astype(np.float32)
 
-    def _map(self, kind: str, stem: str, size: tuple[int, ...]) -> np.ndarray | None:
+    def _map(self, kind: str, stem: str,
+             size: tuple[int, ...] | None) -> np.ndarray | None:
+        self._check_readable(stem)
         path = self.root / kind / f'{stem}.png'
         if not path.exists():
             return None
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if values is None or values.ndim != 2:
             raise DatasetError(f'{path}: not a readable single-channel PNG')
-        if values.shape != tuple(size):
+        if size is not None and values.shape != tuple(size):
             raise DatasetError(f'{path}: is {values.shape[1]}x{values.shape[0]}, its image is '
                                f'{size[1]}x{size[0]}')
         return values

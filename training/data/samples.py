@@ -63,10 +63,14 @@ class TrainingViews(Dataset[Batch]):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
-        epoch, index = key
-        rng = np.random.default_rng((self.seed, epoch, index))
+        rng, index = view_generator(self.seed, key), key[1]
         return to_tensors(random_view(self.samples[index], self.crop, self.recipe, rng, self.whole,
                                       in_pixels(self.samples.folder)), index)
+
+
+def view_generator(seed: int, key: tuple[int, int]) -> np.random.Generator:
+    """Return what draws the view (epoch, index): of one seed the same in every run."""
+    return np.random.default_rng((seed, *key))
 
 
 class WholeImages(Dataset[Batch]):

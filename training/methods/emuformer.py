@@ -3,8 +3,9 @@
 """
 EMUFormer: a SegDepthFormer that learns from the truth and from a teacher's uncertainties.
 
-L = CE + w1 · GNLL + w2 · KL + w3 · RMSLE (equation 11). The teacher sees the student's views with
-a colour jitter of its own: on clean training images it would be surer than it is on new ones.
+L = CE + w1 · GNLL + w2 · KL + w3 · RMSLE (equation 11), and where asked + w4 · the distance to the
+teacher's mean depth: the paper passes on its variance only. The teacher sees the student's views
+with a colour jitter of its own: on clean training images it would be surer than it is on new ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from emu_perception.networks.multitask import (
 )
 import torch
 from torchvision.transforms import v2 as transforms
-from training.losses import IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from training.losses import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from training.methods.cutmix import cutmix
 from training.methods.module import Batch, TrainingModule
 from training.options import option, RecipeError
 
@@ -39,9 +41,17 @@ class DistillationOptions:
     kl_pixels: str = option('all', 'or only labelled ones', choices=('all', 'valid'))
     rmsle_weight: float = option(1.0, 'w3', low=0, high=1e6)
     rmsle_pixels: str = option('all', 'or only those of known depth', choices=('all', 'valid'))
+    depth_mean_weight: float = option(
+        0.0, "w4 of |log(d + 1) - log(d_t + 1)| to the teacher's mean depth d_t, metres; 0 = the "
+        'paper, which passes on its variance only', low=0, high=1e6)
+    depth_mean_pixels: str = option('all', 'or only those of known depth',
+                                    choices=('all', 'valid'))
     jitter: tuple[float, float, float, float] = option(
         (0.2, 0.2, 0.2, 0.2), 'brightness, contrast, saturation (0..1), hue (0..0.5) of the '
         "teacher's copy only", low=0, high=1)
+    mix: str = option('none', 'cutmix: rectangles of other views of the batch are pasted in, with '
+                      'their truth, for teacher and student alike', choices=('none', 'cutmix'))
+    mix_probability: float = option(0.5, 'of a view to get a rectangle', low=0, high=1)
     members_per_step: int = option(
         0, 'random members that answer each step; 0 = all. Fewer are faster, and their biased '
         'variance is too small by (T-1)/T', low=0)
@@ -110,18 +120,21 @@ class EMUFormer(TrainingModule):
         self._teacher.value.to(self.device)
 
     def term_weights(self) -> dict[str, float]:
-        """Return 1, w1, w2 and w3 of equation 11, of the terms that this student has."""
+        """Return 1, w1, w2, w3 of equation 11 and w4, of the terms that this student has."""
         weights = super().term_weights()
         if SEGMENTATION in self.network.tasks:
             weights['kl'] = self._options.kl_weight
         if DEPTH in self.network.tasks:
             weights['rmsle'] = self._options.rmsle_weight
+            weights['depth_mean'] = self._options.depth_mean_weight
         return weights
 
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the four terms of equation 11, bare."""
-        size = batch['label'].shape[-2:]
+        """Return the four terms of equation 11 and, if it is on, the one of w4, bare."""
         teacher, options = self._teacher.value, self._options
+        if options.mix == 'cutmix':
+            batch = cutmix(batch, options.mix_probability)
+        size = batch['label'].shape[-2:]
         images = torch.stack([self.jitter(image) for image in batch['image']])
         members = None
         if options.members_per_step:
@@ -136,4 +149,9 @@ class EMUFormer(TrainingModule):
         if outputs.depth_variance is not None and target.depth_variance is not None:
             where = batch['depth'] > 0 if options.rmsle_pixels == 'valid' else None
             losses['rmsle'] = rmsle(target.depth_variance, outputs.depth_variance, where)
+        # The weight in force, as in check_losses. Off, as in the paper, it has no curve either.
+        if (outputs.depth is not None and target.depth is not None
+                and self.task_weights.given['depth_mean']):
+            where = batch['depth'] > 0 if options.depth_mean_pixels == 'valid' else None
+            losses['depth_mean'] = depth_mean_l1(target.depth, outputs.depth, where)
         return losses

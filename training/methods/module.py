@@ -14,7 +14,8 @@ from emu_perception.networks.multitask import DEPTH, Outputs, outputs_at, SEGMEN
 from emu_perception.uncertainty import predictive_moments
 import lightning
 import torch
-from training.losses import cross_entropy, depth_loss, VARIANCE_LOSSES
+from training.losses import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
+from training.lovasz import lovasz_softmax
 from training.methods.sampling import Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
@@ -23,6 +24,7 @@ from training.options import RecipeError
 from training.task_weights import TaskWeights
 
 if TYPE_CHECKING:
+    from training.device_augmentation import DeviceViews
     from training.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
@@ -35,11 +37,16 @@ class TrainingModule(lightning.LightningModule):
 
     :param mean: of the input's normalisation, 0..1.
     :param std: likewise.
+    :ivar class_weights: of the CE, [K]; None = all alike. Set before training.
     :raises RecipeError: if the recipe's losses cannot train this network.
     """
 
+    class_weights: torch.Tensor | None
+
     # Whether some parameters get no gradient in a step: distributed training must know.
     leaves_parameters_out = False
+    # Makes the training batches where the loader only draws their views.
+    device_views: DeviceViews | None = None
 
     def __init__(self, network: Network, recipe: Recipe, mean: tuple[float, ...],
                  std: tuple[float, ...]) -> None:
@@ -50,6 +57,8 @@ class TrainingModule(lightning.LightningModule):
         self.register_buffer('scale', (1.0 / scale)[:, None, None], persistent=False)
         self.register_buffer('shift', (-255.0 * torch.tensor(mean) / scale)[:, None, None],
                              persistent=False)
+        # Not saved: the recipe and the training data say it.
+        self.register_buffer('class_weights', None, persistent=False)
         self.confusion = (ConfusionMatrix(network.arguments['num_classes'])
                           if SEGMENTATION in network.tasks else None)
         self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
@@ -91,6 +100,8 @@ class TrainingModule(lightning.LightningModule):
     def term_weights(self) -> dict[str, float]:
         """Return w of each term that ``terms`` gives, in its order (equation 7)."""
         weights = {'ce': 1.0} if SEGMENTATION in self.network.tasks else {}
+        if weights and self.recipe.loss.segmentation == 'ce_lovasz':
+            weights['lovasz'] = self.recipe.loss.lovasz_weight
         if DEPTH in self.network.tasks:
             weights[self.recipe.loss.depth] = self.recipe.loss.depth_weight
         return weights
@@ -104,14 +115,22 @@ class TrainingModule(lightning.LightningModule):
         return self.task_losses(outputs_at(self.raw(batch), batch['label'].shape[-2:]), batch)
 
     def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the bare terms that compare with the truth: CE and the depth loss."""
+        """Return the bare terms that compare with the truth: CE, Lovasz and the depth loss."""
         losses = {}
         if outputs.logits is not None:
-            losses['ce'] = cross_entropy(outputs.logits, batch['label'])
+            losses['ce'] = cross_entropy(outputs.logits, batch['label'], self.class_weights)
+            if self.recipe.loss.segmentation == 'ce_lovasz':
+                losses['lovasz'] = lovasz_softmax(outputs.logits, batch['label'], IGNORE)
         if outputs.depth is not None and outputs.depth_variance is not None:
             losses[self.recipe.loss.depth] = self.depth_loss(
                 outputs.depth, outputs.depth_variance, batch['depth'])
         return losses
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Cut the views of a batch that the loader has only drawn; others stay as they are."""
+        if self.device_views is None or 'view' not in batch:
+            return batch
+        return self.device_views(batch)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout and stochastic depth by step, so that a resumed run repeats them."""

@@ -10,7 +10,7 @@ from emu_perception.networks.multitask import outputs_at
 import pytest
 from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
-from training.losses import cross_entropy, gaussian_nll, kl_divergence, rmsle
+from training.losses import cross_entropy, depth_mean_l1, gaussian_nll, kl_divergence, rmsle
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
@@ -68,10 +68,41 @@ def test_weights_and_valid_pixels_are_options(teacher):
     assert torch.allclose(losses['rmsle'], expected, atol=1e-5)
 
 
+def test_the_teachers_mean_depth_is_a_term_where_asked_with_its_weight_and_pixels(teacher):
+    batch = small_batch()
+    for options, weights in (
+            ({'depth_mean_weight': 3.0, 'depth_mean_pixels': 'valid'}, None),
+            ({'depth_mean_pixels': 'valid'}, {'mode': 'fixed', 'fixed': {'depth_mean': 3.0}})):
+        module = student(teacher, weights=weights, **options)
+        losses = module.losses(batch)
+        outputs = outputs_at(module.network(module.normalized(batch['image'])), SIZE)
+        target = teacher.moments(batch['image'], SIZE).depth
+        expected = 3 * depth_mean_l1(target, outputs.depth, batch['depth'] > 0)
+        assert torch.allclose(losses['depth_mean'], expected, atol=1e-5)
+        assert not torch.allclose(losses['depth_mean'], 3 * depth_mean_l1(target, outputs.depth))
+    off = {'mode': 'fixed', 'fixed': {'depth_mean': 0.0}}
+    assert 'depth_mean' not in student(teacher, weights=off, depth_mean_weight=1.0).losses(batch)
+
+
+def test_the_mean_depth_of_the_teacher_reaches_pixels_of_unknown_depth(teacher):
+    """Without any truth in the batch the student's depth comes nearer to its teacher's."""
+    module, batch = student(teacher, depth_mean_weight=1.0), small_batch()
+    batch['depth'].zero_()
+    module.network.train()
+    optimizer = torch.optim.AdamW(module.network.parameters(), lr=3e-3)
+    first = float(module.losses(batch)['depth_mean'])
+    for _ in range(25):
+        optimizer.zero_grad()
+        module.losses(batch)['depth_mean'].backward()
+        optimizer.step()
+    assert float(module.losses(batch)['depth_mean']) < 0.5 * first
+
+
 def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it(saved):
     teacher = Ensemble([saved('a', 1)])
-    losses = student(teacher, small_network(1)).losses(small_batch())
+    losses = student(teacher, small_network(1), depth_mean_weight=1.0).losses(small_batch())
     assert float(losses['kl']) < 1e-4 and float(losses['rmsle']) < 1e-3
+    assert float(losses['depth_mean']) < 1e-4
 
 
 def test_only_the_teachers_copy_is_jittered_and_each_image_by_itself(teacher, monkeypatch):

@@ -1,0 +1,47 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Runs of neighbouring frames, and folds made of whole runs.
+
+Neighbouring frames show the same room: with one of them in the fitted part and one in the measured
+part, a constant would be judged on what it was fitted to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import re
+
+
+def frame_runs(stems: Sequence[str]) -> list[list[str]]:
+    """
+    Split stems into runs: the same words, and numbers at the end that follow one another.
+
+    A stem without a number at its end is a run of its own.
+    """
+    keyed = []
+    for stem in stems:
+        match = re.fullmatch(r'(.*?)(\d+)', stem)
+        keyed.append((match[1], int(match[2]), stem) if match else (stem, None, stem))
+    runs: list[list[str]] = []
+    before: tuple[str, int | None] = ('', None)
+    for words, number, stem in sorted(keyed, key=lambda key: (key[0], key[1] or 0)):
+        if before[1] is not None and before[0] == words and number == before[1] + 1:
+            runs[-1].append(stem)
+        else:
+            runs.append([stem])
+        before = (words, number)
+    return runs
+
+
+def folds(runs: Sequence[Sequence[str]], count: int) -> list[list[str]]:
+    """
+    Deal whole runs out into folds of sizes as equal as they allow; never an empty one.
+
+    :param count: of the folds, if there are as many runs.
+    """
+    parts: list[list[str]] = [[] for _ in range(min(count, len(runs)))]
+    # The longest first, each to the smallest fold.
+    for run in sorted(runs, key=len, reverse=True):
+        min(parts, key=len).extend(run)
+    return parts
