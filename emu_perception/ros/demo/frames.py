@@ -16,6 +16,7 @@ from pathlib import Path
 import shutil
 
 import cv2
+from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.errors import EmuError
 from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info
 from emu_perception.ros.demo.geometry import (
@@ -34,7 +35,6 @@ MOTORCYCLE = Pinhole(fx=994.978, fy=994.978, cx=311.193, cy=254.877)
 BASELINE_M = 0.193001
 DISPARITY_OFFSET = 31.086
 NO_ROOMS = ('coffee.png', 'chelsea.png', 'astronaut.png', 'rocket.jpg')
-SPOILED = ('dark', 'blurred', 'covered', 'noised')
 SIZE = (640, 480)  # width, height of the room's frames
 
 _ROOM_FRAMES = 12
@@ -56,26 +56,6 @@ class DemoFrame:
     name: str
     kind: str
     depth_file: Path | None = None
-
-
-def spoil(image: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return an rgb8 image as a camera in trouble would give it."""
-    height, width = image.shape[:2]
-    spoiled: np.ndarray
-    if kind == 'dark':  # A twentieth of the light, with the sensor's noise in it.
-        spoiled = image * 0.05 + rng.normal(0.0, 3.0, image.shape)
-    elif kind == 'blurred':  # Far out of focus.
-        spoiled = cv2.GaussianBlur(image, (0, 0), sigmaX=width / 50)
-    elif kind == 'covered':  # A hand or a rag over most of the lens, seen as one soft colour.
-        rows, columns = np.mgrid[0:height, 0:width]
-        distance = np.hypot((columns - width * 0.45) / width, (rows - height * 0.55) / height)
-        cover = np.clip((0.48 - distance) / 0.06, 0.0, 1.0)[..., None]
-        spoiled = image * (1.0 - cover) + np.array([96.0, 70.0, 58.0]) * cover
-    elif kind == 'noised':  # As with the gain far too high.
-        spoiled = image + rng.normal(0.0, 60.0, image.shape)
-    else:
-        raise ValueError(f'unknown kind {kind}')
-    return np.clip(spoiled, 0, 255).astype(np.uint8)
 
 
 def make_frames(folder: Path) -> list[DemoFrame]:

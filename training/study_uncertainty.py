@@ -1,0 +1,231 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ask whether a checkpoint's uncertainty means something.
+
+python -m training.study_uncertainty --checkpoint F --data DIR [--images NAME=FOLDER ...]
+    [--json OUT] [--figure OUT.png]
+
+The images of a split, clean and spoiled (dark, blurred, covered, noised, lens flare), folders of
+other images, and photographs that are no rooms: mean uncertainty of each image, the share that the
+checkpoint's own risk thresholds flag (fixed before anything here is looked at), and how well the
+mean uncertainty tells an unlike image from a clean one (AUROC). Where the truth is known also what
+the network gets right, and how well the uncertainty finds the wrong pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.benchmarking.result import write_json
+from emu_perception.benchmarking.spoiling import spoil, SPOILED
+from emu_perception.checkpoint import load_checkpoint
+from emu_perception.errors import InputError
+from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.risk import RiskMonitor, RiskThresholds
+import numpy as np
+from rich.progress import track
+import torch
+from training.command_line import check_writable, command_parser, evenly_spaced, run
+from training.data.dataset_folder import DatasetFolder
+from training.methods.ensemble import Ensemble
+from training.metrics.suite import EvaluationSuite
+from training.reporting.uncertainty_study import study_figure, table
+from training.risk_thresholds import training_focal, training_fx
+from training.shifted_images import image_files, images_of, no_room_files
+
+MEANS = ('mean_segmentation_entropy', 'mean_depth_sigma')
+SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
+         'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
+
+
+class Judge:
+    """
+    What the robot's predictor and its flag say of single images.
+
+    :raises InputError: if the checkpoint has no risk threshold.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        calibration = predictor.metadata.calibration
+        self.predictor = predictor
+        self.thresholds = RiskThresholds(calibration.risk_segmentation, calibration.risk_depth)
+        if self.thresholds == RiskThresholds():
+            raise InputError('the checkpoint has no risk thresholds: run training.calibrate on it')
+
+    def __call__(self, image: np.ndarray, fx: float | None) -> dict[str, Any]:
+        """Return the mean uncertainties of an image and whether each task's flag is raised."""
+        prediction = self.predictor(image, fx=fx)
+        entropy, sigma = (prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)
+        limits = self.thresholds
+        return {MEANS[0]: entropy, MEANS[1]: sigma,
+                'by_segmentation': _raised(RiskThresholds(limits.segmentation), entropy, None),
+                'by_depth': _raised(RiskThresholds(None, limits.depth), None, sigma)}
+
+
+def _raised(thresholds: RiskThresholds, entropy: float | None, sigma: float | None) -> bool:
+    if entropy is None and sigma is None:
+        return False
+    monitor = RiskMonitor(thresholds, raise_after=1, clear_after=1)
+    monitor.activate()
+    return monitor.observe(entropy, sigma, 0.0).raised
+
+
+def split_images(folder: DatasetFolder, stems: Sequence[str], kind: str | None,
+                 ) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield stems and their images, spoiled; an image's noise is the same in every run."""
+    for stem in stems:
+        image = folder.image(stem)
+        if kind is not None:
+            seed = [SPOILED.index(kind), *stem.encode()]
+            image = spoil(image, kind, np.random.default_rng(seed))
+        yield stem, image
+
+
+def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: Sequence[str],
+               kind: str | None, progress: bool) -> dict[str, Any]:
+    """Return a group of the split's own images, with what the network gets right."""
+    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks)
+    suite.to(ensemble.device)
+    rows = []
+    for stem, image in track(split_images(folder, stems, kind), kind or 'clean', len(stems),
+                             disable=not progress):
+        sample = folder.sample(stem)
+        moments = ensemble.predict(image, focal=training_focal(folder))
+        p, depth, variance = (None if part is None else part[0] for part in (
+            moments.probabilities, moments.depth, moments.depth_variance))
+        label, truth = (None if part is None else torch.from_numpy(part).to(ensemble.device)
+                        for part in (sample.label, sample.depth))
+        figures = suite.update(p, depth, variance, label, truth)
+        rows.append({'image': stem, **judge(image, training_fx(folder)),
+                     **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
+    found = suite.compute()
+    return {'group': kind or 'clean', 'rows': rows, **{
+        task: {name: found[task][name] for name in names if name in found[task]}
+        for task, names in SHOWN.items() if task in found}}
+
+
+def without_truth(judge: Judge, name: str, files: list[Path], progress: bool) -> dict[str, Any]:
+    """Return a group of images of which nothing is known, nor of their camera."""
+    return {'group': name, 'rows': [
+        {'image': path.name, **judge(image, None)}
+        for path, image in track(zip(files, images_of(files)), name, len(files),
+                                 disable=not progress)]}
+
+
+def auroc(negative: Sequence[float | None], positive: Sequence[float | None]) -> float | None:
+    """Return the chance that a positive is larger than a negative, ties counted as half."""
+    if not negative or not positive or negative[0] is None or positive[0] is None:
+        return None
+    low, high = np.array(negative, float)[:, None], np.array(positive, float)[None]
+    return float((high > low).mean() + 0.5 * (high == low).mean())
+
+
+def rank_correlation(x: Sequence[float | None], y: Sequence[float | None]) -> float | None:
+    """Return Spearman's correlation of the pairs that are known; None for fewer than three."""
+    pairs = np.array([pair for pair in zip(x, y) if None not in pair], float)
+    if len(pairs) < 3:
+        return None
+    ranks = [np.searchsorted(np.sort(column), column, 'left')
+             + np.searchsorted(np.sort(column), column, 'right') for column in pairs.T]
+    if min(np.ptp(rank) for rank in ranks) == 0:
+        return None
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def summed_up(group: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
+    """Return a group with shares, percentiles and AUROC against the clean images."""
+    rows = group['rows']
+    column = {name: [row[name] for row in rows] for name in MEANS}
+    flags = {'flagged_by_segmentation': [row['by_segmentation'] for row in rows],
+             'flagged_by_depth': [row['by_depth'] for row in rows],
+             'flagged': [row['by_segmentation'] or row['by_depth'] for row in rows]}
+    return {'group': group['group'], 'images': len(rows),
+            **{name: float(np.mean(values)) for name, values in flags.items()},
+            **{name: {'p5': float(np.percentile(values, 5)),
+                      'p50': float(np.percentile(values, 50)),
+                      'p95': float(np.percentile(values, 95)),
+                      'auroc': auroc([row[name] for row in clean['rows']], values)}
+               if values[0] is not None else None for name, values in column.items()},
+            **{task: group[task] for task in SHOWN if task in group}, 'rows': rows}
+
+
+def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
+          others: dict[str, list[Path]], device: str = 'auto',
+          progress: bool = True) -> dict[str, Any]:
+    """
+    Return the groups: clean, spoiled, others.
+
+    :raises EmuError: if a file cannot be used, or there are no thresholds.
+    """
+    found = str(resolved_device(device))
+    network, metadata = load_checkpoint(checkpoint)
+    if network.num_heads > 1 or not set(SHOWN) & set(metadata.tasks):
+        raise InputError(f'{checkpoint}: gives no segmentation or depth of one pass: study a '
+                         'baseline or a student')
+    judge = Judge(Predictor(network, metadata, device=found))
+    ensemble = Ensemble([checkpoint], method='deterministic', device=found)
+    groups = [with_truth(judge, ensemble, folder, stems, kind, progress)
+              for kind in (None, *SPOILED)]
+    groups += [without_truth(judge, name, files, progress) for name, files in others.items()]
+    clean = groups[0]['rows']
+    return {'checkpoint': checkpoint.name, 'data_set': folder.name,
+            'thresholds': {'segmentation': judge.thresholds.segmentation,
+                           'depth': judge.thresholds.depth,
+                           'percentile': metadata.calibration.risk_percentile},
+            # Of the clean images: is an image of higher uncertainty one of more error?
+            'rank_correlation': {
+                'segmentation': rank_correlation(
+                    [row[MEANS[0]] for row in clean],
+                    [None if row['pixel_accuracy'] is None else 1 - row['pixel_accuracy']
+                     for row in clean]),
+                'depth': rank_correlation([row[MEANS[1]] for row in clean],
+                                          [row['rmse'] for row in clean])},
+            'groups': [summed_up(group, groups[0]) for group in groups]}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('study_uncertainty', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--split', default='val', help='default val')
+    parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
+                        help='other images, of no known camera; may be given several times')
+    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw the means here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        if options.limit is not None and options.limit < 1:
+            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        for path in (options.json, options.figure):
+            check_writable(path)
+        others = dict(image_files(text) for text in options.images)
+        files = no_room_files()
+        if files:
+            others.setdefault('no rooms', files)
+        folder = DatasetFolder(options.data)
+        result = study(options.checkpoint, folder,
+                       evenly_spaced(folder.stems(options.split), options.limit), others,
+                       options.device, not options.no_progress)
+        result = {**result, 'split': options.split, 'command':
+                  'python -m training.study_uncertainty ' + ' '.join(arguments or sys.argv[1:])}
+        print(table(result))
+        if options.json:
+            write_json(options.json, result)
+            print(f'wrote {options.json}')
+        if options.figure:
+            study_figure(result).savefig(options.figure, dpi=110)
+            print(f'wrote {options.figure}')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
