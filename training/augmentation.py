@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
+from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.preprocessing import resized_image
 import numpy as np
 from training.data.dataset_folder import IGNORE, Sample
@@ -126,6 +127,8 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
     picture = view(sample.image, mean_color(sample.image, border), resized_image)
     if drawn.jitter is not None:
         picture = jittered(picture, drawn.jitter)
+    if recipe.spoil_probability > 0 and rng.random() < recipe.spoil_probability:
+        picture = spoiled(picture, rng)
     divide = recipe.depth_scale_policy == 'divide'
     if depth is not None:
         depth = view(depth, 0.0, nearest)
@@ -141,6 +144,13 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
     if instance is not None:
         instance = view(instance, 0, nearest)
     return Sample(sample.stem, picture, label, depth, inverse, instance)
+
+
+def spoiled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return an image as a camera in some trouble gives it, slight or severe."""
+    kind = SPOILED[int(rng.integers(len(SPOILED)))]
+    at = (float(rng.uniform(0.0, 1.0)), float(rng.uniform(0.0, 1.0)))
+    return spoil(image, kind, rng, float(rng.uniform(0.2, 1.0)), at)
 
 
 def mean_color(image: np.ndarray, border: tuple[int, int, int, int] | None = None) -> np.ndarray:

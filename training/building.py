@@ -28,6 +28,7 @@ from training.methods.module import TrainingModule
 from training.methods.sub_ensemble import SubEnsemble
 from training.options import RecipeError
 from training.recipe import Recipe
+from training.unseen import check_unseen
 from training.warm_start import is_checkpoint, view_focal, warm_start
 
 LOGGER = logging.getLogger('training')
@@ -94,11 +95,11 @@ def check_truth(folder: DatasetFolder, kind: str, task: str) -> None:
                        len(stems) - count, len(stems))
 
 
-def load_teacher(recipe: Recipe) -> Ensemble | None:
+def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
     """
     Return the teacher of a student, or None for other methods.
 
-    :raises RecipeError: if a student has no teacher.
+    :raises RecipeError: if a student has no teacher, or one that has seen what it is measured on.
     """
     if recipe.method != 'emuformer':
         return None
@@ -108,8 +109,9 @@ def load_teacher(recipe: Recipe) -> Ensemble | None:
     teacher = Ensemble(recipe.emuformer.teacher)
     LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
     for member in teacher.members:
-        folder = member.path.parent
-        if (folder / 'state').is_dir() and not (folder / 'finished.json').exists():
+        check_unseen(recipe, folder, member.metadata, 'emuformer.teacher', str(member.path))
+        run = member.path.parent
+        if (run / 'state').is_dir() and not (run / 'finished.json').exists():
             LOGGER.warning('%s: its training has not ended', member.path)
     if teacher.samples == 1:
         LOGGER.warning('the teacher is one network with one sample: it passes on what it takes '

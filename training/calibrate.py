@@ -14,7 +14,7 @@ the other runs.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 import logging
 from pathlib import Path
 import sys
@@ -32,6 +32,8 @@ from training.evaluate import evaluate
 from training.frame_runs import folds, frame_runs
 from training.methods.ensemble import Ensemble
 from training.risk_thresholds import image_means, limits, Means
+from training.twins import take_constants
+from training.unseen import trained_on
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
@@ -51,9 +53,10 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     network, metadata = load_checkpoint(checkpoint)
     if network.num_heads > 1:
         raise InputError(f'{checkpoint}: is a sub-ensemble; calibrate what is distilled from it')
-    if split in str(metadata.provenance.get('split')).split('+'):
-        raise InputError(f"{checkpoint}: was trained on '{split}' too: a network is surer of what "
-                         'it was trained on; give --constants-of its twin')
+    if trained_on(metadata, folder, split):
+        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: a network "
+                         'is surer of what it was trained on; give --constants-of its twin')
+    folder.restrict((split,))
     stems = folder.stems(split)
     found = str(resolved_device(device))
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
@@ -69,7 +72,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
                        'the images that the constants were fitted to', folder.root, len(stems),
                        split)
     constants = [fitted((seen[stem] for stem in stems if stem not in part or len(parts) == 1),
-                        metadata.calibration) for part in parts]
+                        # Not what it had: that may have been fitted to these very images.
+                        Calibration()) for part in parts]
     held_out = {stem: i for i, part in enumerate(parts) for stem in part}
 
     def use(stem: str) -> None:
@@ -77,7 +81,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     after = evaluate(ensemble, folder, stems, progress=progress, cluster=False, before_image=use)
     metadata = replace(metadata, calibration=fitted(seen.values(), metadata.calibration),
                        provenance={**metadata.provenance, 'calibration': {
-                           'data_set': folder.name, 'split': split, 'images': len(stems)}})
+                           'data_set': folder.name, 'split': split, 'images': len(stems)},
+                           'thresholds': {'data_set': folder.name, 'split': split}})
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
     means = dict(zip(stems, image_means(predictor, folder, track(
         stems, 'risk thresholds', disable=not progress))))
@@ -95,28 +100,6 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
                          for part, own in zip(parts, constants)],
             'false_alarms': false_alarms(means, parts, percentile),
             'before': _shown(before), 'after': _shown(after)}
-
-
-def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
-    """
-    Write ``out`` with the constants of a twin: the same recipe, trained without the split.
-
-    :raises EmuError: if the two do not fit together, or the twin has no constants.
-    """
-    network, metadata = load_checkpoint(checkpoint)
-    other = load_checkpoint(twin)[1]
-    for name in ('tasks', 'classes', 'architecture', 'input_size'):
-        if getattr(metadata, name) != getattr(other, name):
-            raise InputError(f'--constants-of {twin}: its {name} is {getattr(other, name)}, that '
-                             f'of {checkpoint} is {getattr(metadata, name)}: they are no twins')
-    done = other.provenance.get('calibration')
-    if not done or other.provenance.get('split') != 'train':
-        raise InputError(f'--constants-of {twin}: is not calibrated on images it has not seen: '
-                         'train it on train, and run training.calibrate on it')
-    save_checkpoint(out, network, replace(
-        metadata, calibration=other.calibration, provenance={
-            **metadata.provenance, 'calibration': {**done, 'twin': other.name}}))
-    return {'checkpoint': out.name, 'twin': twin.name, **asdict(other.calibration)}
 
 
 def false_alarms(means: dict[str, Means], parts: list[list[str]],
@@ -149,39 +132,49 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--constants-of', type=Path, metavar='TWIN',
                         help='fit nothing: take those of this checkpoint, the same recipe trained '
                         'on train alone, for one that was trained on train+val')
-    parser.add_argument('--split', default='val', help='not what it was trained on; default val')
+    parser.add_argument('--split', help='not what it was trained on; default val')
     parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
-    parser.add_argument('--percentile', type=float, default=95.0,
+    parser.add_argument('--percentile', type=float,
                         help='of these images stay below each risk threshold; default 95')
-    parser.add_argument('--folds', type=int, default=5,
-                        help='of whole runs of neighbouring frames, for the figures after')
+    parser.add_argument('--folds', type=int,
+                        help='of whole runs of neighbouring frames, for the figures after; '
+                        'default 5')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        if not 1 <= options.percentile <= 100:
-            raise InputError(f'--percentile is {options.percentile:g}: give 1 to 100')
-        if options.split == 'train':
-            raise InputError("--split is 'train': a network is surer of what it was trained on; "
-                             'give val')
-        if options.folds < 1:
-            raise InputError(f'--folds is {options.folds}: give 2 or more; 1 measures the images '
-                             'that the constants were fitted to')
+        if (options.data is None) == (options.constants_of is None):
+            raise InputError('give --data, or --constants-of in its place')
         out = options.out or options.checkpoint
         for path in (options.json, out):
             check_writable(path)
-        if (options.data is None) == (options.constants_of is None):
-            raise InputError('give --data, or --constants-of in its place')
         if options.constants_of is not None:
+            for name in ('split', 'percentile', 'folds'):
+                if getattr(options, name) is not None:
+                    raise InputError(f'--{name}: nothing is fitted with --constants-of: leave it '
+                                     'out')
             found = take_constants(options.checkpoint, options.constants_of, out)
             if options.json:
                 write_json(options.json, found)
             print(f'wrote {out}')
             return
-        result = calibrate(options.checkpoint, DatasetFolder(options.data), options.split, out,
-                           percentile=options.percentile, count=options.folds,
+        split = options.split or 'val'
+        percentile = 95.0 if options.percentile is None else options.percentile
+        count = 5 if options.folds is None else options.folds
+        if not 1 <= percentile <= 100:
+            raise InputError(f'--percentile is {percentile:g}: give 1 to 100')
+        if count < 1:
+            raise InputError(f'--folds is {count}: give 2 or more; 1 measures the images that the '
+                             'constants were fitted to')
+        if split == 'train':
+            raise InputError("--split is 'train': a network is surer of what it was trained on; "
+                             'give val')
+        if split == 'test':
+            raise InputError("--split is 'test': it is for the last measurement; give val")
+        result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
+                           percentile=percentile, count=count,
                            device=options.device, progress=not options.no_progress)
         print(f"temperature {result['temperature']:.4f}, variance scale "
               f"{result['variance_scale']:.4f}, thresholds {result['risk_segmentation']} nat, "

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 import hashlib
+import logging
 from pathlib import Path
 import re
 import sys
@@ -34,7 +35,9 @@ from training.methods.ensemble import Ensemble, SAMPLED
 from training.metrics.suite import EvaluationSuite
 from training.risk_thresholds import training_focal
 from training.three_task_figures import has_three_task_figures, printed, ThreeTaskFigures
+from training.unseen import trained_on
 
+LOGGER = logging.getLogger('training')
 FORMAT = 1
 Crop = tuple[int, int, int, int]
 # Deep ensembles are named by what they are, all else by how it was trained.
@@ -58,9 +61,7 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     :param before_image: called with each stem, for what is different from image to image.
     :raises EmuError: if a file of the data set cannot be used, or its classes are others.
     """
-    if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
-        raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
-                           f'not the {len(ensemble.classes)} of {ensemble.members[0].path}')
+    check_classes(ensemble, folder)
     suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks, void,
                             threshold).to(ensemble.device)
     focal = training_focal(folder)
@@ -93,6 +94,17 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
                              'images': len(later)} if seconds else None,
             **{name: percentiles(images, name)
                for name in ('mean_segmentation_entropy', 'mean_depth_sigma')}}
+
+
+def check_classes(ensemble: Ensemble, folder: DatasetFolder) -> None:
+    """
+    Check that labels mean what the network means by them.
+
+    :raises DatasetError: if they do not.
+    """
+    if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
+        raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
+                           f'not the {len(ensemble.classes)} of {ensemble.members[0].path}')
 
 
 def percentiles(images: Iterable[dict[str, Any]], name: str) -> dict[str, float] | None:
@@ -237,9 +249,14 @@ def main(arguments: list[str] | None = None) -> int:
         ensemble = Ensemble(options.checkpoint, method=options.method, samples=options.samples,
                             device=device)
         about = description(ensemble, options.method)
+        seen = [member.path for member in ensemble.members
+                if trained_on(member.metadata, folder, options.split)]
+        if seen:
+            LOGGER.warning('%s: was trained on these images: the figures flatter it', seen[0])
         result = {
             'format': FORMAT, 'name': options.name or about['method'], **about,
             'data_set': folder.name, 'data': str(folder.root), 'split': options.split,
+            'seen_in_training': bool(seen),
             'void': options.void, 'threshold': options.threshold, 'crop': crop,
             'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
             else torch.cuda.get_device_name(device),

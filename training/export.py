@@ -31,7 +31,8 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     """
     Write ``out`` and its card ``out`` with suffix .md.
 
-    :param metrics: JSON written by training.evaluate for this checkpoint.
+    :param metrics: JSON written by training.evaluate for this checkpoint, or, where it was trained
+        on all images, for the twin that its constants are of.
     :raises EmuError: if a file cannot be used.
     """
     network, metadata = load_checkpoint(checkpoint)
@@ -40,12 +41,21 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     except (OSError, ValueError) as error:
         raise InputError(f'{metrics}: not a metrics file of training.evaluate '
                          f'({error})') from error
-    if not isinstance(measured, dict) or measured.get('sha256') != [file_hash(checkpoint)]:
+    twin = metadata.provenance.get('calibration', {})
+    hashes = measured.get('sha256') if isinstance(measured, dict) else None
+    of_twin = 'twin' in twin and hashes == [twin['twin_sha256']]
+    if not of_twin and hashes != [file_hash(checkpoint)]:
         named = measured.get('checkpoints') if isinstance(measured, dict) else None
         raise InputError(f"{metrics}: field 'checkpoints' is {named}: measured on another file "
                          f'than {checkpoint} as it is now: evaluate it first')
+    if measured.get('seen_in_training'):
+        raise InputError(f'{metrics}: was measured on images that {checkpoint} was trained on: '
+                         'evaluate another split; or, trained on train+val, its twin, with whose '
+                         'constants (training.calibrate --constants-of) it is shipped')
     # The curves and the single images stay in the file beside the checkpoint.
     measured = {name: measured[name] for name in KEPT if name in measured}
+    if of_twin:
+        measured['of_twin'] = twin['twin']
     provenance = {**metadata.provenance, 'command': command,
                   'weights_stored_as': 'float16' if half else 'float32'}
     metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)
@@ -60,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--checkpoint', required=True, type=Path, help='what to ship')
     parser.add_argument('--metrics', required=True, type=Path,
-                        help='JSON that training.evaluate wrote for this very file')
+                        help='JSON that training.evaluate wrote for this very file, or its twin')
     parser.add_argument('--out', required=True, type=Path,
                         help='the file to write; its card goes beside it')
     parser.add_argument('--name', help='default: the name of --out')

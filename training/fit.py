@@ -77,11 +77,11 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     check_tasks(recipe, folder)
     folder.check_files(('train', 'val'))
     folder.restrict(('train', 'val'))
-    teacher = load_teacher(recipe)
+    teacher = load_teacher(recipe, folder)
     train, val = sample_caches(recipe, folder)
     if len(train) < recipe.batch_size:
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but "
-                          f'{folder.root}/train.txt has {len(train)} images: lower it')
+                          f'{folder.root} has {len(train)} images of {recipe.train_on}: lower it')
     check_aspect(recipe, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
@@ -277,6 +277,7 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
             track(folder.stems('val'), f'{path.name}: risk thresholds', disable=not progress),
             recipe.risk_percentile)
         metadata = replace(metadata, calibration=calibration)
+        metadata.provenance['thresholds'] = {'data_set': folder.name, 'split': 'val'}
     save_checkpoint(path, network, metadata)
     LOGGER.info('wrote %s', path)
 

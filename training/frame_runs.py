@@ -12,25 +12,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 import re
 
+# Frames whose numbers differ by no more are neighbours: every fifth of a video, say.
+NEAR_NUMBERS = 10
+# Numbers of so many digits are nanoseconds: what training.prepare bag calls its frames.
+STAMP_DIGITS = 16
+NEAR_NS = 2_000_000_000
+
 
 def frame_runs(stems: Sequence[str]) -> list[list[str]]:
     """
-    Split stems into runs: the same words, and numbers at the end that follow one another.
+    Split stems into runs: the same words, and numbers at the end that are near one another.
 
     A stem without a number at its end is a run of its own.
     """
     keyed = []
     for stem in stems:
         match = re.fullmatch(r'(.*?)(\d+)', stem)
-        keyed.append((match[1], int(match[2]), stem) if match else (stem, None, stem))
+        keyed.append((match[1], match[2], stem) if match else (stem, '', stem))
     runs: list[list[str]] = []
-    before: tuple[str, int | None] = ('', None)
-    for words, number, stem in sorted(keyed, key=lambda key: (key[0], key[1] or 0)):
-        if before[1] is not None and before[0] == words and number == before[1] + 1:
+    words, digits = '', ''
+    for next_words, next_digits, stem in sorted(keyed, key=lambda key: (key[0],
+                                                                        int(key[1] or 0))):
+        near = NEAR_NS if len(next_digits) >= STAMP_DIGITS else NEAR_NUMBERS
+        if digits and next_digits and words == next_words \
+                and int(next_digits) - int(digits) <= near:
             runs[-1].append(stem)
         else:
             runs.append([stem])
-        before = (words, number)
+        words, digits = next_words, next_digits
     return runs
 
 

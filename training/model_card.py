@@ -44,7 +44,7 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         f'## Results on {metrics.get("data_set")}, split `{metrics.get("split")}` '
         f'({metrics.get("images")} images, full size, pooled pixels)', '',
         *_results(metrics), '',
-        'The best epoch was chosen on this split, so these figures lean to the good side.', '',
+        _standing(provenance, metrics), '',
         '## Calibration and risk thresholds', '',
         *_calibration(metadata), '',
         f'Percentile {calibration.risk_percentile:g} of the mean uncertainties of the '
@@ -57,6 +57,15 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
               f'- {DATA_TERMS.get(str(provenance.get("data_set")), "See the data set terms.")}',
               *_limits(metadata), '']
     return '\n'.join(lines)
+
+
+def _standing(provenance: dict[str, Any], metrics: dict[str, Any]) -> str:
+    if 'of_twin' in metrics:
+        return (f'Measured on its twin `{metrics["of_twin"]}`, the same recipe trained without '
+                'these images: this network has learned from them.')
+    if metrics.get('data_set') == provenance.get('data_set') and metrics.get('split') == 'val':
+        return 'The best epoch was chosen on this split, so these figures lean to the good side.'
+    return 'Nothing was chosen on this split.'
 
 
 def _uncertainty(architecture: dict[str, Any]) -> str:

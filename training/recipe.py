@@ -64,6 +64,10 @@ class AugmentationRecipe:
     color_jitter: float = option(
         0.0, 'range of brightness, contrast, saturation for all; 0 = off, as in the paper',
         low=0, high=0.9)
+    spoil_probability: float = option(
+        0.0, 'share of views as a camera in trouble gives them: dark, blurred, covered, noised, '
+        'with lens flare, each more or less; the truth stays, so the network learns to be unsure '
+        'where it cannot see', low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Recipe:
         'validation: best is the last epoch, and calibration comes from its twin (training.'
         'calibrate --constants-of)', choices=('train', 'train+val'))
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
-    epochs: int = option(100, 'passes over train.txt', low=1, high=100000)
+    epochs: int = option(100, 'passes over the training images', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
     frozen_statistics: float = option(
         0.0, 'share of the epochs, the last ones, in which batch norms train with their running '
@@ -206,6 +210,10 @@ def _check_family(path: Path, recipe: Recipe) -> None:
         raise RecipeError(f"{path}: field 'method' is '{recipe.method}', but 'network.family' is "
                           "'deeplab', which has one noise a task, no second head and no variance "
                           'for a pixel: give method baseline (training.ensemble makes several)')
+    if recipe.augmentation.spoil_probability > 0 and recipe.views == 'device':
+        raise RecipeError(f"{path}: field 'augmentation.spoil_probability' is "
+                          f"{recipe.augmentation.spoil_probability:g}, but only the loader spoils "
+                          'views: give views=loader, or leave it out')
     if family == 'deeplab' and recipe.views == 'device':
         raise RecipeError(f"{path}: field 'views' is 'device', but 'network.family' is 'deeplab', "
                           'whose inverse depths and instances only the loader cuts: give '

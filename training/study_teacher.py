@@ -6,9 +6,9 @@ Ask whether the members of an ensemble differ, and what a student sees of it.
 python -m training.study_teacher --teacher FOLDER|FILE [...] --data DIR [--json OUT]
 
 Members that agree teach nothing: the share of pixels on which each two differ, also as a share of
-their errors (Fort et al. 2019: 0 = copies, 1 = as unlike as networks of this accuracy can be). And
-the reason for the teacher's colour jitter: its uncertainty on the training images, on the same
-jittered, and on the validation images. A student that is shown the first learns too small ones.
+their mean error (Fort et al. 2019: 0 = copies, 2 = never wrong on the same pixel). And the reason
+for the teacher's colour jitter: its uncertainty on the training images, on the same jittered, and
+on the validation images. A student that is shown the first learns too small ones.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import torch
 from torchvision.transforms import v2 as transforms
 from training.command_line import check_writable, command_parser, evenly_spaced, run
 from training.data.dataset_folder import DatasetFolder
+from training.evaluate import check_classes
 from training.methods.emuformer import DistillationOptions
 from training.methods.ensemble import Ensemble, expanded
 from training.risk_thresholds import training_focal
@@ -125,6 +126,7 @@ def study(teacher: Sequence[Path], folder: DatasetFolder, images: int | None,
     found = resolved_device(device)
     Ensemble(paths)  # Checks that they agree on tasks and classes.
     members = [Ensemble([path], device=found) for path in paths]
+    check_classes(members[0], folder)
     focal = training_focal(folder)
     val = evenly_spaced(folder.stems('val'), images)
     train = evenly_spaced(folder.stems('train'), len(val))

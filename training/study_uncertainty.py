@@ -8,14 +8,17 @@ python -m training.study_uncertainty --checkpoint F --data DIR [--images NAME=FO
 
 The images of a split, clean and spoiled (dark, blurred, covered, noised, lens flare), folders of
 other images, and photographs that are no rooms: mean uncertainty of each image, the share that the
-checkpoint's own risk thresholds flag (fixed before anything here is looked at), and how well the
-mean uncertainty tells an unlike image from a clean one (AUROC). Where the truth is known also what
-the network gets right, and how well the uncertainty finds the wrong pixels.
+checkpoint's own risk thresholds flag, and how well the mean uncertainty tells an unlike image from
+a clean one (AUROC). Where the truth is known also what the network gets right, and how well the
+uncertainty finds the wrong pixels. The thresholds were fixed before; on the clean images that they
+were made from the share flagged is what their percentile leaves (training.calibrate measures false
+alarms across runs).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 import sys
 from typing import Any
@@ -31,13 +34,16 @@ from rich.progress import track
 import torch
 from training.command_line import check_writable, command_parser, evenly_spaced, run
 from training.data.dataset_folder import DatasetFolder
+from training.evaluate import check_classes
 from training.methods.ensemble import Ensemble
+from training.metrics.image_ranks import auroc, rank_correlation
 from training.metrics.suite import EvaluationSuite
 from training.reporting.uncertainty_study import study_figure, table
 from training.risk_thresholds import training_focal, training_fx
 from training.shifted_images import image_files, images_of, no_room_files
 
 MEANS = ('mean_segmentation_entropy', 'mean_depth_sigma')
+FIGURES = ('.png', '.pdf', '.svg')
 SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
          'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
 
@@ -46,15 +52,16 @@ class Judge:
     """
     What the robot's predictor and its flag say of single images.
 
-    :raises InputError: if the checkpoint has no risk threshold.
+    :param name: of the checkpoint.
+    :raises InputError: if it has no risk threshold.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, name: object) -> None:
         calibration = predictor.metadata.calibration
         self.predictor = predictor
         self.thresholds = RiskThresholds(calibration.risk_segmentation, calibration.risk_depth)
         if self.thresholds == RiskThresholds():
-            raise InputError('the checkpoint has no risk thresholds: run training.calibrate on it')
+            raise InputError(f'{name}: has no risk thresholds: run training.calibrate on it')
 
     def __call__(self, image: np.ndarray, fx: float | None) -> dict[str, Any]:
         """Return the mean uncertainties of an image and whether each task's flag is raised."""
@@ -66,9 +73,10 @@ class Judge:
                 'by_depth': _raised(RiskThresholds(None, limits.depth), None, sigma)}
 
 
-def _raised(thresholds: RiskThresholds, entropy: float | None, sigma: float | None) -> bool:
-    if entropy is None and sigma is None:
-        return False
+def _raised(thresholds: RiskThresholds, entropy: float | None,
+            sigma: float | None) -> bool | None:
+    if thresholds == RiskThresholds() or (entropy is None and sigma is None):
+        return None  # That task is not judged.
     monitor = RiskMonitor(thresholds, raise_after=1, clear_after=1)
     monitor.activate()
     return monitor.observe(entropy, sigma, 0.0).raised
@@ -116,35 +124,16 @@ def without_truth(judge: Judge, name: str, files: list[Path], progress: bool) ->
                                  disable=not progress)]}
 
 
-def auroc(negative: Sequence[float | None], positive: Sequence[float | None]) -> float | None:
-    """Return the chance that a positive is larger than a negative, ties counted as half."""
-    if not negative or not positive or negative[0] is None or positive[0] is None:
-        return None
-    low, high = np.array(negative, float)[:, None], np.array(positive, float)[None]
-    return float((high > low).mean() + 0.5 * (high == low).mean())
-
-
-def rank_correlation(x: Sequence[float | None], y: Sequence[float | None]) -> float | None:
-    """Return Spearman's correlation of the pairs that are known; None for fewer than three."""
-    pairs = np.array([pair for pair in zip(x, y) if None not in pair], float)
-    if len(pairs) < 3:
-        return None
-    ranks = [np.searchsorted(np.sort(column), column, 'left')
-             + np.searchsorted(np.sort(column), column, 'right') for column in pairs.T]
-    if min(np.ptp(rank) for rank in ranks) == 0:
-        return None
-    return float(np.corrcoef(ranks)[0, 1])
-
-
 def summed_up(group: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
     """Return a group with shares, percentiles and AUROC against the clean images."""
     rows = group['rows']
     column = {name: [row[name] for row in rows] for name in MEANS}
-    flags = {'flagged_by_segmentation': [row['by_segmentation'] for row in rows],
-             'flagged_by_depth': [row['by_depth'] for row in rows],
-             'flagged': [row['by_segmentation'] or row['by_depth'] for row in rows]}
+    flags = {'flagged': [bool(row['by_segmentation'] or row['by_depth']) for row in rows],
+             'flagged_by_segmentation': [row['by_segmentation'] for row in rows],
+             'flagged_by_depth': [row['by_depth'] for row in rows]}
     return {'group': group['group'], 'images': len(rows),
-            **{name: float(np.mean(values)) for name, values in flags.items()},
+            **{name: None if values[0] is None else float(np.mean(values))
+               for name, values in flags.items()},
             **{name: {'p5': float(np.percentile(values, 5)),
                       'p50': float(np.percentile(values, 50)),
                       'p95': float(np.percentile(values, 95)),
@@ -166,14 +155,19 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
     if network.num_heads > 1 or not set(SHOWN) & set(metadata.tasks):
         raise InputError(f'{checkpoint}: gives no segmentation or depth of one pass: study a '
                          'baseline or a student')
-    judge = Judge(Predictor(network, metadata, device=found))
+    # Photographs come in many sizes: no other backend is worth its compilation here.
+    judge = Judge(Predictor(network, replace(metadata, instances=None), device=found,
+                            backend='eager'), checkpoint)
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
+    check_classes(ensemble, folder)
+    # First: a file that is no image ends the study.
+    last = [without_truth(judge, name, files, progress) for name, files in others.items()]
     groups = [with_truth(judge, ensemble, folder, stems, kind, progress)
-              for kind in (None, *SPOILED)]
-    groups += [without_truth(judge, name, files, progress) for name, files in others.items()]
+              for kind in (None, *SPOILED)] + last
     clean = groups[0]['rows']
     return {'checkpoint': checkpoint.name, 'data_set': folder.name,
-            'thresholds': {'segmentation': judge.thresholds.segmentation,
+            'thresholds': {'of': metadata.provenance.get('thresholds'),
+                           'segmentation': judge.thresholds.segmentation,
                            'depth': judge.thresholds.depth,
                            'percentile': metadata.calibration.risk_percentile},
             # Of the clean images: is an image of higher uncertainty one of more error?
@@ -207,7 +201,16 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f'--limit is {options.limit}: give 1 or more')
         for path in (options.json, options.figure):
             check_writable(path)
-        others = dict(image_files(text) for text in options.images)
+        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
+            raise InputError(f'--figure is {options.figure}: give a name that ends in '
+                             + ', '.join(FIGURES))
+        others: dict[str, list[Path]] = {}
+        for text in options.images:
+            name, files = image_files(text)
+            if name in others or name in ('clean', *SPOILED):
+                raise InputError(f"--images {text}: there is a group '{name}' already: give "
+                                 'another name')
+            others[name] = files
         files = no_room_files()
         if files:
             others.setdefault('no rooms', files)

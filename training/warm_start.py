@@ -18,6 +18,7 @@ from training.augmentation import base_scale
 from training.data.dataset_folder import DatasetFolder
 from training.options import RecipeError
 from training.recipe import Recipe
+from training.unseen import check_unseen
 
 LOGGER = logging.getLogger('training')
 
@@ -46,6 +47,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
     :return: the licence of the initial weights.
     """
     source, metadata = load_checkpoint(path)
+    check_unseen(recipe, folder, metadata, 'network.initial_weights', path)
     own, given = network.state_dict(), source.state_dict()
     fits = {name: tensor for name, tensor in given.items()
             if name in own and own[name].shape == tensor.shape}

@@ -97,3 +97,15 @@ def test_missing_truth_stays_missing():
     image = np.zeros((*SIZE, 3), np.uint8)
     view = next(views(Sample('x', image, None, None), 1))
     assert view.label is None and view.depth is None
+
+
+def test_spoiled_views_keep_their_truth_and_come_as_often_as_asked(quadrants):
+    changed = 0
+    for clean, other, again in zip(views(quadrants), views(quadrants, spoil_probability=0.5),
+                                   views(quadrants, spoil_probability=0.5)):
+        assert np.array_equal(clean.label, other.label)
+        assert np.array_equal(clean.depth, other.depth)
+        assert other.image.dtype == np.uint8 and other.image.shape == clean.image.shape
+        changed += not np.array_equal(clean.image, other.image)
+        assert np.array_equal(other.image, again.image), 'a resumed run would differ'
+    assert 18 <= changed <= 42

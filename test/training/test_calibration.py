@@ -13,15 +13,24 @@ from training.frame_runs import folds, frame_runs
 
 
 def test_runs_are_frames_that_follow_one_another():
-    stems = ['0253', '0044', '0254', 'b_9', '0045', '0047', 'a_1', 'b_10', 'hall', 'a_2', 'hall2']
+    stems = ['0253', '0044', '0254', 'b_9', '0045', '0055', '0066', 'a_1', 'b_10', 'hall', 'a_2',
+             'hall2', 'c_1']
     assert sorted(map(tuple, frame_runs(stems))) == [
-        ('0044', '0045'), ('0047',), ('0253', '0254'), ('a_1', 'a_2'), ('b_9', 'b_10'), ('hall',),
-        ('hall2',)]
+        ('0044', '0045', '0055'), ('0066',), ('0253', '0254'), ('a_1', 'a_2'), ('b_9', 'b_10'),
+        ('c_1',), ('hall',), ('hall2',)]
+
+
+def test_frames_of_a_bag_are_one_run_until_it_pauses():
+    """training.prepare bag calls them by their stamps."""
+    start = 1_700_000_000_123_456_789
+    first = [f'{start + i * 33_000_000:019d}' for i in range(5)]
+    later = [f'{start + 60_000_000_000 + i * 500_000_000:019d}' for i in range(3)]
+    assert frame_runs(later + first) == [first, later]
 
 
 def test_nyuv2_val_has_the_runs_that_were_counted_by_hand(nyuv2):
     runs = frame_runs((nyuv2 / 'val.txt').read_text().split())
-    assert sum(map(len, runs)) == 86 and max(map(len, runs)) == 30
+    assert len(runs) == 15 and sum(map(len, runs)) == 86 and max(map(len, runs)) == 30
 
 
 @pytest.mark.parametrize('count', [2, 3, 9])

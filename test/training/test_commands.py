@@ -23,7 +23,7 @@ from made_data import FIELDS, members
 import numpy as np
 import pytest
 import torch
-from training import calibrate, compare, distill, ensemble, evaluate
+from training import calibrate, compare, distill, ensemble, evaluate, export
 from training.calibration_constants import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
 from training.fit import locked
@@ -296,7 +296,8 @@ def test_a_fold_is_measured_with_the_constants_of_the_others(trained, tmp_path, 
     assert both['of_folds'][0]['variance_scale'] != both['of_folds'][1]['variance_scale']
 
 
-def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_path, capsys):
+def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_path, capsys,
+                                                           caplog):
     """Nothing is left to choose or to calibrate by, so nothing is: its twin's constants serve."""
     def command(name: str, *more: str) -> tuple[int, str]:
         code = calibrate.main(['--checkpoint', str(tmp_path / 'out' / name / 'best.safetensors'),
@@ -322,10 +323,34 @@ def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_pat
     assert metadata.calibration.temperature != 1.0
     assert metadata.provenance['calibration']['twin'] == 'twin'
     assert 'for its twin `twin`' in model_card(metadata, everything)
-    assert fit_main(['--recipe', str(recipe), '--no-progress', 'name=other',
-                     'network.head_dim=8']) == 0
-    code, said = command('other', '--constants-of', str(twin))
-    assert code == 1 and 'architecture' in said and 'no twins' in said
+    code, said = command('all', '--constants-of', str(twin), '--folds', '3')
+    assert code == 1 and '--folds' in said
+    # Shipped with the figures of the twin: its own would be of what it has learned.
+    figures = tmp_path / 'figures.json'
+    for path, expected, words in ((everything, 1, ['flatter', 'was trained on']),
+                                  (twin, 0, ['Measured on its twin `twin`'])):
+        assert evaluate.main(['--checkpoint', str(path), '--data', str(made), '--json',
+                              str(figures), '--device', 'cpu', '--no-progress']) == 0
+        assert json.loads(figures.read_text())['seen_in_training'] == bool(expected)
+        code = export.main(['--checkpoint', str(everything), '--metrics', str(figures), '--out',
+                            str(tmp_path / 'shipped.safetensors')])
+        said = caplog.text + capsys.readouterr().err
+        if not expected:
+            said = (tmp_path / 'shipped.md').read_text()
+        assert code == expected and all(word in said for word in words), said
+    for name, override, word in (('wide', 'network.head_dim=8', 'architecture'),
+                                 ('long', 'batch_size=3', "field 'batch_size'")):
+        assert fit_main(['--recipe', str(recipe), '--no-progress', f'name={name}',
+                         'train_on=train+val', override]) == 0
+        code, said = command(name, '--constants-of', str(twin))
+        assert code == 1 and word in said and 'no twins' in said
+    # What it starts from, or learns from, has seen val.
+    for field in ('network.initial_weights', 'emuformer.teacher'):
+        more = ['method=emuformer'] if 'teacher' in field else []
+        assert fit_main(['--recipe', str(recipe), '--no-progress', 'name=from', *more,
+                         f'{field}={[str(everything)] if more else everything}']) == 1
+        said = capsys.readouterr().err
+        assert f"'{field}'" in said and 'trained on val' in said
 
 
 @pytest.mark.parametrize('option', ['--folds=0', '--percentile=0'])
@@ -333,6 +358,12 @@ def test_a_calibration_option_out_of_range_is_one_line(trained, capsys, option):
     assert calibrate.main(['--checkpoint', str(members(trained)[0]), '--data',
                            str(trained / 'data'), option]) == 1
     assert option.split('=')[0] in capsys.readouterr().err
+
+
+def test_fit_reads_no_stem_that_is_kept_apart(recipe, made, capsys):
+    (made / 'test.txt').write_text('002\n')
+    assert fit_main(['--recipe', str(recipe), '--no-progress']) == 1
+    assert "test.txt: '002' is in train.txt" in capsys.readouterr().err
 
 
 def test_training_images_are_not_for_calibration(trained, capsys):

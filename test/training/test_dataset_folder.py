@@ -127,3 +127,6 @@ def test_a_stem_kept_apart_cannot_be_read(made):
     for read in (folder.sample, folder.image, folder.label):
         with pytest.raises(DatasetError, match="'000' is kept apart"):
             read('000')
+    (made / 'test.txt').write_text('000\n001\n')
+    with pytest.raises(DatasetError, match="test.txt: '001' is in train.txt or val.txt too"):
+        folder.restrict(('train', 'val'))

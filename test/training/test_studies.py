@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import shutil
 
 import cv2
 from emu_perception.benchmarking.spoiling import spoil, SPOILED
@@ -19,9 +20,10 @@ import pytest
 import torch
 from training import study_teacher, study_uncertainty
 from training.data.dataset_folder import DatasetFolder
+from training.metrics.image_ranks import auroc, rank_correlation
 from training.shifted_images import no_room_files
 from training.study_teacher import pair_figures, uncertainty_parts
-from training.study_uncertainty import auroc, rank_correlation
+import yaml
 
 
 # -- uncertainty --------------------------------------------------------------------------------
@@ -33,6 +35,20 @@ def test_a_spoiled_image_is_spoiled_and_the_same_each_time(kind):
     assert np.abs(one.astype(float) - image).mean() > 20
     with pytest.raises(ValueError, match='unknown kind rain'):
         spoil(image, 'rain', np.random.default_rng(3))
+
+
+@pytest.mark.parametrize('kind', SPOILED)
+def test_strength_says_how_much_and_place_says_where(kind):
+    image = np.random.default_rng(1).integers(60, 200, (120, 160, 3)).astype(np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 3)
+    change = [np.abs(spoil(image, kind, np.random.default_rng(3), strength).astype(float)
+                     - image).mean(axis=2) for strength in (0.2, 0.6, 1.0)]
+    assert change[0].mean() < change[1].mean() < change[2].mean()
+    if kind in ('covered', 'flare'):
+        left, right = (np.abs(spoil(image, kind, np.random.default_rng(3), 0.5, (0.5, column))
+                              .astype(float) - image).mean(axis=2) for column in (0.1, 0.9))
+        assert left[:, :60].mean() > 2 * left[:, 100:].mean()
+        assert right[:, 100:].mean() > 2 * right[:, :60].mean()
 
 
 def test_auroc_and_rank_correlation_by_hand():
@@ -116,13 +132,42 @@ def test_the_figure_and_the_table_are_written(judged, capsys):
     (['--images', 'grey={tmp}/none'], ('no folder',)),
     (['--images', 'grey={tmp}'], ('no image',)),
     (['--limit', '0'], ('--limit is 0',)),
+    (['--figure', '{tmp}/x.foo'], ('x.foo', '.png')),
+    (['--images', 'clean={other}'], ("'clean'", 'another name')),
+    (['--images', 'a={other}', '--images', 'a={other}'], ("'a'", 'another name')),
     (['--split', 'other'], ('other',))])
 def test_what_cannot_be_studied_is_one_line(judged, trained, tmp_path, capsys, options, words):
     code = study_uncertainty.main([
         '--checkpoint', str(judged[0]), '--data', str(trained / 'data'), '--device', 'cpu',
-        '--no-progress', *(option.format(tmp=tmp_path) for option in options)])
+        '--no-progress', *(option.format(tmp=tmp_path, other=judged[1] / 'other')
+                           for option in options)])
     lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith('error')]
     assert code == 1 and len(lines) == 1 and all(word in lines[0] for word in words), lines
+
+
+def test_a_task_without_a_threshold_is_not_judged(judged, trained, tmp_path, capsys):
+    network, metadata = load_checkpoint(judged[0])
+    path, out = tmp_path / 'one.safetensors', tmp_path / 'one.json'
+    save_checkpoint(path, network, replace(metadata, calibration=Calibration(risk_depth=1e-3)))
+    assert study_uncertainty.main([
+        '--checkpoint', str(path), '--data', str(trained / 'data'), '--limit', '1', '--json',
+        str(out), '--device', 'cpu', '--no-progress']) == 0
+    clean = json.loads(out.read_text())['groups'][0]
+    assert clean['flagged_by_segmentation'] is None and clean['flagged'] == 1.0
+    assert '| clean | 1 | 100 % | – | 100 % |' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('study', [study_uncertainty, study_teacher])
+def test_labels_of_other_classes_are_refused(judged, trained, tmp_path, capsys, study):
+    data = tmp_path / 'data'
+    shutil.copytree(trained / 'data', data)
+    document = yaml.safe_load((data / 'dataset.yaml').read_text())
+    document['classes'] = ['person', 'car', 'sky']
+    (data / 'dataset.yaml').write_text(yaml.safe_dump(document))
+    which = ['--checkpoint', str(judged[0])] if study is study_uncertainty else [
+        '--teacher', str(trained / 'made')]
+    assert study.main([*which, '--data', str(data), '--device', 'cpu', '--no-progress']) == 1
+    assert 'classes' in capsys.readouterr().err
 
 
 def test_a_checkpoint_without_thresholds_and_a_broken_image_are_one_line(
@@ -131,7 +176,7 @@ def test_a_checkpoint_without_thresholds_and_a_broken_image_are_one_line(
     bare = tmp_path / 'bare.safetensors'
     save_checkpoint(bare, network, replace(metadata, calibration=Calibration()))
     (tmp_path / 'broken.jpg').write_bytes(b'no image')
-    for checkpoint, word in ((bare, 'training.calibrate'), (judged[0], 'broken.jpg')):
+    for checkpoint, word in ((bare, f'{bare}: has no risk thresholds'), (judged[0], 'broken.jpg')):
         assert study_uncertainty.main([
             '--checkpoint', str(checkpoint), '--data', str(trained / 'data'), '--images',
             f'mine={tmp_path}', '--device', 'cpu', '--no-progress', '--limit', '1']) == 1

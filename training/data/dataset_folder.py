@@ -50,6 +50,9 @@ class Sample:
     instance: np.ndarray | None = None
 
 
+SPLITS = ('train', 'val', 'test')
+
+
 class DatasetFolder:
     """
     A data set folder, its description read and checked.
@@ -144,8 +147,18 @@ class DatasetFolder:
         From now on refuse to read any file whose stem is in none of these splits.
 
         What measures a network later must not have been seen while it was made.
+
+        :raises DatasetError: if one of them is in another split too.
         """
         self._readable = frozenset(stem for split in splits for stem in self.stems(split))
+        for other in {*SPLITS} - {*splits}:
+            if not (self.root / f'{other}.txt').exists():
+                continue
+            both = sorted(self._readable.intersection(self.stems(other)))
+            if both:
+                raise DatasetError(f"{self.root}/{other}.txt: '{both[0]}' is in "
+                                   f"{' or '.join(f'{split}.txt' for split in splits)} too: what "
+                                   'is trained on cannot measure')
 
     def _check_readable(self, stem: str) -> None:
         if self._readable is not None and stem not in self._readable:

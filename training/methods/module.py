@@ -146,8 +146,9 @@ class TrainingModule(lightning.LightningModule):
             parts = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
             raise FloatingPointError(
                 f'the loss is {float(loss)} ({parts}) at step {self.global_step} (epoch '
-                f"{self.current_epoch}, samples {batch['index'].tolist()} of train.txt): lower "
-                'optimizer.learning_rate or set optimizer.gradient_clip, then resume')
+                f"{self.current_epoch}, samples {batch['index'].tolist()} of "
+                f'{self.recipe.train_on}): lower optimizer.learning_rate or set '
+                'optimizer.gradient_clip, then resume')
         # With learned weights the bare terms: their weights have curves of their own.
         shown = terms if self.task_weights.learned else losses
         self.log_dict({f'train/{name}': value.detach() for name, value in shown.items()},

@@ -29,7 +29,7 @@ def table(result: Mapping[str, Any]) -> str:
         auroc = [_cell((group[mean] or {}).get('auroc')) if group['group'] != 'clean' else '–'
                  for mean, _, _ in _TASKS.values()]
         cells = [group['group'], str(group['images']), *(
-            f'{100 * group[name]:.0f} %' for name in (
+            '–' if group[name] is None else f'{100 * group[name]:.0f} %' for name in (
                 'flagged', 'flagged_by_segmentation', 'flagged_by_depth')), *auroc,
             *(_cell(group.get(task, {}).get(name)) for task, name in (
                 ('segmentation', 'miou'), ('segmentation', 'ece'), ('depth', 'rmse'),
