@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import os
 from pathlib import Path
+from typing import Any
 
 from made_data import FIELDS, make_dataset
 import pytest
+import torch
+from training.recipe import Recipe
 import yaml
 
 NYUV2 = Path(os.environ.get('EMU_NYUV2', Path(__file__).parents[3] / 'shared/data/nyuv2'))
@@ -30,6 +34,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.write_text(yaml.safe_dump({**FIELDS, 'data': str(data), 'output': str(root)}))
     assert ensemble.main(['--recipe', str(path), '--members', '2', '--no-progress']) == 0
     return root
+
+
+@pytest.fixture
+def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recipe], None]:
+    """Return what trains a recipe until its third epoch, which a power cut ends."""
+    from training.fit import fit
+    from training.methods.module import TrainingModule
+
+    def run(recipe: Recipe) -> None:
+        step = TrainingModule.training_step
+
+        def cut(self: TrainingModule, batch: Any, batch_index: int) -> torch.Tensor:
+            if self.current_epoch == 2:
+                raise RuntimeError('power cut')
+            return step(self, batch, batch_index)
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingModule, 'training_step', cut)
+            with pytest.raises(RuntimeError, match='power cut'):
+                fit(recipe, progress=False)
+    return run
 
 
 @pytest.fixture
