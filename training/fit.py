@@ -80,8 +80,9 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     teacher = load_teacher(recipe, folder)
     train, val = sample_caches(recipe, folder)
     if len(train) < recipe.batch_size:
-        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but "
-                          f'{folder.root} has {len(train)} images of {recipe.train_on}: lower it')
+        lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
+        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
+                          f'has {len(train)} images: lower it')
     check_aspect(recipe, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
