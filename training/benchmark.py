@@ -23,12 +23,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from emu_perception.benchmarking.measure import interleaved, summary
-from emu_perception.benchmarking.result import processor, write_json
+from emu_perception.benchmarking.result import processor
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
-from training.command_line import check_writable, command_parser, recipe_of, run
+from training.command_line import check_writable, command_parser, recipe_of, run, write_result
 from training.made_models import made_members
 from training.methods.ensemble import Ensemble
 from training.recipe import Recipe
@@ -123,9 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f'{name}: ' + ', '.join(
                 f"{row_name} {row['median_ms']:.1f} ms ({row['images_per_s']:.2f} images/s, "
                 f"{row['times_ours']:.2f} x ours)" for row_name, row in found['rows'].items()))
-        if options.json:
-            write_json(options.json, result)
-            print(f'wrote {options.json}')
+        write_result(options.json, result)
     return run(command)
 
 

@@ -20,13 +20,12 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.benchmarking.result import write_json
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
 from rich.progress import track
 from training.calibration_constants import fitted, observe
-from training.command_line import check_writable, command_parser, run
+from training.command_line import check_writable, command_parser, run, write_result
 from training.data.dataset_folder import DatasetFolder
 from training.evaluate import evaluate
 from training.frame_runs import folds, frame_runs
@@ -156,8 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
                     raise InputError(f'--{name}: nothing is fitted with --constants-of: leave it '
                                      'out')
             found = take_constants(options.checkpoint, options.constants_of, out)
-            if options.json:
-                write_json(options.json, found)
+            write_result(options.json, found)
             print(f'wrote {out}')
             return
         split = options.split or 'val'
@@ -184,8 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
         for task, names in result['before'].items():
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")
-        if options.json:
-            write_json(options.json, result)
+        write_result(options.json, result)
         print(f'wrote {out}')
     return run(command)
 

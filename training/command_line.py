@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.benchmarking.result import write_json
 from emu_perception.errors import EmuError, InputError
 import torch
 from training.options import explained
@@ -90,6 +91,13 @@ def check_writable(path: Path | None) -> None:
             path.unlink()
     except OSError as error:
         raise InputError(f'{path}: cannot be written ({error.strerror})') from error
+
+
+def write_result(path: Path | None, result: object) -> None:
+    """Write what ``--json`` asks for, if it does, and say so."""
+    if path is not None:
+        write_json(path, result)
+        print(f'wrote {path}')
 
 
 def evenly_spaced(stems: list[str], limit: int | None) -> list[str]:

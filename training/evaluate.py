@@ -23,13 +23,13 @@ import sys
 import time
 from typing import Any
 
-from emu_perception.benchmarking.result import write_json
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
+from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 from rich.progress import track
 import torch
-from training.command_line import check_writable, command_parser, evenly_spaced, run
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetError, DatasetFolder, IGNORE, Sample
 from training.methods.ensemble import Ensemble, SAMPLED
 from training.metrics.suite import EvaluationSuite
@@ -81,11 +81,7 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
         if ensemble.device.type == 'cuda':
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-        p, depth, variance = (None if part is None else part[0] for part in (
-            moments.probabilities, moments.depth, moments.depth_variance))
-        label, truth = (None if part is None else torch.from_numpy(part).to(ensemble.device)
-                        for part in (sample.label, sample.depth))
-        images.append({'stem': stem, **suite.update(p, depth, variance, label, truth)})
+        images.append({'stem': stem, **compared(suite, moments, sample)})
     # The first image pays for what later ones do not: caches, and kernels being chosen.
     later = np.array(seconds[1:] or seconds) * 1e3
     return {**suite.compute(), **({} if more is None else more.compute()),
@@ -94,6 +90,17 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
                              'images': len(later)} if seconds else None,
             **{name: percentiles(images, name)
                for name in ('mean_segmentation_entropy', 'mean_depth_sigma')}}
+
+
+def compared(suite: EvaluationSuite, moments: PredictiveMoments,
+             sample: Sample) -> dict[str, float | None]:
+    """Add an image with its truth to the suite; returns the image's own figures."""
+    p, depth, variance = (None if part is None else part[0] for part in (
+        moments.probabilities, moments.depth, moments.depth_variance))
+    device = next(part.device for part in (p, depth) if part is not None)
+    label, truth = (None if part is None else torch.from_numpy(part).to(device)
+                    for part in (sample.label, sample.depth))
+    return suite.update(p, depth, variance, label, truth)
 
 
 def check_classes(ensemble: Ensemble, folder: DatasetFolder) -> None:
@@ -270,9 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
         for task in ('segmentation', 'instance', 'depth', 'inverse_depth'):
             if task in result:
                 print(f'{task}: {printed(result[task])}')
-        if options.json:
-            write_json(options.json, result)
-            print(f'wrote {options.json}')
+        write_result(options.json, result)
     return run(command)
 
 

@@ -16,7 +16,6 @@ import math
 from pathlib import Path
 import sys
 
-from emu_perception.benchmarking.result import write_json
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
@@ -24,7 +23,7 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 import torch
-from training.command_line import check_writable, command_parser, evenly_spaced, run
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetFolder, Sample
 from training.metrics.calibration import CalibrationError
 from training.metrics.depth import DepthErrors
@@ -136,14 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
         first = predictors[names[0]]
         for name, row in figures.items():
             print(f'{name}: ' + ', '.join(f'{key} {value:.4g}' for key, value in row.items()))
-        if options.json:
-            write_json(options.json, {
-                'checkpoint': options.checkpoint.name, 'data_set': folder.name,
-                'split': options.split, 'images': len(stems), 'backend': first.backend,
-                'device': first.device_description, 'precisions': figures,
-                'command': 'python -m training.precision '
-                           + ' '.join(arguments or sys.argv[1:])})
-            print(f'wrote {options.json}')
+        write_result(options.json, {
+            'checkpoint': options.checkpoint.name, 'data_set': folder.name,
+            'split': options.split, 'images': len(stems), 'backend': first.backend,
+            'device': first.device_description, 'precisions': figures,
+            'command': 'python -m training.precision ' + ' '.join(arguments or sys.argv[1:])})
     return run(command)
 
 

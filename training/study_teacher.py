@@ -19,7 +19,6 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.benchmarking.result import write_json
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 from emu_perception.uncertainty import DepthMixture, PredictiveMoments
@@ -27,7 +26,7 @@ import numpy as np
 from rich.progress import track
 import torch
 from torchvision.transforms import v2 as transforms
-from training.command_line import check_writable, command_parser, evenly_spaced, run
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetFolder
 from training.evaluate import check_classes
 from training.methods.emuformer import DistillationOptions
@@ -200,9 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         result['command'] = 'python -m training.study_teacher ' + ' '.join(
             arguments or sys.argv[1:])
         print(printed(result['uncertainty']), '', printed(result['pairs']), sep='\n')
-        if options.json:
-            write_json(options.json, result)
-            print(f'wrote {options.json}')
+        write_result(options.json, result)
     return run(command)
 
 

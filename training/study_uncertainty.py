@@ -17,13 +17,12 @@ alarms across runs).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.benchmarking.result import write_json
 from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
@@ -31,10 +30,9 @@ from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.risk import RiskMonitor, RiskThresholds
 import numpy as np
 from rich.progress import track
-import torch
-from training.command_line import check_writable, command_parser, evenly_spaced, run
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import check_classes
+from training.evaluate import check_classes, compared
 from training.methods.ensemble import Ensemble
 from training.metrics.image_ranks import auroc, rank_correlation
 from training.metrics.suite import EvaluationSuite
@@ -82,15 +80,11 @@ def _raised(thresholds: RiskThresholds, entropy: float | None,
     return monitor.observe(entropy, sigma, 0.0).raised
 
 
-def split_images(folder: DatasetFolder, stems: Sequence[str], kind: str | None,
-                 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield stems and their images, spoiled; an image's noise is the same in every run."""
-    for stem in stems:
-        image = folder.image(stem)
-        if kind is not None:
-            seed = [SPOILED.index(kind), *stem.encode()]
-            image = spoil(image, kind, np.random.default_rng(seed))
-        yield stem, image
+def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
+    """Return an image spoiled, or as it is; its noise is the same in every run."""
+    if kind is None:
+        return image
+    return spoil(image, kind, np.random.default_rng([SPOILED.index(kind), *stem.encode()]))
 
 
 def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: Sequence[str],
@@ -99,15 +93,11 @@ def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: S
     suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks)
     suite.to(ensemble.device)
     rows = []
-    for stem, image in track(split_images(folder, stems, kind), kind or 'clean', len(stems),
-                             disable=not progress):
+    for stem in track(stems, kind or 'clean', disable=not progress):
         sample = folder.sample(stem)
+        image = as_seen(sample.image, kind, stem)
         moments = ensemble.predict(image, focal=training_focal(folder))
-        p, depth, variance = (None if part is None else part[0] for part in (
-            moments.probabilities, moments.depth, moments.depth_variance))
-        label, truth = (None if part is None else torch.from_numpy(part).to(ensemble.device)
-                        for part in (sample.label, sample.depth))
-        figures = suite.update(p, depth, variance, label, truth)
+        figures = compared(suite, moments, sample)
         rows.append({'image': stem, **judge(image, training_fx(folder)),
                      **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
     found = suite.compute()
@@ -221,9 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
         result = {**result, 'split': options.split, 'command':
                   'python -m training.study_uncertainty ' + ' '.join(arguments or sys.argv[1:])}
         print(table(result))
-        if options.json:
-            write_json(options.json, result)
-            print(f'wrote {options.json}')
+        write_result(options.json, result)
         if options.figure:
             study_figure(result).savefig(options.figure, dpi=110)
             print(f'wrote {options.figure}')
