@@ -34,6 +34,7 @@ from training.methods.ensemble import Ensemble
 from training.options import RecipeError
 from training.peak_memory import side_by_side
 from training.recipe import Recipe
+from training.reporting.style import save
 from training.reporting.weight_study import pair_figure, start_figure, table
 from training.task_weights import noise_form
 from training.weight_trials import best_weights, first_trials, GRID_PAIRS, TASKS, terms, Trial
@@ -183,7 +184,7 @@ def write(rows: list[dict[str, Any]], base: Recipe, results: Path, seeds: int,
     for name, figure in (('figure.png', pair_figure(rows, GRID_PAIRS, unit)),
                          ('initial_s.png', start_figure(rows, terms(base)))):
         if figure is not None:
-            figure.savefig(results / name, dpi=150)
+            save(figure, results / name)
             written.append(results / name)
     print('wrote ' + ', '.join(map(str, written)))
 

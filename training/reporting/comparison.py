@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from training import paper_tables
+from training.metrics.certainty_cells import CERTAINTY
 from training.paper_tables import PaperRow
 from training.reporting.results import DEPTH, finite, METHODS, Result, SEGMENTATION
 from training.reporting.tables import Block, Cell, cells, Column, mark_best, number, Row, Table
 
 PAPER_POLICY = ('as_inaccurate', 'mean')
-CERTAINTY = ('p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu')
 _VOIDS = {'exclude': 'left out', 'as_inaccurate': 'as inaccurate'}
 POLICIES = tuple((void, threshold) for void in _VOIDS for threshold in ('mean', 'median'))
 _CERTAINTY = (Column('p(a|c)', 1), Column('p(u|i)', 1), Column('PAvPU', 1))

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
 from training import paper_tables
-from training.reporting import comparison, figures, plots
+from training.reporting import comparison, plots
 from training.reporting.ordering import noise_levels, orderings
 from training.reporting.pictures import jpeg_uri, Pictures, SCALES
-from training.reporting.results import best, featured, Result
+from training.reporting.results import best, featured, Result, TASKS
 from training.reporting.tables import number
 
 _FACTS = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
@@ -21,6 +22,8 @@ _FACTS = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
           ('input_size', 'network input'), ('device', 'device'))
 _LISTS = {'input_size': 'x', 'crop': ', '}
 _VOIDS = {'exclude': 'are left out', 'as_inaccurate': 'count as inaccurate'}
+# By heading, which may be '': (what a figure shows, the figure).
+_Groups = dict[str, list[tuple[str, Figure]]]
 
 
 def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str:
@@ -44,7 +47,7 @@ def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str
         further_tables=comparison.further_tables(results),
         policy_table=(comparison.policy_table(results)
                       if any(result.document.get('policies') for result in results) else None),
-        figures=figures.groups(results), class_bars=_class_bars(results),
+        figures=_figures(results), class_bars=_class_bars(results),
         featured=featured(results), pictures=pictures,
         source={'text': paper_tables.SOURCE, 'link': paper_tables.LINK, 'arxiv': '2402.10580'})
 
@@ -98,6 +101,25 @@ def _paper(results: Sequence[Result]) -> dict[str, Any] | None:
             'same_policy': all(result.policy == comparison.PAPER_POLICY for result in results),
             'our_encoders': '; '.join(_values(results, 'encoder')) or 'not said',
             'our_devices': '; '.join(_values(results, 'device')) or 'a device that is not said'}
+
+
+def _figures(results: Sequence[Result]) -> dict[str, _Groups]:
+    """Return the figures of each section; one without figures is empty."""
+    drawn: dict[str, dict[str, list[tuple[str, Figure | None]]]] = {
+        'reliability': {'': [(f'Reliability of {result.label}', plots.reliability(result))
+                             for result in results]},
+        'coverage': {'': [('Coverage of depth intervals', plots.coverage(results))]},
+        'sparsification': {
+            title: [(f'Sparsification of {task}', plots.sparsification(results, task, difference))
+                    for difference in (False, True)] for task, title in TASKS.items()},
+        'threshold': {
+            title: [(f'{words} of {task} against the threshold',
+                     plots.threshold(results, task, key))
+                    for key, words in plots.CERTAINTY_TITLES.items()]
+            for task, title in TASKS.items()}}
+    return {section: {heading: found for heading, entries in groups.items()
+                      if (found := [(name, figure) for name, figure in entries if figure])}
+            for section, groups in drawn.items()}
 
 
 def _class_bars(results: Sequence[Result]) -> dict[str, Any] | None:
