@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from training import paper_tables
 from training.reporting import comparison, plots
 from training.reporting.ordering import noise_levels, orderings
 from training.reporting.pictures import jpeg_uri, Pictures, SCALES
+from training.reporting.rendering import render
 from training.reporting.results import best, featured, Result, TASKS
 from training.reporting.tables import number
 
@@ -32,24 +32,20 @@ def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str
 
     :param pictures: of the ``featured`` result; or why there are none, in words.
     """
-    templates = Environment(loader=PackageLoader('training.reporting'), autoescape=True,
-                            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                            keep_trailing_newline=True)
-    templates.filters |= {'number': number, 'svg_uri': plots.svg_uri, 'jpeg_uri': jpeg_uri}
-    templates.globals['scales'] = SCALES
-    return templates.get_template('page.html').render(
-        title=title, results=results, data_set=results[0].document['data_set'],
-        facts=[(name, text) for field, name in _FACTS
-               if (text := '; '.join(_values(results, field)))],
-        warnings=warnings(results), policy=_policy(results),
-        main_table=comparison.main_table(results), paper=_paper(results),
-        orderings=orderings(results), noise=noise_levels(results[0]),
-        further_tables=comparison.further_tables(results),
-        policy_table=(comparison.policy_table(results)
-                      if any(result.document.get('policies') for result in results) else None),
-        figures=_figures(results), class_bars=_class_bars(results),
-        featured=featured(results), pictures=pictures,
-        source={'text': paper_tables.SOURCE, 'link': paper_tables.LINK, 'arxiv': '2402.10580'})
+    return render('page.html', {
+        'title': title, 'results': results, 'data_set': results[0].document['data_set'],
+        'facts': [(name, text) for field, name in _FACTS
+                  if (text := '; '.join(_values(results, field)))],
+        'warnings': warnings(results), 'policy': _policy(results),
+        'main_table': comparison.main_table(results), 'paper': _paper(results),
+        'orderings': orderings(results), 'noise': noise_levels(results[0]),
+        'further_tables': comparison.further_tables(results),
+        'policy_table': (comparison.policy_table(results) if any(
+            result.document.get('policies') for result in results) else None),
+        'figures': _figures(results), 'class_bars': _class_bars(results),
+        'featured': featured(results), 'pictures': pictures, 'scales': SCALES,
+        'source': {'text': paper_tables.SOURCE, 'link': paper_tables.LINK, 'arxiv': '2402.10580'},
+    }, {'number': number, 'svg_uri': plots.svg_uri, 'jpeg_uri': jpeg_uri})
 
 
 def warnings(results: Sequence[Result]) -> list[str]:
