@@ -3,7 +3,7 @@
 """
 Run the real node at full rate for a while and see whether it grows.
 
-``python test/ros/soak.py --minutes 30 --out out/soak`` starts ``emu_node`` of this source tree in
+``python tools/soak.py --minutes 30 --out out/soak`` starts ``emu_node`` of this source tree in
 a process of its own, sends it images faster than it can serve, listens to every topic it has, and
 samples its memory, latency and drops. It writes ``memory.csv``, ``memory.png`` and ``soak.json``;
 the exit code is 1 where memory grows faster than ``--bound`` after the warm-up, the node ends
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SAMPLE_EVERY_S = 2.0
 START_TIMEOUT_S = 120.0
 _MB = 1 << 20
