@@ -24,6 +24,7 @@ from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.publishing import MapPublishing, MapSet
 from emu_perception.ros.risk_publisher import RiskPublisher
+from emu_perception.ros.timings import Timings
 from sensor_msgs.msg import CompressedImage, Image
 
 
@@ -87,17 +88,11 @@ class Pipeline:
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
             return
-        flagged = time.monotonic()
         self.publishing.offer(MapSet(
             session=job.session, frame=Frame(header, rgb, camera), prediction=prediction,
-            state=state, settings=settings, maps=self.maps, turn_s=turn_s, started_s=started,
-            predictor_ms=sum(prediction.timing_ms.values()),
-            times_ms={
-                'waiting_time_ms': (started - job.received_s) * 1e3,
-                'conversion_time_ms': (converted - started) * 1e3,
-                'prediction_time_ms': (predicted - converted) * 1e3,
-                **{f'{stage}_time_ms': ms for stage, ms in prediction.timing_ms.items()},
-                'risk_time_ms': (flagged - predicted) * 1e3}))
+            state=state, settings=settings, maps=self.maps,
+            timings=Timings(job.received_s, turn_s, started, converted, predicted,
+                            flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
     def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
         self.predictor.unknown_label_entropy = settings.unknown_label_entropy or None
