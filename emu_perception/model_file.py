@@ -43,7 +43,7 @@ def default_model() -> Path:
         looked.append(folder)
     raise InputError(f'the default model {DEFAULT_MODEL} is not in '
                      f'{" nor in ".join(map(str, looked))}: name a checkpoint (node: parameter '
-                     'model_file; emu_run: --model)')
+                     'model_file; emu_run: --model; Python: Predictor.load(FILE))')
 
 
 def _folders() -> Iterator[Path]:
