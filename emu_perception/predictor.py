@@ -14,9 +14,9 @@ from emu_perception.backends import Backend, Finishing, make_backend
 from emu_perception.backends.cuda_memory import free_unused
 from emu_perception.backends.finishing import in_range
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
-from emu_perception.commands.model_file import default_model
 from emu_perception.errors import InputError
 from emu_perception.instances import cluster_instances, need_clustering
+from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH

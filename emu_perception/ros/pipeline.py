@@ -72,9 +72,9 @@ class Pipeline:
         rgb = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
         height, width = rgb.shape[:2]
-        camera = self.camera.model_for(width, height, use=settings.use_camera_info,
-                                       stamp=header.stamp)
-        self._warn_about_camera(camera is None, camera is not None and camera.distorted)
+        camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
+                                        stamp=header.stamp)
+        self._warn_about_camera()
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
@@ -102,12 +102,11 @@ class Pipeline:
             size = self.predictor.network_size(rgb.shape[:2])
         return self.predictor(rgb, size=size, fx=fx)
 
-    def _warn_about_camera(self, missing: bool, distorted: bool) -> None:
-        if missing:
-            self.log.once(f'camera {self.camera.problem}',
-                          f'{self.camera.problem}: depth is NOT scaled to this camera, and there '
-                          'are no points and no camera_info')
-        if distorted:
-            self.log.once('distortion', f'{self.camera.image_topic} is not rectified, but its '
-                          'camera has distortion: depth and points are off towards the edges; '
-                          'remap `image` to a rectified topic (image_rect)')
+    def _warn_about_camera(self) -> None:
+        problem = self.camera.judgement.problem
+        if problem:
+            self.log.once(f'camera {problem.code}',
+                          f'{problem.text}: depth is NOT scaled to this camera, and there are no '
+                          'points and no camera_info')
+        for warning in self.camera.judgement.warnings:
+            self.log.once(f'camera {warning.code}', warning.text)

@@ -1,64 +1,13 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ``emu_run`` reads: a sequence of images, wherever they come from, and which of them."""
+"""Which of a source's images ``emu_run`` takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
-from emu_perception.recordings.messages import Header
-from emu_perception.recordings.reader import Record
-import numpy as np
-
-
-@dataclass(frozen=True)
-class InputImage:
-    """
-    One image, not read yet.
-
-    :ivar name: what the CSV calls it: file name, number of the frame, or stamp.
-    :ivar read: returns rgb uint8 HxWx3, or raises InputError; valid until the next image.
-    :ivar info: camera_info that goes with it, or None.
-    :ivar rectified: whether it is the info of a rectified image.
-    :ivar record: its message, where it comes from a bag.
-    :ivar encoded: returns (file's bytes, format) that can go into a CompressedImage as they are,
-        or None where they cannot.
-    :ivar gap_s: the longest time between two neighbours since the image before, set by
-        :func:`selected`.
-    """
-
-    name: str
-    header: Header
-    read: Callable[[], np.ndarray]
-    info: Any = None
-    rectified: bool = True
-    record: Record | None = None
-    encoded: Callable[[], tuple[bytes, str] | None] = lambda: None
-    gap_s: float = 0.0
-
-
-class Source(Protocol):
-    """
-    A sequence of images.
-
-    :ivar rate_hz: images a second.
-    :ivar total: how many there are, as far as known before reading.
-    :ivar stamped: whether the stamps are of the camera, and not made up from ``rate_hz``.
-    :ivar image_topic: what the topic of the image is called in a recording of the results.
-    """
-
-    rate_hz: float
-    total: int | None
-    stamped: bool
-    image_topic: str
-
-    def images(self) -> Iterator[InputImage]:
-        """Yield the images in order."""
-
-    def close(self) -> None:
-        """Free the file."""
+from emu_perception.cameras.source import InputImage, Source
 
 
 @dataclass(frozen=True)

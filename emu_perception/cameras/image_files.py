@@ -1,37 +1,38 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image files and videos as the input of ``emu_run``."""
+"""Image files as a camera, with the calibration that lies beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-import logging
 from pathlib import Path
 import re
 
 import cv2
-from emu_perception.commands.inputs import InputImage
+from emu_perception.cameras.calibration import CameraInfo
+from emu_perception.cameras.calibration_files import find_calibration, read_calibration
+from emu_perception.cameras.image_decoding import decoded
+from emu_perception.cameras.source import FILE_TOPIC, FRAME_ID, InputImage
 from emu_perception.errors import InputError
-from emu_perception.image_decoding import check_complete
-from emu_perception.recordings.calibration_files import find_calibration
 from emu_perception.recordings.messages import Header
 import numpy as np
 
-LOGGER = logging.getLogger('emu_perception')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
-FRAME_ID = 'camera_optical_frame'
-_TOPIC = '/camera/image/compressed'
 
 
 class ImageFiles:
     """
-    Image files in the order of their names, numbers counted as numbers.
+    Image files in the order they are given.
 
-    Names of 19 digits are stamps in nanoseconds, as ``training.prepare bag`` writes them.
+    Names of 19 digits are stamps in nanoseconds, as ``training.prepare bag`` writes them. The
+    calibration is that of ``<stem>.yaml`` beside the image, else of the folder's dataset.yaml.
+
+    :raises InputError: if that dataset.yaml cannot be used.
     """
 
-    image_topic = _TOPIC
+    live = False
+    image_topic = FILE_TOPIC
 
     def __init__(self, paths: list[Path], rate_hz: float) -> None:
         self.paths, self.rate_hz = paths, rate_hz
@@ -46,57 +47,24 @@ class ImageFiles:
         """Yield the images in order."""
         for index, path in enumerate(self.paths):
             stamp_ns = int(path.stem) if self.stamped else round(index / self.rate_hz * 1e9)
+            info, problem = self._info_of(path)
             yield InputImage(path.name, Header(stamp_ns, FRAME_ID), partial(read_image, path),
-                             self._info, encoded=partial(_encoded, path))
+                             info, problem, encoded=partial(_encoded, path))
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
-
-class Video:
-    """A video file, through OpenCV."""
-
-    image_topic = _TOPIC
-    stamped = True
-
-    def __init__(self, path: Path, rate_hz: float) -> None:
-        self._path = path
-        self._capture = cv2.VideoCapture(str(path))
-        if not self._capture.isOpened():
-            raise InputError(f'{path}: cannot be opened: not a video that this OpenCV can decode, '
-                             f'nor {", ".join(IMAGE_SUFFIXES)}, .mcap or .db3')
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate_hz = rate if 0.1 <= rate <= 1000 else rate_hz
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.total: int | None = count if count > 0 else None
-
-    def images(self) -> Iterator[InputImage]:
-        """Yield the frames in order, named by their numbers from 0."""
-        index, before_ns = 0, -1
-        while self._capture.grab():
-            stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-            if stamp_ns <= before_ns:  # Some containers do not tell.
-                stamp_ns = before_ns + round(1e9 / self.rate_hz) if index else 0
-            yield InputImage(f'{index:06d}', Header(stamp_ns, FRAME_ID), self._frame)
-            index, before_ns = index + 1, stamp_ns
-        if self.total is not None and index < self.total:
-            LOGGER.warning('%s: ended after %d of %d frames: cut off or damaged', self._path,
-                           index, self.total)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._capture.release()
-
-    def _frame(self) -> np.ndarray:
-        good, bgr = self._capture.retrieve()
-        if not good:
-            raise InputError('the frame cannot be decoded')
-        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    def _info_of(self, path: Path) -> tuple[CameraInfo | None, str]:
+        beside = path.with_suffix('.yaml')
+        try:
+            return read_calibration(beside) if beside.is_file() else self._info, ''
+        except InputError as error:
+            return None, str(error)
 
 
 def image_paths(folder: Path) -> list[Path]:
     """
-    Return the images of a folder, or of image/ in it (a data set).
+    Return the images of a folder, or of image/ in it (a data set), numbers counted as numbers.
 
     :raises InputError: if there is none.
     """
@@ -117,15 +85,10 @@ def read_image(path: Path) -> np.ndarray:
     """
     try:
         data = path.read_bytes()
-        check_complete(data)
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
         raise InputError(f'cannot be read ({error.strerror})') from error
-    except cv2.error:  # Sizes beyond OpenCV's own limits.
-        bgr = None
-    if bgr is None:
-        raise InputError('is no image that OpenCV can decode')
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(decoded(data, cv2.IMREAD_COLOR, f'file of {len(data)} bytes'),
+                        cv2.COLOR_BGR2RGB)
 
 
 def _encoded(path: Path) -> tuple[bytes, str] | None:

@@ -144,33 +144,38 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     """
     if message.format.startswith(_DEPTH_LIKE) or 'compressedDepth' in message.format:
         raise InputError(f'format {message.format!r} {_DEPTH_ADVICE}')
-    data = np.frombuffer(message.data, np.uint8)
-    check_complete(bytes(data))
-    if data[:4].tobytes() == _PNG_START:  # Before OpenCV makes room for it.
-        _check_size(*struct.unpack('>II', data[16:24].tobytes()))
-    try:
-        # An EXIF orientation would turn the picture against its camera_info.
-        # Of damaged data libjpeg and libpng complain on stderr themselves, a line an image: OpenCV
-        # has no switch for it (its log level does not reach them), and to turn the process's
-        # stderr aside while one thread decodes would swallow what the others say.
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise DamagedImage(f'compressed image of {data.size} bytes, format {message.format!r}, '
-                           f'cannot be decoded: {_one_line(error)}') from error
-    if bgr is not None:
-        _check_size(bgr.shape[1], bgr.shape[0])
-    if bgr is None:
-        raise DamagedImage(f'compressed image of {data.size} bytes, format {message.format!r}, '
-                           'cannot be decoded: truncated, or not an image')
+    data = bytes(message.data)
+    if data.startswith(_PNG_START) and len(data) >= 24:  # Before OpenCV makes room for it.
+        _check_size(*struct.unpack('>II', data[16:24]))
+    # An EXIF orientation would turn the picture against its camera_info.
+    bgr = decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
+                  f'compressed image of {len(data)} bytes, format {message.format!r},')
+    _check_size(bgr.shape[1], bgr.shape[0])
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def check_complete(data: bytes) -> None:
+def decoded(data: bytes, flags: int, what: str) -> np.ndarray:
     """
-    Check that a JPEG or PNG has its end.
+    Decode a JPEG, PNG or whatever else OpenCV reads.
 
-    :raises DamagedImage: if it has not.
+    :param flags: of cv2.imdecode.
+    :param what: what this is, for the error.
+    :raises DamagedImage: if it is no image or is cut off.
     """
+    _check_complete(data)
+    try:
+        # Of damaged data libjpeg and libpng complain on stderr themselves, a line an image: OpenCV
+        # has no switch for it (its log level does not reach them), and to turn the process's
+        # stderr aside while one thread decodes would swallow what the others say.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise DamagedImage(f'{what} cannot be decoded: {_one_line(error)}') from error
+    if pixels is None:
+        raise DamagedImage(f'{what} cannot be decoded: truncated, or no image that OpenCV reads')
+    return pixels
+
+
+def _check_complete(data: bytes) -> None:
     # OpenCV fills what is missing of a cut picture with grey and says nothing. Inside a JPEG's
     # scan 0xFF is always escaped: an end marker after the last scan's start is the true end.
     if not data:

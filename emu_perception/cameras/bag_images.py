@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS 2 bag as the input of ``emu_run``: an image topic and the camera_info beside it."""
+"""A ROS 2 bag as a camera: an image topic and the camera_info beside it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 import logging
-from typing import Any
 
-from emu_perception.commands.inputs import InputImage
+from emu_perception.cameras.calibration import CameraInfo, from_message
+from emu_perception.cameras.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
+from emu_perception.cameras.source import InputImage
+from emu_perception.cameras.topics import beside, looks_rectified
 from emu_perception.errors import InputError
-from emu_perception.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
-from emu_perception.recordings.camera import beside, looks_rectified
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.reader import Bag, Record, RecordingError
 from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
@@ -30,6 +30,7 @@ class BagImages:
     :raises RecordingError: if a topic is not there or the image topic is not clear.
     """
 
+    live = False
     stamped = True
 
     def __init__(self, bag: Bag, image_topic: str | None, info_topic: str | None) -> None:
@@ -42,21 +43,15 @@ class BagImages:
             raise RecordingError(f"{bag.path}: topic '{self.image_topic}' has no message")
         _check_first(bag, self.image_topic)
         self.rate_hz = _rate_hz(bag, self.image_topic)
-        self._info_topic = info_topic or beside(self.image_topic)
-        self._first_info = None
-        if info_topic is not None:
-            bag.check_topic(info_topic, (CAMERA_INFO,))
-        if bag.topics.get(self._info_topic) == CAMERA_INFO:
-            first = next(bag.records([self._info_topic]), None)
-            self._first_info = first and first.decode()
-        else:
-            LOGGER.warning("%s: no camera_info at '%s'", bag.path, self._info_topic)
+        self._info_topic = find_info_topic(bag, self.image_topic, info_topic)
+        self._first_info = next(calibrations(bag, self._info_topic), None)
 
     def images(self) -> Iterator[InputImage]:
         """Yield the images in order, each with the camera_info of its stamp, else the latest."""
         waiting: Record | None = None
         latest = self._first_info
-        for record in self._bag.records([self.image_topic, self._info_topic]):
+        topics = [self.image_topic, *([self._info_topic] if self._info_topic else [])]
+        for record in self._bag.records(topics):
             if record.topic == self.image_topic:
                 if waiting is not None:
                     yield self._image(waiting, latest)
@@ -65,22 +60,22 @@ class BagImages:
             if waiting is not None and record.stamp_ns != waiting.stamp_ns:
                 yield self._image(waiting, latest)
                 waiting = None
-            latest = record.decode()
+            latest = from_message(record.decode())
         if waiting is not None:
             yield self._image(waiting, latest)
 
     def close(self) -> None:
         """Do nothing: the bag is not ours."""
 
-    def _image(self, record: Record, info: Any) -> InputImage:
+    def _image(self, record: Record, info: CameraInfo | None) -> InputImage:
         # A stamp of 0 is one that the driver did not set.
         stamp_ns = record.stamp_ns or record.recorded_ns
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-                          Header(stamp_ns, _frame_id(record)), partial(decode, record), info,
-                          looks_rectified(self.image_topic), record)
+                          Header(stamp_ns, _frame_id(record)), partial(decode_image, record), info,
+                          rectified=looks_rectified(self.image_topic), record=record)
 
 
-def decode(record: Record) -> np.ndarray:
+def decode_image(record: Record) -> np.ndarray:
     """
     Return an image message as rgb8.
 
@@ -108,10 +103,34 @@ def find_image_topic(bag: Bag) -> str:
                          f'--image-topic: {", ".join(found)}')
 
 
+def find_info_topic(bag: Bag, image_topic: str, info_topic: str | None) -> str | None:
+    """
+    Return the topic of the camera_info, or None (with a warning) where the bag has none.
+
+    :param info_topic: None looks beside the image topic, as image_transport lays them out.
+    :raises RecordingError: if the topic was asked for and is not there, or is empty.
+    """
+    topic = info_topic or beside(image_topic)
+    if info_topic is None and (bag.topics.get(topic) != CAMERA_INFO or not bag.counts[topic]):
+        LOGGER.warning("%s: no camera_info at '%s': depth cannot be corrected for a camera of "
+                       'another focal length; see --camera-info-topic', bag.path, topic)
+        return None
+    bag.check_topic(topic, (CAMERA_INFO,))
+    if not bag.counts[topic]:
+        raise RecordingError(f"{bag.path}: topic '{topic}' has no message")
+    return topic
+
+
+def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
+    """Yield what a topic of camera_info says, in the order of recording."""
+    for record in bag.records([info_topic] if info_topic else []):
+        yield from_message(record.decode())
+
+
 def _check_first(bag: Bag, topic: str) -> None:
     try:
         for record in islice(bag.records([topic]), 1):
-            decode(record)
+            decode_image(record)
     except DamagedImage:
         pass  # Others may be whole.
     except InputError as error:
