@@ -19,6 +19,7 @@ from typing import Any
 
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.instances import InstanceSettings
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import build_network, family_of, Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
@@ -30,18 +31,6 @@ import torch
 
 FORMAT_VERSION = 1
 _KEY = 'emu_perception'
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """Pinhole camera of the training images: sizes, focal lengths and centre in pixels."""
-
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 @dataclass(frozen=True)

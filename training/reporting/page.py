@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from training import paper_tables
-from training.reporting import comparison, plots
+from training.reporting import comparison, paper_tables, plots
 from training.reporting.ordering import noise_levels, orderings
 from training.reporting.pictures import jpeg_uri, Pictures, SCALES
 from training.reporting.rendering import render
