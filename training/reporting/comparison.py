@@ -62,7 +62,7 @@ def paper_table(results: Sequence[Result], data_set: str) -> Table:
         numbers = sorted({row.table for row in rows})
         tables = f'table{"s" if len(numbers) > 1 else ""} {" and ".join(map(str, numbers))}'
         blocks.append(Block(
-            f'The paper, {tables}: MiT-{backbone}, times on an {paper_tables.DEVICE}',
+            f'The paper, {tables}: MiT-{backbone}, times on an {paper_tables.SOURCE.device}',
             tuple(_paper_row(row) for row in rows)))
     marked = [mark_best(_MAIN, [block])[0] for block in blocks]
     return Table(_MAIN, tuple(marked), _SPANS)

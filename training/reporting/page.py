@@ -43,7 +43,7 @@ def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str
             result.document.get('policies') for result in results) else None),
         'figures': _figures(results), 'class_bars': _class_bars(results),
         'featured': featured(results), 'pictures': pictures, 'scales': SCALES,
-        'source': {'text': paper_tables.SOURCE, 'link': paper_tables.LINK, 'arxiv': '2402.10580'},
+        'source': paper_tables.SOURCE,
     }, {'number': number, 'svg_uri': plots.svg_uri, 'jpeg_uri': jpeg_uri})
 
 
@@ -86,13 +86,13 @@ def _paper(results: Sequence[Result]) -> dict[str, Any] | None:
     name = paper_tables.paper_data_set(results[0].document['data_set'])
     if name is None:
         return None
-    split, count = paper_tables.SPLITS[name]
+    theirs = paper_tables.SPLITS[name]
     ours = results[0].document['split']
     images = '; '.join(_values(results, 'images')) or 'an unknown number of'
-    return {'table': comparison.paper_table(results, name), 'device': paper_tables.DEVICE,
-            'images': f'{name} {split} ({count} images)',
+    return {'table': comparison.paper_table(results, name), 'device': paper_tables.SOURCE.device,
+            'images': f'{name} {theirs.split} ({theirs.images} images)',
             'our_images': f'{ours} ({images} images)',
-            'same_images': (ours, images) == (split, str(count)),
+            'same_images': (ours, images) == (theirs.split, str(theirs.images)),
             'same_policy': all(result.policy == comparison.PAPER_POLICY for result in results),
             'our_encoders': '; '.join(_values(results, 'encoder')) or 'not said',
             'our_devices': '; '.join(_values(results, 'device')) or 'a device that is not said'}
