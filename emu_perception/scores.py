@@ -60,6 +60,6 @@ def measured(maps: NetworkMaps) -> dict[str, torch.Tensor]:
     :param maps: calibrated, at the network's size, without padding; depths not yet marked as
         beyond the range.
     """
-    tasks = [task for task, there in (('segmentation', maps.entropy), ('depth', maps.depth_variance))
-             if there is not None]
+    tasks = [task for task, there in (('segmentation', maps.entropy),
+                                      ('depth', maps.depth_variance)) if there is not None]
     return {score.name: score.measure(maps) for score in scores_of(tasks)}

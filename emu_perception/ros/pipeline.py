@@ -100,12 +100,12 @@ class Pipeline:
                 'risk_time_ms': (flagged - predicted) * 1e3}))
 
     def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
-        self.predictor.unknown_label_entropy = settings.unknown_label_entropy or None
         size = None
         if settings.output_size == 'network' or not self.maps.wanted():
             # Without a listener only the flag counts, which does not depend on the maps' size.
             size = self.predictor.network_size(rgb.shape[:2])
-        return self.predictor(rgb, size=size, fx=fx)
+        return self.predictor(rgb, size=size, fx=fx,
+                              unknown_label_entropy=settings.unknown_label_entropy or None)
 
     def _warn_about_camera(self, missing: bool, distorted: bool) -> None:
         if missing:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 import warnings
 
-from emu_perception.uncertainty import mean_uncertainties
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.scores import measured
 import torch
 from torch import nn
 from training.metrics.bins import (
@@ -114,10 +115,11 @@ class EvaluationSuite(nn.Module):
             if true_depth is not None:
                 _check(true_depth, depth=depth, depth_variance=depth_variance)
                 rmse = self._add_depth(depth, variance, true_depth)
-        mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
+        scores = measured(NetworkMaps(
+            entropy=entropy, depth=None if variance is None else depth, depth_variance=variance))
         return plain({'pixel_accuracy': accuracy, 'rmse': rmse,
-                      'mean_segmentation_entropy': mean_entropy,
-                      'mean_depth_sigma': mean_sigma})
+                      'mean_segmentation_entropy': scores.get('segmentation_entropy'),
+                      'mean_depth_sigma': scores.get('depth_sigma')})
 
     def _add_segmentation(self, probabilities: torch.Tensor, entropy: torch.Tensor,
                           squares: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:
