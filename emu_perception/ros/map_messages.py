@@ -13,7 +13,7 @@ import cv2
 from emu_perception import visualization
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
-from emu_perception.risk_report import banner_text
+from emu_perception.risk_status import banner_text
 from emu_perception.ros.camera_model import CameraModel, scaled_camera_info
 from emu_perception.ros.image_messages import to_published_image
 from emu_perception.ros.parameters import Settings

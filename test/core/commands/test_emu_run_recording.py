@@ -66,8 +66,8 @@ def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, pl
             assert (message.width, message.height) == (WIDTH, HEIGHT)
             assert stamp_ns(message) == at.stamp_ns
         np.testing.assert_array_equal(found[topic][index][1].data, source[topic][index][1].data)
-        for task, mean in (('segmentation', expected.mean_segmentation_entropy),
-                           ('depth', expected.mean_depth_sigma)):
+        for task, mean in (('segmentation', expected.scores['segmentation_entropy']),
+                           ('depth', expected.scores['depth_sigma'])):
             message = found[f'/emu/mean_{task}_uncertainty'][index][1]
             assert message.data == pytest.approx(mean, rel=1e-6)
     rows = table(tmp_path / 'out')
