@@ -24,15 +24,15 @@ from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpo
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
 from rich.progress import track
-from training.calibration_constants import fitted, observe
+from training.calibration.constants import fitted, observe
+from training.calibration.risk_thresholds import image_means, limits, Means
+from training.calibration.twins import take_constants
 from training.command_line import check_writable, command_parser, run, write_result
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import evaluate
-from training.frame_runs import folds, frame_runs
+from training.data.frame_runs import folds, frame_runs
+from training.data.unseen import trained_on
+from training.evaluation.measuring import evaluate
 from training.methods.ensemble import Ensemble
-from training.risk_thresholds import image_means, limits, Means
-from training.twins import take_constants
-from training.unseen import trained_on
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),

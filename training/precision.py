@@ -24,12 +24,11 @@ import numpy as np
 from rich.progress import track
 import torch
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder, Sample
+from training.data.dataset_folder import DatasetFolder, Sample, training_fx
 from training.metrics.calibration import CalibrationError
 from training.metrics.depth import DepthErrors
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.segmentation import ConfusionMatrix
-from training.risk_thresholds import training_fx
 
 PRECISIONS = ('fp32', 'bf16', 'fp16')
 

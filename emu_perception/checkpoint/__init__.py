@@ -12,11 +12,11 @@ from emu_perception.checkpoint.metadata import (
     Calibration,
     CheckpointMetadata,
     FittedThreshold,
-    Intrinsics,
     palette_or_default,
 )
 from emu_perception.checkpoint.reading import load_checkpoint, read_metadata
 from emu_perception.checkpoint.writing import save_checkpoint
+from emu_perception.intrinsics import Intrinsics
 
 __all__ = ['Calibration', 'CheckpointMetadata', 'FittedThreshold', 'FORMAT_VERSION', 'Intrinsics',
            'load_checkpoint', 'palette_or_default', 'read_metadata', 'save_checkpoint']

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import math
 from typing import Any
 
-from emu_perception.checkpoint.metadata import Calibration, FittedThreshold, Intrinsics
+from emu_perception.checkpoint.metadata import Calibration, FittedThreshold
 from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.rules import checked_fields, object_of, Rule
 
 Convert = Callable[[Any], Any]

@@ -10,23 +10,12 @@ import math
 from typing import Any
 
 from emu_perception.instances import InstanceSettings
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
 from emu_perception.visualization import default_palette
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """Pinhole camera of the training images: sizes, focal lengths and centre in pixels."""
-
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 @dataclass(frozen=True)

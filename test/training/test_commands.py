@@ -24,13 +24,13 @@ import numpy as np
 import pytest
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
-from training.calibration_constants import best_temperature, VarianceScale
+from training.calibration.constants import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
-from training.fit import locked
 from training.fit import main as fit_main
-from training.model_card import model_card
-from training.peak_memory import that_fit
-from training.recipe import load_recipe
+from training.recipes.recipe import load_recipe
+from training.reporting.model_card import model_card
+from training.runs.folder_lock import locked
+from training.runs.peak_memory import that_fit
 import yaml
 
 
@@ -95,7 +95,7 @@ def test_members_side_by_side_are_as_many_as_fit():
 def test_two_processes_never_train_into_one_folder(recipe, capsys):
     loaded = load_recipe(recipe)
     loaded.folder.mkdir(parents=True)
-    with locked(loaded):
+    with locked(loaded.folder):
         assert fit_main(['--recipe', str(recipe), '--no-progress']) == 1
     assert 'another process is training here' in capsys.readouterr().err
 

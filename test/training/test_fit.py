@@ -21,13 +21,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import torch
 from training import export
 from training import fit as fit_module
-from training.callbacks import StopAfter
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import evaluate, trivial
 from training.evaluate import main as evaluate_main
+from training.evaluation.measuring import evaluate, trivial
 from training.fit import fit, main
 from training.methods.ensemble import Ensemble
-from training.recipe import load_recipe, Recipe
+from training.recipes.recipe import load_recipe, Recipe
+from training.runs.callbacks import StopAfter
 import yaml
 
 FIELDS = {

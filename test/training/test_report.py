@@ -14,11 +14,11 @@ from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
 from training.data.dataset_folder import DatasetFolder
-from training.paper_tables import comparison_rows
 from training.report import main, report
 from training.reporting import plots
 from training.reporting.comparison import main_table, paper_table
 from training.reporting.ordering import orderings, paper_row
+from training.reporting.paper_tables import comparison_rows
 from training.reporting.pictures import choose, draw
 from training.reporting.result_files import load_results
 from training.reporting.results import best, featured, Result

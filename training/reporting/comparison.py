@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from training import paper_tables
-from training.paper_tables import PaperRow
+from training.reporting import paper_tables
+from training.reporting.paper_tables import PaperRow
 from training.reporting.results import DEPTH, finite, METHODS, Result, SEGMENTATION
 from training.reporting.tables import Block, Cell, cells, Column, mark_best, number, Row, Table
 

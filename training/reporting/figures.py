@@ -8,12 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from training.reporting import markup, plots
-from training.reporting.pictures import (
-    DEPTH_COLORS,
-    jpeg_uri,
-    Pictures,
-    UNCERTAINTY_COLORS,
-)
+from training.reporting.pictures import DEPTH_COLORS, jpeg_uri, Pictures, UNCERTAINTY_COLORS
 from training.reporting.results import Result, TASKS
 
 _UNITS = {'entropy': 'nats', 'depth': 'm', 'sigma': 'm'}

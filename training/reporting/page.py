@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from training import paper_tables
-from training.reporting import comparison, figures, markup, plots
+from training.reporting import comparison, figures, markup, paper_tables, plots
 from training.reporting.ordering import noise_levels, orderings
 from training.reporting.pictures import Pictures
 from training.reporting.results import best, featured, Result

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Table and figure of ``training.study_uncertainty``."""
+"""Table and figure of ``training.studies.uncertainty``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Table and figures of ``training.study_weights``, from its rows."""
+"""Table and figures of ``training.studies.weights``, from its rows."""
 
 from __future__ import annotations
 
