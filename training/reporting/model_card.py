@@ -7,7 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.checkpoint import CheckpointMetadata, FittedThreshold
+from emu_perception.scores import Score, SCORES
 
 # What is known of the terms of data sets; a card must say so even where it is little.
 DATA_TERMS = {
@@ -47,16 +48,22 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         _standing(provenance, metrics), '',
         '## Calibration and risk thresholds', '',
         *_calibration(metadata), '',
-        f'Percentile {calibration.risk_percentile:g} of the mean uncertainties of the '
-        'validation images:' if calibration.risk_percentile else 'No thresholds.']
-    if calibration.risk_segmentation is not None:
-        lines.append(f'- mean segmentation entropy {calibration.risk_segmentation:.4f} nat')
-    if calibration.risk_depth is not None:
-        lines.append(f'- mean depth sigma {calibration.risk_depth:.4f} m')
+        'An image is uncertain where one of its scores is above:' if calibration.scores
+        else 'No thresholds.',
+        *(_threshold(SCORES[name], fitted) for name, fitted in calibration.scores.items())]
     lines += ['', '## Limits and terms', '',
               f'- {DATA_TERMS.get(str(provenance.get("data_set")), "See the data set terms.")}',
               *_limits(metadata), '']
     return '\n'.join(lines)
+
+
+def _threshold(row: Score, fitted: FittedThreshold) -> str:
+    of = fitted.fitted_on
+    images = f'{of["images"]} ' if 'images' in of else ''
+    return (f'- {row.text(fitted.threshold)}'
+            + (f': percentile {fitted.percentile:g}' if fitted.percentile else '')
+            + (f' of {images}images of split `{of.get("split")}` of {of.get("data_set")}'
+               if fitted.percentile and of else ''))
 
 
 def _standing(provenance: dict[str, Any], metrics: dict[str, Any]) -> str:

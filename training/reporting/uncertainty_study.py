@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from emu_perception.scores import SCORES
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,21 +17,22 @@ from training.reporting.plots import GRID, INK
 _STYLE: Any = {'font.size': 9, 'axes.edgecolor': INK, 'axes.spines.top': False,
                'axes.spines.right': False, 'axes.grid': True, 'axes.axisbelow': True,
                'grid.color': GRID, 'legend.frameon': False}
-_TASKS = {'segmentation': ('mean_segmentation_entropy', 'mean entropy [nat]', '#0072b2'),
-          'depth': ('mean_depth_sigma', 'mean depth sigma [m]', '#d55e00')}
+_COLORS = {'segmentation': '#0072b2', 'depth': '#d55e00'}
 
 
 def table(result: Mapping[str, Any]) -> str:
     """Return the groups as Markdown."""
-    lines = ['| images | n | flagged | by entropy | by sigma | AUROC entropy | AUROC sigma | '
-             'mIoU | ECE | RMSE [m] | finds wrong labels | finds wrong depths |',
-             '|---|' + '---:|' * 11]
+    words = [score.words.removeprefix('mean ') for score in SCORES.values()]
+    headings = ['n', 'flagged', *(f'by {word}' for word in words),
+                *(f'AUROC {word}' for word in words), 'mIoU', 'ECE', 'RMSE [m]',
+                'finds wrong labels', 'finds wrong depths']
+    lines = [f'| images | {" | ".join(headings)} |', '|---|' + '---:|' * len(headings)]
     for group in result['groups']:
-        auroc = [_cell((group[mean] or {}).get('auroc')) if group['group'] != 'clean' else '–'
-                 for mean, _, _ in _TASKS.values()]
+        auroc = [_cell((group[f'mean_{name}'] or {}).get('auroc'))
+                 if group['group'] != 'clean' else '–' for name in SCORES]
         cells = [group['group'], str(group['images']), *(
             '–' if group[name] is None else f'{100 * group[name]:.0f} %' for name in (
-                'flagged', 'flagged_by_segmentation', 'flagged_by_depth')), *auroc,
+                'flagged', *(f'flagged_by_{score.tag}' for score in SCORES.values()))), *auroc,
             *(_cell(group.get(task, {}).get(name)) for task, name in (
                 ('segmentation', 'miou'), ('segmentation', 'ece'), ('depth', 'rmse'),
                 ('segmentation', 'auroc'), ('depth', 'auroc')))]
@@ -46,22 +48,21 @@ def _cell(value: float | None) -> str:
 def study_figure(result: Mapping[str, Any]) -> Figure:
     """Return each image's mean uncertainties, a row for each group, and the thresholds."""
     groups = result['groups']
-    tasks = [task for task, (mean, _, _) in _TASKS.items() if groups[0][mean] is not None]
-    figure = Figure(figsize=(4.9 * len(tasks) + 1.2, 0.42 * len(groups) + 1.3),
+    scores = [score for name, score in SCORES.items() if groups[0][f'mean_{name}'] is not None]
+    figure = Figure(figsize=(4.9 * len(scores) + 1.2, 0.42 * len(groups) + 1.3),
                     layout='constrained')
     FigureCanvasAgg(figure)
     rng = np.random.default_rng(0)
     names = [f'{group["group"]} ({group["images"]})' for group in groups]
-    for axes, task in zip(figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0], tasks):
-        mean, label, color = _TASKS[task]
-        limit = result['thresholds'][task]
+    for axes, score in zip(figure.subplots(1, len(scores), sharey=True, squeeze=False)[0], scores):
+        color, limit = _COLORS[score.task], result['thresholds'][score.tag]
         for row, group in enumerate(groups):
-            values = [image[mean] for image in group['rows']]
+            values = [image[f'mean_{score.name}'] for image in group['rows']]
             axes.scatter(values, row + rng.uniform(-0.28, 0.28, len(values)), s=9, color=color,
                          alpha=0.45, linewidths=0)
             axes.plot([np.median(values)] * 2, [row - 0.36, row + 0.36], color=INK, linewidth=2)
             if limit is not None:
-                share = group[f'flagged_by_{task}']
+                share = group[f'flagged_by_{score.tag}']
                 axes.annotate(f'{100 * share:.0f} %', (1.0, row), (3, 0), va='center', fontsize=8,
                               xycoords=('axes fraction', 'data'), textcoords='offset points')
         if limit is not None:
@@ -69,7 +70,7 @@ def study_figure(result: Mapping[str, Any]) -> Figure:
             axes.annotate('threshold: flagged right of it', (limit, 0), (4, 2), fontsize=8,
                           xycoords=('data', 'axes fraction'), textcoords='offset points',
                           rotation=90, va='bottom')
-        axes.set_xlabel(label)
+        axes.set_xlabel(f'{score.words} [{score.unit}]')
         axes.set_xlim(left=0)
         axes.set_yticks(range(len(groups)), names)
         axes.grid(axis='y', visible=False)
