@@ -4,7 +4,7 @@
 What runs a network: one file a backend, one line here.
 
 A backend stays only where it was measured to be faster than the others on some machine:
-``training/results/speed`` has the figures.
+``results/speed`` has the figures.
 """
 
 from __future__ import annotations

@@ -14,22 +14,24 @@ import sys
 import time
 from typing import Any
 
+from emu_perception.cameras.calibration_files import read_calibration
+from emu_perception.cameras.opening import open_source
+from emu_perception.cameras.source import Source
 from emu_perception.commands import output_folder
 from emu_perception.commands.arguments import parse
+from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.drawing import color_ranges
 from emu_perception.commands.file_outputs import Maps, Panels, Table
-from emu_perception.commands.inputs import selected, Selection, Source
 from emu_perception.commands.interrupt import Interrupt
-from emu_perception.commands.model_file import default_model
-from emu_perception.commands.open_input import check_apart, open_source
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
 from emu_perception.commands.risk_track import RiskTrack, Timeline
 from emu_perception.commands.run_summary import logging_lines, progress, Summary
-from emu_perception.commands.runner import CameraChoice, Runner
+from emu_perception.commands.runner import Runner
+from emu_perception.commands.selection import selected, Selection
 from emu_perception.errors import EmuError, InputError
+from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
-from emu_perception.recordings.calibration_files import read_calibration
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.risk_status import resolve_thresholds
 from emu_perception.scores import names_of, SCORES
@@ -59,10 +61,12 @@ def run(options: argparse.Namespace) -> int:
     :raises EmuError: on bad input.
     """
     output_folder.check_folder(options.out, options.force)
-    check_apart(options.input, options.out)
+    output_folder.check_apart(options.input, options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(options))
+        source = stack.enter_context(open_source(
+            str(options.input), options.rate, image_topic=options.image_topic,
+            info_topic=options.camera_info_topic))
         record = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,

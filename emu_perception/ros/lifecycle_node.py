@@ -17,6 +17,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.errors import EmuError
+from emu_perception.model_file import resolve_model_file
 from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
 from emu_perception.ros.bridge import choose_converter
@@ -24,7 +25,6 @@ from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.logs import ForwardToRos, QuietLog
-from emu_perception.ros.model_file import resolve_model_file
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.pipeline import Job, Pipeline

@@ -30,7 +30,7 @@ CORE_THIRD_PARTY = {'torch', 'timm', 'numpy', 'cv2', 'safetensors'}
 CORE_OPTIONAL = {
     'huggingface_hub': 'networks/pretrained.py', 'openvino': 'backends/openvino_graphs.py',
     'transformers': 'benchmarking/reference.py', 'rosbags': 'recordings', 'rich': 'commands',
-    'yaml': 'recordings/calibration_files.py', 'sklearn': 'instances.py',
+    'yaml': 'cameras/calibration_files.py', 'sklearn': 'instances.py',
     'tensorrt': 'backends', 'triton': 'kernels/triton_kernels.py'}
 # A whole file of kernels, which is itself imported where a function asks for it.
 LAZY_FILES = {PACKAGE / 'kernels/triton_kernels.py'}

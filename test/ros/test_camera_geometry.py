@@ -10,10 +10,12 @@ place their camera_info says, at the same depth.
 from __future__ import annotations
 
 import cv2
+from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.judgement import judge
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
-from emu_perception.ros.camera_model import camera_model, scaled_camera_info
+from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import load_predictor
 from emu_perception.ros.point_cloud import POINT
@@ -35,6 +37,12 @@ def made(*, binning=(0, 0), roi=(0, 0, 0, 0)) -> CameraInfo:
     return info
 
 
+def resized(info: CameraInfo, size: tuple[int, int], to: tuple[int, int]) -> CameraInfo:
+    """Return the camera_info of an image of a size that is resized to another."""
+    camera = judge(from_message(info), *size, rectified=False).needed()
+    return to_camera_info(camera.scaled(*to).info, Header())
+
+
 # info, size of the image, fx, cx, fy, cy of that image
 CASES = {
     'full': (made(), (256, 192), 200.0, 127.5, 200.0, 95.5),
@@ -45,11 +53,9 @@ CASES = {
     'binned region': (made(binning=(2, 2), roi=(64, 32, 128, 96)), (64, 48), 100.0, 31.75, 100.0,
                       31.75),
     'resized with its info': (
-        scaled_camera_info(camera_model(FULL, rectified=False), 128, 96, Header()), (128, 96),
-        100.0, 63.5, 100.0, 47.5),
+        resized(FULL, (256, 192), (128, 96)), (128, 96), 100.0, 63.5, 100.0, 47.5),
     'resized binned region': (
-        scaled_camera_info(camera_model(made(binning=(2, 2), roi=(64, 32, 128, 96)),
-                                        rectified=False), 32, 24, Header()), (32, 24),
+        resized(made(binning=(2, 2), roi=(64, 32, 128, 96)), (64, 48), (32, 24)), (32, 24),
         50.0, 15.625, 50.0, 15.625)}
 
 

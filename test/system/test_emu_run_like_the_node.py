@@ -12,21 +12,12 @@ from typing import Any
 from emu_perception import risk_status
 from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.commands.run import main
-from emu_perception.errors import InputError
-from emu_perception.recordings.camera import (
-    looks_rectified,
-    pinhole_info,
-    read_camera,
-    scaled_info,
-)
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
-from emu_perception.ros import camera_model, diagnostics
+from emu_perception.ros import diagnostics
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
-from std_msgs.msg import Header
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,36 +69,6 @@ def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
             row = re.search(rf'^\|[^|]*`~/{name}`[^|]*\|([^|]*)\|', text, re.M)
             assert row, f'README has no ~/{name}'
             assert connection.msgtype.rpartition('/')[2] in row.group(1), name
-
-
-@pytest.mark.parametrize('rectified', [False, True])
-def test_cameras_scale_as_the_nodes(rectified: bool) -> None:
-    """Depth of a recording would differ from the robot's."""
-    info = CameraInfo(
-        header=Header(), width=640, height=480, distortion_model='plumb_bob', d=[0.1] * 5,
-        k=[500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
-        p=[480.0, 0.0, 310.0, -24.0, 0.0, 481.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0], binning_x=2,
-        binning_y=1, roi=RegionOfInterest(x_offset=20, y_offset=10, width=600, height=460))
-    theirs = camera_model.camera_model(info, rectified=rectified)
-    ours = read_camera(info, rectified=rectified)
-    assert (ours.width, ours.height, ours.fx, ours.distorted) == (
-        theirs.width, theirs.height, theirs.fx, theirs.distorted)
-    wanted = camera_model.scaled_camera_info(theirs, 128, 96, Header())
-    scaled = scaled_info(ours, 128, 96)
-    for name in ('k', 'p', 'd', 'r'):
-        np.testing.assert_allclose(getattr(scaled, name), getattr(wanted, name), err_msg=name)
-    assert (scaled.width, scaled.height) == (wanted.width, wanted.height)
-    for topic, expected in (('/a/image_rect', True), ('/rect/image', False),
-                            ('/a/image_unrect', False), ('/a/image_rect/compressed', True)):
-        assert looks_rectified(topic) == expected, topic
-
-
-@pytest.mark.parametrize('fx', [1e-6, 1e300])
-def test_an_absurd_focal_length_is_refused_as_by_the_node(fx: float) -> None:
-    """It would make sigma 0, and the flag of a recording would be lowered."""
-    info = pinhole_info(640, 480, fx)
-    with pytest.raises(InputError, match='not plausible'):
-        read_camera(info, rectified=False)
 
 
 @pytest.mark.parametrize('state', [

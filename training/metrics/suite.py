@@ -23,7 +23,9 @@ from training.metrics.depth import DepthErrors
 from training.metrics.error_detection import ErrorDetection
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.proper_scores import ProperScores
-from training.metrics.report import (
+from training.metrics.segmentation import ConfusionMatrix
+from training.metrics.sparsification import Sparsification
+from training.metrics.summary import (
     curves,
     DEPTH,
     depth_figures,
@@ -32,8 +34,6 @@ from training.metrics.report import (
     SEGMENTATION,
     segmentation_figures,
 )
-from training.metrics.segmentation import ConfusionMatrix
-from training.metrics.sparsification import Sparsification
 
 
 class EvaluationSuite(nn.Module):

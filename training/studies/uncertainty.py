@@ -37,6 +37,7 @@ from training.evaluation.measuring import check_classes, compared
 from training.methods.ensemble import Ensemble
 from training.metrics.image_ranks import auroc, rank_correlation
 from training.metrics.suite import EvaluationSuite
+from training.reporting.style import save
 from training.reporting.uncertainty_study import study_figure, table
 from training.studies.shifted_images import image_files, images_of, no_room_files
 
@@ -209,10 +210,10 @@ def main(arguments: list[str] | None = None) -> int:
                        options.device, not options.no_progress)
         result = {**result, 'split': options.split, 'command':
                   'python -m training.studies.uncertainty ' + ' '.join(arguments or sys.argv[1:])}
-        print(table(result))
+        print(table(result), end='')
         write_result(options.json, result)
         if options.figure:
-            study_figure(result).savefig(options.figure, dpi=110)
+            save(study_figure(result), options.figure)
             print(f'wrote {options.figure}')
     return run(command)
 

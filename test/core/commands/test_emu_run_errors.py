@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from emu_perception.commands.file_inputs import Video
+from emu_perception.cameras.video import Video
 import numpy as np
 import pytest
 from run_bench import (

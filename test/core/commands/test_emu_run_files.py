@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core_bench import make_metadata, make_network
 import cv2
+from emu_perception.cameras.video import Video
 from emu_perception.checkpoint import save_checkpoint
-from emu_perception.commands.file_inputs import Video
 from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskMonitor, RiskThresholds
 import numpy as np
@@ -139,7 +139,7 @@ def test_a_calibration_scales_depth_and_one_of_another_size_does_not(tmp_path, c
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--maps') == 0
     assert [row['fx_px'] for row in table(tmp_path / 'out')] == [f'{FX:.6f}', f'{FX:.6f}', '']
     captured = capsys.readouterr()
-    assert 'frame_99.png: the calibration is of 128x96, the image of 256x192' in captured.err
+    assert 'frame_99.png: its calibration is for 128x96, the image is 256x192' in captured.err
     assert 'depth is to scale in 2 of 3 images' in captured.out
     expected = Predictor.load(checkpoint, 'cpu')(scene(0), fx=FX)
     with np.load(tmp_path / 'out/maps/000000_frame_8.npz') as maps:
