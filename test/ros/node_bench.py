@@ -126,7 +126,7 @@ class FakePredictor:
         scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
             {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
-            {name: scores[name] for name in names_of(self.metadata.tasks)},
+            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)},
             network_size=self.metadata.input_size,
             timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
 

@@ -14,6 +14,7 @@ from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.commands.run import main
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
 from emu_perception.ros import diagnostics
+from emu_perception.scores import SCORES
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
@@ -55,7 +56,7 @@ def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
                 depth = np.frombuffer(message.data, np.float32).reshape(96, 128)
                 assert message.encoding == '32FC1' and not (depth <= 0).any()
             count += 1
-    assert count == 2 * 17
+    assert count == 2 * (15 + len(SCORES))
 
 
 def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
@@ -96,8 +97,8 @@ def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
     given = {'segmentation_entropy': own, 'depth_sigma': 0.0}
     assert risk_status.resolve_thresholds(given, calibration) == (
         RiskThresholds({'segmentation_entropy': own or 1.5}),
-        {'segmentation_entropy': 'parameter' if own else 'checkpoint',
-         'depth_sigma': 'none: not judged'})
+        {**dict.fromkeys(SCORES, 'none: not judged'),
+         'segmentation_entropy': 'parameter' if own else 'checkpoint'})
     # A checkpoint without calibration, as a node has before it is configured.
     assert risk_status.resolve_thresholds(given, None)[0] == RiskThresholds(
         {'segmentation_entropy': own} if own else {})
