@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.scores import SCORES
 from training.metrics.certainty_cells import CERTAINTY
 from training.reporting.rendering import render
 
@@ -39,7 +40,8 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
     trivial = metrics.get('trivial', {})
     return render('model_card.md', {
         'metadata': metadata, 'file': path, 'provenance': provenance, 'metrics': metrics,
-        'calibration': metadata.calibration, 'recipe': provenance.get('recipe', {}),
+        'calibration': metadata.calibration, 'scores': SCORES,
+        'recipe': provenance.get('recipe', {}),
         'uncertainty': _uncertainty(metadata.architecture),
         'heads': _heads(metadata.architecture),
         'rows': [(title.format(task), metrics[task][name], trivial.get(task, {}).get(name))
