@@ -36,6 +36,7 @@ class Health:
     :ivar loading: the model that is being loaded beside the running one.
     :ivar input_problem: why no image comes.
     :ivar camera_problem: why camera_info is not used.
+    :ivar camera_warnings: what is odd about one that is.
     :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
         None where it does not tell.
     :ivar model: name, device, calibration and the like, for people.
@@ -52,6 +53,7 @@ class Health:
     loading: str = ''
     input_problem: str = ''
     camera_problem: str = ''
+    camera_warnings: str = ''
     lost_before: int | None = None
     recent_drops: Mapping[str, int] = field(default_factory=dict)
     model: dict[str, object] = field(default_factory=dict)
@@ -124,6 +126,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
     values: dict[str, object] = {
         'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
         'camera_info': health.camera_problem or ('used' if health.state == 'active' else 'n/a'),
+        'camera_info_warnings': health.camera_warnings or 'none',
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
         'received': snapshot.counts['received'], 'lost_before_node': health.lost_before}
     return status(f'{name}: input', level, message, values)

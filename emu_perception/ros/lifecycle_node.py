@@ -235,7 +235,8 @@ class EmuNode(LifecycleNode):
             threshold_sources=self._risk.sources, configure_problem=self._configure_problem,
             swap_problem=self._swap.problem, loading=self._swap.loading,
             input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
-            camera_problem=camera.problem if camera else '', lost_before=self._inputs.lost,
+            camera_problem=camera.problem if camera else '',
+            camera_warnings=camera.warnings if camera else '', lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values))
         if self._pipeline is not None:
             health.model['nodes_sharing_it'] = self._pipeline.predictor.users

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from core_bench import make_metadata, make_network
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.calibration_files import write_calibration
 from emu_perception.cameras.video import Video
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.predictor import Predictor
@@ -144,6 +146,15 @@ def test_a_calibration_scales_depth_and_one_of_another_size_does_not(tmp_path, c
     expected = Predictor.load(checkpoint, 'cpu')(scene(0), fx=FX)
     with np.load(tmp_path / 'out/maps/000000_frame_8.npz') as maps:
         np.testing.assert_array_equal(maps['depth'], expected.depth)
+
+
+def test_a_calibration_beside_an_image_is_that_images(tmp_path, checkpoint, capsys):
+    write_images(tmp_path / 'in', 3)
+    write_calibration(tmp_path / 'in/frame_9.yaml', pinhole_info(WIDTH, HEIGHT, 95.0))
+    (tmp_path / 'in/frame_10.yaml').write_text('image_width: 3')
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint) == 0
+    assert [row['fx_px'] for row in table(tmp_path / 'out')] == ['', '95.000000', '']
+    assert "frame_10.yaml: field 'image_height' is missing" in capsys.readouterr().err
 
 
 def test_a_ros_calibration_file_gives_the_focal_length(tmp_path, checkpoint):

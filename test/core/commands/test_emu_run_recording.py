@@ -118,6 +118,24 @@ def test_without_camera_info_there_is_none_and_it_is_said(tmp_path, checkpoint, 
     assert 'depth is to scale in 0 of 2 images' in captured.out
 
 
+@pytest.mark.parametrize(('change', 'fx', 'words'), [
+    ({'k': (4 * FX, 0, 256, 0, 4 * FX, 192, 0, 0, 1)}, '', 'another resolution'),
+    ({'k': (1, 0, 0, 0, 1, 0, 0, 0, 1)}, f'{FX:.6f}', 'the identity for K'),
+    ({'width': 4 * WIDTH, 'height': 4 * HEIGHT, 'binning_x': 4, 'binning_y': 4}, f'{FX:.6f}',
+     'says binning 4x4'),
+    ({'p': (4 * FX, 0, 256, 0, 0, 4 * FX, 192, 0, 0, 0, 1, 0)}, f'{FX:.6f}',
+     f'fx {FX:g} in K and {4 * FX:g} in P'),
+])
+def test_a_camera_info_is_judged_as_the_node_judges_it(
+        tmp_path, checkpoint, capsys, change, fx, words):
+    messages = recording(1)
+    for name, value in change.items():
+        setattr(messages[1][1], name, np.array(value, float) if name in 'kp' else value)
+    assert emu_run(write_bag(tmp_path / 'bag', messages), tmp_path / 'out', checkpoint) == 0
+    assert table(tmp_path / 'out')[0]['fx_px'] == fx
+    assert words in capsys.readouterr().err
+
+
 def test_a_gap_in_a_recording_goes_stale_when_the_node_would_have(tmp_path, checkpoint):
     calm = ('--mcap', '--risk-threshold-segmentation', '9', '--risk-threshold-depth', '900',
             '--clear-after', '1')
