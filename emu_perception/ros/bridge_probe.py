@@ -23,8 +23,8 @@ import sys
 from typing import Any
 
 import cv2
-from emu_perception import image_decoding
 from emu_perception.cache_files import cache_folder, cache_key, read_cached, write_cached
+from emu_perception.cameras import image_decoding
 from emu_perception.ros import image_messages
 from emu_perception.ros.image_messages import ENCODINGS, image_to_rgb, to_bytes
 import numpy as np

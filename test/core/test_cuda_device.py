@@ -47,9 +47,9 @@ def assert_close(one, fast, tolerance):
         assert (np.isfinite(a) == np.isfinite(b)).mean() > 0.999
         assert np.abs(a - b)[known].max() < tolerance, name
     assert (one.label != fast.label).mean() < 10 * tolerance
-    assert fast.mean_segmentation_entropy == pytest.approx(one.mean_segmentation_entropy,
+    assert fast.scores['segmentation_entropy'] == pytest.approx(one.scores['segmentation_entropy'],
                                                            rel=tolerance)
-    assert fast.mean_depth_sigma == pytest.approx(one.mean_depth_sigma, rel=tolerance)
+    assert fast.scores['depth_sigma'] == pytest.approx(one.scores['depth_sigma'], rel=tolerance)
 
 
 @pytest.mark.parametrize('encoder', ['mit_b0', 'tf_efficientnet_lite0'])

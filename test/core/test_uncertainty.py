@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import math
 
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.scores import measured
 from emu_perception.uncertainty import (
     label_entropy_confidence,
-    mean_uncertainties,
     predictive_moments,
     segmentation_maps,
 )
@@ -61,7 +62,7 @@ def test_logits_that_are_no_numbers_are_not_called_certain():
     logits[0, 1, 0, 0], logits[0, 1, 0, 1] = math.nan, math.inf
     _, entropy, _ = label_entropy_confidence(logits)
     assert torch.isnan(entropy).all()
-    assert not math.isfinite(mean_uncertainties(entropy, None)[0])
+    assert not math.isfinite(measured(NetworkMaps(entropy=entropy))['segmentation_entropy'])
 
 
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
@@ -95,29 +96,6 @@ def test_half_precision_logits_are_reduced_in_float32():
     entropy = segmentation_maps(raw, (24, 32))[1]
     assert entropy.dtype == torch.float32
     assert torch.equal(entropy, segmentation_maps(raw.float(), (24, 32))[1])
-
-
-def test_means_are_of_the_entropy_and_of_the_root_of_the_variance():
-    entropy, variance = torch.tensor([[0.1, 0.3]]), torch.tensor([[1.0, 9.0]])
-    assert mean_uncertainties(entropy, variance) == (pytest.approx(0.2), pytest.approx(2.0))
-    assert mean_uncertainties(None, variance) == (None, pytest.approx(2.0))
-    assert mean_uncertainties(entropy, None) == (pytest.approx(0.2), None)
-
-
-@pytest.mark.parametrize('bad', [math.nan, math.inf])
-def test_one_pixel_that_is_not_finite_shows_in_the_mean(bad):
-    variance = torch.ones(100, 100)
-    variance[3, 4] = bad
-    assert not math.isfinite(mean_uncertainties(None, variance)[1])
-
-
-def test_means_do_not_lose_small_numbers_among_many_pixels():
-    # A running float32 sum of ten million ones stops at 16.7 million.
-    many = torch.full((3000, 6000), 0.1)
-    many[0, 0] = 1e7
-    expected = 0.1 + 1e7 / many.numel()
-    assert mean_uncertainties(many, None)[0] == pytest.approx(expected, rel=1e-7)
-    assert mean_uncertainties(None, many.square_())[1] == pytest.approx(expected, rel=1e-7)
 
 
 def samples_of(logits=(), means=(), variances=()):
