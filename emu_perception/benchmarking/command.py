@@ -165,7 +165,7 @@ def memory(name: str, options: argparse.Namespace, device: torch.device) -> floa
     """Return the peak memory of a contestant in a process of its own; None where not asked."""
     if options.no_memory:
         return None
-    command = ['-m', 'emu_perception.commands.benchmark', '--device', str(device),
+    command = ['-m', 'emu_perception.benchmarking.command', '--device', str(device),
                '--precision', options.precision, '--backend', options.backend, '--only', name]
     for field in ('checkpoint', 'encoder', 'head_dim', 'classes', 'size', 'threads'):
         value = getattr(options, field)
@@ -245,7 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
         help='measure the running ROS 2 node instead; see emu_benchmark --node --help')
     add('--only', help=argparse.SUPPRESS)
     if '--node' in arguments:  # before parsing: its options are others
-        from emu_perception.commands.node_benchmark import benchmark_node
+        from emu_perception.benchmarking.node import benchmark_node
         return benchmark_node([word for word in arguments if word != '--node'])
     options = parser.parse_args(arguments)
     options.arguments = arguments
