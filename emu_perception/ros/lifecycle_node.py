@@ -209,7 +209,7 @@ class EmuNode(LifecycleNode):
             if self._pipeline is not None:
                 predictor = self._pipeline.predictor
                 model = self._swap.check([one.name for one in changes], settings, predictor)
-                self._risk.configure(settings, predictor.metadata.calibration)
+                self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
         except EmuError as error:
             self._settings = before
@@ -269,7 +269,7 @@ class EmuNode(LifecycleNode):
             publishing=self._publishing, statistics=self._statistics, faults=self._faults,
             settings=lambda: self._settings, log=self._log)
         self._worker = self._last_worker = self._new_worker(self._pipeline)
-        self._risk.configure(settings, predictor.metadata.calibration)
+        self._risk.configure(settings, predictor.metadata)
         self._introduce(predictor, converter)
 
     def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None
@@ -295,11 +295,11 @@ class EmuNode(LifecycleNode):
     def _change_model(self, predictor: SharedPredictor) -> None:
         """Hand over between two images: the new worker begins when the old one has ended."""
         assert self._pipeline is not None and self._worker is not None
-        old, calibration = self._worker, predictor.metadata.calibration
+        old, metadata = self._worker, predictor.metadata
 
         def begin() -> None:
             old.join(None)
-            self._risk.configure(self._settings, calibration)
+            self._risk.configure(self._settings, metadata)
         self._pipeline = replace(self._pipeline, predictor=predictor,
                                  maps=self._pipeline.maps.showing(predictor.metadata))
         waiting = old.clear()

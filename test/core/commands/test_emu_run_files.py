@@ -34,8 +34,9 @@ def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
             for field in ('label', 'depth', 'segmentation_entropy', 'confidence', 'depth_sigma'):
                 np.testing.assert_array_equal(maps[field], getattr(expected, field), field)
         assert float(row['mean_entropy_nat']) == pytest.approx(
-            expected.mean_segmentation_entropy, abs=1e-6)
-        assert float(row['mean_sigma_m']) == pytest.approx(expected.mean_depth_sigma, abs=1e-6)
+            expected.scores['segmentation_entropy'], abs=1e-6)
+        assert float(row['mean_sigma_m']) == pytest.approx(
+            expected.scores['depth_sigma'], abs=1e-6)
         assert float(row['fx_px']) == FX and float(row['stamp_s']) == pytest.approx(index / 10)
         assert float(row['unknown_depth_share']) == pytest.approx(
             1 - np.isfinite(expected.depth).mean(), abs=1e-6)
@@ -47,14 +48,15 @@ def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 12)
     predictor = Predictor.load(checkpoint, 'cpu')
     means = [predictor(scene(index)) for index in range(12)]
-    limit = float(np.median([mean.mean_segmentation_entropy for mean in means]))
+    limit = float(np.median([mean.scores['segmentation_entropy'] for mean in means]))
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--raise-after', '2',
                    '--clear-after', '2', '--risk-threshold-segmentation', str(limit),
                    '--risk-threshold-depth', '900') == 0
-    monitor = RiskMonitor(RiskThresholds(limit, 900.0), raise_after=2, clear_after=2)
+    limits = RiskThresholds({'segmentation_entropy': limit, 'depth_sigma': 900.0})
+    monitor = RiskMonitor(limits, raise_after=2, clear_after=2)
     monitor.activate()
     rows = table(tmp_path / 'out')
-    states = [monitor.observe(mean.mean_segmentation_entropy, mean.mean_depth_sigma, 0.0)
+    states = [monitor.observe(mean.scores, 0.0)
               for mean in means]
     assert [(row['risk'], row['reason'], row['detail']) for row in rows] == [
         (str(int(state.raised)), state.reason.value, state.detail) for state in states]
@@ -97,7 +99,7 @@ def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint
     first = next(Video(path, 1.0).images()).read()
     expected = Predictor.load(checkpoint, 'cpu')(first)
     assert float(rows[0]['mean_entropy_nat']) == pytest.approx(
-        expected.mean_segmentation_entropy, abs=1e-6)
+        expected.scores['segmentation_entropy'], abs=1e-6)
 
 
 def test_a_connected_camera_is_run_until_it_gives_nothing(tmp_path, checkpoint, monkeypatch):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 from emu_perception.predictor import Predictor
+from emu_perception.scores import SCORES
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin
@@ -34,7 +35,7 @@ MAPS = {'label': 'mono8', 'label_color': 'rgb8', 'overlay': 'rgb8', 'confidence'
         'depth_uncertainty': '32FC1', 'segmentation_uncertainty_color': 'rgb8',
         'depth_uncertainty_color': 'rgb8'}
 OTHERS = {'camera_info', 'depth/camera_info', 'risk', 'risk_status',
-          'mean_segmentation_uncertainty', 'mean_depth_uncertainty'}
+          *(row.topic for row in SCORES.values())}
 
 
 @pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
@@ -66,10 +67,9 @@ def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, pl
             assert (message.width, message.height) == (WIDTH, HEIGHT)
             assert stamp_ns(message) == at.stamp_ns
         np.testing.assert_array_equal(found[topic][index][1].data, source[topic][index][1].data)
-        for task, mean in (('segmentation', expected.mean_segmentation_entropy),
-                           ('depth', expected.mean_depth_sigma)):
-            message = found[f'/emu/mean_{task}_uncertainty'][index][1]
-            assert message.data == pytest.approx(mean, rel=1e-6)
+        for name, row in SCORES.items():
+            message = found[f'/emu/{row.topic}'][index][1]
+            assert message.data == pytest.approx(expected.scores[name], rel=1e-6)
     rows = table(tmp_path / 'out')
     assert [str(int(message.data)) for _, message in found['/emu/risk']] == [
         row['risk'] for row in rows]

@@ -8,28 +8,33 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
+from emu_perception.scores import SCORES
 
-if TYPE_CHECKING:  # The checkpoint module needs torch, which a node may lack until configure.
-    from emu_perception.checkpoint import Calibration
+if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
+    from emu_perception.checkpoint.metadata import Calibration
 
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
 OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
 
 
-def resolve_thresholds(segmentation: float, depth: float, calibration: Calibration | None
+def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None
                        ) -> tuple[RiskThresholds, dict[str, str]]:
     """
-    Return the thresholds in force and, by task, where each came from.
+    Return the thresholds in force and, by name of the score, where each came from.
 
-    :param segmentation: nats, ``depth`` metres; 0 takes the checkpoint's.
+    :param own: what the user sets, by name of the score; 0 or left out takes the checkpoint's.
     """
-    values: dict[str, float | None] = {}
+    values: dict[str, float] = {}
     sources = {}
-    for task, own in (('segmentation', segmentation), ('depth', depth)):
-        values[task] = own or getattr(calibration, f'risk_{task}', None)
-        sources[task] = ('parameter' if own else
-                         'none: not judged' if values[task] is None else 'checkpoint')
-    return RiskThresholds(**values), sources
+    for name in SCORES:
+        fitted = calibration.scores.get(name) if calibration else None
+        if own.get(name):
+            values[name], sources[name] = own[name], 'parameter'
+        elif fitted is not None:
+            values[name], sources[name] = fitted.threshold, 'checkpoint'
+        else:
+            sources[name] = 'none: not judged'
+    return RiskThresholds(values), sources
 
 
 def banner_text(state: RiskState) -> str:
@@ -42,14 +47,14 @@ def status_fields(state: RiskState, thresholds: RiskThresholds, sources: Mapping
     """Return level, message and values of the node's risk_status."""
     level = OK if not state.raised else WARN if state.reason in _NOT_FAULTS else ERROR
     message = f'{"raised" if state.raised else "clear"}: {state.detail}'
-    return level, message, {key: status_text(value) for key, value in {
+    values: dict[str, object] = {
         'raised': state.raised, 'reason': state.reason.value, 'detail': state.detail,
-        'mean_segmentation_uncertainty_nat': state.mean_segmentation_entropy,
-        'mean_depth_uncertainty_m': state.mean_depth_sigma,
-        'threshold_segmentation_nat': thresholds.segmentation,
-        'threshold_segmentation_from': sources.get('segmentation', ''),
-        'threshold_depth_m': thresholds.depth,
-        'threshold_depth_from': sources.get('depth', '')}.items()}
+        'largest_score': state.largest, 'largest_score_of': state.largest_of or None}
+    values.update({row.key: state.scores.get(name) for name, row in SCORES.items()})
+    for name, row in SCORES.items():
+        values[row.threshold_key] = thresholds.by_score.get(name)
+        values[row.origin_key] = sources.get(name, '')
+    return level, message, {key: status_text(value) for key, value in values.items()}
 
 
 def status_text(value: object) -> str:

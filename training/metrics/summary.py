@@ -8,11 +8,16 @@ import math
 from typing import Any
 
 import torch
-from training.metrics.certainty_cells import CELLS, certainty_figures, THRESHOLDS, VOIDS
+from training.metrics.certainty_cells import (
+    CELLS,
+    CERTAINTY,
+    certainty_figures,
+    THRESHOLDS,
+    VOIDS,
+)
 from training.metrics.rss import rss
 
 SEGMENTATION, DEPTH = 'segmentation', 'depth'
-CERTAINTY = ('p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu')
 DETECTION = ('auroc', 'average_precision', 'fpr95')
 Results = dict[str, dict[str, torch.Tensor]]
 

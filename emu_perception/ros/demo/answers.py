@@ -13,12 +13,11 @@ import cv2
 from emu_perception import visualization
 from emu_perception.ros.demo.frames import DemoFrame
 from emu_perception.ros.demo.listener import Answer
+from emu_perception.scores import Score, SCORES
 import numpy as np
 
 DEPTH_SHOWN_M = 6.0
 ERROR_SHOWN_M = 1.0
-SEGMENTATION_MEAN = 'mean_segmentation_uncertainty_nat'
-DEPTH_MEAN = 'mean_depth_uncertainty_m'
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,11 @@ def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None) -> np
     if depth is not None:
         tiles.append((f'depth, 0..{DEPTH_SHOWN_M:g} m',
                       visualization.scalar_color(depth, 0.0, DEPTH_SHOWN_M)))
+    entropy, sigma = (_figure(answer, SCORES[name].key)
+                      for name in ('segmentation_entropy', 'depth_sigma'))
     for topic, title in (
-            ('segmentation_uncertainty_color', f'label entropy, mean {_mean(answer, 0)} nat'),
-            ('depth_uncertainty_color', f'depth sigma, mean {_mean(answer, 1)} m')):
+            ('segmentation_uncertainty_color', f'label entropy, mean {entropy} nat'),
+            ('depth_uncertainty_color', f'depth sigma, mean {sigma} m')):
         if topic in pixels:
             tiles.append((title, pixels[topic]))
     if depth is not None and truth is not None and truth.shape == depth.shape:
@@ -90,8 +91,7 @@ def summarize(frames: Sequence[DemoFrame], answers: Sequence[Answer],
         group = [answer for answer in answered if kind_of[answer.name] == kind]
         kinds[kind] = {
             'images': len(group),
-            'mean_entropy_nat': _average(group, SEGMENTATION_MEAN),
-            'mean_depth_sigma_m': _average(group, DEPTH_MEAN),
+            **{f'mean_{score_key(row)}': _average(group, row.key) for row in SCORES.values()},
             'share_judged_uncertain': _share_uncertain(group),
             'share_with_risk_raised': _share(
                 [answer.status.get('raised') == 'True' for answer in group]),
@@ -103,8 +103,8 @@ def summarize(frames: Sequence[DemoFrame], answers: Sequence[Answer],
         'rate_hz_one_image_at_a_time': len(answered) / wait_s if wait_s else None,
         'latency_p50_ms': _percentile(latencies_ms, 50),
         'latency_p99_ms': _percentile(latencies_ms, 99),
-        'threshold_entropy_nat': thresholds.figure('threshold_segmentation_nat'),
-        'threshold_depth_sigma_m': thresholds.figure('threshold_depth_m'),
+        **{f'threshold_{score_key(row)}': thresholds.figure(row.threshold_key)
+           for row in SCORES.values()},
         'risk_changes': changes, 'kinds': kinds}
 
 
@@ -116,9 +116,8 @@ def _risk_tile(answer: Answer, shape: tuple[int, ...]) -> np.ndarray:
     line = max(14, shape[0] // 16)
     rows = ['RISK' if raised else 'no risk', f'reason: {status.get("reason", "?")}',
             status.get('detail', ''),
-            f'entropy {_mean(answer, 0)} nat, threshold '
-            f'{status.get("threshold_segmentation_nat", "?")}',
-            f'sigma {_mean(answer, 1)} m, threshold {status.get("threshold_depth_m", "?")}',
+            *(f'{row.words} {_figure(answer, row.key)}{row.suffix.replace("_", " ")}, threshold '
+              f'{status.get(row.threshold_key, "?")}' for row in SCORES.values()),
             f'latency {1e3 * (answer.latency_s or math.nan):.0f} ms']
     for number, text in enumerate(rows):
         size = line * (2 if number == 0 else 1)
@@ -126,8 +125,13 @@ def _risk_tile(answer: Answer, shape: tuple[int, ...]) -> np.ndarray:
     return tile
 
 
-def _mean(answer: Answer, task: int) -> str:
-    value = answer.figure((SEGMENTATION_MEAN, DEPTH_MEAN)[task])
+def score_key(row: Score) -> str:
+    """Return what the summary calls a score, after 'mean_' and 'threshold_'."""
+    return row.name.removeprefix('segmentation_') + row.suffix
+
+
+def _figure(answer: Answer, key: str) -> str:
+    value = answer.figure(key)
     return 'n/a' if value is None else f'{value:.2f}'
 
 
@@ -138,11 +142,10 @@ def _average(group: Sequence[Answer], key: str) -> float | None:
 
 def _share_uncertain(group: Sequence[Answer]) -> float | None:
     """Return the share of images above a threshold by themselves, hysteresis left out."""
-    pairs = ((SEGMENTATION_MEAN, 'threshold_segmentation_nat'),
-             (DEPTH_MEAN, 'threshold_depth_m'))
     judged = []
     for answer in group:
-        limits = [(answer.figure(mean), answer.figure(limit)) for mean, limit in pairs]
+        limits = [(answer.figure(row.key), answer.figure(row.threshold_key))
+                  for row in SCORES.values()]
         known = [(mean, limit) for mean, limit in limits if None not in (mean, limit)]
         if known:
             judged.append(any(mean > limit for mean, limit in known))  # type: ignore[operator]
