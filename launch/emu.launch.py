@@ -60,8 +60,8 @@ ARGUMENTS = [
     DeclareLaunchArgument('rviz_frame', default_value='camera_optical_frame',
                           description="Fixed frame of rviz2: the images' frame_id."),
     DeclareLaunchArgument('replay', default_value='',
-                          description='Folder of images (or data set root), image, video file, ROS '
-                          "2 bag or camera ('0', '/dev/video0') to publish on image_topic. Empty: "
+                          description='Folder of images (or data set root), image, video, ROS 2 '
+                          "bag or camera ('0', '/dev/video0') to publish on image_topic. Empty: "
                           'none.'),
     DeclareLaunchArgument('replay_rate', default_value='10.0',
                           description="Images a second of the replay; 0: the source's own rate."),
