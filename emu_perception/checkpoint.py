@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from emu_perception.errors import CheckpointError, InputError
+from emu_perception.errors import CheckpointError, ForeignFileError, InputError
 from emu_perception.instances import InstanceSettings
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
@@ -224,8 +224,8 @@ def _open(path: Path) -> Any:
 def _document(file: Any, path: Path) -> CheckpointMetadata:
     text = (file.metadata() or {}).get(_KEY)
     if text is None:
-        raise _error(f"{path}: field '{_KEY}': missing, so this .safetensors file is no "
-                     'emu_perception checkpoint; make one with training.export')
+        raise ForeignFileError(f"{path}: field '{_KEY}': missing, so this .safetensors file is no "
+                               'emu_perception checkpoint; make one with training.export')
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
