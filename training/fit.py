@@ -242,11 +242,10 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
         predictor = Predictor(network, replace(metadata, instances=None),
                               device='cuda' if torch.cuda.is_available() else 'cpu')
         calibration = risk_thresholds(
-            predictor, folder,
+            predictor, folder, 'val',
             track(folder.stems('val'), f'{path.name}: risk thresholds', disable=not progress),
             recipe.risk_percentile)
         metadata = replace(metadata, calibration=calibration)
-        metadata.provenance['thresholds'] = {'data_set': folder.name, 'split': 'val'}
     save_checkpoint(path, network, metadata)
     LOGGER.info('wrote %s', path)
 

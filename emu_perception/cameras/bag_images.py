@@ -11,6 +11,7 @@ import logging
 
 from emu_perception.cameras.calibration import CameraInfo, from_message
 from emu_perception.cameras.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
+from emu_perception.cameras.info_history import InfoHistory, UNSTAMPED
 from emu_perception.cameras.source import InputImage
 from emu_perception.cameras.topics import beside, looks_rectified
 from emu_perception.errors import InputError
@@ -44,34 +45,41 @@ class BagImages:
         _check_first(bag, self.image_topic)
         self.rate_hz = _rate_hz(bag, self.image_topic)
         self._info_topic = find_info_topic(bag, self.image_topic, info_topic)
-        self._first_info = next(calibrations(bag, self._info_topic), None)
+        self._first_info = next(_info_records(bag, self._info_topic), None)
+        if self._first_info is not None and not self._first_info.stamp_ns:
+            LOGGER.warning('%s: %s', bag.path, UNSTAMPED.about(
+                f"camera_info on '{self._info_topic}'").text)
 
     def images(self) -> Iterator[InputImage]:
         """Yield the images in order, each with the camera_info of its stamp, else the latest."""
         waiting: Record | None = None
-        latest = self._first_info
+        infos = InfoHistory()
+        if self._first_info is not None:
+            infos.add(self._first_info.stamp_ns, from_message(self._first_info.decode()))
         topics = [self.image_topic, *([self._info_topic] if self._info_topic else [])]
         for record in self._bag.records(topics):
             if record.topic == self.image_topic:
                 if waiting is not None:
-                    yield self._image(waiting, latest)
+                    yield self._image(waiting, infos)
                 waiting = record  # Its camera_info may come right after it.
                 continue
-            if waiting is not None and record.stamp_ns != waiting.stamp_ns:
-                yield self._image(waiting, latest)
+            if waiting is not None and not (record.stamp_ns
+                                            and record.stamp_ns == waiting.stamp_ns):
+                yield self._image(waiting, infos)
                 waiting = None
-            latest = from_message(record.decode())
+            infos.add(record.stamp_ns, from_message(record.decode()))
         if waiting is not None:
-            yield self._image(waiting, latest)
+            yield self._image(waiting, infos)
 
     def close(self) -> None:
         """Do nothing: the bag is not ours."""
 
-    def _image(self, record: Record, info: CameraInfo | None) -> InputImage:
+    def _image(self, record: Record, infos: InfoHistory) -> InputImage:
         # A stamp of 0 is one that the driver did not set.
         stamp_ns = record.stamp_ns or record.recorded_ns
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-                          Header(stamp_ns, _frame_id(record)), partial(decode_image, record), info,
+                          Header(stamp_ns, _frame_id(record)), partial(decode_image, record),
+                          infos.for_image(record.stamp_ns),
                           rectified=looks_rectified(self.image_topic), record=record)
 
 
@@ -123,8 +131,12 @@ def find_info_topic(bag: Bag, image_topic: str, info_topic: str | None) -> str |
 
 def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
     """Yield what a topic of camera_info says, in the order of recording."""
-    for record in bag.records([info_topic] if info_topic else []):
+    for record in _info_records(bag, info_topic):
         yield from_message(record.decode())
+
+
+def _info_records(bag: Bag, info_topic: str | None) -> Iterator[Record]:
+    return bag.records([info_topic] if info_topic else [])
 
 
 def _check_first(bag: Bag, topic: str) -> None:

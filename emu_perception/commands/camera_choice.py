@@ -20,12 +20,15 @@ class CameraChoice:
 
     :param fx: pixels, or None.
     :param info: a calibration that the user gave, or None.
+    :raises InputError: if that cannot be one of any image.
     """
 
     def __init__(self, fx: float | None, info: CameraInfo | None) -> None:
         self._fx, self._info = fx, info
         self._said: set[str] = set()
         self._used = False
+        if info is not None:
+            judge(info, info.width, info.height, rectified=True, what='--camera-info').needed()
 
     def camera_of(self, image: InputImage, width: int, height: int) -> Camera | None:
         """

@@ -18,7 +18,8 @@ from emu_perception.prediction import Prediction
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_report import banner_text, status_fields
+from emu_perception.risk_status import banner_text, status_fields
+from emu_perception.scores import SCORES
 import numpy as np
 
 NODE = '/emu'
@@ -39,7 +40,7 @@ class RecordingOutput:
         self._thresholds, self._sources = thresholds, sources
 
     def add(self, result: Result) -> None:
-        """Write input, maps, means and flag."""
+        """Write input, maps, scores and flag."""
         if result.went_stale is not None:
             self._risk(result.went_stale,
                        Header(result.went_stale_ns, result.source.header.frame_id))
@@ -47,10 +48,10 @@ class RecordingOutput:
         header = result.source.header
         if result.prediction is not None:
             self._maps(result, result.prediction, header)
-            for task, mean in (('segmentation', result.prediction.mean_segmentation_entropy),
-                               ('depth', result.prediction.mean_depth_sigma)):
-                if mean is not None:
-                    self._write(f'mean_{task}_uncertainty', self.writer.make.number(mean), header)
+            for name, row in SCORES.items():
+                if name in result.prediction.scores:
+                    self._write(row.topic, self.writer.make.number(result.prediction.scores[name]),
+                                header)
         self._risk(result.risk, header)
 
     def close(self) -> None:

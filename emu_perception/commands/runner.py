@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import logging
-import math
 from typing import Any
 
 from emu_perception.cameras.camera import Camera
@@ -17,7 +16,8 @@ from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
-from emu_perception.risk import RiskReason
+from emu_perception.risk import problem_of, RiskReason
+from emu_perception.scores import names_of
 import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
@@ -71,10 +71,8 @@ class Runner:
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
             state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
         else:
-            state = self._risk.observe(prediction.mean_segmentation_entropy,
-                                       prediction.mean_depth_sigma)
-            if not all(mean is None or math.isfinite(mean) for mean in (
-                    prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)):
+            state = self._risk.observe(prediction.scores)
+            if problem_of(prediction.scores, names_of(self._predictor.metadata.tasks)):
                 self._count(image, state.detail)
                 prediction = None  # Such maps mislead.
         depth = depth_to_publish(prediction, self._unknown_depth_sigma) if prediction else None

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from builtin_interfaces.msg import Time
 from emu_perception.cameras.calibration import from_message
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.info_history import InfoHistory
-from emu_perception.cameras.judgement import judge, Judgement, Remark
+from emu_perception.cameras.judgement import judge, Judgement
+from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.topics import looks_rectified
 from sensor_msgs.msg import CameraInfo
 
@@ -34,6 +37,11 @@ class CameraSource:
         problem = self.judgement.problem
         return problem.text if problem else ''
 
+    @property
+    def warnings(self) -> str:
+        """Return in one line what is odd about the last image's camera_info."""
+        return '; '.join(warning.text for warning in self.judgement.warnings)
+
     def update(self, info: CameraInfo) -> None:
         """Take a camera_info message."""
         self._infos.add(_nanoseconds(info.header.stamp), from_message(info))
@@ -52,8 +60,12 @@ class CameraSource:
         elif info is None:
             judgement = _none('missing', f'no camera_info on {self.camera_info_topic}')
         else:
-            judgement = judge(info, width, height, rectified=self._rectified,
-                              what=f'camera_info on {self.camera_info_topic}')
+            what = f'camera_info on {self.camera_info_topic}'
+            judgement = judge(info, width, height, rectified=self._rectified, what=what)
+            unstamped = self._infos.unstamped
+            if unstamped is not None:
+                judgement = replace(
+                    judgement, warnings=(*judgement.warnings, unstamped.about(what)))
         self.judgement = judgement
         return judgement.camera
 

@@ -14,7 +14,7 @@ from emu_perception import visualization
 from emu_perception.cameras.camera import Camera
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
-from emu_perception.risk_report import banner_text
+from emu_perception.risk_status import banner_text
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_published_image
 from emu_perception.ros.parameters import Settings

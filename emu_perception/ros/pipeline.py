@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 import time
 from typing import Any
 
 from emu_perception.errors import InputError
-from emu_perception.risk import RiskReason
+from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.faults import Faults
@@ -25,6 +24,7 @@ from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.publishing import MapPublishing, MapSet
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
+from emu_perception.scores import names_of
 from sensor_msgs.msg import CompressedImage, Image
 
 
@@ -78,13 +78,12 @@ class Pipeline:
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
-        means = (prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)
-        state = self.risk.observe(job.session, header, *means)
+        state = self.risk.observe(job.session, header, prediction.scores)
         if state is None:
             self.faults.ended()
             return
         # Not by the flag's reason: that stays 'failure' until enough good images have come.
-        if not all(mean is None or math.isfinite(mean) for mean in means):
+        if problem_of(prediction.scores, names_of(self.predictor.metadata.tasks)):
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
             return
@@ -95,12 +94,12 @@ class Pipeline:
                             flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
     def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
-        self.predictor.unknown_label_entropy = settings.unknown_label_entropy or None
         size = None
         if settings.output_size == 'network' or not self.maps.wanted():
             # Without a listener only the flag counts, which does not depend on the maps' size.
             size = self.predictor.network_size(rgb.shape[:2])
-        return self.predictor(rgb, size=size, fx=fx)
+        return self.predictor(rgb, size=size, fx=fx,
+                              unknown_label_entropy=settings.unknown_label_entropy or None)
 
     def _warn_about_camera(self) -> None:
         problem = self.camera.judgement.problem

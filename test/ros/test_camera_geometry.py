@@ -77,6 +77,26 @@ def test_focal_length_points_and_camera_info_are_those_of_the_image(make_bench, 
         ((width - 1 - cx) / fx, (height - 1 - cy) / fy), rel=1e-5)
 
 
+IDENTITY, OF_BINNED = made(), made(binning=(2, 2))
+IDENTITY.k = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+OF_BINNED.k, OF_BINNED.p = camera_info(128, 96, fx=200.0).k, camera_info(128, 96, fx=200.0).p
+
+
+@pytest.mark.parametrize(('info', 'size', 'cx', 'words'), [
+    (IDENTITY, (256, 192), 127.5, 'the identity for K'),
+    (OF_BINNED, (128, 96), 63.5, 'says binning 2x2 of 256x192')])
+def test_a_calibration_that_is_mended_goes_out_mended(make_bench, info, size, cx, words):
+    """What depth is scaled by is what a follower reads; a word of it is in the diagnostics."""
+    bench = make_bench()
+    infos = bench.listen(CameraInfo, 'depth/camera_info')
+    bench.until(lambda: infos, send=rgb_image(*size), camera_info=info)
+    assert bench.predictor.calls[-1]['fx'] == 200.0
+    assert (infos[-1].k[0], infos[-1].p[0], infos[-1].k[2]) == (200.0, 200.0, cx)
+    assert (infos[-1].width, infos[-1].binning_x) == (size[0], 0)
+    bench.until(lambda: words in bench.diagnostics()['input']['camera_info_warnings'])
+    assert bench.diagnostics()['input']['camera_info'] == 'used'
+
+
 @pytest.mark.parametrize('size', [(128, 96), (256, 160)])
 def test_image_that_its_camera_info_does_not_describe_gets_no_focal_length(make_bench, size):
     """Resized or cut out is not to be seen: a guess would be wrong half the time."""

@@ -46,10 +46,11 @@ def test_a_camera_info_that_cannot_be_used_is_named_by_its_topic():
     source = CameraSource('/cam/image_raw', '/cam/camera_info')
     source.update(camera_info(32, 24))
     assert source.camera_for(64, 48, use=True) is None
-    assert source.problem == 'camera_info on /cam/camera_info is for 32x24, the image is 64x48'
+    assert source.problem.startswith(
+        'camera_info on /cam/camera_info is for 32x24, the image is 64x48: resize')
     source.update(camera_info(fx=0.0))
     assert source.camera_for(64, 48, use=True) is None
-    assert source.problem.startswith('camera_info on /cam/camera_info is not calibrated: fx 0.0')
+    assert source.problem.startswith('camera_info on /cam/camera_info is not calibrated: K has fx')
 
 
 def test_an_image_takes_the_camera_info_of_its_own_stamp():
@@ -61,3 +62,32 @@ def test_an_image_takes_the_camera_info_of_its_own_stamp():
         source.update(info)
     found = [source.camera_for(64, 48, use=True, stamp=Time(sec=sec)) for sec in (1, 2, 3)]
     assert [camera.fx for camera in found] == [50.0, 60.0, 60.0]
+
+
+@pytest.mark.parametrize('image_stamp', [Time(), Time(sec=7)])
+def test_of_camera_infos_without_stamps_the_newest_counts_and_it_is_said(image_stamp):
+    """A camera that zooms to 60: not the first of all that "have the stamp" 0."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for fx in (50.0, 55.0, 60.0):
+        source.update(camera_info(fx=fx))
+        assert source.camera_for(64, 48, use=True, stamp=image_stamp).fx == fx
+    assert source.warnings.startswith('camera_info on /cam/camera_info has stamp 0: the newest')
+
+
+def test_an_image_without_a_stamp_takes_the_newest_camera_info():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for second, fx in ((0, 50.0), (1, 60.0), (2, 65.0)):
+        info = camera_info(fx=fx)
+        info.header.stamp.sec = second
+        source.update(info)
+    assert source.camera_for(64, 48, use=True, stamp=Time()).fx == 65.0
+    assert source.warnings == ''
+
+
+def test_what_is_odd_about_a_camera_info_that_is_used_is_told():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    info = camera_info(fx=50.0, p_fx=200.0, d=(0.1, 0.0, 0.0, 0.0, 0.0))
+    info.header.stamp.sec = 1
+    source.update(info)
+    assert source.camera_for(64, 48, use=True).fx == 50.0 and source.problem == ''
+    assert 'fx 50 in K and 200 in P' in source.warnings and 'distortion' in source.warnings

@@ -7,7 +7,13 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    FittedThreshold,
+    Intrinsics,
+    save_checkpoint,
+)
 from emu_perception.instances import InstanceSettings
 from emu_perception.networks.deeplab import MultitaskDeepLab
 from emu_perception.networks.multitask import MultitaskNetwork
@@ -30,7 +36,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         architecture=network.arguments, input_size=(64, 96), name='small',
         classes=tuple('abcde'), palette=tuple(default_palette(5)), depth_max=10.0,
         intrinsics=Intrinsics(96, 64, 80.0, 80.0, 47.5, 31.5),
-        calibration=Calibration(risk_segmentation=1.55, risk_depth=0.9, risk_percentile=95.0)))
+        calibration=Calibration(scores={
+            'segmentation_entropy': FittedThreshold(1.55, 95.0),
+            'depth_sigma': FittedThreshold(0.9, 95.0)})))
     return path
 
 

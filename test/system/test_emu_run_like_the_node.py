@@ -9,11 +9,12 @@ from pathlib import Path
 import re
 from typing import Any
 
-from emu_perception import risk_report
-from emu_perception.checkpoint import Calibration
+from emu_perception import risk_status
+from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.commands.run import main
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
 from emu_perception.ros import diagnostics
+from emu_perception.scores import SCORES
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
@@ -55,7 +56,7 @@ def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
                 depth = np.frombuffer(message.data, np.float32).reshape(96, 128)
                 assert message.encoding == '32FC1' and not (depth <= 0).any()
             count += 1
-    assert count == 2 * 17
+    assert count == 2 * (15 + len(SCORES))
 
 
 def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
@@ -72,26 +73,32 @@ def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
 
 
 @pytest.mark.parametrize('state', [
-    RiskState(False, RiskReason.NONE, 'certain', 0.25, 0.5),
-    RiskState(True, RiskReason.UNCERTAIN, 'mean entropy 2 > 1', 2.0, None),
+    RiskState(False, RiskReason.NONE, 'certain',
+              {'segmentation_entropy': 0.25, 'depth_sigma': 0.5}, 0.25, 'segmentation_entropy'),
+    RiskState(True, RiskReason.UNCERTAIN, 'mean entropy 2 > 1', {'segmentation_entropy': 2.0},
+              2.0, 'segmentation_entropy'),
     RiskState(True, RiskReason.STALE, 'no image for 2.0 s')])
 def test_the_flag_is_told_as_the_node_tells_it(state: RiskState) -> None:
     """Dashboards read these fields by name."""
-    thresholds, sources = RiskThresholds(1.0, None), {'segmentation': 'parameter'}
-    level, message, values = risk_report.status_fields(state, thresholds, sources)
+    thresholds, sources = RiskThresholds({'segmentation_entropy': 1.0}), {
+        'segmentation_entropy': 'parameter'}
+    level, message, values = risk_status.status_fields(state, thresholds, sources)
     theirs = diagnostics.risk_status('emu: risk', state, thresholds, sources)
     assert (bytes([level]), message) == (theirs.level, theirs.message)
     assert values == {entry.key: entry.value for entry in theirs.values}
-    assert risk_report.banner_text(state) == (
+    assert risk_status.banner_text(state) == (
         f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk')
 
 
 @pytest.mark.parametrize('own', [0.0, 0.7])
 def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
     """The same recording would raise the flag here and not there."""
-    calibration = Calibration(risk_segmentation=1.5, risk_depth=None)
-    assert risk_report.resolve_thresholds(own, 0.0, calibration) == (
-        RiskThresholds(own or 1.5, None),
-        {'segmentation': 'parameter' if own else 'checkpoint', 'depth': 'none: not judged'})
+    calibration = Calibration(scores={'segmentation_entropy': FittedThreshold(1.5)})
+    given = {'segmentation_entropy': own, 'depth_sigma': 0.0}
+    assert risk_status.resolve_thresholds(given, calibration) == (
+        RiskThresholds({'segmentation_entropy': own or 1.5}),
+        {**dict.fromkeys(SCORES, 'none: not judged'),
+         'segmentation_entropy': 'parameter' if own else 'checkpoint'})
     # A checkpoint without calibration, as a node has before it is configured.
-    assert risk_report.resolve_thresholds(own, 0.0, None)[0] == RiskThresholds(own or None, None)
+    assert risk_status.resolve_thresholds(given, None)[0] == RiskThresholds(
+        {'segmentation_entropy': own} if own else {})

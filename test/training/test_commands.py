@@ -19,6 +19,7 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.predictor import Predictor
+from emu_perception.scores import fitted_scores, SCORES
 from made_data import FIELDS, members
 import numpy as np
 import pytest
@@ -242,6 +243,11 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     assert abs(values['after']['depth']['coverage_90'] - 0.9) < abs(
         values['before']['depth']['coverage_90'] - 0.9)
     calibration = read_metadata(out).calibration
+    assert calibration.scores.keys() == {row.name for row in fitted_scores(metadata.tasks)}
+    for name, fitted in calibration.scores.items():
+        assert fitted.threshold == values[f'risk_{SCORES[name].tag}']
+        assert fitted.threshold != metadata.calibration.scores[name].threshold
+        assert fitted.fitted_on == {'data_set': 'made', 'split': 'val', 'images': 2}
     assert calibration.temperature == pytest.approx(values['temperature']) != 1.0
     assert calibration.variance_scale > 2
     image = DatasetFolder(trained / 'data').image('004')
@@ -310,7 +316,8 @@ def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_pat
     metadata = read_metadata(everything)
     assert (metadata.provenance['split'], metadata.provenance['images']) == ('train+val', 6)
     assert metadata.metrics == {} and metadata.calibration == Calibration()
-    assert read_metadata(twin).calibration.risk_depth is not None
+    assert {SCORES[name].task for name in read_metadata(twin).calibration.scores} == {
+        'segmentation', 'depth'}
     for options, word in ((['--data', str(made)], 'was trained on'), ([], 'give --data'),
                           (['--constants-of', str(twin)], 'is not calibrated'),
                           (['--constants-of', str(everything)], 'is not calibrated')):

@@ -50,8 +50,7 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
     save_checkpoint(out, network, replace(
         metadata, calibration=other.calibration, provenance={
             **metadata.provenance, 'calibration': {
-                **done, 'twin': other.name, 'twin_sha256': file_hash(twin)},
-            'thresholds': other.provenance.get('thresholds')}))
+                **done, 'twin': other.name, 'twin_sha256': file_hash(twin)}}))
     return {'checkpoint': out.name, 'twin': twin.name, **asdict(other.calibration)}
 
 

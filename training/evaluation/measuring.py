@@ -10,6 +10,7 @@ from pathlib import Path
 import time
 from typing import Any
 
+from emu_perception.scores import SCORES
 from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 from rich.progress import track
@@ -73,8 +74,7 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
             'images': len(stems), 'per_image': images,
             'inference_ms': {'mean': float(later.mean()), 'std': float(later.std()),
                              'images': len(later)} if seconds else None,
-            **{name: percentiles(images, name)
-               for name in ('mean_segmentation_entropy', 'mean_depth_sigma')}}
+            **{f'mean_{name}': percentiles(images, f'mean_{name}') for name in SCORES}}
 
 
 def compared(suite: EvaluationSuite, moments: PredictiveMoments,

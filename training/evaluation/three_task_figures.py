@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
@@ -22,6 +21,7 @@ from training.methods.ensemble import Ensemble
 from training.metrics.instance_precision import InstancePrecision
 from training.metrics.instance_vectors import InstanceVectorErrors
 from training.metrics.inverse_depth import InverseDepthErrors
+from training.metrics.summary import plain
 
 
 def has_three_task_figures(ensemble: Ensemble) -> bool:
@@ -107,9 +107,9 @@ class ThreeTaskFigures:
         """Return the sections ``instance`` and ``inverse_depth``, each where it was seen."""
         found: dict[str, Any] = {}
         if int(self.vectors.pixels):
-            found['instance'] = _plain(self.vectors.compute())
+            found['instance'] = plain(self.vectors.compute())
             if self.precision is not None:
-                figures = _plain(self.precision.compute())
+                figures = plain(self.precision.compute())
                 names = self.ensemble.classes
                 figures['class_ap'] = dict(zip((names[i] for i in self.precision.things),
                                                figures['class_ap']))
@@ -117,20 +117,12 @@ class ThreeTaskFigures:
         if int(self.inverse.pixels):
             unit = 'px' if self.folder.depth is not None \
                 and self.folder.depth.quantity == 'disparity' else '1/m'
-            found['inverse_depth'] = {**_plain(self.inverse.compute()), 'unit': unit}
+            found['inverse_depth'] = {**plain(self.inverse.compute()), 'unit': unit}
         return found
 
 
 def _at(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def _plain(figures: dict[str, torch.Tensor]) -> dict[str, Any]:
-    def number(value: Any) -> Any:
-        if isinstance(value, list):
-            return [number(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-    return {name: number(value.tolist()) for name, value in figures.items()}
 
 
 def printed(section: dict[str, Any]) -> str:

@@ -21,7 +21,8 @@ from training.reporting.results import finite, Result
 
 Predict = Callable[[dict[str, Any], np.ndarray], Prediction]
 TILE_WIDTH = 320
-DEPTH_COLORS, UNCERTAINTY_COLORS = 'viridis', 'magma'
+# Unit and colour map of each kind of map.
+SCALES = {'entropy': ('nats', 'magma'), 'depth': ('m', 'viridis'), 'sigma': ('m', 'magma')}
 # Metric of an image, its name, its unit, and whether higher is better.
 CRITERIA = (('pixel_accuracy', 'pixel accuracy', '', True), ('rmse', 'RMSE', ' m', False))
 
@@ -159,5 +160,4 @@ def _colored(name: str, values: np.ndarray, palette: Any,
     if name.endswith('label'):
         return label_color(values, palette)
     kind = name.removeprefix('true ')
-    colors = DEPTH_COLORS if kind == 'depth' else UNCERTAINTY_COLORS
-    return scalar_color(values, 0.0, ranges.get(kind, 1.0), colors)
+    return scalar_color(values, 0.0, ranges.get(kind, 1.0), SCALES[kind][1])

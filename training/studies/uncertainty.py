@@ -17,8 +17,8 @@ alarms across runs).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 import sys
 from typing import Any
@@ -28,6 +28,7 @@ from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.risk import RiskMonitor, RiskThresholds
+from emu_perception.scores import SCORES
 import numpy as np
 from rich.progress import track
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
@@ -36,10 +37,10 @@ from training.evaluation.measuring import check_classes, compared
 from training.methods.ensemble import Ensemble
 from training.metrics.image_ranks import auroc, rank_correlation
 from training.metrics.suite import EvaluationSuite
+from training.reporting.style import save
 from training.reporting.uncertainty_study import study_figure, table
 from training.studies.shifted_images import image_files, images_of, no_room_files
 
-MEANS = ('mean_segmentation_entropy', 'mean_depth_sigma')
 FIGURES = ('.png', '.pdf', '.svg')
 SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
          'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
@@ -56,27 +57,23 @@ class Judge:
     def __init__(self, predictor: Predictor, name: object) -> None:
         calibration = predictor.metadata.calibration
         self.predictor = predictor
-        self.thresholds = RiskThresholds(calibration.risk_segmentation, calibration.risk_depth)
-        if self.thresholds == RiskThresholds():
+        self.thresholds = calibration.thresholds
+        if not self.thresholds:
             raise InputError(f'{name}: has no risk thresholds: run training.calibrate on it')
 
     def __call__(self, image: np.ndarray, fx: float | None) -> dict[str, Any]:
-        """Return the mean uncertainties of an image and whether each task's flag is raised."""
-        prediction = self.predictor(image, fx=fx)
-        entropy, sigma = (prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)
-        limits = self.thresholds
-        return {MEANS[0]: entropy, MEANS[1]: sigma,
-                'by_segmentation': _raised(RiskThresholds(limits.segmentation), entropy, None),
-                'by_depth': _raised(RiskThresholds(None, limits.depth), None, sigma)}
+        """Return the scores of an image and whether each raises the flag; None: not judged."""
+        scores = self.predictor(image, fx=fx).scores
+        return {**{f'mean_{name}': scores.get(name) for name in SCORES},
+                **{f'by_{row.tag}': self._raised(name, scores) for name, row in SCORES.items()}}
 
-
-def _raised(thresholds: RiskThresholds, entropy: float | None,
-            sigma: float | None) -> bool | None:
-    if thresholds == RiskThresholds() or (entropy is None and sigma is None):
-        return None  # That task is not judged.
-    monitor = RiskMonitor(thresholds, raise_after=1, clear_after=1)
-    monitor.activate()
-    return monitor.observe(entropy, sigma, 0.0).raised
+    def _raised(self, name: str, scores: Mapping[str, float]) -> bool | None:
+        if name not in self.thresholds or name not in scores:
+            return None
+        monitor = RiskMonitor(RiskThresholds({name: self.thresholds[name]}), raise_after=1,
+                              clear_after=1)
+        monitor.activate()
+        return monitor.observe(scores, 0.0).raised
 
 
 def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
@@ -113,13 +110,20 @@ def without_truth(judge: Judge, name: str, files: list[Path], progress: bool) ->
                                  disable=not progress)]}
 
 
+def _error(row: Mapping[str, Any], task: str) -> float | None:
+    """Return how wrong an image is in a task."""
+    if task == 'depth' or row['pixel_accuracy'] is None:
+        return row['rmse'] if task == 'depth' else None
+    return 1 - row['pixel_accuracy']
+
+
 def summed_up(group: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
     """Return a group with shares, percentiles and AUROC against the clean images."""
     rows = group['rows']
-    column = {name: [row[name] for row in rows] for name in MEANS}
-    flags = {'flagged': [bool(row['by_segmentation'] or row['by_depth']) for row in rows],
-             'flagged_by_segmentation': [row['by_segmentation'] for row in rows],
-             'flagged_by_depth': [row['by_depth'] for row in rows]}
+    column = {f'mean_{name}': [row[f'mean_{name}'] for row in rows] for name in SCORES}
+    tags = [score.tag for score in SCORES.values()]
+    flags = {'flagged': [any(row[f'by_{tag}'] for tag in tags) for row in rows],
+             **{f'flagged_by_{tag}': [row[f'by_{tag}'] for row in rows] for tag in tags}}
     return {'group': group['group'], 'images': len(rows),
             **{name: None if values[0] is None else float(np.mean(values))
                for name, values in flags.items()},
@@ -155,18 +159,15 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
               for kind in (None, *SPOILED)] + last
     clean = groups[0]['rows']
     return {'checkpoint': checkpoint.name, 'data_set': folder.name,
-            'thresholds': {'of': metadata.provenance.get('thresholds'),
-                           'segmentation': judge.thresholds.segmentation,
-                           'depth': judge.thresholds.depth,
-                           'percentile': metadata.calibration.risk_percentile},
+            'thresholds': {
+                **{score.tag: judge.thresholds.get(name) for name, score in SCORES.items()},
+                'fitted': {SCORES[name].tag: asdict(fitted)
+                           for name, fitted in metadata.calibration.scores.items()}},
             # Of the clean images: is an image of higher uncertainty one of more error?
             'rank_correlation': {
-                'segmentation': rank_correlation(
-                    [row[MEANS[0]] for row in clean],
-                    [None if row['pixel_accuracy'] is None else 1 - row['pixel_accuracy']
-                     for row in clean]),
-                'depth': rank_correlation([row[MEANS[1]] for row in clean],
-                                          [row['rmse'] for row in clean])},
+                score.tag: rank_correlation([row[f'mean_{name}'] for row in clean],
+                                            [_error(row, score.task) for row in clean])
+                for name, score in SCORES.items()},
             'groups': [summed_up(group, groups[0]) for group in groups]}
 
 
@@ -209,10 +210,10 @@ def main(arguments: list[str] | None = None) -> int:
                        options.device, not options.no_progress)
         result = {**result, 'split': options.split, 'command':
                   'python -m training.studies.uncertainty ' + ' '.join(arguments or sys.argv[1:])}
-        print(table(result))
+        print(table(result), end='')
         write_result(options.json, result)
         if options.figure:
-            study_figure(result).savefig(options.figure, dpi=110)
+            save(study_figure(result), options.figure)
             print(f'wrote {options.figure}')
     return run(command)
 

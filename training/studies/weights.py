@@ -32,6 +32,7 @@ from training.losses.task_weights import noise_form
 from training.methods.ensemble import Ensemble
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
+from training.reporting.style import save
 from training.reporting.weight_study import pair_figure, start_figure, table
 from training.runs.building import check_tasks
 from training.runs.members import stop_children_when_stopped, train_all
@@ -190,7 +191,7 @@ def write(rows: list[dict[str, Any]], base: Recipe, results: Path, seeds: int,
     for name, figure in (('figure.png', pair_figure(rows, GRID_PAIRS, unit)),
                          ('initial_s.png', start_figure(rows, terms(base.loss)))):
         if figure is not None:
-            figure.savefig(results / name, dpi=150)
+            save(figure, results / name)
             written.append(results / name)
     print('wrote ' + ', '.join(map(str, written)))
 

@@ -63,8 +63,9 @@ def test_constants_pool_the_pixels_of_images_and_keep_what_has_no_truth():
 
 def test_false_alarms_come_from_the_thresholds_of_other_runs():
     """A room unlike the others is flagged by their threshold, but not by one that it set."""
-    means = {'a1': (1.0, 1.0), 'a2': (1.0, 1.0), 'b1': (2.0, 1.0), 'b2': (2.0, 1.0)}
+    scores = {stem: {'segmentation_entropy': entropy, 'depth_sigma': 1.0}
+              for stem, entropy in (('a1', 1.0), ('a2', 1.0), ('b1', 2.0), ('b2', 2.0))}
     parts = [['a1', 'a2'], ['b1', 'b2']]
-    assert calibrate.false_alarms(means, parts, 100.0) == 0.5
-    assert calibrate.false_alarms(means, [list(means)], 100.0) == 0.0
-    assert calibrate.false_alarms(dict.fromkeys(means, (None, 1.0)), parts, 100.0) == 0.0
+    assert calibrate.false_alarms(scores, parts, 100.0) == 0.5
+    assert calibrate.false_alarms(scores, [list(scores)], 100.0) == 0.0
+    assert calibrate.false_alarms(dict.fromkeys(scores, {'depth_sigma': 1.0}), parts, 100.0) == 0.0

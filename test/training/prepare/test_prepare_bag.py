@@ -227,6 +227,52 @@ def test_a_rectified_topic_takes_the_projection_matrix(tmp_path):
     assert DatasetFolder(tmp_path / 'out').intrinsics.fx == 19
 
 
+def calibrated(**changes: Any) -> Any:
+    """Make a CameraInfo with some fields changed."""
+    return make('CameraInfo', **{**vars(camera_info()), **changes})
+
+
+K, P = vars(camera_info())['k'], vars(camera_info())['p']
+
+
+@pytest.mark.parametrize(('changes', 'fx', 'words'), [
+    ({'k': np.array([80.0, 0, 32, 0, 84, 24, 0, 0, 1])}, None, 'another resolution'),
+    ({'k': np.eye(3).ravel()}, 19, 'the identity for K'),
+    ({'width': 4 * WIDTH, 'height': 4 * HEIGHT, 'binning_x': 4, 'binning_y': 4}, 20,
+     'says binning 4x4'),
+    ({'width': 2 * WIDTH, 'height': 2 * HEIGHT, 'binning_x': 2, 'binning_y': 2,
+      'k': 2 * K, 'p': 2 * P}, 20, ''),
+    ({'p': 4 * P}, 20, 'in K and 76 in P'),
+])
+def test_camera_info_is_judged_as_the_node_judges_it(tmp_path, caplog, changes, fx, words):
+    messages = [(INFO, calibrated(**changes)), *recording(2)[1:]]
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    camera = DatasetFolder(tmp_path / 'out').intrinsics
+    assert (camera.fx if camera else None) == fx and words in caplog.text
+    if camera:
+        assert (camera.width, camera.height) == (WIDTH, HEIGHT)
+
+
+def test_a_camera_info_that_was_asked_for_and_cannot_be_is_one_line(tmp_path, capsys):
+    messages = [(INFO, calibrated(k=np.array([80.0, 0, 32, 0, 84, 24, 0, 0, 1]))),
+                *recording(2)[1:]]
+    assert prepare(write_bag(tmp_path / 'bag', messages), '--camera-info-topic', INFO) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith('error: ') and INFO in message and 'another resolution' in message
+
+
+def test_of_several_calibrations_the_usable_one_that_came_most_often_counts(tmp_path, caplog):
+    empty, rare = calibrated(k=0 * K, p=0 * P), calibrated(k=np.array(
+        [26.0, 0, 8, 0, 26, 6, 0, 0, 1]))
+    messages = [*([(INFO, empty)] * 3), (INFO, rare), (INFO, camera_info()),
+                *recording(2)]
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert DatasetFolder(tmp_path / 'out').intrinsics.fx == 20
+    assert 'has fx from 20.0 to 26.0' in caplog.text
+
+
 def small_depth(index: int, message: Any) -> Any:
     return image(np.ones((6, 8), np.uint16), '16UC1', 100 + index / RATE)
 

@@ -71,6 +71,10 @@ def append(path: Path, text: str) -> None:
     (lambda r: edit(r, classes=None), 'dataset.yaml', "'classes' is missing"),
     (lambda r: edit(r, intrinsics={'width': 9, 'height': 9, 'fx': 1, 'fy': 1, 'cx': 1, 'cy': 1}),
      'image/001', '9x9'),
+    (lambda r: edit(r, intrinsics={'width': 128, 'height': 96, 'fx': 400, 'fy': 400, 'cx': 256,
+                                   'cy': 192}), 'dataset.yaml', 'another resolution'),
+    (lambda r: edit(r, intrinsics={'width': 128, 'height': 96, 'fx': 2.1, 'fy': 2.1, 'cx': 64,
+                                   'cy': 48}), 'dataset.yaml', "'intrinsics' is not plausible"),
     (lambda r: [path.unlink() for path in (r / 'depth').glob('*')], 'depth', '4 of 4 images'),
 ])
 def test_each_fault_is_found_and_named_by_its_file(made, capsys, spoil, file, words):
@@ -103,6 +107,13 @@ def test_what_may_be_meant_is_a_note_and_no_fault(made, capsys):
         assert any(words in note for note in notes), notes
     assert main(['check', str(made), '--no-progress']) == 0
     assert 'note: ' in capsys.readouterr().out
+
+
+def test_intrinsics_that_may_be_of_another_resolution_are_a_note(made):
+    edit(made, intrinsics={'width': 128, 'height': 96, 'fx': 80, 'fy': 80, 'cx': 43, 'cy': 32})
+    assert faults(made) == []
+    (note,) = problems(DatasetFolder(made))
+    assert note.path == made / 'dataset.yaml' and 'may be of another resolution' in note.text
 
 
 def test_a_folder_for_depth_alone_is_no_fault(made):

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import astuple
+import math
 
 import pytest
 from training.reporting.paper_tables import (
     BACKBONES,
     CITYSCAPES,
     comparison_rows,
-    four_cells,
     GROUPS,
     NYUV2,
     PAPER_COSTS,
@@ -20,15 +20,44 @@ from training.reporting.paper_tables import (
     paper_parameters_m,
     PAPER_ROWS,
     PaperRow,
+    SOURCE,
+    SPLITS,
 )
 
 TASKS = ('segmentation', 'depth')
+# Of all figures of a table, and of Table 1.
+SUMS = {2: 3766.048, 3: 4026.14, 4: 857.906, 5: 851.39, 6: 2293.189, 7: 2344.038, 9: 36.944,
+        10: 15.532}
+COSTS = 4220.7
 
 
 def certainty(row: PaperRow, task: str) -> list[float | None]:
     """Return p(a|c), p(u|i) and PAvPU of a task."""
     return [getattr(row, f'{task}_{name}') for name in (
         'p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu')]
+
+
+def four_cells(p_accurate_given_certain: float, p_uncertain_given_inaccurate: float,
+               pavpu: float) -> dict[str, float]:
+    """
+    Return the shares of the pixels that three published figures imply.
+
+    With x = p(accurate|certain), y = p(uncertain|inaccurate) and z = PAvPU, the certain share is
+    c = z / (x + y (1 - x) / (1 - y)).
+
+    :return: shares by ``accurate_certain``, ``inaccurate_certain``, ``inaccurate_uncertain``,
+        ``accurate_uncertain``; figures that contradict one another leave 0..1 or are NaN.
+    """
+    x, y = p_accurate_given_certain, p_uncertain_given_inaccurate
+    if y >= 1.0:
+        return dict.fromkeys(('accurate_certain', 'inaccurate_certain', 'inaccurate_uncertain',
+                              'accurate_uncertain'), math.nan)
+    certain = pavpu / (x + y * (1.0 - x) / (1.0 - y))
+    inaccurate_certain = (1.0 - x) * certain
+    inaccurate_uncertain = y / (1.0 - y) * inaccurate_certain
+    return {'accurate_certain': x * certain, 'inaccurate_certain': inaccurate_certain,
+            'inaccurate_uncertain': inaccurate_uncertain,
+            'accurate_uncertain': 1.0 - certain - inaccurate_uncertain}
 
 
 def test_every_row_of_every_table_is_there():
@@ -38,6 +67,25 @@ def test_every_row_of_every_table_is_there():
     for table in (2, 3):
         groups = Counter(row.group for row in PAPER_ROWS if row.table == table)
         assert groups == dict.fromkeys(GROUPS[:5], 3)
+
+
+def test_figures_are_those_that_were_checked_against_the_papers_text():
+    """Each row was found in it; a figure that is changed since changes the sum of its table."""
+    sums: dict[int, float] = {}
+    for row in PAPER_ROWS:
+        figures = [value for value in astuple(row)[5:] if value is not None]
+        assert all(isinstance(value, float) for value in figures), row
+        sums[row.table] = sums.get(row.table, 0.0) + sum(figures)
+    assert sums == pytest.approx(SUMS, abs=5e-4)
+    assert sum(cost.parameters_m + cost.flops_g + cost.fps for cost in PAPER_COSTS) \
+        == pytest.approx(COSTS, abs=0.05)
+
+
+def test_where_the_figures_are_from_is_said():
+    assert SOURCE.arxiv == '2402.10580' and SOURCE.device == 'NVIDIA A100'
+    assert SOURCE.text.startswith('S. Landgraf') and SOURCE.text.endswith('2024')
+    assert {name: (split.split, split.images) for name, split in SPLITS.items()} == {
+        NYUV2: ('test', 654), CITYSCAPES: ('val', 500)}
 
 
 @pytest.mark.parametrize('row', PAPER_ROWS, ids=lambda row: f'{row.table} {row.group} '

@@ -11,7 +11,12 @@ import shutil
 
 import cv2
 from emu_perception.benchmarking.spoiling import spoil, SPOILED
-from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    FittedThreshold,
+    load_checkpoint,
+    save_checkpoint,
+)
 from emu_perception.predictor import Predictor
 from emu_perception.uncertainty import PredictiveMoments
 from made_data import members
@@ -72,10 +77,11 @@ def judged(trained, tmp_path_factory) -> tuple[Path, Path, dict]:
     # A threshold that flags half: between the two clean images.
     predictor = Predictor(network, metadata, device='cpu')
     folder = DatasetFolder(trained / 'data')
-    sigma = [predictor(folder.image(stem), fx=110.0).mean_depth_sigma
+    sigma = [predictor(folder.image(stem), fx=110.0).scores['depth_sigma']
              for stem in folder.stems('val')]
-    save_checkpoint(checkpoint, network, replace(metadata, calibration=Calibration(
-        risk_segmentation=50.0, risk_depth=float(np.mean(sigma)), risk_percentile=50.0)))
+    save_checkpoint(checkpoint, network, replace(metadata, calibration=Calibration(scores={
+        'segmentation_entropy': FittedThreshold(50.0, 50.0),
+        'depth_sigma': FittedThreshold(float(np.mean(sigma)), 50.0)})))
     other = root / 'other'
     other.mkdir()
     cv2.imwrite(str(other / 'grey.png'), np.full((96, 128, 3), 90, np.uint8))
@@ -98,9 +104,10 @@ def test_the_flag_is_the_nodes_at_the_shipped_thresholds(judged, trained):
     folder = DatasetFolder(trained / 'data')
     for row in clean['rows']:
         prediction = predictor(folder.image(row['image']), fx=110.0)
-        assert row['mean_depth_sigma'] == pytest.approx(prediction.mean_depth_sigma, rel=1e-5)
+        assert row['mean_depth_sigma'] == pytest.approx(
+            prediction.scores['depth_sigma'], rel=1e-5)
         assert row['mean_segmentation_entropy'] == pytest.approx(
-            prediction.mean_segmentation_entropy, rel=1e-5)
+            prediction.scores['segmentation_entropy'], rel=1e-5)
     assert clean['mean_depth_sigma']['auroc'] == 0.5
 
 
@@ -149,7 +156,8 @@ def test_what_cannot_be_studied_is_one_line(judged, trained, tmp_path, capsys, o
 def test_a_task_without_a_threshold_is_not_judged(judged, trained, tmp_path, capsys):
     network, metadata = load_checkpoint(judged[0])
     path, out = tmp_path / 'one.safetensors', tmp_path / 'one.json'
-    save_checkpoint(path, network, replace(metadata, calibration=Calibration(risk_depth=1e-3)))
+    save_checkpoint(path, network, replace(metadata, calibration=Calibration(scores={
+        'depth_sigma': FittedThreshold(1e-3)})))
     assert study_uncertainty.main([
         '--checkpoint', str(path), '--data', str(trained / 'data'), '--limit', '1', '--json',
         str(out), '--device', 'cpu', '--no-progress']) == 0
