@@ -35,6 +35,7 @@ from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.precisions import DTYPES
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.visualization import default_palette
 import numpy as np
@@ -233,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     add('--image', metavar='HxW', help="of the image; default: the network's")
     add('--device', default='auto')
     add('--backend', default='auto', help="of 'ours'")
-    add('--precision', default='fp32', choices=('fp32', 'bf16', 'fp16'))
+    add('--precision', default='fp32', choices=tuple(DTYPES))
     add('--against', default='unfolded', metavar='A,B',
         help=f'of {", ".join(AGAINST)}, or nothing; %(default)s')
     add('--rounds', type=int, default=30)
