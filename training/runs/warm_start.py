@@ -8,7 +8,7 @@ import logging
 import re
 
 from emu_perception.checkpoint import load_checkpoint, read_metadata
-from emu_perception.errors import CheckpointError
+from emu_perception.errors import ForeignFileError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.preprocessing import focal_scale
@@ -26,11 +26,8 @@ def is_checkpoint(path: str) -> bool:
     """Return whether a file is a checkpoint of this package, and not weights from elsewhere."""
     try:
         read_metadata(path)
-    except CheckpointError as error:
-        # Encoder weights from elsewhere are .safetensors files too; all else is an error.
-        if 'is no emu_perception checkpoint' in str(error):
-            return False
-        raise
+    except ForeignFileError:  # Encoder weights from elsewhere are .safetensors files too.
+        return False
     return True
 
 
