@@ -439,9 +439,11 @@ def perfect(folder: DatasetFolder):
         calls.append(stem)
         sample = folder.sample(stem)
         shape = image.shape[:2]
-        return Prediction(sample.label, sample.depth, np.full(shape, 0.5, np.float32),
-                          np.ones(shape, np.float32), np.full(shape, 0.04, np.float32), 0.5, 0.2,
-                          shape)
+        maps = {'label': sample.label, 'depth': sample.depth,
+                'segmentation_entropy': np.full(shape, 0.5, np.float32),
+                'confidence': np.ones(shape, np.float32),
+                'depth_variance': np.full(shape, 0.04, np.float32)}
+        return Prediction(maps, {'segmentation_entropy': 0.5, 'depth_sigma': 0.2}, shape)
 
     return predict, calls
 
