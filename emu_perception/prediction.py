@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,45 +15,71 @@ UNLABELLED = 255
 @dataclass(frozen=True)
 class Prediction:
     """
-    Maps of one image, all of the same height and width, C-contiguous.
+    Maps of one image, all of the same height and width, C-contiguous, and its scores.
 
-    A task that the checkpoint does not have leaves its fields None.
+    The tables ``maps.MAPS`` and ``scores.SCORES`` say what there may be. A task that the
+    checkpoint does not have leaves its maps and scores out; the properties are None then.
 
-    :ivar label: uint8 HxW, class index; 255 = unlabelled.
-    :ivar depth: float32 HxW, metres along the optical axis; +inf beyond the checkpoint's range,
-        NaN where the network gives no usable value.
-    :ivar segmentation_entropy: float32 HxW, nats, 0..ln K (predictive entropy of the softmax).
-    :ivar confidence: float32 HxW, 0..1, probability of the most likely class.
-    :ivar depth_variance: float32 HxW, m², predictive variance.
-    :ivar mean_segmentation_entropy: nats, mean over the pixels of the *network's* grid: what the
-        risk flag compares, independent of the size of the maps.
-    :ivar mean_depth_sigma: metres, mean of the standard deviation over the same pixels.
+    :ivar maps: HxW by name.
+    :ivar scores: one number each, read off the *network's* grid: what the risk flag compares,
+        independent of the size of the maps.
     :ivar network_size: (height, width) the network ran at.
     :ivar timing_ms: milliseconds of each stage: ``preprocess``, ``network``, ``postprocess``, and
         ``instances`` where there are any to find.
-    :ivar instance: uint16 HxW, 0 = none, else the number of the object in this image: it means
-        nothing in the next. None where the checkpoint finds no instances.
     """
 
-    label: np.ndarray | None
-    depth: np.ndarray | None
-    segmentation_entropy: np.ndarray | None
-    confidence: np.ndarray | None
-    depth_variance: np.ndarray | None
-    mean_segmentation_entropy: float | None
-    mean_depth_sigma: float | None
+    maps: Mapping[str, np.ndarray]
+    scores: Mapping[str, float]
     network_size: tuple[int, int]
     timing_ms: dict[str, float] = field(default_factory=dict)
-    instance: np.ndarray | None = None
+
+    @property
+    def label(self) -> np.ndarray | None:
+        """Return the class index of each pixel, uint8 HxW; 255 = unlabelled."""
+        return self.maps.get('label')
+
+    @property
+    def segmentation_entropy(self) -> np.ndarray | None:
+        """Return the predictive entropy of the softmax, float32 HxW, nats, 0..ln K."""
+        return self.maps.get('segmentation_entropy')
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """Return the probability of the most likely class, float32 HxW, 0..1."""
+        return self.maps.get('confidence')
+
+    @property
+    def depth(self) -> np.ndarray | None:
+        """
+        Return metres along the optical axis, float32 HxW.
+
+        +inf beyond the checkpoint's range, NaN where the network gives no usable value.
+        """
+        return self.maps.get('depth')
+
+    @property
+    def depth_variance(self) -> np.ndarray | None:
+        """Return the predictive variance of the depth, float32 HxW, m²."""
+        return self.maps.get('depth_variance')
 
     @property
     def depth_sigma(self) -> np.ndarray | None:
-        """Return the standard deviation of the depth, float32 HxW in metres."""
-        return None if self.depth_variance is None else np.sqrt(self.depth_variance)
+        """Return the standard deviation of the depth, float32 HxW, metres."""
+        variance = self.maps.get('depth_variance')
+        return None if variance is None else np.sqrt(variance)
+
+    @property
+    def instance(self) -> np.ndarray | None:
+        """
+        Return the number of each pixel's object in this image, uint16 HxW, 0 = none.
+
+        It means nothing in the next image.
+        """
+        return self.maps.get('instance')
 
     @property
     def size(self) -> tuple[int, int]:
         """Return (height, width) of the maps."""
-        maps = self.label if self.label is not None else self.depth
-        assert maps is not None, 'a Prediction has at least one task'
-        return maps.shape[0], maps.shape[1]
+        first = next(iter(self.maps.values()), None)
+        assert first is not None, 'a Prediction has at least one task'
+        return first.shape[0], first.shape[1]

@@ -12,16 +12,17 @@ import time
 import cv2
 from emu_perception.backends import Backend, Finishing, make_backend
 from emu_perception.backends.cuda_memory import free_unused
-from emu_perception.backends.finishing import in_range
+from emu_perception.backends.finishing import finished
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.instances import cluster_instances, need_clustering
+from emu_perception.maps import MAPS
+from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
-from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
-from emu_perception.uncertainty import mean_uncertainties
 import numpy as np
 import torch
 
@@ -68,17 +69,18 @@ class Predictor:
                     self.backend)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = 'auto', precision: str = 'auto', *,
+    def load(cls, path: str | Path | None = None, device: str = 'auto', precision: str = 'auto', *,
              backend: str = 'auto', unknown_label_entropy: float | None = None) -> Predictor:
         """
         Load a checkpoint.
 
+        :param path: of the checkpoint; None = the default model that comes with the package.
         :raises CheckpointError: if the file cannot be used.
-        :raises InputError: if the device or precision is not to be had.
+        :raises InputError: if the device or precision is not to be had, or the default model.
         """
         # Before the file is read: the quicker of the two answers comes first.
         found = str(resolved_device(device))
-        network, metadata = load_checkpoint(path)
+        network, metadata = load_checkpoint(default_model() if path is None else path)
         return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)
 
@@ -108,7 +110,8 @@ class Predictor:
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None) -> Prediction:
+                 fx: float | None = None,
+                 unknown_label_entropy: float | None = None) -> Prediction:
         """
         Run the network once.
 
@@ -117,10 +120,13 @@ class Predictor:
         :param fx: focal length in pixels at the image's size. With it, depth and sigma are
             scaled from the training camera to this one; without it they are right only for a
             camera of the training camera's field of view, which is said once.
+        :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None =
+            as the constructor was told.
         :raises InputError: if the image, size or fx cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
-        unknown_label_entropy = self.unknown_label_entropy
+        if unknown_label_entropy is None:
+            unknown_label_entropy = self.unknown_label_entropy
         if backend is None:
             raise InputError('the predictor is closed: load it again')
         check_image(image)
@@ -129,9 +135,10 @@ class Predictor:
         start = time.perf_counter()
         input_size = self.network_size((height, width))
         scale = self._focal_scale(fx, width, input_size[1])
-        whole = backend.whole(image, input_size, Finishing(
-            size, scale, self.metadata.depth_max, self.metadata.calibration.variance_scale,
-            unknown_label_entropy))
+        finishing = Finishing(
+            size, scale, self.metadata.depth_max,
+            self.metadata.calibration.variance_scale * scale * scale, unknown_label_entropy)
+        whole = backend.whole(image, input_size, finishing)
         if whole is not None:
             return whole
         x = backend.prepare(image, input_size)
@@ -141,23 +148,18 @@ class Predictor:
         backend.synchronize()
         inferred = time.perf_counter()
         maps = backend.maps(raw, input_size)
-        label, entropy, confidence = maps.label, maps.entropy, maps.confidence
-        depth, variance = maps.depth, maps.depth_variance
-        if label is not None and entropy is not None and unknown_label_entropy is not None:
-            label[entropy > unknown_label_entropy] = UNLABELLED
-        if depth is not None and variance is not None:
-            depth = in_range(depth, self.metadata.depth_max) * scale
-            variance = variance * (self.metadata.calibration.variance_scale * scale * scale)
-        mean_entropy, mean_sigma = mean_uncertainties(entropy, variance)
+        named, scores = finished(maps, scale, finishing.variance_factor, finishing.depth_max,
+                                 unknown_label_entropy)
+        arrays = {name: values.cpu().numpy() for name, values in named.items()}
+        numbers = {name: float(value) for name, value in scores.items()}
         reduced = time.perf_counter()
-        instance = self._instances(label, maps.instance_vectors)
+        instance = self._instances(arrays.get('label'), maps.instance_vectors)
+        if instance is not None:
+            arrays['instance'] = instance
         clustered = time.perf_counter()
         prediction = Prediction(
-            label=_resized(label, size, exact=True), depth=_resized(depth, size, exact=True),
-            segmentation_entropy=_resized(entropy, size), confidence=_resized(confidence, size),
-            depth_variance=_resized(variance, size), mean_segmentation_entropy=mean_entropy,
-            mean_depth_sigma=mean_sigma, network_size=input_size,
-            instance=_resized(instance, size, exact=True))
+            {name: _resized(values, size, MAPS[name].exact) for name, values in arrays.items()},
+            numbers, input_size)
         done = time.perf_counter()
         for stage, seconds in (('preprocess', prepared - start), ('network', inferred - prepared),
                                ('postprocess', done - clustered + reduced - inferred)):
@@ -183,12 +185,12 @@ class Predictor:
         if self.device.type == 'cuda':
             free_unused()
 
-    def _instances(self, label: torch.Tensor | None,
+    def _instances(self, label: np.ndarray | None,
                    vectors: torch.Tensor | None) -> np.ndarray | None:
         settings = self.metadata.instances
         if settings is None or label is None or vectors is None:
             return None
-        return cluster_instances(label.cpu().numpy(), vectors.cpu().numpy(), settings)
+        return cluster_instances(label, vectors.cpu().numpy(), settings)
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
@@ -277,18 +279,9 @@ def resolved_device(name: str) -> torch.device:
     return device
 
 
-def _resized(values: torch.Tensor | np.ndarray | None, size: tuple[int, int],
-             exact: bool = False) -> np.ndarray | None:
-    """
-    Bring a map of the network's size to the size asked for.
-
-    ``exact`` takes the nearest value instead of a mean: labels cannot be averaged, and neither
-    can depths across an edge (it would invent points in mid-air) or beside +inf and NaN.
-    """
-    if values is None:
-        return None
-    array = values if isinstance(values, np.ndarray) else values.cpu().numpy()
-    if array.shape == tuple(size):
+def _resized(array: np.ndarray, size: tuple[int, int], exact: bool) -> np.ndarray:
+    """Bring a map of the network's size to the size asked for."""
+    if array.shape == size:
         return np.ascontiguousarray(array)
     nearest = getattr(cv2, 'INTER_NEAREST_EXACT', cv2.INTER_NEAREST)
     return cv2.resize(array, size[::-1], interpolation=nearest if exact else cv2.INTER_LINEAR)

@@ -70,29 +70,6 @@ def segmentation_maps(raw: torch.Tensor, size: tuple[int, int], temperature: flo
     return label, entropy, confidence
 
 
-def mean_uncertainties(entropy: torch.Tensor | None, depth_variance: torch.Tensor | None,
-                       ) -> tuple[float | None, float | None]:
-    """
-    Return the two numbers that the risk flag is made of.
-
-    The one function for node and calibration. Both maps are at the network's size and hold
-    no padding. A value that is not finite makes its mean not finite, which raises the flag.
-
-    :param entropy: [H, W], nats, or None.
-    :param depth_variance: [H, W], m², or None.
-    :return: mean entropy in nats, mean of the standard deviation in metres.
-    """
-    first, second = mean_uncertainty_tensors(entropy, depth_variance)
-    return None if first is None else float(first), None if second is None else float(second)
-
-
-def mean_uncertainty_tensors(entropy: torch.Tensor | None, depth_variance: torch.Tensor | None,
-                             ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Return ``mean_uncertainties`` where the maps are: a GPU need not be waited for."""
-    return (None if entropy is None else entropy.double().mean(),
-            None if depth_variance is None else depth_variance.double().sqrt().mean())
-
-
 class MeanProbability:
     """
     The mean softmax of T samples [B, K, H, W], streamed: memory does not grow with T.

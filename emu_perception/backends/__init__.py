@@ -4,7 +4,7 @@
 What runs a network: one file a backend, one line here.
 
 A backend stays only where it was measured to be faster than the others on some machine:
-``training/results/speed`` has the figures.
+``results/speed`` has the figures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import logging
 from typing import Any
 
-from emu_perception.backends.base import Backend, Finishing, NetworkMaps
+from emu_perception.backends.base import Backend, Finishing
 from emu_perception.backends.cuda import CudaBackend
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.openvino import OpenVinoBackend, OpenVinoWhenReady
@@ -84,5 +84,5 @@ def is_installed(name: str) -> bool:
     return needs is None or find_spec(needs) is not None
 
 
-__all__ = ['Backend', 'BACKENDS', 'Finishing', 'is_installed', 'make_backend', 'NetworkMaps',
+__all__ = ['Backend', 'BACKENDS', 'Finishing', 'is_installed', 'make_backend',
            'PREFERRED_ON_CPU', 'PREFERRED_ON_CUDA']

@@ -10,31 +10,11 @@ import math
 from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
+from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import InferenceNetwork
 from emu_perception.prediction import Prediction
 import numpy as np
 import torch
-
-
-@dataclass(frozen=True)
-class NetworkMaps:
-    """
-    Maps [h, w] at the network's size, on the backend's device; None for a task it lacks.
-
-    :ivar label: uint8.
-    :ivar entropy: float32, nats.
-    :ivar confidence: float32, 0..1.
-    :ivar depth: float32, metres for the training camera, 0 or more.
-    :ivar depth_variance: float32, m², before calibration.
-    :ivar instance_vectors: float32 [2, h, w], pixels of the network's size.
-    """
-
-    label: torch.Tensor | None = None
-    entropy: torch.Tensor | None = None
-    confidence: torch.Tensor | None = None
-    depth: torch.Tensor | None = None
-    depth_variance: torch.Tensor | None = None
-    instance_vectors: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -45,14 +25,14 @@ class Finishing:
     :ivar size: (height, width) asked for.
     :ivar depth_scale: from the network's depths to this camera's.
     :ivar depth_max: metres at the network; beyond it a depth is +inf.
-    :ivar variance_scale: calibration, of the variance before ``depth_scale``.
+    :ivar variance_factor: of the variance: calibration, and the square of ``depth_scale``.
     :ivar unknown_label_entropy: nats above which a label becomes 255; None = off.
     """
 
     size: tuple[int, int]
     depth_scale: float
     depth_max: float
-    variance_scale: float
+    variance_factor: float
     unknown_label_entropy: float | None
 
 

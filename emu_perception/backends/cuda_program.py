@@ -15,22 +15,25 @@ import logging
 import math
 from typing import Any, Protocol
 
-from emu_perception.backends.base import Finishing, NetworkMaps
+from emu_perception.backends.base import Finishing
 from emu_perception.backends.cuda_network import DeviceHeads
 from emu_perception.backends.cuda_runtime import one_line
 from emu_perception.backends.finishing import (
     HEADER_BYTES,
-    MEANS_BYTES,
     packed,
     packed_bytes,
+    packed_rows,
     parameters,
     Resizing,
+    SCORE_BYTES,
 )
 from emu_perception.kernels import triton_runs_on
 from emu_perception.kernels.resampling import image_taps, MAX_TAPS, resized_levels
 from emu_perception.kernels.segmentation import fused_segmentation_maps
+from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION, upsample
 from emu_perception.preprocessing import resized_image
+from emu_perception.scores import scores_of
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
@@ -74,9 +77,9 @@ class Model:
     fused_maps: bool = False
 
     @property
-    def tasks(self) -> tuple[bool, bool]:
-        """Return whether there is segmentation, and depth."""
-        return SEGMENTATION in self.network.tasks, DEPTH in self.network.tasks
+    def tasks(self) -> tuple[str, ...]:
+        """Return the network's."""
+        return self.network.tasks
 
 
 class Program:
@@ -140,8 +143,11 @@ class Program:
 
     def same(self, one: torch.Tensor, two: torch.Tensor) -> bool:
         """Return whether two blocks hold the same maps but for rounding."""
-        end = self.output_bytes - (math.prod(self.sizes.maps) if self.model.tasks[0] else 0)
-        return alike(*(block[MEANS_BYTES:end].view(torch.float32) for block in (one, two))) \
+        begin = SCORE_BYTES * len(scores_of(self.model.tasks))
+        labels = sum(math.prod(self.sizes.maps) for row in packed_rows(self.model.tasks)
+                     if row.dtype is np.uint8)
+        end = self.output_bytes - labels
+        return alike(*(block[begin:end].view(torch.float32) for block in (one, two))) \
             and alike(*(block[end:] for block in (one, two)))
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emu_perception.backends.base import Backend, NetworkMaps
+from emu_perception.backends.base import Backend
+from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, InferenceNetwork
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample

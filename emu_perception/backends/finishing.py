@@ -1,10 +1,10 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From a network's maps to a Prediction, on a GPU: calibration, range, resizing, one block of bytes.
+From a network's maps to those of a Prediction: calibration, unknown labels, range, scores.
 
-What ``Predictor`` does with NumPy and OpenCV for backends that go stage by stage, as tensor
-operations without a value that the CPU has to know, so that a CUDA graph can hold them.
+Tensor operations without a value that the CPU has to know, so that a CUDA graph can hold them; on
+a GPU everything goes down in one block of bytes, laid out by the tables of maps and scores.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-from emu_perception.backends.base import Finishing, NetworkMaps
+from emu_perception.backends.base import Finishing
 from emu_perception.kernels.resampling import linear_taps, nearest_taps, Taps
+from emu_perception.maps import MapRow, MAPS, maps_of
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.prediction import Prediction, UNLABELLED
-from emu_perception.uncertainty import mean_uncertainty_tensors
+from emu_perception.scores import measured, scores_of
 import numpy as np
 import torch
 
@@ -23,15 +26,51 @@ import torch
 # depth, entropy above which a label is unknown.
 PARAMETERS = 4
 HEADER_BYTES = 4 * PARAMETERS
-MEANS_BYTES = 2 * 8
-_FLOAT_MAPS = ('segmentation_entropy', 'confidence', 'depth', 'depth_variance')
+SCORE_BYTES = 8
 
 
 def parameters(finishing: Finishing) -> np.ndarray:
     """Return what changes from image to image, float32 [4]."""
     unknown = finishing.unknown_label_entropy
-    return np.array([finishing.depth_scale, finishing.variance_scale * finishing.depth_scale ** 2,
-                     finishing.depth_max, math.inf if unknown is None else unknown], np.float32)
+    return np.array([finishing.depth_scale, finishing.variance_factor, finishing.depth_max,
+                     math.inf if unknown is None else unknown], np.float32)
+
+
+def finished(maps: NetworkMaps, depth_scale: torch.Tensor | float,
+             variance_factor: torch.Tensor | float, depth_max: torch.Tensor | float,
+             unknown_label_entropy: torch.Tensor | float | None,
+             ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """
+    Return maps at the network's size and scores, both by name.
+
+    :param depth_scale: from the network's depths to this camera's.
+    :param variance_factor: likewise, of variances, with their calibration.
+    :param depth_max: metres at the network.
+    :param unknown_label_entropy: nats; None = off.
+    """
+    calibrated = maps.calibrated(depth_scale, variance_factor)
+    label, depth = maps.label, calibrated.depth
+    if label is not None and maps.entropy is not None and unknown_label_entropy is not None:
+        # Not label[mask] = x, which may ask the GPU how many there are.
+        label = label.masked_fill(maps.entropy > unknown_label_entropy, UNLABELLED)
+    if maps.depth is not None and depth is not None:
+        depth = in_range(maps.depth, depth_max, depth)
+    named = {'label': label, 'segmentation_entropy': maps.entropy, 'confidence': maps.confidence,
+             'depth': depth, 'depth_variance': calibrated.depth_variance}
+    return ({name: values for name, values in named.items() if values is not None},
+            measured(calibrated))
+
+
+def in_range(depth: torch.Tensor, depth_max: torch.Tensor | float,
+             scaled: torch.Tensor) -> torch.Tensor:
+    """
+    Mark depths the network cannot know: +inf beyond its range, NaN for 0 and not finite.
+
+    :param depth: metres at the network.
+    :param scaled: the same depths in this camera's metres, which are returned.
+    """
+    scaled = torch.where(depth > depth_max, math.inf, scaled)
+    return torch.where(depth > 0, scaled, math.nan)
 
 
 @dataclass(frozen=True)
@@ -52,11 +91,13 @@ class Resizing:
                           for make in (linear_taps, nearest_taps))
         return cls((a, b), (c, d))
 
-
-def in_range(depth: torch.Tensor, depth_max: torch.Tensor | float) -> torch.Tensor:
-    """Mark depths the network cannot know: +inf beyond its range, NaN for 0 and not finite."""
-    depth = torch.where(depth > depth_max, math.inf, depth)
-    return torch.where(depth > 0, depth, math.nan)
+    def apply(self, row: MapRow, values: torch.Tensor) -> torch.Tensor:
+        """Resize a map [h, w] of a row."""
+        taps = self.nearest if row.exact else self.linear
+        if taps is None:
+            return values
+        rows, columns = taps
+        return columns.apply(rows.apply(values, 0), 1)
 
 
 def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing) -> torch.Tensor:
@@ -65,54 +106,38 @@ def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing) -> torch
 
     :param values: ``parameters``, float32 [4] on the maps' device.
     """
-    label, entropy = maps.label, maps.entropy
-    depth, variance = maps.depth, maps.depth_variance
-    if label is not None and entropy is not None:
-        # Not label[mask] = x, which may ask the GPU how many there are.
-        label = label.masked_fill(entropy > values[3], UNLABELLED)
-    if depth is not None and variance is not None:
-        depth = in_range(depth, values[2]) * values[0]
-        variance = variance * values[1]
-    means = [torch.zeros((), dtype=torch.float64, device=values.device) if mean is None else mean
-             for mean in mean_uncertainty_tensors(entropy, variance)]
-    parts = [torch.stack(means),
-             _resized(entropy, resizing.linear), _resized(maps.confidence, resizing.linear),
-             # A mean of two depths would be a point in mid-air.
-             _resized(depth, resizing.nearest), _resized(variance, resizing.linear),
-             _resized(label, resizing.nearest)]
-    return torch.cat([part.contiguous().flatten().view(torch.uint8) for part in parts
-                      if part is not None])
+    named, scores = finished(maps, *values)
+    parts = [torch.stack(list(scores.values()))] + [
+        resizing.apply(row, named[row.name]) for row in packed_rows(_tasks_of(maps))]
+    return torch.cat([part.contiguous().flatten().view(torch.uint8) for part in parts])
 
 
-def packed_bytes(tasks: tuple[bool, bool], size: tuple[int, int]) -> int:
-    """
-    Return the length of a packed block.
-
-    :param tasks: whether there is segmentation, and depth.
-    """
-    pixels = size[0] * size[1]
-    return MEANS_BYTES + (9 * pixels if tasks[0] else 0) + (8 * pixels if tasks[1] else 0)
+def packed_rows(tasks: tuple[str, ...]) -> list[MapRow]:
+    """Return the maps of a block in their order: the wide ones first, so that each is aligned."""
+    return sorted(maps_of(tasks), key=lambda row: -np.dtype(row.dtype).itemsize)
 
 
-def unpacked(block: np.ndarray, tasks: tuple[bool, bool], size: tuple[int, int],
+def packed_bytes(tasks: tuple[str, ...], size: tuple[int, int]) -> int:
+    """Return the length of a packed block."""
+    return SCORE_BYTES * len(scores_of(tasks)) + size[0] * size[1] * sum(
+        np.dtype(row.dtype).itemsize for row in packed_rows(tasks))
+
+
+def unpacked(block: np.ndarray, tasks: tuple[str, ...], size: tuple[int, int],
              network_size: tuple[int, int], timing_ms: dict[str, float]) -> Prediction:
     """Return the prediction whose maps are views of the block."""
-    pixels = size[0] * size[1]
-    means = block[:MEANS_BYTES].view(np.float64)
-    at = MEANS_BYTES
-    found: dict[str, np.ndarray | None] = {}
-    for name, there in zip(_FLOAT_MAPS, (tasks[0], tasks[0], tasks[1], tasks[1])):
-        found[name] = block[at:at + 4 * pixels].view(np.float32).reshape(size) if there else None
-        at += 4 * pixels if there else 0
-    label = block[at:at + pixels].reshape(size) if tasks[0] else None
-    return Prediction(
-        label=label, **found, network_size=network_size, timing_ms=timing_ms,
-        mean_segmentation_entropy=float(means[0]) if tasks[0] else None,
-        mean_depth_sigma=float(means[1]) if tasks[1] else None)
+    names = [score.name for score in scores_of(tasks)]
+    at = SCORE_BYTES * len(names)
+    scores = dict(zip(names, block[:at].view(np.float64).tolist(), strict=True))
+    maps: dict[str, np.ndarray] = {}
+    for row in packed_rows(tasks):
+        end = at + size[0] * size[1] * np.dtype(row.dtype).itemsize
+        maps[row.name] = block[at:end].view(row.dtype).reshape(size)
+        at = end
+    return Prediction({name: maps[name] for name in MAPS if name in maps}, scores, network_size,
+                      timing_ms)
 
 
-def _resized(values: torch.Tensor | None, taps: tuple[Taps, Taps] | None) -> torch.Tensor | None:
-    if values is None or taps is None:
-        return values
-    rows, columns = taps
-    return columns.apply(rows.apply(values, 0), 1)
+def _tasks_of(maps: NetworkMaps) -> tuple[str, ...]:
+    return tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
+                 if there is not None)

@@ -16,10 +16,11 @@ import threading
 import time
 from typing import Any
 
-from emu_perception.backends.base import Backend, NetworkMaps
+from emu_perception.backends.base import Backend
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.openvino_graphs import GraphMaker, Graphs
 from emu_perception.errors import InputError
+from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.preprocessing import resized_image
 import numpy as np

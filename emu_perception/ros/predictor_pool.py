@@ -163,28 +163,26 @@ class SharedPredictor:
     One node's share of a network: called like a Predictor, it waits for its turn.
 
     :ivar key: what was loaded.
-    :ivar unknown_label_entropy: nats, this node's own; None = off.
     """
 
     def __init__(self, pool: PredictorPool, key: ModelKey, network: _Network) -> None:
         """Be made by the pool alone, which counts the shares."""
         self.key = key
-        self.unknown_label_entropy: float | None = None
         self._pool = pool
         self._network = network
         self._closed = False
 
     def __call__(self, image: Any, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None) -> Any:
+                 fx: float | None = None,
+                 unknown_label_entropy: float | None = None) -> Any:
         """Run the network on an image; as Predictor, with the wait as ``turn`` in timing_ms."""
         if self._closed:
             raise InputError('the predictor is closed: load it again')
         asked = time.perf_counter()
         with self._network.turn:
             begun = time.perf_counter()
-            predictor = self._network.predictor
-            predictor.unknown_label_entropy = self.unknown_label_entropy
-            prediction = predictor(image, size=size, fx=fx)
+            prediction = self._network.predictor(
+                image, size=size, fx=fx, unknown_label_entropy=unknown_label_entropy)
         prediction.timing_ms['turn'] = 1e3 * (begun - asked)
         return prediction
 

@@ -176,10 +176,7 @@ def assert_same(one: Prediction, two_: Prediction, tolerance: float = 2e-6) -> N
     if one.label is not None:
         assert two_.label.dtype == np.uint8 and (one.label != two_.label).mean() <= max(
             1e-3, tolerance)
-        assert two_.mean_segmentation_entropy == pytest.approx(one.mean_segmentation_entropy,
-                                                               rel=tolerance)
-    if one.depth is not None:
-        assert two_.mean_depth_sigma == pytest.approx(one.mean_depth_sigma, rel=tolerance)
+    assert two_.scores == pytest.approx(one.scores, rel=tolerance)
 
 
 def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_a_backend_gives_what_pytorch_gives_in_float32(name, encoder, context):
             assert np.allclose(x[known], y[known], rtol=1e-4, atol=1e-4), field
             assert (np.isfinite(x) == np.isfinite(y)).mean() > 0.999
         assert (a.label != b.label).mean() < 1e-3 and b.label.dtype == np.uint8
-        assert b.mean_depth_sigma == pytest.approx(a.mean_depth_sigma, rel=1e-4)
+        assert b.scores['depth_sigma'] == pytest.approx(a.scores['depth_sigma'], rel=1e-4)
 
 
 @pytest.mark.parametrize('name', OTHERS)

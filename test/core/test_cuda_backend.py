@@ -32,13 +32,13 @@ def test_it_gives_what_pytorch_gives_before_and_with_graphs(fake_cuda, encoder):
     assert fast.backend == 'cuda'
     for seed in range(4):
         # Another image, camera and flag each time: a graph holds nothing of the first.
-        one.unknown_label_entropy = fast.unknown_label_entropy = (None, 1.2, 0.9, None)[seed]
+        arguments = {'fx': 90.0 + seed,
+                     'unknown_label_entropy': (None, 1.2, 0.9, None)[seed]}
         image = picture(seed=seed)
-        assert_same(one(image, fx=90.0 + seed), fast(image, fx=90.0 + seed))
+        assert_same(one(image, **arguments), fast(image, **arguments))
         assert fake_cuda[-1].captures == (0 if seed == 0 else 3)
     assert (fast(image, fx=80.0).label != 255).all()
-    fast.unknown_label_entropy = 0.0
-    assert (fast(image, fx=80.0).label == 255).all()
+    assert (fast(image, fx=80.0, unknown_label_entropy=0.0).label == 255).all()
 
 
 @pytest.mark.parametrize(('image', 'maps'), [
@@ -92,8 +92,8 @@ def test_weights_are_converted_once_and_the_error_is_no_more_than_with_autocast(
             error, usual = (np.abs(getattr(x, name) - getattr(a, name)).mean() for x in (c, b))
             assert 0 < error < 1.5 * usual
         assert (c.label == a.label).mean() > 0.98
-        assert c.mean_depth_sigma == pytest.approx(
-            a.mean_depth_sigma, rel={'fp16': 1e-3, 'bf16': 1e-2}[precision])
+        assert c.scores['depth_sigma'] == pytest.approx(
+            a.scores['depth_sigma'], rel={'fp16': 1e-3, 'bf16': 1e-2}[precision])
     assert all(values.dtype == torch.float32 for values in network.parameters())
 
 
@@ -116,7 +116,7 @@ def test_a_nan_of_the_network_reaches_the_means():
         heads.get_buffer(f'{task}_bias')[0] = float('nan')
     for _ in range(3):
         found = fast(picture())
-        assert np.isnan(found.mean_segmentation_entropy) and np.isnan(found.depth).all()
+        assert np.isnan(found.scores['segmentation_entropy']) and np.isnan(found.depth).all()
 
 
 def test_maps_stay_what_they_were_when_the_next_images_come():

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 import cv2
-from emu_perception.backends.base import Finishing, NetworkMaps
+from emu_perception.backends.base import Finishing
 from emu_perception.backends.finishing import (
     packed,
     packed_bytes,
@@ -15,7 +15,9 @@ from emu_perception.backends.finishing import (
     Resizing,
     unpacked,
 )
-from emu_perception.uncertainty import mean_uncertainties
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.scores import measured
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,8 @@ def noise() -> NetworkMaps:
 
 
 def finished(maps: NetworkMaps, finishing: Finishing):
-    tasks = maps.label is not None, maps.depth is not None
+    tasks = tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
+                  if there is not None)
     block = packed(maps, torch.from_numpy(parameters(finishing)), Resizing.between(
         SMALL, finishing.size, torch.device('cpu')))
     assert len(block) == packed_bytes(tasks, finishing.size)
@@ -43,7 +46,7 @@ def finished(maps: NetworkMaps, finishing: Finishing):
 @pytest.mark.parametrize('unknown', [None, 0.8])
 def test_maps_are_finished_as_by_numpy_and_opencv(size, unknown):
     maps = noise()
-    found = finished(maps, Finishing(size, 1.25, 10.0, 0.5, unknown))
+    found = finished(maps, Finishing(size, 1.25, 10.0, 0.5 * 1.25 ** 2, unknown))
     label = np.where(maps.entropy > unknown, 255, maps.label) if unknown else maps.label.numpy()
     depth = maps.depth.numpy()
     depth = 1.25 * np.where(depth > 10.0, np.inf, np.where(depth > 0, depth, np.nan))
@@ -60,8 +63,9 @@ def test_maps_are_finished_as_by_numpy_and_opencv(size, unknown):
         assert np.allclose(getattr(found, name), resized(values.numpy(), cv2.INTER_LINEAR),
                            atol=2e-6), name
     # Over the network's grid, whatever the size asked for.
-    assert (found.mean_segmentation_entropy, found.mean_depth_sigma) == pytest.approx(
-        mean_uncertainties(maps.entropy, variance), rel=1e-6)
+    assert found.scores == pytest.approx(
+        {name: float(score) for name, score in measured(
+            maps.calibrated(1.25, 0.5 * 1.25 ** 2)).items()}, rel=1e-6)
     assert found.network_size == SMALL and found.timing_ms == {'network': 1.0}
 
 
@@ -69,15 +73,15 @@ def test_a_task_that_is_not_there_leaves_no_bytes():
     maps = noise()
     found = finished(NetworkMaps(depth=maps.depth, depth_variance=maps.depth_variance),
                      Finishing((30, 30), 1.0, 10.0, 1.0, 0.5))
-    assert found.label is found.confidence is found.mean_segmentation_entropy is None
-    assert found.depth.shape == (30, 30) and found.mean_depth_sigma > 0
+    assert found.label is found.confidence is found.scores.get('segmentation_entropy') is None
+    assert found.depth.shape == (30, 30) and found.scores['depth_sigma'] > 0
     found = finished(NetworkMaps(maps.label, maps.entropy, maps.confidence),
                      Finishing((30, 30), 1.0, 10.0, 1.0, None))
-    assert found.depth is found.depth_variance is found.mean_depth_sigma is None
+    assert found.depth is found.depth_variance is found.scores.get('depth_sigma') is None
     assert found.label.shape == (30, 30)
 
 
 def test_one_bad_variance_makes_the_mean_bad():
     maps = noise()
     maps.depth_variance[2, 2] = math.nan
-    assert math.isnan(finished(maps, Finishing(SMALL, 1.0, 10.0, 1.0, None)).mean_depth_sigma)
+    assert math.isnan(finished(maps, Finishing(SMALL, 1.0, 10.0, 1.0, None)).scores['depth_sigma'])

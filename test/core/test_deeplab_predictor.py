@@ -40,7 +40,7 @@ def test_prediction_keeps_the_contract_with_instances_added():
         assert values.dtype == kind and values.shape == (96, 128), name
         assert values.flags.c_contiguous, name
     assert prediction.size == (96, 128) and (prediction.depth_variance > 0).all()
-    assert math.isfinite(prediction.mean_depth_sigma)
+    assert math.isfinite(prediction.scores['depth_sigma'])
     assert set(prediction.timing_ms) == {'preprocess', 'network', 'postprocess', 'instances'}
     assert all(value > 0 for value in prediction.timing_ms.values())
 
@@ -52,16 +52,16 @@ def test_sky_is_infinite_its_variance_finite_and_it_raises_no_fault():
     prediction = predict(network, depth_max=50.0, calibration=Calibration(variance_scale=4.0))
     assert np.isposinf(prediction.depth).all()
     assert prediction.depth_variance == pytest.approx(50.0 ** 4 * 1e-6 * 4.0)
-    assert prediction.mean_depth_sigma == pytest.approx(5.0)
-    risk = RiskMonitor(RiskThresholds(None, 6.0), raise_after=1, clear_after=1)
+    assert prediction.scores['depth_sigma'] == pytest.approx(5.0)
+    risk = RiskMonitor(RiskThresholds({'depth_sigma': 6.0}), raise_after=1, clear_after=1)
     risk.activate()
-    assert not risk.observe(None, prediction.mean_depth_sigma, 0.0).raised
+    assert not risk.observe(prediction.scores, 0.0).raised
 
 
 def test_a_fault_of_the_depth_map_is_still_a_mean_that_is_not_finite():
     network = small_deeplab()
     network.decoders['depth'].classifier.bias.data.fill_(math.inf)
-    assert math.isnan(predict(network).mean_depth_sigma)
+    assert math.isnan(predict(network).scores['depth_sigma'])
 
 
 def test_depth_beyond_the_range_is_infinite_and_within_it_is_not():

@@ -13,9 +13,11 @@ from typing import Any
 from core_bench import CLASSES, INPUT_SIZE, make_metadata, make_network, Stub
 from emu_perception.checkpoint import Calibration, save_checkpoint
 from emu_perception.errors import CheckpointError, InputError
+from emu_perception.maps import maps_of
 from emu_perception.networks.multitask import DEPTH, outputs_at, SEGMENTATION
 from emu_perception.prediction import Prediction, UNLABELLED
 from emu_perception.predictor import Predictor
+from emu_perception.scores import scores_of
 from emu_perception.uncertainty import label_entropy_confidence
 import numpy as np
 import pytest
@@ -69,23 +71,27 @@ def test_maps_have_type_size_layout_and_range_of_the_contract(predictor, image_s
     assert (prediction.confidence <= 1).all()
     assert (prediction.depth_variance > 0).all() and np.isfinite(prediction.depth_variance).all()
     assert np.array_equal(prediction.depth_sigma, np.sqrt(prediction.depth_variance))
-    assert isinstance(prediction.mean_segmentation_entropy, float)
-    assert isinstance(prediction.mean_depth_sigma, float)
+    assert isinstance(prediction.scores['segmentation_entropy'], float)
+    assert isinstance(prediction.scores['depth_sigma'], float)
     assert prediction.network_size == predictor.network_size(image_size)
     assert prediction.timing_ms.keys() == {'preprocess', 'network', 'postprocess'}
 
 
-@pytest.mark.parametrize(('tasks', 'has', 'lacks'), [
-    ((SEGMENTATION,), ('label', 'segmentation_entropy', 'confidence', 'mean_segmentation_entropy'),
-     ('depth', 'depth_variance', 'depth_sigma', 'mean_depth_sigma')),
-    ((DEPTH,), ('depth', 'depth_variance', 'depth_sigma', 'mean_depth_sigma'),
-     ('label', 'segmentation_entropy', 'confidence', 'mean_segmentation_entropy'))])
-def test_a_single_task_leaves_the_others_fields_none(tmp_path, image, tasks, has, lacks):
+@pytest.mark.parametrize(('tasks', 'has', 'lacks', 'score'), [
+    ((SEGMENTATION,), ('label', 'segmentation_entropy', 'confidence'),
+     ('depth', 'depth_variance', 'depth_sigma'), 'segmentation_entropy'),
+    ((DEPTH,), ('depth', 'depth_variance', 'depth_sigma'),
+     ('label', 'segmentation_entropy', 'confidence'), 'depth_sigma')])
+def test_a_single_task_leaves_the_others_fields_none(tmp_path, image, tasks, has, lacks,
+                                                    score):
     network = make_network(tasks=tasks)
     save_checkpoint(tmp_path / 'a.safetensors', network, make_metadata(network))
     prediction = Predictor.load(tmp_path / 'a.safetensors', 'cpu')(image, fx=FX)
     assert all(getattr(prediction, name) is not None for name in has)
     assert all(getattr(prediction, name) is None for name in lacks)
+    assert score in prediction.scores
+    assert prediction.scores.keys() == {row.name for row in scores_of(tasks)}
+    assert prediction.maps.keys() == {row.name for row in maps_of(tasks)}
     assert prediction.size == (480, 640)
 
 
@@ -129,13 +135,13 @@ def test_the_image_is_read_as_rgb(metadata):
 def test_the_means_the_flag_is_made_of_do_not_depend_on_the_size_of_the_maps(
         predictor, image, size):
     usual, other = predictor(image, fx=FX), predictor(image, size=size, fx=FX)
-    assert other.mean_segmentation_entropy == usual.mean_segmentation_entropy
-    assert other.mean_depth_sigma == usual.mean_depth_sigma
+    assert other.scores['segmentation_entropy'] == usual.scores['segmentation_entropy']
+    assert other.scores['depth_sigma'] == usual.scores['depth_sigma']
     own = predictor(image, size=usual.network_size, fx=FX)
     assert own.segmentation_entropy.mean(dtype=np.float64) == pytest.approx(
-        usual.mean_segmentation_entropy, rel=1e-6)
+        usual.scores['segmentation_entropy'], rel=1e-6)
     assert own.depth_sigma.mean(dtype=np.float64) == pytest.approx(
-        usual.mean_depth_sigma, rel=1e-6)
+        usual.scores['depth_sigma'], rel=1e-6)
 
 
 @pytest.mark.parametrize('size', [INPUT_SIZE, (480, 640), (50, 70)])
@@ -168,13 +174,12 @@ def test_labels_are_255_where_entropy_is_above_the_limit_and_nowhere_else(predic
     certain = predictor(image)
     assert UNLABELLED not in certain.label
     limit = float(np.median(certain.segmentation_entropy))
-    predictor.unknown_label_entropy = limit
-    prediction = predictor(image)
+    prediction = predictor(image, unknown_label_entropy=limit)
     above = prediction.segmentation_entropy > limit
     assert 0.4 < above.mean() < 0.6
     assert (prediction.label[above] == UNLABELLED).all()
     assert np.array_equal(prediction.label[~above], certain.label[~above])
-    assert prediction.mean_segmentation_entropy == certain.mean_segmentation_entropy
+    assert prediction.scores['segmentation_entropy'] == certain.scores['segmentation_entropy']
 
 
 def test_the_limit_can_be_given_on_loading(checkpoint, image):
@@ -195,7 +200,7 @@ def test_temperature_and_variance_scale_are_applied(metadata):
     assert np.abs(calibrated.segmentation_entropy - entropy[0].numpy()).max() < 1e-5
     assert np.array_equal(calibrated.label, plain_one.label)
     assert np.allclose(calibrated.depth_variance, 4.0 * plain_one.depth_variance)
-    assert calibrated.mean_depth_sigma == pytest.approx(2.0 * plain_one.mean_depth_sigma)
+    assert calibrated.scores['depth_sigma'] == pytest.approx(2.0 * plain_one.scores['depth_sigma'])
     assert np.array_equal(calibrated.depth, plain_one.depth, equal_nan=True)
 
 
@@ -204,8 +209,8 @@ def test_a_network_that_gives_no_numbers_shows_in_the_means(metadata, task):
     raw = {SEGMENTATION: torch.zeros(CLASSES, 24, 32), DEPTH: torch.ones(2, 24, 32)}
     raw[task][:, 3, 4] = math.nan
     prediction = Predictor(Stub(plain(**raw)), metadata, device='cpu')(noise(*INPUT_SIZE))
-    means = {SEGMENTATION: prediction.mean_segmentation_entropy,
-             DEPTH: prediction.mean_depth_sigma}
+    means = {SEGMENTATION: prediction.scores['segmentation_entropy'],
+             DEPTH: prediction.scores['depth_sigma']}
     assert [name for name, mean in means.items() if not math.isfinite(mean)] == [task]
 
 
@@ -312,8 +317,7 @@ def assert_close(a: Prediction, b: Prediction) -> None:
     known = np.isfinite(a.depth) & np.isfinite(b.depth)
     assert (np.isfinite(a.depth) == np.isfinite(b.depth)).mean() > 0.97 and known.any()
     assert np.abs(a.depth - b.depth)[known].mean() < 0.02 * np.abs(a.depth)[known].mean() + 0.01
-    assert a.mean_segmentation_entropy == pytest.approx(b.mean_segmentation_entropy, rel=0.01)
-    assert a.mean_depth_sigma == pytest.approx(b.mean_depth_sigma, rel=0.01)
+    assert a.scores == pytest.approx(b.scores, rel=0.01)
 
 
 def test_bf16_is_close_to_fp32_in_the_same_types(network, metadata, image):

@@ -96,7 +96,7 @@ def test_resizing_an_image_with_its_focal_length_leaves_depth_unchanged(ruler, f
                          interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     before, after = ruler(image, fx=500.0), ruler(resized, fx=500.0 * factor)
     assert float(after.depth[0, 0]) == pytest.approx(float(before.depth[0, 0]), rel=0.005)
-    assert after.mean_depth_sigma == pytest.approx(before.mean_depth_sigma, rel=0.005)
+    assert after.scores['depth_sigma'] == pytest.approx(before.scores['depth_sigma'], rel=0.005)
 
 
 @pytest.mark.parametrize(('left', 'right', 'top', 'bottom'), [
@@ -127,7 +127,7 @@ def test_depth_and_sigma_are_scaled_by_fx_at_network_pixels(width, height, fx):
     assert np.allclose(plain.depth, 2.0)
     assert np.allclose(scaled.depth, 2.0 * expected)
     assert np.allclose(scaled.depth_sigma, plain.depth_sigma * expected)
-    assert scaled.mean_depth_sigma == pytest.approx(plain.mean_depth_sigma * expected)
+    assert scaled.scores['depth_sigma'] == pytest.approx(plain.scores['depth_sigma'] * expected)
 
 
 def test_intrinsics_of_images_larger_than_the_training_size_are_scaled_to_it():

@@ -98,11 +98,11 @@ def test_failed_load_or_warm_up_leaves_nothing_and_the_next_try_works():
     assert pool.take(Path('/m'), **OPTIONS).users == 1
 
 
-def test_each_share_keeps_its_own_label_limit():
+def test_each_camera_gives_its_own_label_limit():
     pool = PredictorPool(Loader())
     front, left = (pool.take(Path('/m'), **OPTIONS) for _ in range(2))
-    left.unknown_label_entropy = 0.7
-    assert (left(IMAGE).label == 255).any() and not (front(IMAGE).label == 255).any()
+    assert (left(IMAGE, unknown_label_entropy=0.7).label == 255).any()
+    assert not (front(IMAGE).label == 255).any()
 
 
 def test_error_in_one_camera_hands_the_turn_on():

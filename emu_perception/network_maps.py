@@ -1,0 +1,40 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The maps of one image on the network's own grid: what every score is read off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # The table of scores is read where torch may be missing.
+    import torch
+
+
+@dataclass(frozen=True)
+class NetworkMaps:
+    """
+    Maps [h, w] at the network's size, on the backend's device; None for a task it lacks.
+
+    :ivar label: uint8.
+    :ivar entropy: float32, nats.
+    :ivar confidence: float32, 0..1.
+    :ivar depth: float32, metres for the training camera, 0 or more.
+    :ivar depth_variance: float32, m², before calibration.
+    :ivar instance_vectors: float32 [2, h, w], pixels of the network's size.
+    """
+
+    label: torch.Tensor | None = None
+    entropy: torch.Tensor | None = None
+    confidence: torch.Tensor | None = None
+    depth: torch.Tensor | None = None
+    depth_variance: torch.Tensor | None = None
+    instance_vectors: torch.Tensor | None = None
+
+    def calibrated(self, depth_factor: torch.Tensor | float,
+                   variance_factor: torch.Tensor | float) -> NetworkMaps:
+        """Return the maps with their depths, and variances of them, in this camera's metres."""
+        return replace(
+            self, depth=None if self.depth is None else self.depth * depth_factor,
+            depth_variance=None if self.depth_variance is None
+            else self.depth_variance * variance_factor)

@@ -1,0 +1,55 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the node and emu_run ask of a predictor: ``Predictor``, a share of it, or a test's fake."""
+
+from __future__ import annotations
+
+from typing import Protocol, TYPE_CHECKING
+
+from emu_perception.prediction import Prediction
+import numpy as np
+
+if TYPE_CHECKING:  # The checkpoint module needs torch, which a node may lack until configure.
+    from emu_perception.checkpoint import CheckpointMetadata
+
+
+class Predicts(Protocol):
+    """A function from image to prediction, with the document of its checkpoint."""
+
+    @property
+    def metadata(self) -> CheckpointMetadata:
+        """Return the document of the checkpoint."""
+
+    @property
+    def device_description(self) -> str:
+        """Return the device really used, in words."""
+
+    @property
+    def precision(self) -> str:
+        """Return the precision of the network."""
+
+    @property
+    def backend(self) -> str:
+        """Return the name of what runs the network."""
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) the network runs at for images of ``image_size``."""
+
+    def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None,
+                 unknown_label_entropy: float | None = None) -> Prediction:
+        """
+        Run the network once.
+
+        :param image: uint8 [H, W, 3], rgb.
+        :param size: (height, width) of the maps; default the image's.
+        :param fx: pixels at the image's size; None = unknown.
+        :param unknown_label_entropy: nats; labels become 255 where the entropy is above.
+        :raises InputError: if an argument cannot be used.
+        """
+
+    def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
+        """Run on a grey image, so that the first real one does not pay for initialisation."""
+
+    def close(self) -> None:
+        """Free the network; a later call raises InputError."""
