@@ -4,6 +4,7 @@
 
 from emu_perception.familiarity.fitted_scores import (
     FittedScores,
+    INPUT_SCORES,
     load_fitted_scores,
     PREDICTED_FAILURE,
     UNFAMILIARITY,
@@ -12,6 +13,6 @@ from emu_perception.familiarity.joint_threshold import joint_thresholds, largest
 from emu_perception.familiarity.predicted_failure import fit_predicted_failure, PredictedFailure
 from emu_perception.familiarity.unfamiliarity import Familiarity, fit_familiarity
 
-__all__ = ['Familiarity', 'FittedScores', 'PREDICTED_FAILURE', 'PredictedFailure', 'UNFAMILIARITY',
-           'fit_familiarity', 'fit_predicted_failure', 'joint_thresholds', 'largest_ratio',
-           'load_fitted_scores']
+__all__ = ['Familiarity', 'FittedScores', 'INPUT_SCORES', 'PREDICTED_FAILURE',
+           'PredictedFailure', 'UNFAMILIARITY', 'fit_familiarity', 'fit_predicted_failure',
+           'joint_thresholds', 'largest_ratio', 'load_fitted_scores']

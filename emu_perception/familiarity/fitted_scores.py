@@ -1,12 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The two scores that are fitted, as one thing: measured together, stored in a checkpoint."""
+"""The two scores that are fitted, as one thing: measured together, kept as arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from emu_perception.errors import CheckpointError
 from emu_perception.familiarity.predicted_failure import PredictedFailure
@@ -14,8 +13,9 @@ from emu_perception.familiarity.unfamiliarity import Familiarity
 import numpy as np
 
 UNFAMILIARITY, PREDICTED_FAILURE = 'unfamiliarity', 'predicted_failure'
-_ARRAYS = {'familiarity': ('mean', 'scale', 'components', 'variances'),
-           'failure': ('mean', 'scale', 'weights')}
+# What predicted failure is a function of, beside the statistics; a network of one task has not
+# all. Each is above 0.
+INPUT_SCORES = ('segmentation_entropy', 'relative_depth_sigma', UNFAMILIARITY)
 
 
 @dataclass(frozen=True)
@@ -28,96 +28,81 @@ class FittedScores:
     """
 
     familiarity: Familiarity
-    failure: PredictedFailure | None
+    failure: PredictedFailure | None = None
 
-    def measure(self, statistics: np.ndarray,
-                scores: Mapping[str, float]) -> dict[str, float]:
+    def measure(self, statistics: np.ndarray, scores: Mapping[str, float]) -> dict[str, float]:
         """
-        Return both scores of an image; numbers that are not finite stay so, which raises.
+        Return both scores of an image by name; from what is not finite comes what is not finite.
 
         :param statistics: float32 [N], the network's one vector.
         :param scores: the image's other scores by name.
         """
-        measured = self.measure_all(statistics, scores)
-        return {name: float(value) for name, value in measured.items()}
+        return {name: float(value)
+                for name, value in self.measure_all(statistics, scores).items()}
 
-    def measure_all(self, statistics: np.ndarray,
-                    scores: Mapping[str, np.ndarray | float]) -> dict[str, np.ndarray]:
+    def measure_all(self, statistics: np.ndarray, scores: Mapping[str, np.ndarray | float],
+                    ) -> dict[str, np.ndarray]:
         """Return both scores of many images: statistics [..., N], scores and result [...]."""
         found = {UNFAMILIARITY: self.familiarity.unfamiliarity(statistics)}
         if self.failure is not None:
             found[PREDICTED_FAILURE] = self.failure.predicted(statistics, {**scores, **found})
         return found
 
-    def arrays(self, prefix: str = 'familiarity.') -> dict[str, np.ndarray]:
-        """Return the arrays to store, by name; ``description`` is the rest."""
-        parts: dict[str, Any] = {'familiarity': self.familiarity, 'failure': self.failure}
-        return {f'{prefix}{part}.{name}': getattr(parts[part], name)
-                for part, names in _ARRAYS.items() if parts[part] is not None for name in names}
-
-    def description(self) -> dict[str, Any]:
-        """Return what is to be stored beside the arrays, plain values for JSON."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return float32 arrays by name, for ``CheckpointMetadata.statistics``."""
         familiarity, failure = self.familiarity, self.failure
-        return {'count': familiarity.count, 'residual': familiarity.residual,
-                'failure': None if failure is None else {
-                    'scores': list(failure.scores), 'first': failure.first,
-                    'bias': failure.bias}}
+        found = {'familiarity.count': np.array([familiarity.count], np.float32),
+                 'familiarity.residual': np.array([familiarity.residual], np.float32),
+                 'familiarity.mean': familiarity.mean, 'familiarity.scale': familiarity.scale,
+                 'familiarity.components': familiarity.components,
+                 'familiarity.variances': familiarity.variances}
+        if failure is not None:
+            found.update({'familiarity.failure.mean': failure.mean,
+                          'familiarity.failure.scale': failure.scale,
+                          'familiarity.failure.weights': failure.weights,
+                          'familiarity.failure.bias': np.array([failure.bias], np.float32)})
+        return found
 
 
-def load_fitted_scores(arrays: Mapping[str, np.ndarray], description: Mapping[str, Any], *,
-                       length: int, prefix: str = 'familiarity.',
-                       source: str = 'checkpoint') -> FittedScores:
+def load_fitted_scores(arrays: Mapping[str, np.ndarray], available: tuple[str, ...],
+                       source: str = 'checkpoint') -> FittedScores | None:
     """
-    Return what ``arrays`` and ``description`` were made of.
+    Return what ``FittedScores.arrays`` gave; None where there is nothing of it.
 
-    :param length: N of the network's statistics.
-    :param source: the file, for messages.
-    :raises CheckpointError: if a part is missing, of another shape, or no number.
+    :param arrays: of a checkpoint, by name.
+    :param available: names of the scores that its network gives.
+    :param source: its file, for messages.
+    :raises CheckpointError: if an array is missing, of another shape, or holds no number.
     """
-    def array(part: str, name: str, *shape: int | None) -> np.ndarray:
-        key = f'{prefix}{part}.{name}'
-        if key not in arrays:
-            raise CheckpointError(f"{source}: tensor '{key}' is missing")
-        values = np.asarray(arrays[key], np.float32)
-        if values.ndim != len(shape) or any(
-                want not in (None, have) for want, have in zip(shape, values.shape)):
-            raise CheckpointError(f"{source}: tensor '{key}' is {list(values.shape)}, expected "
-                                  f'{[want if want is not None else "any" for want in shape]}')
-        if not np.isfinite(values).all():
-            raise CheckpointError(f"{source}: tensor '{key}' holds a value that is not finite")
+    if not any(name.startswith('familiarity.') for name in arrays):
+        return None
+
+    def array(name: str, *shape: int | None, above_0: bool = False) -> np.ndarray:
+        values = arrays.get(f'familiarity.{name}')
+        if values is None:
+            raise CheckpointError(f"{source}: field 'statistics' has no familiarity.{name}: the "
+                                  'file was edited; export it again')
+        wanted = ', '.join('any' if side is None else str(side) for side in shape)
+        if values.ndim != len(shape) or any(want not in (None, have)
+                                            for want, have in zip(shape, values.shape)):
+            raise CheckpointError(f"{source}: field 'statistics': familiarity.{name} is "
+                                  f'{list(values.shape)}, not [{wanted}]')
+        if not np.isfinite(values).all() or above_0 and not (values > 0).all():
+            problem = 'not above 0' if above_0 else 'not finite'
+            raise CheckpointError(f"{source}: field 'statistics': familiarity.{name} holds a "
+                                  f'value that is {problem}')
         return values
 
-    def positive(part: str, name: str, *shape: int | None) -> np.ndarray:
-        values = array(part, name, *shape)
-        if not (values > 0).all():
-            raise CheckpointError(f"{source}: tensor '{prefix}{part}.{name}' holds a value that is "
-                                  'not above 0')
-        return values
-
-    try:
-        count, residual = int(description['count']), float(description['residual'])
-        model = description['failure']
-        known = None if model is None else (
-            tuple(str(name) for name in model['scores']), int(model['first']),
-            float(model['bias']))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{source}: field 'familiarity' is not as it was written "
-                              f'({error!r})') from error
-    mean = array('familiarity', 'mean', None)
-    if len(mean) > length:
-        raise CheckpointError(f"{source}: tensor '{prefix}familiarity.mean' is [{len(mean)}], but "
-                              f'the network gives {length} statistics')
-    variances = positive('familiarity', 'variances', None)
+    mean = array('mean', None)
+    variances = array('variances', None, above_0=True)
     familiarity = Familiarity(
-        count, mean, positive('familiarity', 'scale', len(mean)),
-        array('familiarity', 'components', len(variances), len(mean)), variances, residual)
-    if known is None:
-        return FittedScores(familiarity, None)
-    names, first, bias = known
-    if not 0 <= first <= length:
-        raise CheckpointError(f"{source}: field 'familiarity.failure.first' is {first}, but the "
-                              f'network gives {length} statistics')
-    size = len(names) + length - first
+        int(array('count', 1, above_0=True)[0]), mean, array('scale', len(mean), above_0=True),
+        array('components', len(variances), len(mean)), variances, float(array('residual', 1)[0]))
+    if not any(name.startswith('familiarity.failure.') for name in arrays):
+        return FittedScores(familiarity)
+    weights = array('failure.weights', None)
     return FittedScores(familiarity, PredictedFailure(
-        names, first, array('failure', 'mean', size), positive('failure', 'scale', size),
-        array('failure', 'weights', size), bias))
+        tuple(name for name in INPUT_SCORES if name in (*available, UNFAMILIARITY)),
+        familiarity.length, array('failure.mean', len(weights)),
+        array('failure.scale', len(weights), above_0=True), weights,
+        float(array('failure.bias', 1)[0])))

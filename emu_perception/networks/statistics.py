@@ -13,12 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, depth_moments, FoldedNetwork, SEGMENTATION
 import torch
 from torch.nn import functional as F
 
 BANDS = 3  # Thirds of the height: ceilings, walls and furniture, floors.
 _NEAREST_M = 0.05  # Below it a logarithm of a depth says nothing.
+
+
+def with_statistics(network: FoldedNetwork, images: torch.Tensor,
+                    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """
+    Run a network once for its raw maps and the statistics of each image.
+
+    :param images: normalised, [B, 3, H, W].
+    :return: raw maps [B, C, h, w] by task, and ``picture_statistics`` [B, N].
+    """
+    *fine, coarsest = network.encoder(images)
+    raw = network.heads([*fine, network.context(coarsest)])
+    return raw, picture_statistics([*fine, coarsest], raw)
 
 
 def picture_statistics(maps: Sequence[torch.Tensor],
