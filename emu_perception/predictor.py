@@ -21,6 +21,7 @@ from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
+from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
 import numpy as np
@@ -30,7 +31,6 @@ LOGGER = logging.getLogger('emu_perception')
 MIN_SIDE = 32
 MAX_ASPECT = 6.0
 MAX_SIDE = 16384
-_PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 class Predictor:
@@ -55,8 +55,8 @@ class Predictor:
         self.metadata = metadata
         self.device = resolved_device(device)
         self.precision = 'fp32' if precision == 'auto' else precision
-        if self.precision not in _PRECISIONS:
-            raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
+        if self.precision not in DTYPES:
+            raise InputError(f"precision is '{precision}': give auto, {', '.join(DTYPES)}")
         self.unknown_label_entropy = unknown_label_entropy
         _check_tasks(metadata)
         self._backend: Backend | None = make_backend(

@@ -33,7 +33,7 @@ from training.methods.ensemble import Ensemble
 from training.recipes.recipe import Recipe
 from training.speed.ensembles import ENSEMBLES, ensembles
 from training.speed.made_models import made_members
-from training.speed.steps import PRECISIONS, steps
+from training.speed.steps import steps
 
 STEPS = ('step', 'distill')
 WHAT = (*STEPS, *ENSEMBLES)
@@ -98,9 +98,6 @@ def main(arguments: list[str] | None = None) -> int:
                 raise InputError(f'--{name} is {getattr(options, name)}: give 1 or more')
         recipe = recipe_of(options, 'data=made up', f'mc_dropout.samples={options.teachers}',
                            f'sub_ensemble.heads={max(2, options.teachers)}')
-        if recipe.precision not in PRECISIONS:
-            raise InputError(f"field 'precision' is '{recipe.precision}': give "
-                             f'{" or ".join(PRECISIONS)} here')
         check_writable(options.json)
         if options.threads:
             torch.set_num_threads(options.threads)

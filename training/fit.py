@@ -22,7 +22,7 @@ import sys
 
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.networks.deeplab import INSTANCE
-from emu_perception.networks.families import Network
+from emu_perception.networks.families import FAMILIES, Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.predictor import Predictor
 from emu_perception.preprocessing import network_size
@@ -130,11 +130,11 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
 
 def sample_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[SampleCache, SampleCache]:
     """Return the samples of train and val, with the truth that the recipe's network learns."""
-    deeplab, tasks = recipe.network.family == 'deeplab', recipe.network.tasks
+    truth = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
     train, val = (
         SampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
-                    recipe.cache_images, inverse=deeplab and DEPTH in tasks,
-                    instance=deeplab and INSTANCE in tasks)
+                    recipe.cache_images, inverse='inverse' in truth,
+                    instance='instance' in truth)
         for splits in (recipe.train_on, 'val'))
     return train, val
 

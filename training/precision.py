@@ -18,6 +18,7 @@ import sys
 
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 import numpy as np
@@ -29,8 +30,6 @@ from training.metrics.calibration import CalibrationError
 from training.metrics.depth import DepthErrors
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.segmentation import ConfusionMatrix
-
-PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 class Score:
@@ -108,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--split', default='val', help='default val')
     parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
     parser.add_argument('--precisions', default='fp32,bf16', metavar='A,B',
-                        help=f'of {", ".join(PRECISIONS)}; default %(default)s')
+                        help=f'of {", ".join(DTYPES)}; default %(default)s')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backend', default='auto')
     parser.add_argument('--json', type=Path, help='write the figures here')
@@ -117,10 +116,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> None:
         names = options.precisions.split(',')
-        unknown = [name for name in names if name not in PRECISIONS]
+        unknown = [name for name in names if name not in DTYPES]
         if unknown:
             raise InputError(f"--precisions names '{unknown[0]}': give some of "
-                             f'{", ".join(PRECISIONS)}')
+                             f'{", ".join(DTYPES)}')
         if options.limit is not None and options.limit < 1:
             raise InputError(f'--limit is {options.limit}: give 1 or more')
         check_writable(options.json)

@@ -22,10 +22,11 @@ from emu_perception.backends.cuda_network import DeviceNetwork
 from emu_perception.backends.cuda_plan import fastest_convolutions, Job, Plan
 from emu_perception.backends.cuda_program import choose_kernels, DeviceForm, Model, Program, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
-from emu_perception.backends.eager import DTYPES, EagerBackend
+from emu_perception.backends.eager import EagerBackend
 from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import FoldedNetwork
+from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 import numpy as np
 import torch

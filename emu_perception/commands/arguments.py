@@ -14,9 +14,9 @@ from emu_perception.scores import SCORES
 _DESCRIPTION = """
 Run the model over images, a video or a ROS 2 bag, as the node would.
 
-INPUT is an image, a folder of images (or a data set folder), a video, or a ROS 2 bag (its
-folder, or one .mcap or .db3 file). In DIR: frames.csv, panels/*.png, video.mp4, recording/ (an
-MCAP with the node's topics) and summary.json.
+INPUT is an image, a folder of images (or a data set folder), a video, a ROS 2 bag (its folder, or
+one .mcap or .db3 file), or a connected camera (0, /dev/video0; until Ctrl-C). In DIR: frames.csv,
+panels/*.png, video.mp4, recording/ (an MCAP with the node's topics) and summary.json.
 """
 
 
@@ -46,7 +46,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
                         help='focal length in pixels at the size of the images')
     camera.add_argument('--camera-info', type=Path, metavar='FILE',
                         help='ROS camera_calibration YAML, or dataset.yaml; default: the '
-                        'camera_info of a bag, the dataset.yaml of a data set folder')
+                        'camera_info of a bag, <name>.yaml beside an image, the dataset.yaml of a '
+                        'data set folder')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
     add('--every', type=count(1), default=1, metavar='N',

@@ -16,7 +16,7 @@ import weakref
 from core_bench import make_metadata, make_network
 from cuda_bench import assert_same, MAPS, picture, two
 from emu_perception.backends import cuda, cuda_plan
-from emu_perception.commands.benchmark import main
+from emu_perception.benchmarking.command import main
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 import numpy as np
 import pytest

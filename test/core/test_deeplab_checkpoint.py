@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core_bench import CLASSES
 from deeplab_bench import deeplab_document, small_deeplab, THINGS
+from emu_perception.benchmarking import command as benchmark
 from emu_perception.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from emu_perception.commands import benchmark
 from emu_perception.errors import CheckpointError
 from emu_perception.networks.deeplab import MultitaskDeepLab, TASKS
 import pytest

@@ -13,7 +13,7 @@ from node_bench import camera_info, rgb_image
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
-_SAID_WITHIN_S = 2.5
+_SAID_WITHIN_S = 20.0  # No promise but a limit to the waiting, as on a busy machine.
 
 
 def size_changes(live: Live) -> str:

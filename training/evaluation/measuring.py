@@ -28,8 +28,6 @@ from training.metrics.suite import EvaluationSuite
 
 FORMAT = 1
 Crop = tuple[int, int, int, int]
-# Deep ensembles are named by what they are, all else by how it was trained.
-METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'ensemble', 'emuformer')
 
 
 def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
@@ -157,7 +155,7 @@ def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
 
 
 def method_of(ensemble: Ensemble, sampled: str) -> str:
-    """Return what a table calls this: one of ``METHODS``."""
+    """Return what a table calls this: an ensemble is one, all else is how it was trained."""
     if len(ensemble.members) > 1:
         return 'ensemble'
     method = ensemble.members[0].method

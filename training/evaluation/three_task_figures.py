@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured of deeplab networks beside the rest: vectors, instances and inverse depth."""
+"""What is measured beside labels and metres: vectors, instances and inverse depth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 from emu_perception.instances import cluster_instances
-from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
+from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 from emu_perception.preprocessing import focal_scale, network_size, resized_image
 import numpy as np
@@ -25,8 +25,8 @@ from training.metrics.summary import plain
 
 
 def has_three_task_figures(ensemble: Ensemble) -> bool:
-    """Return whether all networks of an ensemble are deeplab's."""
-    return all(isinstance(member.network, MultitaskDeepLab) for member in ensemble.members)
+    """Return whether all networks of an ensemble have learned what these figures are of."""
+    return bool(ensemble.truth & {'inverse', 'instance'})
 
 
 class ThreeTaskFigures:
@@ -44,8 +44,8 @@ class ThreeTaskFigures:
                  cluster: bool = True) -> None:
         self.ensemble, self.folder, self.min_pixels = ensemble, folder, min_pixels
         self.settings = ensemble.members[0].metadata.instances if cluster else None
-        self.reads = {'inverse': DEPTH in ensemble.tasks and folder.inverse_factor is not None,
-                      'instance': INSTANCE in ensemble.tasks and bool(folder.things)}
+        self.reads = {'inverse': 'inverse' in ensemble.truth and folder.inverse_factor is not None,
+                      'instance': 'instance' in ensemble.truth and bool(folder.things)}
         self.inverse, self.vectors = InverseDepthErrors(), InstanceVectorErrors()
         self.precision = None if self.settings is None else InstancePrecision(
             self.settings.things, min_pixels)

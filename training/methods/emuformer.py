@@ -13,7 +13,6 @@ from __future__ import annotations
 from emu_perception.networks.multitask import (
     DEPTH,
     MultitaskNetwork,
-    outputs_at,
     SEGMENTATION,
 )
 import torch
@@ -50,13 +49,14 @@ class EMUFormer(TrainingModule):
     :raises RecipeError: if there is no teacher, or it does not fit the student.
     """
 
+    needs_teacher = True
+
     def __init__(self, network: MultitaskNetwork, recipe: Recipe, parts: Parts) -> None:
         self._options = recipe.emuformer
         super().__init__(network, recipe, parts)
         teacher, classes = parts.teacher, parts.classes
         if teacher is None:
-            raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the "
-                              'folder that training.ensemble wrote')
+            raise RecipeError("method 'emuformer' learns from a teacher, and there is none here")
         for task in network.tasks:
             if task not in teacher.tasks:
                 raise RecipeError(f"field 'network.tasks' has '{task}', the teacher "
@@ -111,7 +111,7 @@ class EMUFormer(TrainingModule):
             members = torch.randperm(len(teacher.members))[:options.members_per_step].tolist()
         target = teacher.moments(images, size, focal=self._focal, seed=self.global_step,
                                  members=members)
-        outputs = outputs_at(self.raw(batch), size)
+        outputs = self.network.outputs_at(self.raw(batch), size)
         losses = self.task_losses(outputs, batch)
         if outputs.logits is not None and target.probabilities is not None:
             where = batch['label'] != IGNORE if options.kl_pixels == 'valid' else None

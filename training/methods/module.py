@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 import logging
 import math
 from typing import Any
 
+from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
-from emu_perception.networks.multitask import DEPTH, Outputs, outputs_at, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION
 from emu_perception.uncertainty import predictive_moments
 import lightning
 import torch
@@ -19,7 +20,7 @@ from training.losses.lovasz import lovasz_softmax
 from training.losses.task_weights import TaskWeights
 from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
 from training.methods.optimization import make_optimizer
-from training.methods.sampling import Teacher, Triple, triple
+from training.methods.sampling import one_pass, Sampled, Teacher, Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
@@ -68,6 +69,8 @@ class TrainingModule(lightning.LightningModule):
 
     # Whether some parameters get no gradient in a step: distributed training must know.
     leaves_parameters_out = False
+    # Whether a teacher stands in for labels: where it does, the data set may do without.
+    needs_teacher = False
 
     def __init__(self, network: Network, recipe: Recipe, parts: Parts) -> None:
         super().__init__()
@@ -84,6 +87,7 @@ class TrainingModule(lightning.LightningModule):
         self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
         self.depth_loss = depth_loss(recipe.loss)
         self.task_weights = TaskWeights(recipe.loss_weights, self.term_weights())
+        self.depth_max = parts.depth_max
         self._views_on = parts.views_on
         self._cut_views: CutViews | None = None
         self.check_losses()
@@ -91,9 +95,37 @@ class TrainingModule(lightning.LightningModule):
             LOGGER.info('loss weights: %s', self.task_weights.description())
 
     @classmethod
-    def network_arguments(cls, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-        """Return the arguments of ``MultitaskNetwork`` as this method needs them."""
-        return arguments
+    def network_arguments(cls, recipe: Recipe, num_classes: int,
+                          depth_factor: float = 1.0) -> dict[str, Any]:
+        """
+        Return the arguments of the network that this trains, of its family.
+
+        :param depth_factor: metres times the unit of the data's inverse depths, for whom it
+            concerns.
+        """
+        parts = recipe.network
+        return {'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': num_classes,
+                'encoder_arguments': parts.encoder_arguments, 'head_dim': parts.head_dim,
+                'head_dropout': parts.head_dropout, 'context': parts.context}
+
+    @classmethod
+    def sampled(cls, network: Network, recipe: Mapping[str, Any], count: int | None) -> Sampled:
+        """
+        Return a trained network with the way this method samples it; here one pass.
+
+        :param recipe: it was trained with, as its checkpoint says; empty where it says nothing.
+        :param count: of samples, where it can be chosen; None = as in the recipe.
+        :raises InputError: if it cannot be sampled so; a clause that the file's name precedes.
+        """
+        if network.num_heads > 1:
+            raise InputError(f"has {network.num_heads} heads a task, so it cannot be sampled as "
+                             "'deterministic'; leave the method to 'auto'")
+        return Sampled(network.folded(), one_pass, calibrated=True)
+
+    @classmethod
+    def recognises(cls, network: Network, trained_so: bool) -> bool:
+        """Return whether this is how a network is sampled where nobody says how."""
+        return trained_so
 
     def check_losses(self) -> None:
         """
@@ -113,7 +145,7 @@ class TrainingModule(lightning.LightningModule):
 
     def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
         """Yield what validation takes the mean of: logits, depth and variance at ``size``."""
-        yield triple(outputs_at(self.network(x), size))
+        yield triple(self.network.outputs_at(self.network(x), size, self.depth_max))
 
     def raw(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the network's raw maps for a training batch."""
@@ -134,7 +166,8 @@ class TrainingModule(lightning.LightningModule):
 
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms of the loss by name."""
-        return self.task_losses(outputs_at(self.raw(batch), batch['label'].shape[-2:]), batch)
+        return self.task_losses(self.network.outputs_at(
+            self.raw(batch), batch['label'].shape[-2:], self.depth_max), batch)
 
     def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms that compare with the truth: CE, Lovasz and the depth loss."""

@@ -5,17 +5,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from emu_perception.networks.multitask import Outputs
 from emu_perception.uncertainty import PredictiveMoments
 import torch
+from torch import nn
 
 # Logits [B, K, H, W], depth [B, H, W] in metres, variance [B, H, W] in m²; None = no such task.
 Triple = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 # (network, normalised images [B, 3, H, W], seed) -> raw maps by task, one dict a sample.
 Sampler = Callable[[Any, torch.Tensor, int], Iterator[dict[str, torch.Tensor]]]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """
+    A network with the way its samples are drawn.
+
+    :ivar network: in the form in which its samples share what they can.
+    :ivar count: of the samples of one answer.
+    :ivar calibrated: whether the constants of its checkpoint were fitted on this very pass. They
+        are not applied else: the mean of dropout samples, say, is spread already.
+    """
+
+    network: nn.Module
+    sampler: Sampler
+    count: int = 1
+    calibrated: bool = False
 
 
 class FromFile(Protocol):
@@ -45,6 +64,11 @@ class Teacher(Protocol):
 def triple(outputs: Outputs) -> Triple:
     """Return the fields of a network's outputs."""
     return outputs.logits, outputs.depth, outputs.depth_variance
+
+
+def one_pass(network: Any, x: torch.Tensor, seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield the one sample that a network has without any method: its raw maps."""
+    yield network.eval()(x)
 
 
 def own_samples(network: Any, x: torch.Tensor, seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:

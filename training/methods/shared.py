@@ -29,6 +29,8 @@ class SharedSubEnsemble(nn.Module):
     Takes the network's encoder over; the heads as they were trained are no longer needed.
     """
 
+    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
+
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
         self.tasks, self.pairs = network.tasks, network.num_heads

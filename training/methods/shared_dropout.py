@@ -35,6 +35,8 @@ class SharedDropout(nn.Module):
     :param count: of samples.
     """
 
+    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
+
     def __init__(self, network: MultitaskNetwork, count: int) -> None:
         super().__init__()
         self.tasks, self.count = network.tasks, count

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.recipes.options import option
+from training.recipes.registry import FAMILIES
 
 # The core's own names, said again: it would bring torch. A test holds them to one another.
-FAMILIES = ('all_mlp', 'deeplab')
 CONTEXTS = ('pyramid_pooling', 'transformer')
 # exp of this is far beyond any loss, and far below what float32 holds.
 LARGEST_S = 30.0
@@ -21,7 +21,7 @@ class NetworkRecipe:
     """Arguments of the network of a family, and where its weights start from."""
 
     family: str = option('all_mlp', "all_mlp: EMUFormer's; deeplab: Kendall et al.'s three tasks, "
-                         "trained with method 'baseline'", choices=FAMILIES)
+                         "trained with method 'baseline'", choices=tuple(FAMILIES))
     encoder: str = option('mit_b2', 'a timm model with maps at strides 4, 8, 16, 32; mit_b0..b5; '
                           'deeplab: one that can be dilated, resnet101')
     initial_weights: str = option(

@@ -66,6 +66,7 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
     from training.data.dataset_folder import DatasetFolder
     from training.data.resident import resident_bytes
     from training.data.samples import SampleCache
+    from training.methods.optimization import autocast
     from training.runs.building import build_network, make_module
 
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -81,9 +82,8 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
              'on_instance': torch.ones(shape, dtype=torch.bool), 'index': torch.zeros(shape[0])}
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     optimizer = torch.optim.AdamW(module.parameters())
-    half = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}.get(recipe.precision)
     for _ in range(steps):
-        with torch.autocast(device.type, half, enabled=half is not None):
+        with autocast(recipe.precision, device):
             loss = torch.stack(list(module.losses(batch).values())).sum()
         loss.backward()
         optimizer.step()

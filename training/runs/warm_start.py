@@ -9,7 +9,6 @@ import re
 
 from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.errors import CheckpointError
-from emu_perception.networks.deeplab import MultitaskDeepLab
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.preprocessing import focal_scale
@@ -60,8 +59,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
                 if not re.match(r'(heads|decoders)\.segmentation(_\d+)?\.classifier\.', name)}
     classifier = None
     if DEPTH in network.tasks:
-        classifier = (network.decoders[DEPTH] if isinstance(network, MultitaskDeepLab)
-                      else network.head(DEPTH)).classifier
+        classifier = network.depth_layer
         weight, bias = (next(name for name, own_part in network.named_parameters()
                              if own_part is part) for part in (classifier.weight, classifier.bias))
         if weight not in fits:
@@ -79,10 +77,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
         if scale is not None and scale != 1.0:
             LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
-        factor = scale or 1.0
-        if isinstance(network, MultitaskDeepLab):
-            given_factor = float(metadata.architecture.get('depth_factor', 1.0))
-            factor = network.depth_factor / (given_factor * (scale or 1.0))
+        factor = network.raw_depth_factor(scale or 1.0, metadata.architecture)
         if factor != 1.0:
             classifier.weight[0] *= factor
             classifier.bias[0] *= factor

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from training.methods.ensemble import Ensemble
+from training.methods.optimization import autocast
 from training.recipes.recipe import Recipe
 from training.speed.made_models import made_checkpoint, made_members
 from training.speed.published import published
-from training.speed.steps import PRECISIONS
 
 ENSEMBLES = ('ensemble', 'sub_ensemble', 'mc_dropout', 'head_dropout')
 
@@ -35,10 +35,8 @@ def ensembles(what: str, recipe: Recipe, classes: int, samples: int, device: tor
     image = np.random.default_rng(0).integers(0, 256, (*recipe.input_size, 3), np.uint8)
 
     def call(ensemble: Ensemble) -> Callable[[], Any]:
-        dtype = PRECISIONS[recipe.precision]
-
         def answer() -> list[np.ndarray]:
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            with autocast(recipe.precision, device):
                 found = ensemble.predict(image)
             return [values.float().cpu().numpy() for values in (
                 found.probabilities, found.depth, found.depth_variance) if values is not None]

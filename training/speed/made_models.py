@@ -5,26 +5,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.visualization import default_palette
 import torch
+from training.methods.registry import training_class
 from training.recipes.options import plain
 from training.recipes.recipe import Recipe
-from training.runs.building import METHODS, normalization
+from training.runs.building import normalization
 
 
 def made_network(recipe: Recipe, method: str, classes: int, seed: int = 0) -> MultitaskNetwork:
     """Return the network that a method trains by this recipe, with random weights."""
     torch.manual_seed(seed)
-    parts = recipe.network
-    arguments: dict[str, Any] = {
-        'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': classes,
-        'head_dim': parts.head_dim, 'head_dropout': parts.head_dropout, 'context': parts.context,
-        'encoder_arguments': parts.encoder_arguments}
-    network = MultitaskNetwork(**METHODS[method].network_arguments(arguments, recipe))
+    network = MultitaskNetwork(**training_class(method).network_arguments(recipe, classes))
     network.initialize_depth(2.7, 1.0)
     return network.eval()
 

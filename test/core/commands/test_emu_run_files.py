@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from core_bench import make_metadata, make_network
 import cv2
@@ -99,6 +100,18 @@ def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint
     expected = Predictor.load(checkpoint, 'cpu')(first)
     assert float(rows[0]['mean_entropy_nat']) == pytest.approx(
         expected.scores['segmentation_entropy'], abs=1e-6)
+
+
+def test_a_connected_camera_is_run_until_it_gives_nothing(tmp_path, checkpoint, monkeypatch):
+    frames = iter(range(3))
+    camera = SimpleNamespace(
+        isOpened=lambda: True, get=lambda _: 0.0, release=lambda: None,
+        grab=lambda: next(frames, None) is not None, retrieve=lambda: (True, scene(0)))
+    monkeypatch.setattr('emu_perception.cameras.video.cv2.VideoCapture', lambda device: camera)
+    assert emu_run(Path('/dev/null'), tmp_path / 'out', checkpoint, '--fx', '90') == 0
+    rows = table(tmp_path / 'out')
+    assert [row['source'] for row in rows] == ['000000', '000001', '000002']
+    assert all(float(row['stamp_s']) > 1e9 for row in rows), "this machine's clock"
 
 
 def test_every_start_and_end_choose_images(tmp_path, checkpoint):

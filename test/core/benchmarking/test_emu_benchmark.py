@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 
 from emu_perception.backends import is_installed
+from emu_perception.benchmarking.command import main
 from emu_perception.benchmarking.measure import interleaved, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.checkpoint import CheckpointMetadata
-from emu_perception.commands.benchmark import main
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette

@@ -35,6 +35,7 @@ from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.precisions import DTYPES
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.visualization import default_palette
 import numpy as np
@@ -165,7 +166,7 @@ def memory(name: str, options: argparse.Namespace, device: torch.device) -> floa
     """Return the peak memory of a contestant in a process of its own; None where not asked."""
     if options.no_memory:
         return None
-    command = ['-m', 'emu_perception.commands.benchmark', '--device', str(device),
+    command = ['-m', 'emu_perception.benchmarking.command', '--device', str(device),
                '--precision', options.precision, '--backend', options.backend, '--only', name]
     for field in ('checkpoint', 'encoder', 'head_dim', 'classes', 'size', 'threads'):
         value = getattr(options, field)
@@ -233,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     add('--image', metavar='HxW', help="of the image; default: the network's")
     add('--device', default='auto')
     add('--backend', default='auto', help="of 'ours'")
-    add('--precision', default='fp32', choices=('fp32', 'bf16', 'fp16'))
+    add('--precision', default='fp32', choices=tuple(DTYPES))
     add('--against', default='unfolded', metavar='A,B',
         help=f'of {", ".join(AGAINST)}, or nothing; %(default)s')
     add('--rounds', type=int, default=30)
@@ -245,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
         help='measure the running ROS 2 node instead; see emu_benchmark --node --help')
     add('--only', help=argparse.SUPPRESS)
     if '--node' in arguments:  # before parsing: its options are others
-        from emu_perception.commands.node_benchmark import benchmark_node
+        from emu_perception.benchmarking.node import benchmark_node
         return benchmark_node([word for word in arguments if word != '--node'])
     options = parser.parse_args(arguments)
     options.arguments = arguments
