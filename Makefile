@@ -1,8 +1,9 @@
 # `make demo` and `make test` need nothing but python3: the set-up goes into .venv, build, install.
-# With ROS=kilted it goes into .venv-kilted, beside the other and with its own build.
+# With ROS=kilted it goes into .venv-kilted, with VERSIONS=newest into .venv-newest: beside the other
+# and with its own build.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test quick lint pin clean
 
 PYTHON ?= python3
 IMAGES ?=
@@ -10,7 +11,8 @@ MODEL ?=
 OUT ?= out/demo
 TEST_ARGS ?=
 ROS ?=
-export PYTHON ROS
+VERSIONS ?=
+export PYTHON ROS VERSIONS
 
 help:                       ## this list
 	@sed -n 's/^\([a-z]*\):.*## */make \1\t/p' $(MAKEFILE_LIST)
@@ -22,11 +24,14 @@ demo: setup                 ## the node over real photographs, panels in out/dem
 	@. .ci/environment && nice -n 5 "$$EMU_INSTALL"/emu_perception/lib/emu_perception/emu_demo \
 	    --out '$(OUT)' $(if $(IMAGES),--images '$(IMAGES)') $(if $(MODEL),--model '$(MODEL)')
 
-test: setup                 ## all tests, lint included (TEST_ARGS='-k risk -x'; ROS=jazzy or kilted)
+test: setup                 ## all tests, lint included (TEST_ARGS='-k risk -x'; ROS=kilted; VERSIONS=newest)
 	@. .ci/environment && python -m pytest $(TEST_ARGS)
 
 lint: setup                 ## ruff and mypy alone
 	@. .ci/environment && python -m ruff check . && python -m mypy
+
+pin: setup                  ## the versions of this environment into requirements/known_good*.txt
+	@. .ci/environment && python .ci/pin
 
 clean:                      ## forget builds and results, keep .venv*
 	rm -rf build install log out .venv-*/build .venv-*/install .venv-*/log

@@ -27,6 +27,8 @@ setup(
     version='0.1.0',
     # `training` is run from the repository's root and stays off the robot.
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    # Whoever type-checks code that uses this package gets its types.
+    package_data={PACKAGE: ['py.typed']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

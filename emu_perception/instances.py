@@ -11,10 +11,10 @@ splits has one centre, so it stays one.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-import operator
 import warnings
 
 from emu_perception.errors import InputError
+from emu_perception.rules import Rule
 import numpy as np
 
 NO_INSTANCE = 0
@@ -22,6 +22,12 @@ _MOST_VOTES = 20_000
 # An eps below a pixel would tear apart what votes for the same pixel.
 _MIN_EPS_PX = 1.0
 _SEED = 20170519
+_THING = Rule(int, low=0, high=254)
+_RULES: dict[str, Rule] = {
+    'votes': Rule(int, low=1, high=_MOST_VOTES), 'max_votes': Rule(int, low=1, high=_MOST_VOTES),
+    'min_samples': Rule(int, low=2, high=_MOST_VOTES), 'reach': Rule(float, low=1.0, high=100.0),
+    'max_eps_px': Rule(float, low=1.0, high=1e4), 'separation': Rule(float, low=0.0, high=100.0),
+    'max_radius_px': Rule(float, low=1.0, high=1e4), 'min_size': Rule(int, low=1, high=2 ** 24)}
 
 
 @dataclass(frozen=True)
@@ -57,22 +63,19 @@ class InstanceSettings:
     def __post_init__(self) -> None:
         """Check every value and bring it to its type."""
         try:
-            things = tuple(sorted(operator.index(index) for index in self.things))
-        except TypeError:
-            things = (-1,)
-        if len(set(things)) != len(things) or any(not 0 <= index < 255 for index in things):
-            raise InputError(f'things is {str(self.things)[:80]}: give a list of class indices')
+            things = tuple(sorted(_THING.checked(index) for index in self.things))
+            if len(set(things)) != len(things):
+                raise ValueError('an index is there twice')
+        except (TypeError, ValueError) as error:
+            raise InputError(f'things is {str(self.things)[:80]}: give a list of class '
+                             'indices') from error
         object.__setattr__(self, 'things', things)
-        for name, low, high in (
-                ('votes', 1, _MOST_VOTES), ('max_votes', 1, _MOST_VOTES),
-                ('min_samples', 2, _MOST_VOTES), ('reach', 1.0, 100.0), ('max_eps_px', 1.0, 1e4),
-                ('separation', 0.0, 100.0), ('max_radius_px', 1.0, 1e4), ('min_size', 1, 2 ** 24)):
+        for name, rule in _RULES.items():
             value = getattr(self, name)
-            whole = isinstance(low, int)
-            if (isinstance(value, bool) or not isinstance(value, int if whole else (int, float))
-                    or not low <= value <= high):
-                raise InputError(f'{name} is {str(value)[:80]}: give {low} to {high:g}'
-                                 f'{", a whole number" if whole else ""}')
+            try:
+                object.__setattr__(self, name, rule.checked(value))
+            except ValueError as error:
+                raise InputError(f'{name} is {str(value)[:80]}: {error}') from error
 
     @classmethod
     def of(cls, values: object) -> InstanceSettings:

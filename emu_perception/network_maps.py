@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # The table of scores is read where torch may be missing.
+    import torch
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from emu_perception.backends.cuda_memory import free_unused
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.instances import need_clustering
+from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
@@ -68,17 +69,18 @@ class Predictor:
                     self.backend)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = 'auto', precision: str = 'auto', *,
+    def load(cls, path: str | Path | None = None, device: str = 'auto', precision: str = 'auto', *,
              backend: str = 'auto', unknown_label_entropy: float | None = None) -> Predictor:
         """
         Load a checkpoint.
 
+        :param path: of the checkpoint; None = the default model that comes with the package.
         :raises CheckpointError: if the file cannot be used.
-        :raises InputError: if the device or precision is not to be had.
+        :raises InputError: if the device or precision is not to be had, or the default model.
         """
         # Before the file is read: the quicker of the two answers comes first.
         found = str(resolved_device(device))
-        network, metadata = load_checkpoint(path)
+        network, metadata = load_checkpoint(default_model() if path is None else path)
         return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)
 

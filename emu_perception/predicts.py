@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node and emu_run ask of a predictor: ``Predictor``, a share of one, or a test's fake."""
+"""What the node and emu_run ask of a predictor: ``Predictor``, a share of it, or a test's fake."""
 
 from __future__ import annotations
 

@@ -10,11 +10,13 @@ steady clock, so that the same code runs in the node, offline and in tests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 import math
 
 from emu_perception.errors import InputError
+from emu_perception.scores import SCORES
 
 
 class RiskReason(str, Enum):
@@ -32,55 +34,68 @@ class RiskReason(str, Enum):
 @dataclass(frozen=True)
 class RiskThresholds:
     """
-    Largest mean uncertainty of an image that is still trusted; None = that task is not judged.
+    Largest scores of an image that is still trusted.
 
-    :ivar segmentation: nats, for the mean of ``segmentation_entropy``.
-    :ivar depth: metres, for the mean of ``depth_sigma``.
+    :ivar by_score: by name of the score, in its unit; a score that is left out is not judged.
+    :raises InputError: if a name is none of ``scores.SCORES`` or a value not above 0.
     """
 
-    segmentation: float | None = None
-    depth: float | None = None
+    by_score: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ('segmentation', 'depth'):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+        """Check every entry, and keep a copy that nobody else can change."""
+        for name, value in self.by_score.items():
+            if name not in SCORES:
+                raise InputError(f'risk threshold {name} is of no score: give some of '
+                                 f'{", ".join(SCORES)}')
+            if not (math.isfinite(value) and value > 0):
                 raise InputError(f'risk threshold {name} is {value}: give a number above 0')
+        object.__setattr__(self, 'by_score', dict(self.by_score))
 
 
 @dataclass(frozen=True)
 class RiskState:
-    """The flag with its reason and figures, as of the last event."""
+    """
+    The flag with its reason and figures, as of the last event.
+
+    :ivar scores: of the image, by name; none after an event that is no image.
+    :ivar largest: the largest of the scores that are judged, each divided by its threshold:
+        above 1 it raises. None where none is judged.
+    :ivar largest_of: the name of that score.
+    """
 
     raised: bool
     reason: RiskReason
     detail: str
-    mean_segmentation_entropy: float | None = None
-    mean_depth_sigma: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    largest: float | None = None
+    largest_of: str = ''
 
 
 class RiskMonitor:
     """
-    Turns the mean uncertainties of successive images into one flag with hysteresis.
+    Turns the scores of successive images into one flag with hysteresis.
 
     Raised after ``raise_after`` uncertain images in a row, or at once by a fault; lowered after
     ``clear_after`` usable, certain images in a row, whatever raised it. Between ``deactivate`` and
     ``activate``, and before the first ``activate``, it stays raised whatever is reported.
     """
 
-    def __init__(self, thresholds: RiskThresholds, *, raise_after: int = 1, clear_after: int = 3,
-                 stale_after_s: float = 1.0) -> None:
+    def __init__(self, thresholds: RiskThresholds, *, expected: Collection[str] = (),
+                 raise_after: int = 1, clear_after: int = 3, stale_after_s: float = 1.0) -> None:
         """
         Start raised, with reason ``inactive``.
 
-        :param thresholds: the mean uncertainties above which an image counts as uncertain.
+        :param thresholds: the scores above which an image counts as uncertain.
+        :param expected: names of the scores that the network gives for every image: one that is
+            missing is a failure, whether it has a threshold or not.
         :param raise_after: uncertain images in a row that raise the flag, at least 1.
         :param clear_after: certain images in a row that lower it, at least 1.
         :param stale_after_s: seconds without a processed image until the flag is raised, above 0.
         :raises InputError: if a value is out of its range.
         """
-        self.configure(thresholds=thresholds, raise_after=raise_after, clear_after=clear_after,
-                       stale_after_s=stale_after_s)
+        self.configure(thresholds=thresholds, expected=expected, raise_after=raise_after,
+                       clear_after=clear_after, stale_after_s=stale_after_s)
         self._uncertain_run = 0
         self._certain_run = 0
         self._last_event_s: float | None = None
@@ -88,8 +103,8 @@ class RiskMonitor:
         self._state = RiskState(True, RiskReason.INACTIVE, 'not active')
 
     def configure(self, *, thresholds: RiskThresholds | None = None,
-                  raise_after: int | None = None, clear_after: int | None = None,
-                  stale_after_s: float | None = None) -> None:
+                  expected: Collection[str] | None = None, raise_after: int | None = None,
+                  clear_after: int | None = None, stale_after_s: float | None = None) -> None:
         """Change settings while running; counts and flag are kept. Nothing changes on error."""
         for name, count in (('raise_after', raise_after), ('clear_after', clear_after)):
             if count is not None and count < 1:
@@ -98,6 +113,8 @@ class RiskMonitor:
             raise InputError(f'stale_after_s is {stale_after_s}: give seconds above 0')
         if thresholds is not None:
             self.thresholds = thresholds
+        if expected is not None:
+            self.expected = tuple(expected)
         if raise_after is not None:
             self.raise_after = raise_after
         if clear_after is not None:
@@ -123,48 +140,40 @@ class RiskMonitor:
         self._active = False
         return self._raise(RiskReason.INACTIVE, 'not active')
 
-    def observe(self, mean_segmentation_entropy: float | None, mean_depth_sigma: float | None,
-                now_s: float) -> RiskState:
+    def observe(self, scores: Mapping[str, float], now_s: float) -> RiskState:
         """
         Take in one processed image.
 
-        :param mean_segmentation_entropy: nats, or None for a network without segmentation.
-        :param mean_depth_sigma: metres, or None for a network without depth.
+        :param scores: by name, each in its unit.
         :param now_s: steady clock, seconds.
         """
         if not self._active:
             return self._state
-        means = (mean_segmentation_entropy, mean_depth_sigma)
-        if all(mean is None for mean in means):
-            return self.failure('the prediction has no uncertainty', now_s)
-        if any(mean is not None and not math.isfinite(mean) for mean in means):
-            return self.failure(f'a mean uncertainty is not finite: segmentation {means[0]} nat, '
-                                f'depth {means[1]} m', now_s, *means)
+        problem = problem_of(scores, self.expected)
+        if problem:
+            return self._fault(RiskReason.FAILURE, problem, now_s, scores)
         self._last_event_s = now_s
-        excess = self._excess(*means)
+        excess = self._excess(scores)
         if excess:
             self._certain_run = 0
             self._uncertain_run += 1
             if self._uncertain_run >= self.raise_after:
-                return self._raise(RiskReason.UNCERTAIN, excess, *means)
+                return self._raise(RiskReason.UNCERTAIN, excess, scores)
             return self._hold(f'{excess} ({self._uncertain_run} of {self.raise_after} images)',
-                              *means)
+                              scores)
         self._uncertain_run = 0
         self._certain_run += 1
         if self._certain_run >= self.clear_after or not self._state.raised:
-            self._state = RiskState(False, RiskReason.NONE, 'certain', *means)
-            return self._state
-        return self._hold(f'certain for {self._certain_run} of {self.clear_after} images', *means)
+            return self._become(False, RiskReason.NONE, 'certain', scores)
+        return self._hold(f'certain for {self._certain_run} of {self.clear_after} images', scores)
 
     def unusable_input(self, detail: str, now_s: float) -> RiskState:
         """Raise at once: an image arrived that cannot be used."""
-        return self._fault(RiskReason.UNUSABLE_INPUT, detail, now_s)
+        return self._fault(RiskReason.UNUSABLE_INPUT, detail, now_s, {})
 
-    def failure(self, detail: str, now_s: float, mean_segmentation_entropy: float | None = None,
-                mean_depth_sigma: float | None = None) -> RiskState:
-        """Raise at once: inference failed, or gave something that is no number."""
-        return self._fault(RiskReason.FAILURE, detail, now_s, mean_segmentation_entropy,
-                           mean_depth_sigma)
+    def failure(self, detail: str, now_s: float) -> RiskState:
+        """Raise at once: inference failed."""
+        return self._fault(RiskReason.FAILURE, detail, now_s, {})
 
     def check(self, now_s: float) -> RiskState:
         """Raise with reason ``stale`` if nothing has come for ``stale_after_s``."""
@@ -176,30 +185,55 @@ class RiskMonitor:
             return self._raise(RiskReason.STALE, f'no image for {age_s:.1f} s')
         return self._state
 
-    def _excess(self, entropy: float | None, sigma: float | None) -> str:
-        parts = []
-        limits = self.thresholds
-        if (entropy is not None and limits.segmentation is not None
-                and entropy > limits.segmentation):
-            parts.append(f'mean entropy {entropy:.3f} > {limits.segmentation:.3f} nat')
-        if sigma is not None and limits.depth is not None and sigma > limits.depth:
-            parts.append(f'mean depth sigma {sigma:.3f} > {limits.depth:.3f} m')
-        return ', '.join(parts)
+    def _shares(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """Return the scores that are judged, each divided by its threshold."""
+        return {name: scores[name] / limit for name, limit in self.thresholds.by_score.items()
+                if name in scores}
 
-    def _fault(self, reason: RiskReason, detail: str, now_s: float, entropy: float | None = None,
-               sigma: float | None = None) -> RiskState:
+    def _excess(self, scores: Mapping[str, float]) -> str:
+        # Above the threshold exactly where the quotient, rounded, is above 1.
+        shares = self._shares(scores)
+        return ', '.join(row.text(scores[name], self.thresholds.by_score[name])
+                         for name, row in SCORES.items() if shares.get(name, 0.0) > 1.0)
+
+    def _fault(self, reason: RiskReason, detail: str, now_s: float,
+               scores: Mapping[str, float]) -> RiskState:
         if not self._active:
             return self._state
         self._uncertain_run = self._certain_run = 0
         self._last_event_s = now_s
-        return self._raise(reason, detail, entropy, sigma)
+        return self._raise(reason, detail, scores)
 
-    def _raise(self, reason: RiskReason, detail: str, entropy: float | None = None,
-               sigma: float | None = None) -> RiskState:
-        self._state = RiskState(True, reason, detail, entropy, sigma)
+    def _raise(self, reason: RiskReason, detail: str,
+               scores: Mapping[str, float] | None = None) -> RiskState:
+        return self._become(True, reason, detail, scores or {})
+
+    def _hold(self, detail: str, scores: Mapping[str, float]) -> RiskState:
+        return self._become(self._state.raised, self._state.reason, detail, scores)
+
+    def _become(self, raised: bool, reason: RiskReason, detail: str,
+                scores: Mapping[str, float]) -> RiskState:
+        # A score that is no number is larger than any: it is what raised.
+        shares = {name: math.inf if math.isnan(share) else share
+                  for name, share in self._shares(scores).items()}
+        largest_of = max(shares, key=shares.__getitem__, default='')
+        self._state = RiskState(raised, reason, detail, dict(scores),
+                                shares.get(largest_of), largest_of)
         return self._state
 
-    def _hold(self, detail: str, entropy: float | None, sigma: float | None) -> RiskState:
-        before = self._state
-        self._state = RiskState(before.raised, before.reason, detail, entropy, sigma)
-        return self._state
+
+def problem_of(scores: Mapping[str, float], expected: Collection[str]) -> str:
+    """
+    Return why an image cannot be judged by its scores, in which case its maps mislead too, or ''.
+
+    :param expected: names of the scores that the network gives for every image.
+    """
+    missing = [name for name in expected if name not in scores]
+    if missing:
+        return f'the prediction lacks the score {", ".join(missing)}'
+    if not scores:
+        return 'the prediction has no uncertainty'
+    if all(map(math.isfinite, scores.values())):
+        return ''
+    return 'a score is not finite: ' + ', '.join(
+        f'{name} {value}' for name, value in scores.items())

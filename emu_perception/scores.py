@@ -5,31 +5,39 @@ What an image is judged by: one row a score.
 
 Each score is one number an image, larger where it is less to be trusted, read off the network's
 own grid, so that the size of the published maps does not change it. Calibration, the risk flag,
-diagnostics, recordings and reports read this table: a new score is a file in ``measures`` and a
-row here.
+parameters, topics, diagnostics, recordings and reports read this table: a new score is a file in
+``measures`` and a row here. The table itself needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from emu_perception.measures import depth_sigma, segmentation_entropy
 from emu_perception.network_maps import NetworkMaps
-import torch
+
+if TYPE_CHECKING:  # The node reads the table before it is configured, where torch may be missing.
+    import torch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """
     A row.
 
     :ivar name: its key in ``Prediction.scores`` and in a checkpoint's calibration.
-    :ivar unit: of the number and of its threshold.
+    :ivar unit: of the number and of its threshold; '1' for plain numbers.
     :ivar task: the task a network needs for it.
     :ivar words: for people.
     :ivar measure: calibrated maps of an image -> float64 scalar on their device; nothing in it
         may wait for the GPU. A value that is not finite raises the flag.
+    :ivar tag: what its parameter and its keys in status and diagnostics are called after.
+    :ivar topic: of its value, below the node's name; its key in status and diagnostics too.
+    :ivar column: of ``emu_run``'s table and summary.
+    :ivar highest: the largest threshold that a parameter may set.
+    :ivar instead_of: the score whose place it takes: calibration fits no threshold of that one.
     """
 
     name: str
@@ -37,18 +45,78 @@ class Score:
     task: str
     words: str
     measure: Callable[[NetworkMaps], torch.Tensor]
+    tag: str
+    topic: str
+    column: str
+    highest: float
+    instead_of: str = ''
+
+    @property
+    def parameter(self) -> str:
+        """Return the name of its threshold among the node's parameters."""
+        return f'risk_threshold_{self.tag}'
+
+    @property
+    def key(self) -> str:
+        """Return the key of its value in status and diagnostics."""
+        return self.topic + self.suffix
+
+    @property
+    def threshold_key(self) -> str:
+        """Return the key of the threshold in force."""
+        return f'threshold_{self.tag}{self.suffix}'
+
+    @property
+    def origin_key(self) -> str:
+        """Return the key of where the threshold in force came from."""
+        return f'threshold_{self.tag}_from'
+
+    @property
+    def calibrated_key(self) -> str:
+        """Return the key of the checkpoint's threshold."""
+        return f'calibrated_risk_{self.tag}{self.suffix}'
+
+    @property
+    def threshold_column(self) -> str:
+        """Return what ``emu_run``'s summary calls the threshold in force."""
+        return f'threshold_{self.column.removeprefix("mean_")}'
+
+    @property
+    def suffix(self) -> str:
+        """Return the unit as the end of a key."""
+        return '' if self.unit == '1' else f'_{self.unit}'
+
+    def text(self, *values: float) -> str:
+        """Return it in words, with its value, or values with a comparison, and unit."""
+        figures = ' > '.join(f'{value:.3f}' for value in values)
+        return f'{self.words} {figures}{"" if self.unit == "1" else f" {self.unit}"}'
 
 
 SCORES: dict[str, Score] = {score.name: score for score in (
-    Score('segmentation_entropy', 'nat', 'segmentation', 'mean entropy',
-          segmentation_entropy.measure),
-    Score('depth_sigma', 'm', 'depth', 'mean depth sigma', depth_sigma.measure),
+    Score(name='segmentation_entropy', unit='nat', task='segmentation', words='mean entropy',
+          measure=segmentation_entropy.measure, tag='segmentation',
+          topic='mean_segmentation_uncertainty', column='mean_entropy_nat', highest=10.0),
+    Score(name='depth_sigma', unit='m', task='depth', words='mean depth sigma',
+          measure=depth_sigma.measure, tag='depth',
+          topic='mean_depth_uncertainty', column='mean_sigma_m', highest=1000.0),
 )}
 
 
 def scores_of(tasks: Collection[str]) -> tuple[Score, ...]:
     """Return the rows that a network of these tasks has, in the table's order."""
     return tuple(score for score in SCORES.values() if score.task in tasks)
+
+
+def names_of(tasks: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the scores that a network of these tasks has."""
+    return tuple(score.name for score in scores_of(tasks))
+
+
+def fitted_scores(tasks: Collection[str]) -> tuple[Score, ...]:
+    """Return the rows of which calibration fits a threshold: those that judge by default."""
+    rows = scores_of(tasks)
+    replaced = {score.instead_of for score in rows}
+    return tuple(score for score in rows if score.name not in replaced)
 
 
 def measured(maps: NetworkMaps) -> dict[str, torch.Tensor]:

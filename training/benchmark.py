@@ -29,11 +29,11 @@ from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
 from training.command_line import check_writable, command_parser, recipe_of, run, write_result
-from training.made_models import made_members
 from training.methods.ensemble import Ensemble
-from training.recipe import Recipe
-from training.speed_ensembles import ENSEMBLES, ensembles
-from training.speed_steps import PRECISIONS, steps
+from training.recipes.recipe import Recipe
+from training.speed.ensembles import ENSEMBLES, ensembles
+from training.speed.made_models import made_members
+from training.speed.steps import PRECISIONS, steps
 
 STEPS = ('step', 'distill')
 WHAT = (*STEPS, *ENSEMBLES)
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             recipe = replace(recipe, precision='32-true')
         result: dict[str, Any] = {
             'encoder': recipe.network.encoder, 'head_dim': recipe.network.head_dim,
-            'size': list(recipe.crop_size or recipe.input_size), 'batch': recipe.batch_size,
+            'size': list(recipe.view_size), 'batch': recipe.batch_size,
             'precision': recipe.precision, 'processor': processor(),
             'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
             else torch.cuda.get_device_name(device),

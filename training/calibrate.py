@@ -6,8 +6,8 @@ Calibrate a checkpoint on images it was not trained on.
 python -m training.calibrate --checkpoint F --data DIR --split val [--out F2] [--json OUT]
 
 Fits the temperature of the softmax (smallest NLL), the scale of the depth variance (smallest
-Gaussian NLL), and the risk thresholds (a percentile of these images' mean uncertainties), and
-writes them into the checkpoint. Says ECE, NLL, interval coverage and false alarms before and
+Gaussian NLL), and the risk thresholds (a percentile of each of these images' scores), and writes
+them into the checkpoint. Says ECE, NLL, interval coverage and false alarms before and
 after; after is cross-fitted: each run of neighbouring frames is measured with the constants of
 the other runs.
 """
@@ -23,16 +23,23 @@ from typing import Any
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.scores import SCORES
 from rich.progress import track
-from training.calibration_constants import fitted, observe
+from training.calibration.constants import fitted, observe
+from training.calibration.risk_thresholds import (
+    image_scores,
+    judged,
+    limits,
+    Scores,
+    with_thresholds,
+)
+from training.calibration.twins import take_constants
 from training.command_line import check_writable, command_parser, run, write_result
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import evaluate
-from training.frame_runs import folds, frame_runs
+from training.data.frame_runs import folds, frame_runs
+from training.data.unseen import trained_on
+from training.evaluation.measuring import evaluate
 from training.methods.ensemble import Ensemble
-from training.risk_thresholds import image_means, limits, Means
-from training.twins import take_constants
-from training.unseen import trained_on
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
@@ -80,42 +87,41 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     after = evaluate(ensemble, folder, stems, progress=progress, cluster=False, before_image=use)
     metadata = replace(metadata, calibration=fitted(seen.values(), metadata.calibration),
                        provenance={**metadata.provenance, 'calibration': {
-                           'data_set': folder.name, 'split': split, 'images': len(stems)},
-                           'thresholds': {'data_set': folder.name, 'split': split}})
+                           'data_set': folder.name, 'split': split, 'images': len(stems)}})
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
-    means = dict(zip(stems, image_means(predictor, folder, track(
-        stems, 'risk thresholds', disable=not progress))))
-    entropy, sigma = limits(list(means.values()), percentile)
-    calibration = replace(metadata.calibration, risk_segmentation=entropy, risk_depth=sigma,
-                          risk_percentile=percentile)
+    scores = {stem: judged(own, metadata.tasks) for stem, own in zip(stems, image_scores(
+        predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
+    calibration = with_thresholds(metadata.calibration, list(scores.values()), percentile,
+                                  folder.name, split)
     save_checkpoint(out, network, replace(metadata, calibration=calibration))
     return {'checkpoint': out.name, 'data_set': folder.name, 'split': split,
             'images': len(stems), 'runs': len(runs), 'folds': len(parts),
             'temperature': calibration.temperature,
             'variance_scale': calibration.variance_scale,
-            'risk_segmentation': entropy, 'risk_depth': sigma, 'risk_percentile': percentile,
+            **{f'risk_{row.tag}': calibration.thresholds.get(name)
+               for name, row in SCORES.items()}, 'risk_percentile': percentile,
             'of_folds': [{'images': len(part), 'temperature': own.temperature,
                           'variance_scale': own.variance_scale}
                          for part, own in zip(parts, constants)],
-            'false_alarms': false_alarms(means, parts, percentile),
+            'false_alarms': false_alarms(scores, parts, percentile),
             'before': _shown(before), 'after': _shown(after)}
 
 
-def false_alarms(means: dict[str, Means], parts: list[list[str]],
+def false_alarms(scores: dict[str, Scores], parts: list[list[str]],
                  percentile: float) -> float:
     """
     Return the share of images that the thresholds of the other folds' images flag.
 
-    :param means: mean entropy and sigma of each image, with the final constants.
+    :param scores: of each image, with the final constants; those that get a threshold.
     :param parts: the folds; with one only, its own thresholds are used.
     """
     flagged = 0
     for part in parts:
-        own = limits([value for stem, value in means.items()
+        own = limits([value for stem, value in scores.items()
                       if stem not in part or len(parts) == 1], percentile)
-        flagged += sum(any(value is not None and limit is not None and value > limit
-                           for value, limit in zip(means[stem], own)) for stem in part)
-    return flagged / len(means)
+        flagged += sum(any(scores[stem][name] > limit for name, limit in own.items())
+                       for stem in part)
+    return flagged / len(scores)
 
 
 def _shown(result: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -174,9 +180,10 @@ def main(arguments: list[str] | None = None) -> int:
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count,
                            device=options.device, progress=not options.no_progress)
+        thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
-              f"{result['variance_scale']:.4f}, thresholds {result['risk_segmentation']} nat, "
-              f"{result['risk_depth']} m")
+              f"{result['variance_scale']:.4f}, thresholds: " + ', '.join(
+                  row.text(limit) for row, limit in thresholds.items() if limit is not None))
         print(f"{result['images']} images in {result['runs']} runs, after: {result['folds']} "
               f"folds; false alarms {result['false_alarms']:.3f}")
         for task, names in result['before'].items():

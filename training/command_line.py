@@ -13,8 +13,8 @@ import sys
 from emu_perception.benchmarking.result import write_json
 from emu_perception.errors import EmuError, InputError
 import torch
-from training.options import explained
-from training.recipe import load_recipe, Recipe
+from training.recipes.options import explained
+from training.recipes.recipe import load_recipe, Recipe
 
 
 class FieldsAction(argparse.Action):

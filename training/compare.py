@@ -24,12 +24,12 @@ import sys
 from training import evaluate
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
-from training.ensemble import member_recipe, stop_children_when_stopped, train_all
-from training.options import RecipeError
-from training.peak_memory import side_by_side
-from training.recipe import Recipe
+from training.recipes.options import RecipeError
+from training.recipes.recipe import Recipe
 from training.report import main as report
-from training.run_folder import finished
+from training.runs.members import member_recipe, stop_children_when_stopped, train_all
+from training.runs.peak_memory import side_by_side
+from training.runs.run_folder import finished
 
 LOGGER = logging.getLogger('training')
 

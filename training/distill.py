@@ -17,8 +17,8 @@ import sys
 
 from training.command_line import recipe_of, recipe_parser, run
 from training.fit import fit
-from training.options import RecipeError
-from training.recipe import Recipe
+from training.recipes.options import RecipeError
+from training.recipes.recipe import Recipe
 
 
 def student_overrides(teacher: list[str]) -> list[str]:

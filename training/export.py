@@ -18,12 +18,13 @@ from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import EmuError, InputError
-from training.evaluate import file_hash
-from training.model_card import model_card
+from emu_perception.scores import SCORES
+from training.evaluation.measuring import file_hash
+from training.reporting.model_card import model_card
 
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
         'segmentation', 'instance', 'depth', 'inverse_depth', 'policies', 'trivial',
-        'mean_segmentation_entropy', 'mean_depth_sigma')
+        *(f'mean_{name}' for name in SCORES))
 
 
 def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = None,

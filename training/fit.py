@@ -14,14 +14,11 @@ Several GPUs: devices=4 starts them itself; with torchrun or srun say nodes=N de
 from __future__ import annotations
 
 from dataclasses import replace
-import errno
-import fcntl
 import json
 import logging
 import os
 from pathlib import Path
 import sys
-from typing import IO
 
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.networks.deeplab import INSTANCE
@@ -36,10 +33,10 @@ from rich.progress import track
 from timm.layers import convert_sync_batchnorm
 import torch
 from torch.utils.data import DataLoader, Subset
-from training.building import build_network, check_tasks, load_teacher, make_module
-from training.callbacks import ImagePanels, ProgressFile, StopAfter
+from training.calibration.risk_thresholds import risk_thresholds
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
+from training.data.device_views import views_on_device
 from training.data.resident import DrawnViews
 from training.data.samples import (
     EpochSampler,
@@ -48,15 +45,21 @@ from training.data.samples import (
     TrainingViews,
     WholeImages,
 )
-from training.device_augmentation import device_views
-from training.frozen_statistics import first_frozen_epoch, FrozenStatistics
 from training.methods.ensemble import Ensemble
 from training.methods.module import TrainingModule
-from training.options import plain, RecipeError
-from training.provenance import classes_of, metadata_of
-from training.recipe import Recipe
-from training.risk_thresholds import risk_thresholds
-from training.run_folder import check_same_recipe, epochs_done
+from training.recipes.options import plain, RecipeError
+from training.recipes.recipe import Recipe
+from training.runs.building import build_network, check_tasks, load_teacher, make_module
+from training.runs.callbacks import (
+    first_frozen_epoch,
+    FrozenStatistics,
+    ImagePanels,
+    ProgressFile,
+    StopAfter,
+)
+from training.runs.folder_lock import locked
+from training.runs.provenance import classes_of, metadata_of
+from training.runs.run_folder import check_same_recipe, epochs_done
 import yaml
 
 LOGGER = logging.getLogger('training')
@@ -83,26 +86,25 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
                           f'has {len(train)} images: lower it')
-    check_aspect(recipe, folder)
+    check_aspect(recipe.input_size, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
-    module = make_module(network, recipe, folder, teacher)
-    if several_devices(recipe):
+    if recipe.processes > 1 and torch.cuda.is_available():  # There is no such thing on CPUs.
         # timm's own: torch's would take the activations out of its norms.
-        module.network = convert_sync_batchnorm(module.network)
+        network = convert_sync_batchnorm(network)
+    module = make_module(network, recipe, folder, teacher, views_on_device(
+        train, recipe.view_size, recipe.input_size, recipe.augmentation, progress,
+    ) if recipe.views == 'device' else None)
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    with locked(recipe):
+    with locked(recipe.folder, recipe.processes):
         (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
         best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
                                mode='max', enable_version_counter=False)
-        callbacks: list[lightning.Callback] = [best] if validates(recipe) else []
+        callbacks: list[lightning.Callback] = [best] if recipe.validates else []
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
         trainer = make_trainer(recipe, module, callbacks, progress)
-        if recipe.views == 'device':
-            module.device_views = device_views(recipe, train, trainer.strategy.root_device,
-                                               progress and trainer.is_global_zero)
         trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
@@ -137,11 +139,6 @@ def sample_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[SampleCache, S
     return train, val
 
 
-def validates(recipe: Recipe) -> bool:
-    """Return whether there are images that a run has not trained on."""
-    return recipe.train_on == 'train'
-
-
 def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
     """
     Check that a run may start, or go on, in its folder.
@@ -165,35 +162,6 @@ def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
                           f'{recipe.folder} and start again') from error
 
 
-def several_devices(recipe: Recipe) -> bool:
-    """Return whether batch norms have to be synchronised; there is no such thing on CPUs."""
-    return recipe.devices * recipe.nodes > 1 and torch.cuda.is_available()
-
-
-def locked(recipe: Recipe) -> IO[str]:
-    """
-    Lock a run's folder for this job until the file is closed or the process ends.
-
-    Two that train into one folder would spoil each other's state. The processes of one distributed
-    job share the lock.
-
-    :raises RecipeError: if another one has it.
-    """
-    file = (recipe.folder / 'lock').open('w')
-    shared = recipe.devices * recipe.nodes > 1
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            LOGGER.warning('%s: this file system has no locks: make sure that no other process '
-                           'trains here', recipe.folder)
-            return file
-        file.close()
-        raise RecipeError(f'{recipe.folder}: another process is training here: wait for it, stop '
-                          'it, or choose another name=...') from error
-    return file
-
-
 def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightning.Callback],
                  progress: bool) -> lightning.Trainer:
     """Return Lightning's trainer with the run's logs, its last state and further callbacks."""
@@ -215,9 +183,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         callbacks.append(EMAWeightAveraging(device=device, decay=recipe.ema_decay))
     if progress:
         callbacks.append(RichProgressBar())
-    several = recipe.devices * recipe.nodes > 1
     strategy = 'auto'
-    if several:
+    if recipe.processes > 1:
         strategy = 'ddp_find_unused_parameters_true' if module.leaves_parameters_out else 'ddp'
     # A folder for each start: Lightning's CSV logger would delete the curve of an earlier one.
     start = len(list((recipe.folder / 'logs').glob('start_*')))
@@ -226,7 +193,7 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,
         callbacks=callbacks, gradient_clip_val=recipe.optimizer.gradient_clip or None,
         check_val_every_n_epoch=recipe.validate_every, num_sanity_val_steps=0,
-        limit_val_batches=1.0 if validates(recipe) else 0,
+        limit_val_batches=1.0 if recipe.validates else 0,
         use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False,
         logger=[CSVLogger(recipe.folder / 'logs', name='', version=f'start_{start}'),
                 TensorBoardLogger(recipe.folder, name='tensorboard', version='')],
@@ -241,11 +208,12 @@ def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache, val: Sam
     :param first_epoch: of this part of the run. Worker processes are asked for views before
         Lightning has restored the epoch.
     """
-    processes = recipe.devices * recipe.nodes
+    processes = recipe.processes
     how = (recipe.input_size, recipe.augmentation, recipe.seed, recipe.crop_size)
     views: DrawnViews | TrainingViews = TrainingViews(train, *how)
-    if module.device_views is not None:
-        views = DrawnViews(len(train), module.device_views.images.size, *how)
+    if recipe.views == 'device':
+        height, width = train.folder.image(train.stems[0]).shape[:2]
+        views = DrawnViews(len(train), (height, width), *how)
     sampler = EpochSampler(
         len(views), recipe.seed, lambda: max(first_epoch, module.current_epoch), processes,
         lambda: module.global_rank)
@@ -269,21 +237,20 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
     """Write a self-describing checkpoint, with risk thresholds where one pass is the answer."""
     network = network.cpu().eval()
     metadata = metadata_of(recipe, folder, network, licence, metrics, teacher)
-    if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and validates(recipe):
+    if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:
         # No threshold is of instances, whose clustering takes longer than all else.
         predictor = Predictor(network, replace(metadata, instances=None),
                               device='cuda' if torch.cuda.is_available() else 'cpu')
         calibration = risk_thresholds(
-            predictor, folder,
+            predictor, folder, 'val',
             track(folder.stems('val'), f'{path.name}: risk thresholds', disable=not progress),
             recipe.risk_percentile)
         metadata = replace(metadata, calibration=calibration)
-        metadata.provenance['thresholds'] = {'data_set': folder.name, 'split': 'val'}
     save_checkpoint(path, network, metadata)
     LOGGER.info('wrote %s', path)
 
 
-def check_aspect(recipe: Recipe, folder: DatasetFolder) -> None:
+def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
     """
     Check that whole images have the aspect of the network's input.
 
@@ -293,9 +260,9 @@ def check_aspect(recipe: Recipe, folder: DatasetFolder) -> None:
     :raises RecipeError: if they have not; it names a size that has.
     """
     height, width = folder.image(folder.stems('val')[0]).shape[:2]
-    if abs(height * recipe.input_size[1] / (width * recipe.input_size[0]) - 1) > 0.08:
-        better = list(network_size((height, width), recipe.input_size))
-        raise RecipeError(f"field 'input_size' is {list(recipe.input_size)}, of another aspect "
+    if abs(height * size[1] / (width * size[0]) - 1) > 0.08:
+        better = list(network_size((height, width), size))
+        raise RecipeError(f"field 'input_size' is {list(size)}, of another aspect "
                           f'than the images of {folder.root} ({height}x{width}): give '
                           f'input_size={better}')
 

@@ -24,12 +24,11 @@ import numpy as np
 from rich.progress import track
 import torch
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder, Sample
+from training.data.dataset_folder import DatasetFolder, Sample, training_fx
 from training.metrics.calibration import CalibrationError
 from training.metrics.depth import DepthErrors
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.segmentation import ConfusionMatrix
-from training.risk_thresholds import training_fx
 
 PRECISIONS = ('fp32', 'bf16', 'fp16')
 
@@ -54,7 +53,7 @@ class Score:
         """Add an image."""
         self.times_ms.append(sum(prediction.timing_ms.values()))
         if prediction.label is not None and prediction.confidence is not None:
-            self.entropies.append(float(prediction.mean_segmentation_entropy or 0.0))
+            self.entropies.append(prediction.scores['segmentation_entropy'])
             if sample.label is not None:
                 truth = torch.from_numpy(sample.label).long()
                 guess = torch.from_numpy(prediction.label).long()
@@ -63,7 +62,7 @@ class Score:
                 self.calibration.update(torch.from_numpy(prediction.confidence)[known],
                                         (guess == truth)[known])
         if prediction.depth is not None and prediction.depth_variance is not None:
-            self.sigmas.append(float(prediction.mean_depth_sigma or 0.0))
+            self.sigmas.append(prediction.scores['depth_sigma'])
             if sample.depth is not None:
                 depth = torch.from_numpy(np.nan_to_num(prediction.depth, nan=0.0,
                                                        posinf=self.depth_max))

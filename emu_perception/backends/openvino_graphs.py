@@ -12,20 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import logging
-import os
+from pathlib import Path
+import platform
+import threading
 import time
 from typing import Any
 
 from emu_perception import __version__
 from emu_perception.backends.base import Stages
-from emu_perception.backends.engine_cache import (
-    cache_folder,
-    engine_key,
-    network_hash,
-    read_engine,
-    remove_oldest,
-    write_engine,
-)
+from emu_perception.backends.engine_cache import network_hash
 from emu_perception.backends.openvino_conversion import (
     Conversion,
     import_openvino,
@@ -35,6 +30,13 @@ from emu_perception.backends.openvino_conversion import (
     reshaped,
 )
 from emu_perception.backends.request import BackendOptions
+from emu_perception.cache_files import (
+    cache_folder,
+    cache_key,
+    keep_newest,
+    read_cached,
+    write_cached,
+)
 from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
@@ -55,15 +57,18 @@ class GraphStages(Stages[np.ndarray, list[np.ndarray]]):
     The two graphs of a size: the network in the precision asked for, the maps in float32.
 
     :param network: OpenVINO's compiled model, as ``maps``.
+    :ivar from_file: whether an earlier start has made them.
     :ivar used_s: when it was last asked for, steady clock.
     """
 
     def __init__(self, network: Any, maps: Any, tasks: tuple[str, ...],
-                 options: BackendOptions) -> None:
-        self.options = options
+                 options: BackendOptions, from_file: bool = False) -> None:
+        self.options, self.from_file = options, from_file
         self.compiled = network, maps
         self.used_s = time.monotonic()
         self._network, self._maps = network.create_infer_request(), maps.create_infer_request()
+        # An inference request serves one caller at a time.
+        self._inferring = threading.Lock()
         self._names = [name for task in tasks for name in _NAMES[task]]
 
     def prepare(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -72,14 +77,17 @@ class GraphStages(Stages[np.ndarray, list[np.ndarray]]):
 
     def network(self, x: np.ndarray) -> list[np.ndarray]:
         """Return the raw maps, one array a task."""
-        self._network.infer([x], share_inputs=True)
-        # Copied: the request's own memory is written over by the next image.
-        return [output.data.copy() for output in self._network.output_tensors]
+        with self._inferring:
+            self._network.infer([x], share_inputs=True)
+            # Copied: the request's own memory is written over by the next image.
+            return [output.data.copy() for output in self._network.output_tensors]
 
     def maps(self, raw: list[np.ndarray], size: tuple[int, int]) -> NetworkMaps:
         """Reduce in one graph, which never holds the upsampled logits of a whole image twice."""
-        self._maps.infer(raw, share_inputs=True)
-        found = [torch.from_numpy(output.data[0].copy()) for output in self._maps.output_tensors]
+        with self._inferring:
+            self._maps.infer(raw, share_inputs=True)
+            found = [torch.from_numpy(output.data[0].copy())
+                     for output in self._maps.output_tensors]
         return NetworkMaps(**dict(zip(self._names, found, strict=True)))
 
 
@@ -130,16 +138,18 @@ class GraphMaker:
         yield self._compiled(*models_of(self._conversion(size, open_sizes=False)))
 
     def keep(self, size: tuple[int, int], graphs: GraphStages) -> None:
-        """Keep graphs for the next start."""
+        """Keep graphs for the next start, unless they come from an earlier one."""
+        if graphs.from_file:
+            return
         try:
             network, maps = (model.export_model().getvalue() for model in graphs.compiled)
         except RuntimeError as error:
             LOGGER.debug('openvino: the graphs cannot be written (%s)', error)
             return
-        folder = cache_folder('openvino')
-        write_engine(folder, self._key(size),
-                     b''.join([len(network).to_bytes(8, 'little'), network, maps]))
-        remove_oldest(folder, KEPT_FILES, KEPT_BYTES)
+        path, key = self._file(size)
+        whole = b''.join([len(network).to_bytes(8, 'little'), network, maps])
+        if write_cached(path, key, whole, 'the graphs are made again at the next start'):
+            keep_newest(path.parent, KEPT_FILES, KEPT_BYTES)
 
     def _conversion(self, size: tuple[int, int], open_sizes: bool) -> Conversion:
         return Conversion(self._network, self._options.temperature, size, open_sizes)
@@ -155,7 +165,7 @@ class GraphMaker:
                 'INFERENCE_NUM_THREADS': self._threads}
 
     def _read(self, size: tuple[int, int]) -> GraphStages | None:
-        kept = read_engine(cache_folder('openvino'), self._key(size))
+        kept = read_cached(*self._file(size), 'the graphs are made again')
         if kept is None:
             return None
         end = 8 + int.from_bytes(kept[:8], 'little')
@@ -164,22 +174,24 @@ class GraphMaker:
                 self._core.import_model(kept[8:end], 'CPU',
                                         self._settings(self._options.precision)),
                 self._core.import_model(kept[end:], 'CPU', self._settings('fp32')),
-                self._tasks, self._options)
+                self._tasks, self._options, from_file=True)
         except RuntimeError as error:
             LOGGER.warning('openvino: the kept graphs do not run (%s); they are made again',
                            ' '.join(str(error).split())[:300])
             return None
 
-    def _key(self, size: tuple[int, int]) -> str:
+    def _file(self, size: tuple[int, int]) -> tuple[Path, str]:
+        """Return where the graphs of a size are kept, and the key of all they are made from."""
         if not self._hash:
             self._hash = network_hash(self._network)
         options = self._options
-        return engine_key('openvino', self._hash, options.temperature, options.precision, size,
-                          self._threads, os.uname().machine,
-                          self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
-                          self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'),
-                          self._openvino.__version__, torch.__version__, timm.__version__,
-                          __version__)
+        key = cache_key('graphs', self._hash, options.temperature, options.precision, size,
+                        self._threads, platform.machine(),
+                        self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
+                        self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'),
+                        self._openvino.__version__, torch.__version__, timm.__version__,
+                        __version__)
+        return cache_folder('openvino') / f'{key}.graphs', key
 
 
 def refusal(error: Exception) -> InputError:

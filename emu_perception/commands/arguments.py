@@ -9,6 +9,8 @@ from collections.abc import Callable
 import math
 from pathlib import Path
 
+from emu_perception.scores import SCORES
+
 _DESCRIPTION = """
 Run the model over images, a video or a ROS 2 bag, as the node would.
 
@@ -75,10 +77,10 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 def _add_risk(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add('--risk-threshold-segmentation', type=number(0.0, 10.0), default=0.0, metavar='NAT',
-        help="mean entropy above which an image is uncertain; 0: the checkpoint's")
-    add('--risk-threshold-depth', type=number(0.0, 1000.0), default=0.0, metavar='M',
-        help="mean depth sigma above which an image is uncertain; 0: the checkpoint's")
+    for row in SCORES.values():
+        add(f'--{row.parameter.replace("_", "-")}', type=number(0.0, row.highest), default=0.0,
+            metavar=(row.suffix[1:] or 'x').upper(),
+            help=f"{row.words} above which an image is uncertain; 0: the checkpoint's")
     add('--raise-after', type=count(1), default=1, metavar='N',
         help='uncertain images in a row that raise the flag (default: %(default)s)')
     add('--clear-after', type=count(1), default=3, metavar='N',

@@ -31,8 +31,8 @@ from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor, write_json
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
-from emu_perception.commands.model_file import default_model
 from emu_perception.errors import EmuError, InputError
+from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor, resolved_device

@@ -12,7 +12,7 @@ import cv2
 from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.result import Result
-from emu_perception.risk_report import banner_text
+from emu_perception.risk_status import banner_text
 import numpy as np
 
 TILE_WIDTH = 480
@@ -63,11 +63,11 @@ def draw_panel(result: Result, metadata: CheckpointMetadata, ranges: ColorRanges
         tiles.append((f'depth: {about}{scaled}',
                       visualization.scalar_color(result.depth, 0.0, ranges.depth_m)))
     if prediction.segmentation_entropy is not None:
-        tiles.append((f'entropy: mean {prediction.mean_segmentation_entropy:.3f} nat',
+        tiles.append((f'entropy: mean {prediction.scores["segmentation_entropy"]:.3f} nat',
                       visualization.scalar_color(prediction.segmentation_entropy, 0.0,
                                                  ranges.entropy_nat)))
     if sigma is not None:
-        tiles.append((f'depth sigma: mean {prediction.mean_depth_sigma:.3f} m',
+        tiles.append((f'depth sigma: mean {prediction.scores["depth_sigma"]:.3f} m',
                       visualization.scalar_color(sigma, 0.0, ranges.sigma_m)))
     if prediction.instance is not None:
         tiles.append((f'instances: {np.count_nonzero(np.unique(prediction.instance))}',

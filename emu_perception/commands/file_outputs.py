@@ -13,11 +13,12 @@ from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.drawing import ColorRanges, draw_panel
 from emu_perception.commands.result import Result
 from emu_perception.errors import EmuError
+from emu_perception.scores import SCORES
 import numpy as np
 
 STAGES = ('preprocess', 'network', 'postprocess')
-COLUMNS = ('source', 'stamp_s', 'mean_entropy_nat', 'mean_sigma_m', 'risk', 'reason', 'detail',
-           'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES))
+COLUMNS = ('source', 'stamp_s', *(row.column for row in SCORES.values()), 'risk', 'reason',
+           'detail', 'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES))
 
 
 class OutputError(EmuError):
@@ -38,7 +39,7 @@ class Table:
         stamp_ns = result.source.header.stamp_ns
         values: list[object] = [
             result.source.name, f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-            _text(risk.mean_segmentation_entropy), _text(risk.mean_depth_sigma),
+            *(_text(risk.scores.get(name)) for name in SCORES),
             int(risk.raised), risk.reason.value, risk.detail, _text(result.unknown_depth_share),
             _text(result.camera.fx if result.camera else None)]
         values += [_text(prediction.timing_ms[stage] if prediction else None, 2)

@@ -29,6 +29,18 @@ def check_folder(out: Path, force: bool) -> None:
         raise InputError(f'--out {out}: cannot be read ({error.strerror})') from error
 
 
+def check_apart(path: Path, out: Path) -> None:
+    """
+    Refuse to write into the folder that is read: its own panels would be input next time.
+
+    :raises InputError: if it is so.
+    """
+    if path.is_dir() and (out.resolve() == path.resolve()
+                          or path.resolve() in out.resolve().parents
+                          and out.resolve().name in ('image', PANELS)):
+        raise InputError(f'--out {out}: is where the input is read from; give another folder')
+
+
 def make_folder(out: Path) -> None:
     """
     Make the folder, and remove the results of an earlier run.

@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 from emu_perception import visualization
+from emu_perception.cameras.image_encoding import to_jpeg
+from emu_perception.cameras.topics import beside
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.drawing import ColorRanges
 from emu_perception.commands.result import Result
 from emu_perception.prediction import Prediction
-from emu_perception.recordings.camera import beside, scaled_info
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_report import banner_text, status_fields
+from emu_perception.risk_status import banner_text, status_fields
+from emu_perception.scores import SCORES
 import numpy as np
 
 NODE = '/emu'
-_JPEG_QUALITY = 95
 
 
 class RecordingOutput:
@@ -40,7 +40,7 @@ class RecordingOutput:
         self._thresholds, self._sources = thresholds, sources
 
     def add(self, result: Result) -> None:
-        """Write input, maps, means and flag."""
+        """Write input, maps, scores and flag."""
         if result.went_stale is not None:
             self._risk(result.went_stale,
                        Header(result.went_stale_ns, result.source.header.frame_id))
@@ -48,10 +48,10 @@ class RecordingOutput:
         header = result.source.header
         if result.prediction is not None:
             self._maps(result, result.prediction, header)
-            for task, mean in (('segmentation', result.prediction.mean_segmentation_entropy),
-                               ('depth', result.prediction.mean_depth_sigma)):
-                if mean is not None:
-                    self._write(f'mean_{task}_uncertainty', self.writer.make.number(mean), header)
+            for name, row in SCORES.items():
+                if name in result.prediction.scores:
+                    self._write(row.topic, self.writer.make.number(result.prediction.scores[name]),
+                                header)
         self._risk(result.risk, header)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class RecordingOutput:
             self.writer.write_raw(self._image_topic, source.record.kind, source.record.data,
                                   header.stamp_ns)
         elif result.rgb is not None:
-            data, form = source.encoded() or _jpeg(result.rgb)
+            data, form = source.encoded() or to_jpeg(result.rgb)
             self.writer.write(self._image_topic, make.compressed_image(data, form, header),
                               header.stamp_ns)
 
@@ -77,7 +77,8 @@ class RecordingOutput:
             self._write(name, self.writer.make.image(pixels, encoding, header), header)
         if result.camera is not None:
             height, width = prediction.size
-            info = self.writer.make.camera_info(scaled_info(result.camera, width, height), header)
+            info = self.writer.make.camera_info(result.camera.scaled(width, height).info,
+                                                header)
             self._write('camera_info', info, header)
             if result.depth is not None:
                 self._write('depth/camera_info', info, header)
@@ -117,10 +118,3 @@ class RecordingOutput:
 
     def _write(self, name: str, message: Any, header: Header, *, latched: bool = False) -> None:
         self.writer.write(f'{NODE}/{name}', message, header.stamp_ns, latched=latched)
-
-
-def _jpeg(rgb: np.ndarray) -> tuple[bytes, str]:
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    good, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert good, 'an rgb8 image can always be encoded'
-    return data.tobytes(), 'rgb8; jpeg compressed bgr8'

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
-from emu_perception.commands.inputs import InputImage
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.source import InputImage
 from emu_perception.prediction import Prediction
-from emu_perception.recordings.camera import Camera
 from emu_perception.risk import RiskState
 import numpy as np
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState
 
@@ -37,9 +38,9 @@ class RiskTrack:
         stale = state.reason is RiskReason.STALE and before is not RiskReason.STALE
         self.went_stale = state if stale else None
 
-    def observe(self, entropy: float | None, sigma: float | None) -> RiskState:
-        """Take in the means of an image, nats and metres."""
-        return self._monitor.observe(entropy, sigma, self._clock_s)
+    def observe(self, scores: Mapping[str, float]) -> RiskState:
+        """Take in the scores of an image."""
+        return self._monitor.observe(scores, self._clock_s)
 
     def fault(self, reason: RiskReason, detail: str) -> RiskState:
         """Take in an image that could not be used or inferred."""

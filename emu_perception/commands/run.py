@@ -14,24 +14,27 @@ import sys
 import time
 from typing import Any
 
+from emu_perception.cameras.calibration_files import read_calibration
+from emu_perception.cameras.opening import open_source
+from emu_perception.cameras.source import Source
 from emu_perception.commands import output_folder
 from emu_perception.commands.arguments import parse
+from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.drawing import color_ranges
 from emu_perception.commands.file_outputs import Maps, Panels, Table
-from emu_perception.commands.inputs import selected, Selection, Source
 from emu_perception.commands.interrupt import Interrupt
-from emu_perception.commands.model_file import default_model
-from emu_perception.commands.open_input import check_apart, open_source
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
 from emu_perception.commands.risk_track import RiskTrack, Timeline
 from emu_perception.commands.run_summary import logging_lines, progress, Summary
-from emu_perception.commands.runner import CameraChoice, Runner
+from emu_perception.commands.runner import Runner
+from emu_perception.commands.selection import selected, Selection
 from emu_perception.errors import EmuError, InputError
+from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
-from emu_perception.recordings.calibration_files import read_calibration
 from emu_perception.risk import RiskMonitor, RiskThresholds
-from emu_perception.risk_report import resolve_thresholds
+from emu_perception.risk_status import resolve_thresholds
+from emu_perception.scores import names_of, SCORES
 import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
@@ -58,20 +61,23 @@ def run(options: argparse.Namespace) -> int:
     :raises EmuError: on bad input.
     """
     output_folder.check_folder(options.out, options.force)
-    check_apart(options.input, options.out)
+    output_folder.check_apart(options.input, options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(options))
+        source = stack.enter_context(open_source(
+            str(options.input), options.rate, image_topic=options.image_topic,
+            info_topic=options.camera_info_topic))
         record = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend,
                                    unknown_label_entropy=options.unknown_label_entropy or None)
         thresholds, origins = resolve_thresholds(
-            options.risk_threshold_segmentation, options.risk_threshold_depth,
+            {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration)
         risk = RiskTrack(RiskMonitor(
-            thresholds, raise_after=options.raise_after, clear_after=options.clear_after,
+            thresholds, expected=names_of(predictor.metadata.tasks),
+            raise_after=options.raise_after, clear_after=options.clear_after,
             stale_after_s=options.stale_after))
         runner = Runner(predictor, risk, CameraChoice(options.fx, info),
                         network_size=options.output_size == 'network',
@@ -79,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         selection = Selection(options.every, options.start, options.end)
         output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
-                          thresholds.segmentation, thresholds.depth)
+                          thresholds.by_score)
         results = runner.results(selected(source, selection))
         interrupt = stack.enter_context(Interrupt())
         with ExitStack() as closing:
@@ -128,7 +134,8 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
 def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
              interrupt: Interrupt, expected: int | None, *, shown: bool) -> None:
     timeline = Timeline()
-    means: dict[str, list[float]] = {'entropy': [], 'sigma': [], 'network': []}
+    scores: dict[str, list[float]] = {}
+    network_ms: list[float] = []
     started = time.perf_counter()
     with progress(expected, shown) as advance:
         for result in results:
@@ -137,7 +144,10 @@ def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
             if result.went_stale is not None:
                 timeline.add(result.went_stale_ns / 1e9, result.went_stale)
             timeline.add(result.source.header.stamp_ns / 1e9, result.risk)
-            _collect(result, means)
+            if result.prediction is not None:
+                network_ms.append(result.prediction.timing_ms['network'])
+                for name, value in result.prediction.scores.items():
+                    scores.setdefault(name, []).append(value)
             summary.images += 1
             summary.with_focal_length += result.prediction is not None and bool(result.camera)
             advance(f'risk: {result.risk.reason.value}')
@@ -147,20 +157,8 @@ def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
     summary.seconds = time.perf_counter() - started
     summary.fps = summary.images / summary.seconds
     summary.risk_share = timeline.shares()
-    summary.mean_entropy_nat, summary.mean_sigma_m, network_ms = (
-        float(np.mean(values)) if values else None for values in means.values())
-    summary.network_ms = network_ms or 0.0
-
-
-def _collect(result: Result, means: dict[str, list[float]]) -> None:
-    prediction = result.prediction
-    if prediction is None:
-        return
-    for name, value in (('entropy', prediction.mean_segmentation_entropy),
-                        ('sigma', prediction.mean_depth_sigma),
-                        ('network', prediction.timing_ms['network'])):
-        if value is not None:
-            means[name].append(value)
+    summary.scores = {name: float(np.mean(values)) for name, values in scores.items()}
+    summary.network_ms = float(np.mean(network_ms)) if network_ms else 0.0
 
 
 def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.output_folder import SUMMARY
+from emu_perception.scores import SCORES
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Summary:
     :ivar images: that were taken from the input, ``unusable`` of them could not be used.
     :ivar fps: images a second over the whole run, writing included.
     :ivar network_ms: mean time of the network alone.
+    :ivar thresholds: in force, by name of the score.
+    :ivar scores: their means over the images, by name.
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
     :ivar files: of kind to path.
     """
@@ -30,39 +33,38 @@ class Summary:
     source: str
     model: str
     device: str
-    threshold_entropy_nat: float | None
-    threshold_sigma_m: float | None
+    thresholds: Mapping[str, float]
     images: int = 0
     unusable: int = 0
     with_focal_length: int = 0
     seconds: float = 0.0
     fps: float = 0.0
     network_ms: float = 0.0
-    mean_entropy_nat: float | None = None
-    mean_sigma_m: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     interrupted: bool = False
     risk_share: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
     def write(self, out: Path) -> None:
         """Write summary.json."""
-        (out / SUMMARY).write_text(json.dumps(asdict(self), indent=2) + '\n')
+        document = asdict(self)
+        thresholds, scores = document.pop('thresholds'), document.pop('scores')
+        for name, row in SCORES.items():
+            document[row.threshold_column] = thresholds.get(name)
+            document[row.column] = scores.get(name)
+        (out / SUMMARY).write_text(json.dumps(document, indent=2) + '\n')
 
     def print(self) -> None:  # noqa: A003
         """Print the figures for people."""
         raised = {reason: share for reason, share in self.risk_share.items() if reason != 'none'}
         reasons = ', '.join(f'{reason} {100 * share:.1f} %' for reason, share in raised.items())
-        means = [f'{name} {value:.3f} {unit}' for name, value, unit in (
-            ('entropy', self.mean_entropy_nat, 'nat'), ('sigma', self.mean_sigma_m, 'm'))
-            if value is not None]
-        limits = [f'{name} {value:.3f} {unit}' for name, value, unit in (
-            ('entropy', self.threshold_entropy_nat, 'nat'),
-            ('sigma', self.threshold_sigma_m, 'm')) if value is not None]
+        means, limits = (', '.join(row.text(values[name]) for name, row in SCORES.items()
+                                   if name in values) for values in (self.scores, self.thresholds))
         lines = [
             f'{self.images} images{", interrupted" if self.interrupted else ""}'
             f', {self.unusable} of them unusable; {self.fps:.2f} images/s with all outputs, '
             f'network alone {self.network_ms:.0f} ms, {self.device}',
-            f'mean {", ".join(means) or "-"}; thresholds: {", ".join(limits) or "none"}',
+            f'{means or "-"}; thresholds: {limits or "none"}',
             f'risk raised {100 * sum(raised.values()):.1f} % of the time'
             f'{": " if reasons else ""}{reasons}']
         if self.with_focal_length < self.images - self.unusable:

@@ -6,67 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import logging
-import math
 from typing import Any
 
-from emu_perception.commands.inputs import InputImage
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.source import InputImage
+from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.result import depth_to_publish, Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
-from emu_perception.recordings.camera import Camera, pinhole_info, read_camera
-from emu_perception.risk import RiskReason
+from emu_perception.risk import problem_of, RiskReason
+from emu_perception.scores import names_of
 import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
-
-
-class CameraChoice:
-    """
-    The camera of each image: what the user says, else what came with the image.
-
-    :param fx: pixels, or None.
-    :param info: a calibration that the user gave, or None.
-    """
-
-    def __init__(self, fx: float | None, info: Any) -> None:
-        self._fx, self._info = fx, info
-        self._said: set[str] = set()
-        self._used = False
-
-    def camera_of(self, image: InputImage, width: int, height: int) -> Camera | None:
-        """
-        Return the camera, or None (said once) where there is none of this size.
-
-        :raises InputError: if the user's calibration does not fit the first image.
-        """
-        if self._fx is not None:
-            return read_camera(pinhole_info(width, height, self._fx), rectified=True)
-        info = self._info or image.info
-        if info is None:
-            return None
-        try:
-            camera = read_camera(info, rectified=self._info is not None or image.rectified)
-            if (camera.width, camera.height) != (width, height):
-                raise InputError(f'the calibration is of {camera.width}x{camera.height}, the '
-                                 f'image of {width}x{height}')
-        except InputError as error:
-            if self._info is not None and not self._used:
-                raise InputError(f'--camera-info: {error}') from error
-            self._say_once(f'{image.name}: {error}: depth is NOT scaled to this camera for such '
-                           'images', 'size')
-            return None
-        self._used = True
-        if camera.distorted:
-            self._say_once('the images look like ones that are not rectified (camera_info has '
-                           'distortion): depth is off towards the edges', 'distorted')
-        return camera
-
-    def _say_once(self, text: str, key: str) -> None:
-        if key not in self._said:
-            self._said.add(key)
-            LOGGER.warning(text)
 
 
 class Runner:
@@ -117,10 +71,8 @@ class Runner:
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
             state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
         else:
-            state = self._risk.observe(prediction.mean_segmentation_entropy,
-                                       prediction.mean_depth_sigma)
-            if not all(mean is None or math.isfinite(mean) for mean in (
-                    prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)):
+            state = self._risk.observe(prediction.scores)
+            if problem_of(prediction.scores, names_of(self._predictor.metadata.tasks)):
                 self._count(image, state.detail)
                 prediction = None  # Such maps mislead.
         depth = depth_to_publish(prediction, self._unknown_depth_sigma) if prediction else None

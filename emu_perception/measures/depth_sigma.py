@@ -9,8 +9,12 @@ in one kind of room.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from emu_perception.network_maps import NetworkMaps
-import torch
+
+if TYPE_CHECKING:  # The table of scores is read where torch may be missing.
+    import torch
 
 
 def measure(maps: NetworkMaps) -> torch.Tensor:

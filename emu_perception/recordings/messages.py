@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
 import numpy as np
 
@@ -39,7 +40,7 @@ class MessageFactory:
         return self._types[COMPRESSED](header=self._header(header), format=form,
                                        data=np.frombuffer(data, np.uint8))
 
-    def camera_info(self, info: Any, header: Header) -> Any:
+    def camera_info(self, info: CameraInfo, header: Header) -> Any:
         """Make a CameraInfo with the header of its image."""
         def numbers(values: Any) -> np.ndarray:
             return np.array(values, np.float64)

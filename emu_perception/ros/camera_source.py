@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from dataclasses import replace
 
 from builtin_interfaces.msg import Time
-from emu_perception.errors import InputError
-from emu_perception.recordings.camera import looks_rectified
-from emu_perception.ros.camera_model import camera_model, CameraModel
+from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.info_history import InfoHistory
+from emu_perception.cameras.judgement import judge, Judgement
+from emu_perception.cameras.plausibility import Remark
+from emu_perception.cameras.topics import looks_rectified
 from sensor_msgs.msg import CameraInfo
 
 
@@ -17,48 +20,59 @@ class CameraSource:
     """
     Keeps the newest camera_infos; written by the executor, read by the worker.
 
-    An image takes the one of its own stamp, since the next one of a zooming camera may already
-    be there when the image's turn comes; without such a one it takes the newest.
+    :ivar judgement: of the last image's camera_info.
     """
-
-    _KEPT = 16
 
     def __init__(self, image_topic: str, camera_info_topic: str) -> None:
         """Take the resolved topic names."""
         self.image_topic = image_topic
         self.camera_info_topic = camera_info_topic
-        self.problem = 'no image yet'
+        self.judgement = _none('no_image', 'no image yet')
         self._rectified = looks_rectified(image_topic)
-        self._infos: deque[CameraInfo] = deque(maxlen=self._KEPT)
+        self._infos = InfoHistory()
+
+    @property
+    def problem(self) -> str:
+        """Return in one line why the last image has no camera; '' where it has one."""
+        problem = self.judgement.problem
+        return problem.text if problem else ''
+
+    @property
+    def warnings(self) -> str:
+        """Return in one line what is odd about the last image's camera_info."""
+        return '; '.join(warning.text for warning in self.judgement.warnings)
 
     def update(self, info: CameraInfo) -> None:
         """Take a camera_info message."""
-        self._infos.append(info)
+        self._infos.add(_nanoseconds(info.header.stamp), from_message(info))
 
-    def model_for(self, width: int, height: int, *, use: bool,
-                  stamp: Time | None = None) -> CameraModel | None:
+    def camera_for(self, width: int, height: int, *, use: bool,
+                   stamp: Time | None = None) -> Camera | None:
         """
-        Return the camera of an image of this size, or None with the reason in ``problem``.
+        Return the camera of an image of this size, or None with the reason in ``judgement``.
 
         :param stamp: the image's, by which its camera_info is found.
         :param use: False to do without (the parameter ``use_camera_info``).
         """
-        infos = list(self._infos)
-        newest = infos[-1] if infos else None
-        info = next((one for one in infos if one.header.stamp == stamp), newest)
-        model, problem = None, ''
+        info = self._infos.for_image(_nanoseconds(stamp) if stamp else None)
         if not use:
-            problem = 'camera_info is not used (parameter use_camera_info)'
+            judgement = _none('not_used', 'camera_info is not used (parameter use_camera_info)')
         elif info is None:
-            problem = f'no camera_info on {self.camera_info_topic}'
+            judgement = _none('missing', f'no camera_info on {self.camera_info_topic}')
         else:
-            try:
-                model = camera_model(info, rectified=self._rectified)
-                if (model.width, model.height) != (width, height):
-                    problem = (f'camera_info on {self.camera_info_topic} is for '
-                               f'{model.width}x{model.height}, the image is {width}x{height}')
-                    model = None
-            except InputError as error:
-                problem = f'{error} (topic {self.camera_info_topic})'
-        self.problem = problem
-        return model
+            what = f'camera_info on {self.camera_info_topic}'
+            judgement = judge(info, width, height, rectified=self._rectified, what=what)
+            unstamped = self._infos.unstamped
+            if unstamped is not None:
+                judgement = replace(
+                    judgement, warnings=(*judgement.warnings, unstamped.about(what)))
+        self.judgement = judgement
+        return judgement.camera
+
+
+def _none(code: str, text: str) -> Judgement:
+    return Judgement(None, Remark(code, text))
+
+
+def _nanoseconds(stamp: Time) -> int:
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

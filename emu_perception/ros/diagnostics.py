@@ -7,14 +7,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_report import status_fields, status_text
+from emu_perception.risk_status import status_fields, status_text
 from emu_perception.ros.node_statistics import Snapshot
 from emu_perception.ros.predictor_pool import SharedPredictor
+from emu_perception.scores import SCORES
 from std_msgs.msg import Header
+
+if TYPE_CHECKING:  # the checkpoint package needs torch, which may be missing until configure
+    from emu_perception.checkpoint.metadata import Calibration
 
 DROP_CAUSES = ('newer_image', 'publishing_behind', 'unusable_input', 'failure', 'deactivated')
 _HANGS_AFTER_S = 5.0
@@ -31,6 +36,7 @@ class Health:
     :ivar loading: the model that is being loaded beside the running one.
     :ivar input_problem: why no image comes.
     :ivar camera_problem: why camera_info is not used.
+    :ivar camera_warnings: what is odd about one that is.
     :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
         None where it does not tell.
     :ivar model: name, device, calibration and the like, for people.
@@ -47,6 +53,7 @@ class Health:
     loading: str = ''
     input_problem: str = ''
     camera_problem: str = ''
+    camera_warnings: str = ''
     lost_before: int | None = None
     recent_drops: Mapping[str, int] = field(default_factory=dict)
     model: dict[str, object] = field(default_factory=dict)
@@ -90,10 +97,18 @@ def model_values(path: Path, predictor: SharedPredictor, converter: str) -> dict
         'depth_variance': None if 'depth' not in metadata.tasks else
         "each pixel's" if metadata.pixel_variance else "the task's noise",
         'temperature': calibration.temperature, 'variance_scale': calibration.variance_scale,
-        'calibrated_risk_segmentation_nat': calibration.risk_segmentation,
-        'calibrated_risk_depth_m': calibration.risk_depth,
-        'calibrated_risk_percentile': calibration.risk_percentile,
+        **{row.calibrated_key: calibration.thresholds.get(name) for name, row in SCORES.items()},
+        'calibrated_risk_percentile': _percentiles(calibration),
         'training_fx': getattr(metadata.intrinsics, 'fx', None), 'converter': converter}
+
+
+def _percentiles(calibration: Calibration) -> float | str | None:
+    """Return the percentile of the thresholds, or each where they differ."""
+    found = {name: fitted.percentile for name, fitted in calibration.scores.items()
+             if fitted.percentile is not None}
+    if len(set(found.values())) <= 1:
+        return next(iter(found.values()), None)
+    return ', '.join(f'{name} {value:.4g}' for name, value in found.items())
 
 
 def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
@@ -111,6 +126,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
     values: dict[str, object] = {
         'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
         'camera_info': health.camera_problem or ('used' if health.state == 'active' else 'n/a'),
+        'camera_info_warnings': health.camera_warnings or 'none',
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
         'received': snapshot.counts['received'], 'lost_before_node': health.lost_before}
     return status(f'{name}: input', level, message, values)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 
-from emu_perception.errors import kind_and_text
+from emu_perception.errors import is_out_of_memory, kind_and_text
 from emu_perception.risk import RiskReason
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.node_statistics import Statistics
@@ -36,7 +36,7 @@ class Faults:
     def failure(self, session: int, header: Header, error: Exception) -> None:
         """Report what no code foresaw; one line of text."""
         text = kind_and_text(error)
-        if 'out of memory' not in text.lower() and 'OutOfMemory' not in text:
+        if not is_out_of_memory(error):
             self.report(session, header, RiskReason.FAILURE, text)
             return
         # First of all the flag: making room may fail as well.

@@ -1,13 +1,13 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Camera messages to rgb arrays (see ``emu_perception.image_decoding``) and back."""
+"""Camera messages to rgb arrays (see ``emu_perception.cameras.image_decoding``) and back."""
 
 from __future__ import annotations
 
 import array
 from functools import lru_cache
 
-from emu_perception.image_decoding import (
+from emu_perception.cameras.image_decoding import (
     checked_rows,
     compressed_to_rgb,
     ENCODINGS,

@@ -17,6 +17,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.errors import EmuError
+from emu_perception.model_file import resolve_model_file
 from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
 from emu_perception.ros.bridge import choose_converter
@@ -24,7 +25,6 @@ from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.logs import ForwardToRos, QuietLog
-from emu_perception.ros.model_file import resolve_model_file
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.pipeline import Job, Pipeline
@@ -209,7 +209,7 @@ class EmuNode(LifecycleNode):
             if self._pipeline is not None:
                 predictor = self._pipeline.predictor
                 model = self._swap.check([one.name for one in changes], settings, predictor)
-                self._risk.configure(settings, predictor.metadata.calibration)
+                self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
         except EmuError as error:
             self._settings = before
@@ -235,7 +235,8 @@ class EmuNode(LifecycleNode):
             threshold_sources=self._risk.sources, configure_problem=self._configure_problem,
             swap_problem=self._swap.problem, loading=self._swap.loading,
             input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
-            camera_problem=camera.problem if camera else '', lost_before=self._inputs.lost,
+            camera_problem=camera.problem if camera else '',
+            camera_warnings=camera.warnings if camera else '', lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values))
         if self._pipeline is not None:
             health.model['nodes_sharing_it'] = self._pipeline.predictor.users
@@ -268,7 +269,7 @@ class EmuNode(LifecycleNode):
             publishing=self._publishing, statistics=self._statistics, faults=self._faults,
             settings=lambda: self._settings, log=self._log)
         self._worker = self._last_worker = self._new_worker(self._pipeline)
-        self._risk.configure(settings, predictor.metadata.calibration)
+        self._risk.configure(settings, predictor.metadata)
         self._introduce(predictor, converter)
 
     def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None
@@ -294,11 +295,11 @@ class EmuNode(LifecycleNode):
     def _change_model(self, predictor: SharedPredictor) -> None:
         """Hand over between two images: the new worker begins when the old one has ended."""
         assert self._pipeline is not None and self._worker is not None
-        old, calibration = self._worker, predictor.metadata.calibration
+        old, metadata = self._worker, predictor.metadata
 
         def begin() -> None:
             old.join(None)
-            self._risk.configure(self._settings, calibration)
+            self._risk.configure(self._settings, metadata)
         self._pipeline = replace(self._pipeline, predictor=predictor,
                                  maps=self._pipeline.maps.showing(predictor.metadata))
         waiting = old.clear()

@@ -11,10 +11,11 @@ from typing import Any, TYPE_CHECKING
 
 import cv2
 from emu_perception import visualization
+from emu_perception.cameras.camera import Camera
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
-from emu_perception.risk_report import banner_text
-from emu_perception.ros.camera_model import CameraModel, scaled_camera_info
+from emu_perception.risk_status import banner_text
+from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_published_image
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.point_cloud import to_point_cloud
@@ -32,7 +33,7 @@ class Frame:
 
     header: Header
     rgb: np.ndarray
-    camera: CameraModel | None
+    camera: Camera | None
 
 
 class MapMessages:
@@ -115,7 +116,7 @@ class MapMessages:
     def _camera_info(self) -> CameraInfo | None:
         height, width = self._prediction.size
         camera = self._frame.camera
-        return camera and scaled_camera_info(camera, width, height, self._frame.header)
+        return camera and to_camera_info(camera.scaled(width, height).info, self._frame.header)
 
     def _points(self) -> PointCloud2 | None:
         camera = self._frame.camera
@@ -123,7 +124,7 @@ class MapMessages:
             return None
         height, width = self._prediction.size
         return to_point_cloud(self._depth(), self._picture(), self._frame.header,
-                              camera.scaled_intrinsics(width, height),
+                              camera.scaled(width, height),
                               label=self._prediction.label, sigma=self._sigma)
 
     def _picture(self) -> np.ndarray:

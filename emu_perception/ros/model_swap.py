@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import threading
 
 from emu_perception.errors import CheckpointError, InputError
-from emu_perception.ros.model_file import resolve_model_file
+from emu_perception.model_file import resolve_model_file
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import (
     empty_cuda_cache,

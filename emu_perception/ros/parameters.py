@@ -9,11 +9,13 @@ The parameters of the node: the one source of names, defaults, ranges, units and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, Field, field, fields
+from dataclasses import dataclass, field, fields
 import math
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.rules import Rule
+from emu_perception.scores import Score, SCORES
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
@@ -25,12 +27,26 @@ SWAP = ('while configured: checked at once, then loaded beside the running model
 START = 'applied when the node starts; read only'
 
 
-def _parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
-               high: float | None = None, choices: tuple[str, ...] = (),
-               change: str = LIVE) -> Any:
-    return field(default=default, metadata={
-        'description': description, 'unit': unit, 'low': low, 'high': high, 'choices': choices,
-        'change': change})
+@dataclass(frozen=True)
+class Entry:
+    """
+    A row of the table.
+
+    :ivar rule: what a value must be.
+    :ivar change: when a new value is applied.
+    """
+
+    default: Any
+    description: str
+    rule: Rule
+    change: str
+
+
+def _parameter(default: Any, description: str, *, unit: str = '', low: float = -math.inf,
+               high: float = math.inf, choices: tuple[str, ...] = (), change: str = LIVE) -> Any:
+    return field(default=default, metadata={'entry': Entry(
+        default, description, Rule(type(default), low, high, choices=choices, unit=unit),
+        change)})
 
 
 @dataclass(frozen=True)
@@ -73,12 +89,8 @@ class Settings:
     unknown_depth_sigma: float = _parameter(
         0.0, 'Depth becomes NaN (unknown) where its standard deviation is above this; 0: off.',
         unit='m', low=0.0, high=1000.0)
-    risk_threshold_segmentation: float = _parameter(
-        0.0, 'Mean entropy of an image above which it counts as uncertain; 0: the '
-        "checkpoint's calibrated threshold.", unit='nat', low=0.0, high=10.0)
-    risk_threshold_depth: float = _parameter(
-        0.0, 'Mean depth standard deviation of an image above which it counts as uncertain; 0: '
-        "the checkpoint's calibrated threshold.", unit='m', low=0.0, high=1000.0)
+    # By name of the score, those above 0 alone; each has a parameter of its own.
+    risk_thresholds: Mapping[str, float] = field(default_factory=dict)
     raise_after: int = _parameter(
         1, 'Uncertain images in a row that raise the risk flag.', unit='images', low=1, high=1000)
     clear_after: int = _parameter(
@@ -97,7 +109,30 @@ class Settings:
         high=1.0)
 
 
-TABLE: dict[str, Field[Any]] = {entry.name: entry for entry in fields(Settings)}
+def _threshold(row: Score) -> Entry:
+    return Entry(0.0, f'{row.words[0].upper()}{row.words[1:]} of an image above which it counts '
+                 "as uncertain; 0: the checkpoint's calibrated threshold.",
+                 Rule(float, 0.0, row.highest, unit=row.unit.removeprefix('1')), LIVE)
+
+
+def _table() -> dict[str, Entry]:
+    table: dict[str, Entry] = {}
+    for entry in fields(Settings):
+        table.update({row.parameter: _threshold(row) for row in SCORES.values()}
+                     if entry.name == 'risk_thresholds' else
+                     {entry.name: entry.metadata['entry']})
+    return table
+
+
+TABLE: dict[str, Entry] = _table()
+_SCORE_OF = {row.parameter: name for name, row in SCORES.items()}
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """Return the value of a parameter."""
+    if name in _SCORE_OF:
+        return settings.risk_thresholds.get(_SCORE_OF[name], 0.0)
+    return getattr(settings, name)
 
 
 def validate(values: Mapping[str, object]) -> Settings:
@@ -109,45 +144,36 @@ def validate(values: Mapping[str, object]) -> Settings:
     :raises InputError: one line with name, value and what is allowed.
     """
     checked: dict[str, Any] = {}
+    thresholds: dict[str, float] = {}
     for name, value in values.items():
-        entry = TABLE[name]
-        kind = type(entry.default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise InputError(f'parameter {name} is {value!r}: give a {kind.__name__}')
-        rules = entry.metadata
-        if rules['choices'] and value not in rules['choices']:
-            raise InputError(f'parameter {name} is {value!r}: give one of '
-                             f'{", ".join(rules["choices"])}')
-        if rules['low'] is not None:
-            assert isinstance(value, (int, float))
-            if not (math.isfinite(value) and rules['low'] <= value <= rules['high']):
-                raise InputError(f'parameter {name} is {value}: give a value from '
-                                 f'{rules["low"]} to {rules["high"]} {rules["unit"]}')
-        checked[name] = value
-    return Settings(**checked)
+        try:
+            good = TABLE[name].rule.checked(value)
+        except ValueError as error:
+            raise InputError(f'parameter {name} is {value!r}: {error}') from error
+        if name not in _SCORE_OF:
+            checked[name] = good
+        elif good:
+            thresholds[_SCORE_OF[name]] = good
+    return Settings(**checked, risk_thresholds=thresholds)
 
 
 def descriptor(name: str) -> ParameterDescriptor:
     """Describe one parameter for ``ros2 param describe``: text, unit, range, rule of change."""
     entry = TABLE[name]
-    rules = entry.metadata
-    unit = f' [{rules["unit"]}]' if rules['unit'] else ''
+    rule = entry.rule
+    unit = f' [{rule.unit}]' if rule.unit else ''
     result = ParameterDescriptor(
-        name=name, description=rules['description'] + unit,
-        additional_constraints=rules['change'], read_only=rules['change'] == START)
-    if rules['choices']:
-        result.additional_constraints += f'; one of: {", ".join(rules["choices"])}'
-    if isinstance(entry.default, float):
+        name=name, description=entry.description + unit,
+        additional_constraints=entry.change, read_only=entry.change == START)
+    if rule.choices:
+        result.additional_constraints += f'; one of: {", ".join(rule.choices)}'
+    bounds = {'from_value': rule.low, 'to_value': rule.high}
+    if rule.kind is float:
         # Static typing would refuse `1` for `1.0`; validate() checks type and range instead.
         result.dynamic_typing = True
-        if rules['low'] is not None:
-            result.floating_point_range = [
-                FloatingPointRange(from_value=rules['low'], to_value=rules['high'], step=0.0)]
-    elif rules['low'] is not None:
-        result.integer_range = [
-            IntegerRange(from_value=rules['low'], to_value=rules['high'], step=1)]
+        result.floating_point_range = [FloatingPointRange(**bounds, step=0.0)]
+    elif rule.kind is int:
+        result.integer_range = [IntegerRange(**bounds, step=1)]
     return result
 
 
@@ -174,11 +200,11 @@ def changed(settings: Settings, values: Mapping[str, object], *, configured: boo
     :raises InputError: if a value is refused; nothing is applied then.
     """
     ours = {name: value for name, value in values.items() if name in TABLE}
-    current = {name: getattr(settings, name) for name in TABLE}
+    current = {name: value_of(settings, name) for name in TABLE}
     result = validate({**current, **ours})
     for name in ours:
-        change = TABLE[name].metadata['change']
+        change = TABLE[name].change
         frozen = change == START or (configured and change == CONFIGURE)
-        if frozen and getattr(result, name) != current[name]:
+        if frozen and value_of(result, name) != current[name]:
             raise InputError(f'parameter {name} is {change}')
     return result

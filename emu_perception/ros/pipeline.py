@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 import time
 from typing import Any
 
 from emu_perception.errors import InputError
-from emu_perception.risk import RiskReason
+from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.faults import Faults
@@ -24,6 +23,8 @@ from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.publishing import MapPublishing, MapSet
 from emu_perception.ros.risk_publisher import RiskPublisher
+from emu_perception.ros.timings import Timings
+from emu_perception.scores import names_of
 from sensor_msgs.msg import CompressedImage, Image
 
 
@@ -71,33 +72,26 @@ class Pipeline:
         rgb = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
         height, width = rgb.shape[:2]
-        camera = self.camera.model_for(width, height, use=settings.use_camera_info,
-                                       stamp=header.stamp)
-        self._warn_about_camera(camera is None, camera is not None and camera.distorted)
+        camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
+                                        stamp=header.stamp)
+        self._warn_about_camera()
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
-        means = (prediction.mean_segmentation_entropy, prediction.mean_depth_sigma)
-        state = self.risk.observe(job.session, header, *means)
+        state = self.risk.observe(job.session, header, prediction.scores)
         if state is None:
             self.faults.ended()
             return
         # Not by the flag's reason: that stays 'failure' until enough good images have come.
-        if not all(mean is None or math.isfinite(mean) for mean in means):
+        if problem_of(prediction.scores, names_of(self.predictor.metadata.tasks)):
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
             return
-        flagged = time.monotonic()
         self.publishing.offer(MapSet(
             session=job.session, frame=Frame(header, rgb, camera), prediction=prediction,
-            state=state, settings=settings, maps=self.maps, turn_s=turn_s, started_s=started,
-            predictor_ms=sum(prediction.timing_ms.values()),
-            times_ms={
-                'waiting_time_ms': (started - job.received_s) * 1e3,
-                'conversion_time_ms': (converted - started) * 1e3,
-                'prediction_time_ms': (predicted - converted) * 1e3,
-                **{f'{stage}_time_ms': ms for stage, ms in prediction.timing_ms.items()},
-                'risk_time_ms': (flagged - predicted) * 1e3}))
+            state=state, settings=settings, maps=self.maps,
+            timings=Timings(job.received_s, turn_s, started, converted, predicted,
+                            flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
     def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
         size = None
@@ -107,12 +101,11 @@ class Pipeline:
         return self.predictor(rgb, size=size, fx=fx,
                               unknown_label_entropy=settings.unknown_label_entropy or None)
 
-    def _warn_about_camera(self, missing: bool, distorted: bool) -> None:
-        if missing:
-            self.log.once(f'camera {self.camera.problem}',
-                          f'{self.camera.problem}: depth is NOT scaled to this camera, and there '
-                          'are no points and no camera_info')
-        if distorted:
-            self.log.once('distortion', f'{self.camera.image_topic} is not rectified, but its '
-                          'camera has distortion: depth and points are off towards the edges; '
-                          'remap `image` to a rectified topic (image_rect)')
+    def _warn_about_camera(self) -> None:
+        problem = self.camera.judgement.problem
+        if problem:
+            self.log.once(f'camera {problem.code}',
+                          f'{problem.text}: depth is NOT scaled to this camera, and there are no '
+                          'points and no camera_info')
+        for warning in self.camera.judgement.warnings:
+            self.log.once(f'camera {warning.code}', warning.text)

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from emu_perception.cameras.camera import Camera
 from emu_perception.prediction import UNLABELLED
 from emu_perception.ros.image_messages import to_bytes
 import numpy as np
@@ -22,8 +21,7 @@ _FIELDS = [
     for index, (name, _) in enumerate(_LAYOUT)]
 
 
-def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header,
-                   intrinsics: tuple[float, float, float, float], *,
+def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header, camera: Camera, *,
                    label: np.ndarray | None = None,
                    sigma: np.ndarray | None = None) -> PointCloud2:
     """
@@ -31,12 +29,12 @@ def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header,
 
     :param depth: float32 HxW, metres along the optical axis; +inf and NaN give NaN points.
     :param rgb: uint8 HxWx3.
-    :param intrinsics: fx, fy, cx, cy at the pixels of ``depth``.
+    :param camera: at the pixels of ``depth``.
     :param label: uint8 HxW, 255 where unlabelled; None gives 255 everywhere.
     :param sigma: float32 HxW, metres; None gives NaN.
     """
     height, width = depth.shape
-    ray_x, ray_y = _rays(height, width, intrinsics)
+    ray_x, ray_y = camera.rays()
     points = np.empty((height, width), POINT)
     z = np.where(np.isfinite(depth), depth, np.float32(np.nan))
     points['x'] = z * ray_x
@@ -51,12 +49,3 @@ def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header,
                         row_step=POINT.itemsize * width, is_dense=False)
     cloud.data = to_bytes(points)  # set afterwards: the constructor would copy it once more
     return cloud
-
-
-@lru_cache(maxsize=2)
-def _rays(height: int, width: int, intrinsics: tuple[float, float, float, float]
-          ) -> tuple[np.ndarray, np.ndarray]:
-    fx, fy, cx, cy = intrinsics
-    x = ((np.arange(width) - cx) / fx).astype(np.float32)
-    y = ((np.arange(height) - cy) / fy).astype(np.float32)
-    return x[None, :], y[:, None]

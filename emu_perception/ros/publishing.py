@@ -21,6 +21,7 @@ from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.risk_publisher import RiskPublisher
+from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
 from rclpy.node import Node
 
@@ -31,13 +32,9 @@ _OTHER_CLOCK_S = 3600.0
 @dataclass(frozen=True)
 class MapSet:
     """
-    What one image has given, on its way to the topics; times are of the steady clock.
+    What one image has given, on its way to the topics.
 
     :ivar maps: the topics, in the colours of the model that made these maps.
-    :ivar turn_s: when the image arrived or, where that was later, the network was free for it.
-    :ivar started_s: when the work on it began.
-    :ivar predictor_ms: how long the Predictor took.
-    :ivar times_ms: the stages so far.
     """
 
     session: int
@@ -46,16 +43,7 @@ class MapSet:
     state: RiskState
     settings: Settings
     maps: MapPublishers
-    turn_s: float
-    started_s: float
-    predictor_ms: float
-    times_ms: dict[str, float]
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    maps: MapSet
-    since_s: float
+    timings: Timings
 
 
 class MapPublishing:
@@ -66,13 +54,13 @@ class MapPublishing:
         """Start the thread."""
         self._node, self._risk, self._log = node, risk, log
         self._statistics, self._faults = statistics, faults
-        self._worker: Worker[_Waiting] = Worker(
+        self._worker: Worker[MapSet] = Worker(
             self._process, name='emu_publishing', on_stopped=lambda: None,
             on_error=lambda error: statistics.failed(f'publishing: {type(error).__name__}'))
 
     def offer(self, maps: MapSet) -> None:
         """Publish this set, unless a newer one comes before its turn. Never blocks."""
-        if self._worker.offer(_Waiting(maps, time.monotonic())) is not None:
+        if self._worker.offer(maps) is not None:
             self._statistics.dropped('publishing_behind')
 
     def clear(self) -> None:
@@ -88,8 +76,8 @@ class MapPublishing:
         """Wait for the end of the thread; return whether it has ended."""
         return self._worker.join(timeout_s)
 
-    def _process(self, waiting: _Waiting) -> None:
-        maps, begun = waiting.maps, time.monotonic()
+    def _process(self, maps: MapSet) -> None:
+        begun = time.monotonic()
         self._statistics.work_begins(begun, 'publishing')
         try:
             current = maps.maps.publish(maps.frame, maps.prediction, maps.state, maps.settings,
@@ -103,13 +91,7 @@ class MapPublishing:
             self._faults.ended()
             return
         done = time.monotonic()
-        times = {
-            **maps.times_ms,
-            'handover_time_ms': (begun - waiting.since_s) * 1e3,
-            'publish_time_ms': (done - begun) * 1e3,
-            'processing_time_ms': (done - maps.started_s) * 1e3,
-            # The node's own share of the latency: what is neither Predictor nor its queue.
-            'overhead_time_ms': (done - maps.turn_s) * 1e3 - maps.predictor_ms}
+        times = maps.timings.published(begun, done)
         age_s = stamp_age_s(self._node, maps.frame.header.stamp)
         if age_s is not None and abs(age_s) > _OTHER_CLOCK_S:
             self._log.once('stamps', f'the stamps of the images are {age_s:.0f} s older than this '

@@ -1,10 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera made of files: publishes a folder of images, a video or a webcam."""
+"""A camera made of files: publishes a folder of images, a video, a bag or a webcam."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 import signal
 import sys
@@ -12,9 +13,15 @@ import threading
 from typing import Any
 
 import cv2
+from emu_perception.cameras.calibration_files import read_calibration
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.image_encoding import to_jpeg
+from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.opening import open_source
+from emu_perception.cameras.source import InputImage
+from emu_perception.cameras.topics import looks_rectified
 from emu_perception.errors import InputError
-from emu_perception.ros.camera_info_files import find_folder_info, read_camera_info, resized_info
-from emu_perception.ros.frame_sources import Frame, open_source
+from emu_perception.ros.camera_info_messages import to_camera_info
 import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
@@ -26,7 +33,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-_JPEG_QUALITY = 95
+_RATE_HZ = 10.0  # Of a source that has no rate.
 _MAX_SPIN_S = 0.1  # A signal does not wake the executor.
 
 
@@ -46,9 +53,10 @@ class ReplayCamera(Node):
         """
         super().__init__('replay_camera', **kwargs)
         source = self._text('source', 'Folder of images (or data set root), image, video file, '
-                            "or camera: '0', '/dev/video0'.")
-        self._rate_hz = self._number('rate_hz', 10.0, "Frames a second; 0: the video's own "
-                                     'rate, 10 for images.', 0.0, 1000.0)
+                            "ROS 2 bag, or camera: '0', '/dev/video0'.")
+        image_topic = self._text('image_topic', 'Of a bag; empty: the only one it has.')
+        rate_hz = self._number('rate_hz', 10.0, "Frames a second; 0: the source's own rate, "
+                               f'{_RATE_HZ:g} where it has none.', 0.0, 1000.0)
         self._loop = self._flag('loop', True, 'Start over at the end.')
         self._exit_at_end = self._flag('exit_at_end', False, 'End the process with the source.')
         step = self._flag('step', False, 'Publish only when ~/step is called.')
@@ -61,9 +69,17 @@ class ReplayCamera(Node):
         info_file = self._text('camera_info_file', 'ROS calibration YAML of all images; empty: '
                                '<stem>.yaml beside each image, else dataset.yaml of the folder.')
 
-        self._source = open_source(source)
-        self._fixed_info, self._info_problem = self._folder_info(info_file, source)
-        self._has_info_file = bool(info_file)
+        if not source:
+            raise InputError('source is empty: give a folder of images, an image, a video, a bag, '
+                             "or a camera ('0', '/dev/video0')")
+        self._info = read_calibration(Path(info_file).expanduser()) if info_file else None
+        self._open = ExitStack()
+        try:
+            self._source = self._open.enter_context(open_source(
+                source, _RATE_HZ, image_topic=image_topic or None))
+        except InputError as error:
+            raise InputError(f'source {error}') from error
+        self._images = self._source.images()
         qos = QoSProfile(depth=1, reliability=(
             QoSReliabilityPolicy.RELIABLE if reliability == 'reliable'
             else QoSReliabilityPolicy.BEST_EFFORT))
@@ -77,7 +93,8 @@ class ReplayCamera(Node):
         self._told: set[str] = set()
         self._ended = False
         self._step_service = self.create_service(Trigger, '~/step', self._on_step)
-        rate = self._rate_hz or self._source.rate_hz or 10.0
+        self._rectified = looks_rectified(self._image_publisher.topic_name)
+        rate = rate_hz or self._source.rate_hz
         if not step:
             self._timer = self.create_timer(1.0 / rate, self._on_timer)
         self.get_logger().info(
@@ -88,73 +105,80 @@ class ReplayCamera(Node):
         """Publish the next readable frame; None at the end of the source."""
         rewound = False
         while True:
-            frame = self._source.read()
-            if frame is None:
+            image = self._next_image()
+            if image is None and self._source.live:
+                self._skip('the camera', 'gave no image')
+                self._images = self._source.images()
+                return None
+            if image is None:
                 # A whole round without one readable frame must not become an endless loop.
                 if not self._loop or rewound:
                     return None
-                self._source.rewind()
+                self._images = self._source.images()
                 rewound = True
-            elif frame.image is None:
-                self.skipped += 1
-                self._say_once(f'{frame.name}: cannot be read as an image, skipped '
-                               f'({self.skipped} so far)', key=str(frame.path))
+                continue
+            try:
+                pixels = image.read()
+            except InputError as error:
+                self._skip(image.name, str(error))
                 if self._source.live:
                     return None
-            else:
-                return frame.name, self._publish(frame, frame.image)
+                continue
+            return image.name, self._publish(image, pixels)
 
     def destroy_node(self) -> None:
         """Free the video or device too."""
-        if hasattr(self, '_source'):
-            self._source.close()
+        if hasattr(self, '_open'):
+            self._open.close()
         super().destroy_node()
 
-    def _publish(self, frame: Frame, image: np.ndarray) -> Header:
+    def _next_image(self) -> InputImage | None:
+        try:
+            return next(self._images, None)
+        except InputError as error:  # A bag that is damaged further on.
+            self._say_once(str(error))
+            return None
+
+    def _publish(self, image: InputImage, pixels: np.ndarray) -> Header:
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
-        info = self._info_of(frame, image)
-        scale = self._max_side / max(image.shape[:2]) if self._max_side else 1.0
+        height, width = pixels.shape[:2]
+        camera = self._camera_of(image, width, height)
+        scale = self._max_side / max(width, height) if self._max_side else 1.0
         if scale < 1.0:
-            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            info = info and resized_info(info, width, height)
-        if info is not None:  # Before the image, so that a receiver has both when it arrives.
-            info.header = header
-            self._info_publisher.publish(info)
-        self._image_publisher.publish(
-            _compressed(image, header) if self._compressed else _raw(image, header))
+            height, width = (max(1, round(side * scale)) for side in (height, width))
+            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+            camera = camera and camera.scaled(width, height)
+        if camera is not None:  # Before the image: a receiver has both when the image arrives.
+            self._info_publisher.publish(to_camera_info(camera.info, header))
+        if self._compressed:
+            own = image.encoded() if scale >= 1.0 else None
+            # A file's own JPEG loses nothing; all else becomes one, as a camera would send it.
+            data, form = own if own and 'jpeg' in own[1] else to_jpeg(pixels)
+            message = CompressedImage(header=header, format=form, data=data)
+        else:
+            message = _raw(pixels, header)
+        self._image_publisher.publish(message)
         self.published += 1
         return header
 
-    def _info_of(self, frame: Frame, image: np.ndarray) -> CameraInfo | None:
-        info, problem = self._fixed_info, self._info_problem
-        beside = frame.path.with_suffix('.yaml') if frame.path else None
-        if beside is not None and beside.is_file() and not self._has_info_file:
-            info, problem = self._read(beside)
-        if problem:
-            self._say_once(f'{problem}: no camera_info')
-        elif info is not None and (info.height, info.width) != image.shape[:2]:
-            self._say_once(f'calibration is for {info.width}x{info.height}, {frame.name} is '
-                           f'{image.shape[1]}x{image.shape[0]}: no camera_info for such images')
+    def _camera_of(self, image: InputImage, width: int, height: int) -> Camera | None:
+        info = self._info or image.info
+        if info is None:
+            if image.info_problem:
+                self._say_once(f'{image.info_problem}: no camera_info')
             return None
-        return info
+        what = 'camera_info_file' if self._info else f'{image.name}: its calibration'
+        judgement = judge(info, width, height, rectified=self._rectified, what=what)
+        if judgement.problem is not None:
+            self._say_once(f'{judgement.problem.text}: no camera_info for such images',
+                           key=judgement.problem.code)
+        for warning in judgement.warnings:
+            self._say_once(warning.text, key=warning.code)
+        return judgement.camera
 
-    def _folder_info(self, info_file: str, source: str) -> tuple[CameraInfo | None, str]:
-        if info_file:
-            info, problem = self._read(Path(info_file).expanduser())
-            if problem:  # Asked for by name: to go on without it would hide the mistake.
-                raise InputError(problem)
-            return info, ''
-        try:
-            return find_folder_info(Path(source).expanduser()), ''
-        except InputError as error:
-            return None, str(error)
-
-    def _read(self, path: Path) -> tuple[CameraInfo | None, str]:
-        try:
-            return read_camera_info(path), ''
-        except InputError as error:
-            return None, str(error)
+    def _skip(self, name: str, problem: str) -> None:
+        self.skipped += 1
+        self._say_once(f'{name}: {problem}: skipped ({self.skipped} so far)', key=f'skip {name}')
 
     def _on_timer(self) -> None:
         if self.publish_next() is None and not self._source.live:
@@ -214,14 +238,6 @@ def _raw(image: np.ndarray, header: Header) -> Image:
     message = Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width)
     message.data = image.tobytes()
     return message
-
-
-def _compressed(image: np.ndarray, header: Header) -> CompressedImage:
-    good, jpeg = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                              [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert good, 'an rgb8 image can always be encoded'
-    return CompressedImage(header=header, format='rgb8; jpeg compressed bgr8',
-                           data=jpeg.tobytes())
 
 
 def main(args: list[str] | None = None) -> int:

@@ -4,24 +4,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState, RiskThresholds
-from emu_perception.risk_report import banner_text, resolve_thresholds
+from emu_perception.risk_status import banner_text, resolve_thresholds
 from emu_perception.ros.diagnostics import risk_status
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
+from emu_perception.scores import names_of, SCORES
 from geometry_msgs.msg import Point
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Bool, ColorRGBA, Float32, Header
 from visualization_msgs.msg import Marker
 
-if TYPE_CHECKING:  # the checkpoint module needs torch, which may be missing until configure
-    from emu_perception.checkpoint import Calibration
+if TYPE_CHECKING:  # the checkpoint package needs torch, which may be missing until configure
+    from emu_perception.checkpoint.metadata import CheckpointMetadata
 
 _REPEAT_S = 0.5
 
@@ -49,10 +51,8 @@ class RiskPublisher:
         self._flag = create(Bool, '~/risk', latched(), **options())
         self._status = create(DiagnosticArray, '~/risk_status', reliable(), **options())
         self._marker = create(Marker, '~/risk_marker', reliable(), **options())
-        self._means = {
-            'segmentation': create(Float32, '~/mean_segmentation_uncertainty', reliable(),
-                                   **options()),
-            'depth': create(Float32, '~/mean_depth_uncertainty', reliable(), **options())}
+        self._scores = {name: create(Float32, f'~/{row.topic}', reliable(), **options())
+                        for name, row in SCORES.items()}
         self._publish()
 
     @property
@@ -67,19 +67,19 @@ class RiskPublisher:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Return where the threshold of each task came from."""
+        """Return where the threshold of each score came from."""
         return self._sources
 
-    def configure(self, settings: Settings, calibration: Calibration | None) -> None:
+    def configure(self, settings: Settings, metadata: CheckpointMetadata) -> None:
         """
-        Apply the risk parameters.
+        Apply the risk parameters for a network.
 
         :raises InputError: if one is out of range; nothing is changed then.
         """
-        thresholds, sources = resolve_thresholds(
-            settings.risk_threshold_segmentation, settings.risk_threshold_depth, calibration)
+        thresholds, sources = resolve_thresholds(settings.risk_thresholds, metadata.calibration)
         with self._lock:
-            self._monitor.configure(thresholds=thresholds, raise_after=settings.raise_after,
+            self._monitor.configure(thresholds=thresholds, expected=names_of(metadata.tasks),
+                                    raise_after=settings.raise_after,
                                     clear_after=settings.clear_after,
                                     stale_after_s=settings.stale_after_s)
             self._sources = sources
@@ -106,20 +106,18 @@ class RiskPublisher:
         with self._lock:
             return self._active and session == self._session
 
-    def observe(self, session: int, header: Header, mean_segmentation_entropy: float | None,
-                mean_depth_sigma: float | None) -> RiskState | None:
-        """Take in a processed image (nats, m); None if its session has ended."""
+    def observe(self, session: int, header: Header, scores: Mapping[str, float]
+                ) -> RiskState | None:
+        """Take in the scores of a processed image; None if its session has ended."""
         with self._lock:
             if not self.is_current(session):
                 return None
-            state = self._monitor.observe(mean_segmentation_entropy, mean_depth_sigma,
-                                          time.monotonic())
+            state = self._monitor.observe(scores, time.monotonic())
             self._header = header
             self._publish()
-            for name, mean in (('segmentation', mean_segmentation_entropy),
-                               ('depth', mean_depth_sigma)):
-                if mean is not None:
-                    self._means[name].publish(Float32(data=float(mean)))
+            for name, publisher in self._scores.items():
+                if name in scores:
+                    publisher.publish(Float32(data=float(scores[name])))
             return state
 
     def fault(self, session: int, reason: RiskReason, detail: str,

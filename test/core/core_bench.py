@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    FittedThreshold,
+    Intrinsics,
+)
 from emu_perception.networks.context import TransformerContext
 from emu_perception.networks.multitask import (
     depth_moments,
@@ -55,7 +60,9 @@ def make_metadata(network: Any, **changes: Any) -> CheckpointMetadata:
         'palette': tuple(default_palette(CLASSES)) if segments else (),
         'depth_min': 0.1, 'depth_max': 10.0,
         'intrinsics': Intrinsics(640, 480, 518.9, 519.5, 325.6, 253.7),
-        'calibration': Calibration(1.3, 0.8, 0.9, 0.4, 95.0),
+        'calibration': Calibration(1.3, 0.8, {
+            name: FittedThreshold(threshold, 95.0, {'data_set': 'made up'})
+            for name, threshold in (('segmentation_entropy', 0.9), ('depth_sigma', 0.4))}),
         'provenance': {'data_set': 'made up', 'versions': {'torch': torch.__version__}},
         'metrics': {'val/miou': 0.4}}
     return CheckpointMetadata(**{**values, **changes})

@@ -14,22 +14,30 @@ import pickletools
 from typing import Any
 
 from core_bench import CLASSES, make_metadata, make_network
-from emu_perception import checkpoint as module
+from emu_perception import __version__
 from emu_perception.checkpoint import (
     Calibration,
     CheckpointMetadata,
+    FittedThreshold,
     FORMAT_VERSION,
     load_checkpoint,
     read_metadata,
     save_checkpoint,
 )
+from emu_perception.checkpoint import (
+    writing as module,
+)
 from emu_perception.errors import CheckpointError
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.risk import RiskThresholds
+from emu_perception.risk_status import resolve_thresholds
 import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 import torch
+
+ROOT = Path(__file__).parents[2]
 
 
 def document_of(path: Path) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def test_a_new_file_replaces_the_old_one(checkpoint, network, metadata):
     ({'classes': ('one',)}, 'classes'), ({'palette': ((1, 2, 3),)}, 'palette'),
     ({'input_size': (100, 128)}, 'input_size'), ({'depth_min': 20.0}, 'depth_min'),
     ({'calibration': Calibration(temperature=math.nan)}, 'calibration'),
-    ({'calibration': Calibration(risk_depth=-1.0)}, 'calibration'),
+    ({'calibration': Calibration(scores={'depth_sigma': FittedThreshold(-1.0)})}, 'calibration'),
     ({'std': (0.1, 0.0, 0.1)}, 'std'), ({'provenance': {'recipe': Path('/x')}}, 'provenance')])
 def test_a_document_that_could_not_be_read_back_is_refused_before_the_file_exists(
         tmp_path, network, changes, field):
@@ -265,10 +273,10 @@ def test_a_document_that_is_no_json_object_is_one_clear_line(checkpoint, text):
 
 
 # -- checkpoints with something wrong in them ----------------------------------------------------
-@pytest.mark.parametrize('version', [0, 2, '1', None, [1], 1e400])
+@pytest.mark.parametrize('version', [0, 3, '1', None, [1], 1e400])
 def test_another_format_version_is_named_with_ours(checkpoint, version):
     rewrite(checkpoint, lambda document: document.update(format_version=version))
-    one_line(checkpoint, 'format_version', str(version), str(FORMAT_VERSION))
+    one_line(checkpoint, 'format_version', str(version), f'reads 1 and {FORMAT_VERSION}')
 
 
 def test_a_document_without_version_is_refused(checkpoint):
@@ -307,9 +315,13 @@ def test_a_missing_field_is_named(checkpoint, field):
     ('calibration', [5, None, 'x', [1.0], {'temperature': 0.0}, {'temperature': -1.0},
                      {'temperature': 'hot'}, {'temperature': None}, {'temperature': math.nan},
                      {'variance_scale': None}, {'variance_scale': 1e400}, {'variance_scale': []},
-                     {'risk_depth': 0.0}, {'risk_segmentation': math.inf},
-                     {'risk_segmentation': 10**400}, {'risk_percentile': 101.0},
-                     {'no_such_field': 1.0}]),
+                     {'no_such_field': 1.0}, {'risk_depth': 1.0}, {'scores': 5},
+                     {'scores': {'depth_sigma': 0.4}}, {'scores': {'depth_sigma': {}}}, *[
+        {'scores': {'depth_sigma': {'threshold': 0.4, **change}}} for change in (
+            {'threshold': 0.0}, {'threshold': math.inf}, {'threshold': 10**400},
+            {'threshold': 'x'}, {'threshold': None}, {'percentile': 101.0}, {'percentile': 0.0},
+            {'fitted_on': 'val'}, {'no_such_field': 1.0})]]),
+    ('statistics', [5, None, {'a': 5}, {'a': 'x'}, {'a': [0]}, {'a': [-1]}, {'a': [1.5]}]),
     ('provenance', [5, 'x', None, [['a', 1]]]),
     ('metrics', [5, 'x', None, []])])
 def test_a_field_with_a_wrong_value_is_named(checkpoint, field, values):
@@ -409,15 +421,138 @@ def test_a_checkpoint_never_makes_timm_fetch_or_read_anything(checkpoint, monkey
 
 def test_the_document_covers_what_the_design_asks_for(checkpoint):
     document = document_of(checkpoint)
-    # Without instances there is no field of theirs, which older versions would not know.
-    assert document.keys() == {'format_version', *asdict(read_metadata(checkpoint))
-                               } - {'instances'}
+    assert document.keys() == {'format_version', *asdict(read_metadata(checkpoint))}
     assert document.keys() >= {
         'format_version', 'architecture', 'classes', 'palette', 'ignore_index', 'mean', 'std',
         'input_size', 'depth_min', 'depth_max', 'calibration', 'provenance', 'intrinsics',
         'metrics'}
-    assert document['calibration'].keys() == {
-        'temperature', 'variance_scale', 'risk_segmentation', 'risk_depth', 'risk_percentile'}
+    assert document['calibration'] == {
+        'temperature': 1.3, 'variance_scale': 0.8, 'scores': {
+            'segmentation_entropy': {'threshold': 0.9, 'percentile': 95.0,
+                                     'fitted_on': {'data_set': 'made up'}},
+            'depth_sigma': {'threshold': 0.4, 'percentile': 95.0,
+                            'fitted_on': {'data_set': 'made up'}}}}
+
+
+# -- scores, and what they were fitted with -------------------------------------------------------
+def test_a_score_of_a_newer_version_is_refused_and_not_silently_left_out(checkpoint):
+    def change(document: dict[str, Any]) -> None:
+        document['calibration']['scores']['mood'] = {'threshold': 1.0}
+        document['provenance'] = {'versions': {'emu_perception': '9.8.7'}}
+    rewrite(checkpoint, change)
+    for read in (read_metadata, load_checkpoint):
+        one_line(checkpoint, "field 'calibration'", "'mood'", __version__, '9.8.7', 'install',
+                 read=read)
+    rewrite(checkpoint, lambda document: document.update(provenance={'versions': 'x'}))
+    one_line(checkpoint, "'mood'")
+
+
+STATISTICS = {'familiarity.mean': np.arange(6, dtype=np.float32),
+              'familiarity.axes': np.eye(3, 6, dtype=np.float32) / 3,
+              'scale': np.float32(2.5).reshape(())}
+
+
+def test_fitted_statistics_come_back_beside_the_weights_and_never_in_half(tmp_path, network):
+    path = tmp_path / 'a.safetensors'
+    for half in (False, True):
+        save_checkpoint(path, network, make_metadata(network, statistics=STATISTICS), half=half)
+        loaded, metadata = load_checkpoint(path)
+        assert loaded.state_dict().keys() == network.state_dict().keys()
+        for found in (metadata.statistics, read_metadata(path).statistics):
+            assert found.keys() == STATISTICS.keys()
+            for name, array in found.items():
+                assert array.dtype == np.float32 and np.array_equal(array, STATISTICS[name]), name
+    # What is read is written again with all that it holds.
+    save_checkpoint(path, loaded, replace(metadata, name='newer'))
+    assert read_metadata(path).statistics.keys() == STATISTICS.keys()
+
+
+@pytest.mark.parametrize(('change', 'parts'), [
+    (lambda tensors: tensors.pop('statistics.familiarity.mean'),
+     ("lacks tensor 'statistics.familiarity.mean'", "field 'statistics'")),
+    (lambda tensors: tensors.update({'statistics.mood': torch.zeros(2)}),
+     ("has tensor 'statistics.mood'", "field 'statistics'")),
+    (lambda tensors: tensors.update({'statistics.familiarity.mean': torch.zeros(5)}),
+     ("'statistics.familiarity.mean'", 'float32 [5]', 'float32 [6]')),
+    (lambda tensors: tensors.update({'statistics.familiarity.mean': torch.zeros(6).double()}),
+     ("'statistics.familiarity.mean'", 'float64 [6]', 'float32 [6]')),
+    (lambda tensors: tensors.update({'statistics.scale': torch.tensor(math.nan)}),
+     ("'statistics.scale'", 'not finite'))])
+def test_statistics_that_are_not_as_the_document_says_are_named(tmp_path, network, change, parts):
+    path = tmp_path / 'a.safetensors'
+    save_checkpoint(path, network, make_metadata(network, statistics=STATISTICS))
+    rewrite(path, tensors=change)
+    for read in (read_metadata, load_checkpoint):
+        one_line(path, *parts, 'calibrate it again', read=read)
+
+
+def test_statistics_that_are_not_finite_are_refused_before_the_file_exists(tmp_path, network):
+    metadata = make_metadata(network, statistics={'scale': np.full(2, np.nan)})
+    one_line(tmp_path / 'a.safetensors', "'statistics.scale'", 'not finite',
+             read=lambda path: save_checkpoint(path, network, metadata))
+    assert not list(tmp_path.iterdir())
+
+
+# -- format 1 -----------------------------------------------------------------------------------
+def to_format_1(document: dict[str, Any]) -> None:
+    """Write a document as version 0.1.0 did, with thresholds of 0.9 nat and 0.4 m."""
+    document.update(format_version=1, calibration={
+        'temperature': 1.3, 'variance_scale': 0.8, 'risk_segmentation': 0.9, 'risk_depth': 0.4,
+        'risk_percentile': 95.0})
+    document['provenance']['thresholds'] = {'data_set': 'made up'}
+    del document['statistics'], document['instances']
+
+
+def test_the_default_model_of_format_1_loads_and_judges_as_it_did():
+    path = ROOT / 'models' / 'emu_default.safetensors'
+    assert document_of(path)['format_version'] == 1
+    network, metadata = load_checkpoint(path)
+    assert metadata == read_metadata(path) and not metadata.statistics
+    assert sum(weight.numel() for weight in network.parameters()) > 1e6
+    origin = {'data_set': 'nyuv2', 'split': 'val'}
+    assert metadata.calibration == Calibration(0.9954486765590145, 1.4606911466733377, {
+        'segmentation_entropy': FittedThreshold(1.7033467786825671, 95.0, origin),
+        'depth_sigma': FittedThreshold(0.8184624265831923, 95.0, origin)})
+    # In metres, as it was fitted: the mean sigma of an image is judged and nothing else of depth.
+    assert resolve_thresholds({}, metadata.calibration)[0] == RiskThresholds({
+        'segmentation_entropy': 1.7033467786825671, 'depth_sigma': 0.8184624265831923})
+
+
+def test_a_file_of_format_1_is_written_again_in_format_2_and_says_the_same(checkpoint, metadata):
+    rewrite(checkpoint, to_format_1)
+    network, found = load_checkpoint(checkpoint)
+    assert found.calibration == metadata.calibration
+    save_checkpoint(checkpoint, network, found)
+    assert document_of(checkpoint)['format_version'] == 2
+    assert read_metadata(checkpoint) == found
+
+
+@pytest.mark.parametrize('change', [
+    {'risk_depth': None}, {'risk_segmentation': None}, {'risk_percentile': None}])
+def test_a_threshold_that_format_1_left_out_is_left_out(checkpoint, change):
+    rewrite(checkpoint, to_format_1)
+    rewrite(checkpoint, lambda document: document['calibration'].update(change))
+    scores = read_metadata(checkpoint).calibration.scores
+    assert ('depth_sigma' in scores, 'segmentation_entropy' in scores,
+            {fitted.percentile for fitted in scores.values()} == {95.0}) == tuple(
+        name not in change for name in ('risk_depth', 'risk_segmentation', 'risk_percentile'))
+
+
+@pytest.mark.parametrize('value', [
+    5, None, 'x', [1.0], {'temperature': 0.0}, {'variance_scale': None}, {'risk_depth': 0.0},
+    {'risk_segmentation': math.inf}, {'risk_segmentation': 10**400}, {'risk_percentile': 101.0},
+    {'no_such_field': 1.0}, {'scores': {}}], ids=str)
+def test_a_wrong_calibration_of_format_1_is_named(checkpoint, value):
+    rewrite(checkpoint, to_format_1)
+    rewrite(checkpoint, lambda document: document.update(calibration=value))
+    for read in (read_metadata, load_checkpoint):
+        one_line(checkpoint, "field 'calibration'", read=read)
+
+
+def test_format_1_knows_no_fields_of_format_2(checkpoint):
+    rewrite(checkpoint, to_format_1)
+    rewrite(checkpoint, lambda document: document.update(statistics={}))
+    one_line(checkpoint, "field 'statistics'", 'format 1')
 
 
 def test_metadata_without_defaults_changed_is_valid(tmp_path):

@@ -53,9 +53,9 @@ def test_sky_is_infinite_its_variance_finite_and_it_raises_no_fault():
     assert np.isposinf(prediction.depth).all()
     assert prediction.depth_variance == pytest.approx(50.0 ** 4 * 1e-6 * 4.0)
     assert prediction.scores['depth_sigma'] == pytest.approx(5.0)
-    risk = RiskMonitor(RiskThresholds(None, 6.0), raise_after=1, clear_after=1)
+    risk = RiskMonitor(RiskThresholds({'depth_sigma': 6.0}), raise_after=1, clear_after=1)
     risk.activate()
-    assert not risk.observe(None, prediction.scores['depth_sigma'], 0.0).raised
+    assert not risk.observe(prediction.scores, 0.0).raised
 
 
 def test_a_fault_of_the_depth_map_is_still_a_mean_that_is_not_finite():

@@ -18,6 +18,7 @@ from emu_perception.networks.multitask import (
     TASKS,
 )
 import pytest
+from rounding import EXACT
 import torch
 from torch.nn import functional as F
 
@@ -29,6 +30,17 @@ SIZES = [(96, 128), (75, 101), (33, 65)]  # The last two leave remainders at eve
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
     """Return max|a-b| / max|a|."""
     return float((a - b).abs().max() / a.abs().max())
+
+
+def as_near(exact: torch.Tensor, published: torch.Tensor, *others: torch.Tensor) -> bool:
+    """
+    Tell whether other forms are about as near to float64 as the published form is itself.
+
+    Four times its own error, for sums of another order and length: what rounding does to a
+    network of this depth is measured beside it, on the machine that runs the test.
+    """
+    allowed = 4 * relative(exact, published.double())
+    return all(relative(exact, other.double()) <= allowed for other in others)
 
 
 def flips(a: torch.Tensor, b: torch.Tensor) -> tuple[int, int]:
@@ -58,10 +70,10 @@ def test_folded_equals_published_in_float32(encoder, context, size):
     with torch.no_grad():
         published, folded = network.forward_published(images), network.folded()(images)
         ours = network(images)
+        exact = copy.deepcopy(network).double().forward_published(images.double())
     for task, channels in ((SEGMENTATION, 40), (DEPTH, 2)):
         assert folded[task].shape == (2, channels, -(-size[0] // 4), -(-size[1] // 4))
-        assert relative(published[task], folded[task]) < 1e-5
-        assert relative(published[task], ours[task]) < 1e-5
+        assert as_near(exact[task], published[task], folded[task], ours[task])
 
 
 @pytest.mark.parametrize('tasks', [(DEPTH, SEGMENTATION), (SEGMENTATION,), (DEPTH,)])
@@ -70,9 +82,10 @@ def test_each_set_of_tasks_folds_to_its_own_heads(tasks):
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         published, folded = network.forward_published(images), network.folded()(images)
+        exact = copy.deepcopy(network).double().forward_published(images.double())
     assert list(published) == list(folded) == list(tasks)
     for task in tasks:
-        assert relative(published[task], folded[task]) < 1e-5
+        assert as_near(exact[task], published[task], folded[task])
 
 
 @pytest.mark.parametrize(('encoder', 'context'), NETWORKS)
@@ -80,14 +93,17 @@ def test_labels_over_a_million_pixels_differ_only_within_rounding(encoder, conte
     # 2.5 million, with all four networks.
     network = trained(encoder, context)
     folded = network.folded()
+    head = network.heads[SEGMENTATION]
     for _ in range(2):
         images = torch.randn(1, 3, 480, 640)
         with torch.no_grad():
             features = network.features(images)
-            a = logits({SEGMENTATION: network.heads[SEGMENTATION].forward_published(features)})
-            b = logits(folded.heads(features))
+            published, quarter = head.forward_published(features), folded.heads(features)
+            exact = copy.deepcopy(head).double().forward_published([x.double() for x in features])
+            a, b = logits({SEGMENTATION: published}), logits(quarter)
         assert a.shape == (1, 40, 480, 640)
-        assert relative(a, b) < 1e-5
+        # Upsampling is a mean, which makes no error larger.
+        assert as_near(exact, published, quarter[SEGMENTATION])
         assert flips(a, b)[1] == 0
 
 
@@ -101,7 +117,7 @@ def test_labels_over_a_million_pixels_are_equal_in_float64():
             features = [x.double() for x in network.features(torch.randn(1, 3, 480, 640))]
             a = logits({SEGMENTATION: head.forward_published(features)})
             b = logits(folded(features))
-        assert relative(a, b) < 1e-12
+        assert relative(a, b) < EXACT
         assert flips(a, b)[0] == 0
         pixels += a[:, 0].numel()
     assert pixels > 1_000_000
@@ -117,7 +133,8 @@ def test_ten_heads_on_one_encoder_fold_into_one_product_a_scale():
     with torch.no_grad():
         outputs = folded(features)
         for name, head in heads.items():
-            assert relative(head.forward_published(features), outputs[name]) < 1e-5
+            exact = copy.deepcopy(head).double().forward_published([x.double() for x in features])
+            assert as_near(exact, head.forward_published(features), outputs[name])
     assert [folded.get_buffer(f'weight{i}').shape for i in range(4)] == [
         (sum(range(16, 26)), c) for c in channels]
 
@@ -144,7 +161,7 @@ def test_training_forward_equals_published_with_gradients_in_float64(dropout):
     scale = float(published['fuse.weight'].abs().max())
     for name, value in published.items():
         assert value.shape == ours[name].shape
-        assert float((value - ours[name]).abs().max()) < 1e-12 * max(
+        assert float((value - ours[name]).abs().max()) < EXACT * max(
             scale, float(value.abs().max())), name
     assert float(published['fuse.weight'].abs().max()) > 0
 

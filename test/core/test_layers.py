@@ -1,6 +1,10 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Imports point only down: robot and offline on the core, and the core on neither."""
+"""
+Imports point only down, within a layer too; a file at the top of training/ is a command.
+
+What stands under ``TYPE_CHECKING`` counts as an import: who reads the one file needs the other.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 import re
+import subprocess
 import sys
 
 import pytest
@@ -25,13 +30,18 @@ CORE_THIRD_PARTY = {'torch', 'timm', 'numpy', 'cv2', 'safetensors'}
 CORE_OPTIONAL = {
     'huggingface_hub': 'networks/pretrained.py', 'openvino': 'backends/openvino_graphs.py',
     'transformers': 'benchmarking/reference.py', 'rosbags': 'recordings', 'rich': 'commands',
-    'yaml': 'recordings/calibration_files.py', 'sklearn': 'instances.py',
+    'yaml': 'cameras/calibration_files.py', 'sklearn': 'instances.py',
     'tensorrt': 'backends', 'triton': 'kernels/triton_kernels.py'}
 # A whole file of kernels, which is itself imported where a function asks for it.
 LAZY_FILES = {PACKAGE / 'kernels/triton_kernels.py'}
 ROS_NAMES = re.compile(r'rclpy|rcl_interfaces|.*_msgs|cv_bridge|ament_.*|launch(_ros)?|rosbag2_py|'
                        r'builtin_interfaces|rosidl_.*|message_filters|tf2_.*|std_srvs|'
                        r'diagnostic_.*')
+# Folders of training/ from the bottom up: each may import those before it, and its own files.
+OFFLINE_LAYERS = ('recipes', 'metrics', 'data', 'losses', 'methods', 'evaluation', 'calibration',
+                  'runs', 'speed', 'reporting')
+# Commands themselves, which may import all of these.
+OFFLINE_COMMANDS = ('studies', 'prepare')
 OFFLINE_NAMES = {'training', 'lightning', 'pytorch_lightning', 'torchmetrics'}
 
 
@@ -109,16 +119,61 @@ def test_the_robot_knows_nothing_of_training(path):
         assert name.split('.')[0] not in OFFLINE_NAMES, f'{path} imports {name}'
 
 
-def test_the_core_has_no_import_cycle():
-    modules = {module_name(path): path for path in CORE}
-    graph = {}
-    for name, path in modules.items():
-        wanted = set()
-        for imported, _ in imports_of(path):
-            # 'from package.module import name' and 'from package import module' alike.
-            wanted |= {imported, imported.rpartition('.')[0]} & modules.keys()
-        # A package's __init__ that imports its own modules is no cycle of theirs.
-        graph[name] = {other for other in wanted if not in_layer(name, other)}
+def modules_imported(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Return the names of the modules that a file imports, its packages left out."""
+    wanted: set[str] = set()
+    for imported, _ in imports_of(path):
+        # 'from package.module import name' and 'from package import module' alike.
+        wanted |= {imported, imported.rpartition('.')[0]} & modules.keys()
+    # A package's __init__ that imports its own modules is no cycle of theirs.
+    return {other for other in wanted if not in_layer(module_name(path), other)}
+
+
+def test_no_two_files_import_each_other_nor_in_a_circle():
+    modules = {module_name(path): path for path in (*CORE, *ROS, *TRAINING)}
+    graph = {name: modules_imported(path, modules) for name, path in modules.items()}
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError
     assert order.index('emu_perception.networks.multitask') < order.index(
         'emu_perception.checkpoint') < order.index('emu_perception.predictor')
+
+
+def test_no_folder_of_training_imports_one_above_it():
+    folders = {path.name for path in (ROOT / 'training').iterdir() if path.is_dir()
+               and any(path.glob('*.py'))}
+    assert folders == {*OFFLINE_LAYERS, *OFFLINE_COMMANDS}
+    commands = {path.stem for path in (ROOT / 'training').glob('*.py')} - {'command_line'}
+    for path in TRAINING:
+        parts = path.relative_to(ROOT / 'training').parts
+        if len(parts) == 1:
+            continue
+        below = {*OFFLINE_LAYERS, parts[0]} if parts[0] in OFFLINE_COMMANDS else {
+            *OFFLINE_LAYERS[:OFFLINE_LAYERS.index(parts[0]) + 1]}
+        for name, _ in imports_of(path):
+            layer, _, rest = name.partition('.')
+            if layer == 'training':
+                other = rest.split('.')[0]
+                assert other not in commands, f'{path} imports {name}, a command'
+                assert other in below | {'command_line'}, f'{path} imports {name}'
+                assert other != 'command_line' or parts[0] in OFFLINE_COMMANDS, path
+
+
+def test_a_file_at_the_top_of_training_is_a_command():
+    for path in (ROOT / 'training').glob('*.py'):
+        body = ast.parse(path.read_text()).body
+        runs = any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+                   for node in body)
+        main = any(isinstance(node, ast.FunctionDef) and node.name == 'main' for node in body)
+        assert (main and runs) != (path.name in ('__init__.py', 'command_line.py')), path
+
+
+@pytest.mark.parametrize('code', [
+    "from training.recipes.recipe import load_recipe; load_recipe('{yaml}', ['data=x'])",
+    "from training.data.dataset_folder import DatasetFolder; DatasetFolder('{data}')"])
+def test_reading_a_recipe_or_a_data_set_imports_nothing_that_trains(code, tmp_path):
+    """Neither is a network's business; and a command that only reads answers at once."""
+    (tmp_path / 'dataset.yaml').write_text('classes: [wall]')
+    code = code.format(yaml=ROOT / 'training/recipes/paper.yaml', data=tmp_path)
+    code += ("; import sys; print([name for name in ('torch', 'torchvision', 'timm', 'lightning', "
+             "'torchmetrics') if name in sys.modules])")
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, '[]'), done.stdout + done.stderr

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 import re
 
@@ -17,6 +18,7 @@ from emu_perception.networks.pretrained import (
     segformer_head_weights,
 )
 import pytest
+from rounding import EXACT
 import torch
 
 transformers = pytest.importorskip('transformers')
@@ -111,17 +113,17 @@ def load_tensors(network: MultitaskNetwork, weights: Weights) -> None:
 
 
 def assert_equal_to(reference: torch.nn.Module, network: MultitaskNetwork) -> None:
-    """Hold encoder maps and logits, published and folded, against the reference."""
-    images = torch.randn(2, 3, 96, 160)
-    network.eval()
+    """Hold encoder maps and logits, published and folded, against the reference, in float64."""
+    images = torch.randn(2, 3, 96, 160, dtype=torch.float64)
+    reference, network = (copy.deepcopy(form).double().eval() for form in (reference, network))
     with torch.no_grad():
         theirs = reference(images, output_hidden_states=True)
         maps = network.encoder(images)
         for ours, hidden in zip(maps, theirs.hidden_states[-4:], strict=True):
-            assert relative(ours, hidden) < 1e-5
+            assert relative(ours, hidden) < EXACT
         published = network.forward_published(images)['segmentation']
-        assert relative(published, theirs.logits) < 1e-5
-        assert relative(network.folded()(images)['segmentation'], theirs.logits) < 1e-5
+        assert relative(published, theirs.logits) < EXACT
+        assert relative(network.folded()(images)['segmentation'], theirs.logits) < EXACT
     assert torch.equal(published.argmax(1), theirs.logits.argmax(1))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import os
+from pathlib import Path
 from typing import Any
 import zlib
 
@@ -29,6 +30,13 @@ def ros(domain_id: int) -> Iterator[None]:
     rclpy.init(domain_id=domain_id)
     yield
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is remembered of cv_bridge be this test's own."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr('emu_perception.ros.bridge_probe._known', {})
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 Everything a camera can get wrong, sent over DDS to a live node.
 
 ``PYTHONPATH=. python test/ros/live_bad_inputs.py`` sends all of it and writes what the node did to
-``bad_inputs.md`` beside it; ``test_live_bad_inputs.py`` holds the node to that.
+``docs/bad_inputs.md``; ``test_live_bad_inputs.py`` holds the node to that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from live_scenes import SCENES, short
 import numpy as np
 
 LONGEST_DIAGNOSIS = 600
-FILE = Path(__file__).with_name('bad_inputs.md')
+FILE = Path(__file__).resolve().parents[2] / 'docs/bad_inputs.md'
 _HEAD = """\
 # What a camera can get wrong, and what the node did
 Written by `PYTHONPATH=. python test/ros/live_bad_inputs.py`, which sends each to a live node over

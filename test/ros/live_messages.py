@@ -12,7 +12,7 @@ from typing import Any
 import zlib
 
 import cv2
-from emu_perception.ros.bridge import probe_image
+from emu_perception.ros.bridge_probe import probe_image
 from emu_perception.ros.image_messages import ENCODINGS, to_bytes
 from live_node import HEIGHT, WIDTH
 from node_bench import rgb_image

@@ -12,7 +12,13 @@ from typing import Any
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    FittedThreshold,
+    Intrinsics,
+    save_checkpoint,
+)
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.ros.image_messages import to_bytes
@@ -63,8 +69,9 @@ class Live:
             architecture=network.arguments, input_size=(HEIGHT // 32 * 32 + 32, WIDTH),
             name='tiny', classes=tuple('abcde'), palette=tuple(default_palette(5)),
             depth_max=10.0, intrinsics=Intrinsics(WIDTH, HEIGHT, 50.0, 50.0, 31.5, 23.5),
-            calibration=Calibration(risk_segmentation=5.0, risk_depth=1e6,
-                                    risk_percentile=95.0)))
+            calibration=Calibration(scores={
+                'segmentation_entropy': FittedThreshold(5.0, 95.0),
+                'depth_sigma': FittedThreshold(1e6, 95.0)})))
         # Here and not within the bench's timeouts: what is slow only the first time.
         Recording.load(path, 'cpu').warm_up()
         self.predictor: Recording | None = None

@@ -125,6 +125,12 @@ CAMERA_INFOS: dict[str, tuple[CameraInfo, str]] = {
     'with binning 4294967295': (_info(binning_x=2**32 - 1, binning_y=2**32 - 1), 'is for 0x0'),
     'with NaN in D alone': (_info(d=[_NAN] * 5), 'not'),
     'with NaN in P alone': (_info(p=_p(fx=_NAN, cx=_NAN)), 'not'),
+    'with K of an image four times as large': (
+        _info(k=_k(fx=200.0, fy=200.0, cx=127.5, cy=95.5)), '256x192'),
+    'with K of an image half as large': (
+        _info(k=_k(fx=25.0, fy=25.0, cx=15.5, cy=11.5)), '32x24'),
+    'with fx and fy that differ': (_info(k=_k(fy=30.0)), 'fx 50 and fy 30'),
+    'with a field of view of 5 degrees': (_info(k=_k(fx=700.0, fy=700.0)), 'field of view'),
     'in order again': (camera_info(WIDTH, HEIGHT), 'used'),
 }
 

@@ -12,11 +12,14 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from emu_perception.checkpoint import Calibration, FittedThreshold
+from emu_perception.maps import maps_of
 from emu_perception.prediction import Prediction, UNLABELLED
 from emu_perception.ros import lifecycle_node
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import EmuNode
 from emu_perception.ros.predictor_pool import PredictorPool
+from emu_perception.scores import names_of
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -34,15 +37,12 @@ CLASSES = ('floor', 'wall', 'chair')
 PALETTE = ((10, 20, 30), (200, 100, 50), (0, 255, 0))
 
 
-@dataclass(frozen=True)
-class FakeCalibration:
-    """The calibration's fields."""
-
-    temperature: float = 1.5
-    variance_scale: float = 2.0
-    risk_segmentation: float | None = 0.8
-    risk_depth: float | None = 0.5
-    risk_percentile: float | None = 95.0
+def fake_calibration(segmentation: float | None = 0.8, depth: float | None = 0.5) -> Calibration:
+    """Return a calibration with thresholds in nat and m; None: not judged."""
+    thresholds = {'segmentation_entropy': segmentation, 'depth_sigma': depth}
+    return Calibration(1.5, 2.0, {name: FittedThreshold(threshold, 95.0)
+                                  for name, threshold in thresholds.items()
+                                  if threshold is not None})
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class FakeMetadata:
     depth_min: float = 0.1
     depth_max: float = 10.0
     pixel_variance: bool = True
-    calibration: FakeCalibration = field(default_factory=FakeCalibration)
+    calibration: Calibration = field(default_factory=fake_calibration)
     intrinsics: Any = None
     input_size: tuple[int, int] = (24, 32)
     name: str = 'fake'
@@ -73,10 +73,9 @@ class FakePredictor:
     precision = 'fp32'
 
     def __init__(self, *, tasks: tuple[str, ...] = ('segmentation', 'depth'),
-                 calibration: FakeCalibration | None = None) -> None:
+                 calibration: Calibration | None = None) -> None:
         """Make a network of these tasks."""
-        self.metadata = FakeMetadata(tasks=tasks, calibration=calibration or FakeCalibration())
-        self.unknown_label_entropy: float | None = None
+        self.metadata = FakeMetadata(tasks=tasks, calibration=calibration or fake_calibration())
         self.mean_entropy, self.mean_sigma = 0.5, 0.2
         self.gate = threading.Event()  # closed: the network hangs
         self.gate.set()
@@ -104,7 +103,8 @@ class FakePredictor:
         self.closed.set()
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None) -> Prediction:
+                 fx: float | None = None,
+                 unknown_label_entropy: float | None = None) -> Prediction:
         """Answer, fail or dawdle."""
         self.calls.append({'image': image.copy(), 'size': size, 'fx': fx})
         self.entered.set()
@@ -117,21 +117,18 @@ class FakePredictor:
         depth[0, :2] = np.inf, np.nan
         entropy = np.where(lower, 0.9, 0.5).astype(np.float32).repeat(width, 1)
         label = np.tile((np.arange(width) % 3).astype(np.uint8), (height, 1))
-        if self.unknown_label_entropy is not None:
-            label[entropy > self.unknown_label_entropy] = UNLABELLED
+        if unknown_label_entropy is not None:
+            label[entropy > unknown_label_entropy] = UNLABELLED
         variance = np.where(lower, 0.16, 0.04).astype(np.float32).repeat(width, 1)
-        seg, dep = (task in self.metadata.tasks for task in ('segmentation', 'depth'))
+        maps = {'label': label, 'segmentation_entropy': entropy,
+                'confidence': np.full((height, width), 0.8, np.float32), 'depth': depth,
+                'depth_variance': variance, 'instance': (lower * 300 + label).astype(np.uint16)}
+        scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
-            label=label if seg else None, depth=depth if dep else None,
-            segmentation_entropy=entropy if seg else None,
-            confidence=np.full((height, width), 0.8, np.float32) if seg else None,
-            depth_variance=variance if dep else None,
-            mean_segmentation_entropy=self.mean_entropy if seg else None,
-            mean_depth_sigma=self.mean_sigma if dep else None,
+            {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
+            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)},
             network_size=self.metadata.input_size,
-            timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0},
-            instance=(lower * 300 + label).astype(np.uint16)
-            if 'instance' in self.metadata.tasks else None)
+            timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
 
 
 class Bench:

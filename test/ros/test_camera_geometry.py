@@ -10,10 +10,12 @@ place their camera_info says, at the same depth.
 from __future__ import annotations
 
 import cv2
+from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.judgement import judge
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
-from emu_perception.ros.camera_model import camera_model, scaled_camera_info
+from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import load_predictor
 from emu_perception.ros.point_cloud import POINT
@@ -35,6 +37,12 @@ def made(*, binning=(0, 0), roi=(0, 0, 0, 0)) -> CameraInfo:
     return info
 
 
+def resized(info: CameraInfo, size: tuple[int, int], to: tuple[int, int]) -> CameraInfo:
+    """Return the camera_info of an image of a size that is resized to another."""
+    camera = judge(from_message(info), *size, rectified=False).needed()
+    return to_camera_info(camera.scaled(*to).info, Header())
+
+
 # info, size of the image, fx, cx, fy, cy of that image
 CASES = {
     'full': (made(), (256, 192), 200.0, 127.5, 200.0, 95.5),
@@ -45,11 +53,9 @@ CASES = {
     'binned region': (made(binning=(2, 2), roi=(64, 32, 128, 96)), (64, 48), 100.0, 31.75, 100.0,
                       31.75),
     'resized with its info': (
-        scaled_camera_info(camera_model(FULL, rectified=False), 128, 96, Header()), (128, 96),
-        100.0, 63.5, 100.0, 47.5),
+        resized(FULL, (256, 192), (128, 96)), (128, 96), 100.0, 63.5, 100.0, 47.5),
     'resized binned region': (
-        scaled_camera_info(camera_model(made(binning=(2, 2), roi=(64, 32, 128, 96)),
-                                        rectified=False), 32, 24, Header()), (32, 24),
+        resized(made(binning=(2, 2), roi=(64, 32, 128, 96)), (64, 48), (32, 24)), (32, 24),
         50.0, 15.625, 50.0, 15.625)}
 
 
@@ -69,6 +75,26 @@ def test_focal_length_points_and_camera_info_are_those_of_the_image(make_bench, 
     point = np.frombuffer(clouds[-1].data, POINT).reshape(height, width)[-1, -1]
     assert (point['x'] / 2.0, point['y'] / 2.0) == pytest.approx(
         ((width - 1 - cx) / fx, (height - 1 - cy) / fy), rel=1e-5)
+
+
+IDENTITY, OF_BINNED = made(), made(binning=(2, 2))
+IDENTITY.k = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+OF_BINNED.k, OF_BINNED.p = camera_info(128, 96, fx=200.0).k, camera_info(128, 96, fx=200.0).p
+
+
+@pytest.mark.parametrize(('info', 'size', 'cx', 'words'), [
+    (IDENTITY, (256, 192), 127.5, 'the identity for K'),
+    (OF_BINNED, (128, 96), 63.5, 'says binning 2x2 of 256x192')])
+def test_a_calibration_that_is_mended_goes_out_mended(make_bench, info, size, cx, words):
+    """What depth is scaled by is what a follower reads; a word of it is in the diagnostics."""
+    bench = make_bench()
+    infos = bench.listen(CameraInfo, 'depth/camera_info')
+    bench.until(lambda: infos, send=rgb_image(*size), camera_info=info)
+    assert bench.predictor.calls[-1]['fx'] == 200.0
+    assert (infos[-1].k[0], infos[-1].p[0], infos[-1].k[2]) == (200.0, 200.0, cx)
+    assert (infos[-1].width, infos[-1].binning_x) == (size[0], 0)
+    bench.until(lambda: words in bench.diagnostics()['input']['camera_info_warnings'])
+    assert bench.diagnostics()['input']['camera_info'] == 'used'
 
 
 @pytest.mark.parametrize('size', [(128, 96), (256, 160)])

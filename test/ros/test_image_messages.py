@@ -8,7 +8,7 @@ import array
 
 import cv2
 from emu_perception.errors import InputError
-from emu_perception.ros.bridge import probe_image
+from emu_perception.ros.bridge_probe import probe_image
 from emu_perception.ros.image_messages import (
     compressed_to_rgb,
     ENCODINGS,

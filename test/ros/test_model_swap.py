@@ -12,7 +12,7 @@ import time
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.visualization import default_palette
-from node_bench import FakeCalibration, FakePredictor, rgb_image, TIMEOUT_S
+from node_bench import fake_calibration, FakePredictor, rgb_image, TIMEOUT_S
 import pytest
 from sensor_msgs.msg import Image
 
@@ -95,7 +95,7 @@ def test_old_model_answers_until_the_new_one_takes_over_and_is_freed(garage, sto
 
 def test_new_calibration_comes_with_the_new_model(make_bench, stock):
     made = Garage()
-    made.calibration['new'] = FakeCalibration(risk_segmentation=0.4)
+    made.calibration['new'] = fake_calibration(segmentation=0.4)
     bench = make_bench(loader=made.load, parameters={'model_file': str(stock['old'])})
     bench.clear_risk()
     assert bench.set(model_file=str(stock['new'])).successful

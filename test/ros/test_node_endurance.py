@@ -9,7 +9,12 @@ import gc
 import os
 import time
 
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    FittedThreshold,
+    save_checkpoint,
+)
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros import predictor_pool
 from emu_perception.ros.lifecycle_node import load_predictor
@@ -32,7 +37,8 @@ def checkpoint(tmp_path):
     save_checkpoint(path, network, CheckpointMetadata(
         architecture=network.arguments, input_size=(64, 96), classes=tuple('abcde'),
         palette=tuple(default_palette(5)), depth_max=100.0,
-        calibration=Calibration(risk_segmentation=5.0, risk_depth=50.0)))
+        calibration=Calibration(scores={'segmentation_entropy': FittedThreshold(5.0),
+                                        'depth_sigma': FittedThreshold(50.0)})))
     return path
 
 

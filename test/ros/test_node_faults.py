@@ -12,6 +12,7 @@ from emu_perception.errors import InputError
 from node_bench import camera_info, FakePredictor, rgb_image
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
+import torch
 
 
 def truncated():
@@ -56,12 +57,8 @@ def test_flag_names_unusable_input_as_its_reason(make_bench):
     assert bench.diagnostics()['risk']['level'] == b'\x02'
 
 
-class OutOfMemoryError(RuntimeError):
-    """As torch's."""
-
-
 @pytest.mark.parametrize('error, cause', [
-    (OutOfMemoryError('CUDA out of memory. Tried\nto allocate'), 'failure'),
+    (torch.cuda.OutOfMemoryError('CUDA out of memory. Tried\nto allocate'), 'failure'),
     (ValueError('anything'), 'failure'),
     (InputError('image is 8x8: both sides must be at least 32 pixels'), 'unusable_input')])
 def test_inference_that_raises_is_survived(make_bench, error, cause):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from emu_perception.errors import CheckpointError
-from node_bench import FakeCalibration, FakePredictor, rgb_image, TIMEOUT_S
+from node_bench import fake_calibration, FakePredictor, rgb_image, TIMEOUT_S
 import pytest
 from sensor_msgs.msg import Image
 
@@ -97,13 +97,13 @@ def test_failing_warm_up_frees_what_was_loaded(make_bench):
 
 
 def test_configure_that_fails_at_its_end_leaves_nothing_behind(make_bench):
-    broken = FakePredictor(calibration=FakeCalibration(risk_depth=-1.0))
+    broken = FakePredictor(calibration=fake_calibration(depth=-1.0))
     bench = make_bench(active=False, predictor=broken)
     assert not bench.transition('configure')
     assert broken.closed.wait(TIMEOUT_S), 'the network of a failed configure stays in memory'
     bench.until(lambda: '/emu/label' not in {
         name for name, _ in bench.helper.get_publisher_names_and_types_by_node('emu', '/')})
-    assert 'risk threshold depth is -1.0' in bench.diagnostics()['model']['message']
+    assert 'risk threshold depth_sigma is -1.0' in bench.diagnostics()['model']['message']
     assert bench.set(model_file='/other').successful, 'still counts as configured'
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from emu_perception.errors import InputError
 from emu_perception.ros.lifecycle_node import EmuNode
+from emu_perception.ros.parameters import value_of
 from node_bench import FakePredictor, rgb_image
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_change_is_refused_with_a_reason_and_without_effect(make_bench, name, va
     result = bench.set(**{name: value})
     assert not result.successful and name in result.reason
     assert bench.node.get_parameter(name).value == before
-    assert getattr(bench.node._settings, name) == before
+    assert value_of(bench.node._settings, name) == before
 
 
 def test_one_bad_value_among_good_ones_changes_nothing(make_bench):

@@ -7,12 +7,17 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    FittedThreshold,
+    Intrinsics,
+    save_checkpoint,
+)
 from emu_perception.instances import InstanceSettings
 from emu_perception.networks.deeplab import MultitaskDeepLab
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
-from emu_perception.ros import model_file
 from emu_perception.ros.lifecycle_node import load_predictor
 from emu_perception.visualization import default_palette
 from node_bench import Bench, camera_info, FakePredictor, rgb_image
@@ -31,7 +36,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         architecture=network.arguments, input_size=(64, 96), name='small',
         classes=tuple('abcde'), palette=tuple(default_palette(5)), depth_max=10.0,
         intrinsics=Intrinsics(96, 64, 80.0, 80.0, 47.5, 31.5),
-        calibration=Calibration(risk_segmentation=1.55, risk_depth=0.9, risk_percentile=95.0)))
+        calibration=Calibration(scores={
+            'segmentation_entropy': FittedThreshold(1.55, 95.0),
+            'depth_sigma': FittedThreshold(0.9, 95.0)})))
     return path
 
 
@@ -163,21 +170,3 @@ def test_device_that_is_not_there_is_refused_and_not_replaced_silently(
     bench = start(make_bench, checkpoint, **parameters)
     assert not bench.transition('configure')
     bench.until(lambda: named in bench.diagnostics()['model']['message'])
-
-
-def test_model_path_expands_home_and_variables_and_empty_is_the_default(
-        monkeypatch, tmp_path, checkpoint):
-    monkeypatch.setenv('HOME', str(tmp_path))
-    monkeypatch.setenv('MODELS', '/models')
-    assert model_file.resolve_model_file('~/a.safetensors') == tmp_path / 'a.safetensors'
-    assert str(model_file.resolve_model_file('$MODELS/b')) == '/models/b'
-    monkeypatch.setattr(model_file, 'DEFAULT_MODEL', 'no_such.safetensors')
-    with pytest.raises(Exception, match='no_such.safetensors is not in .*models.*model_file'):
-        model_file.resolve_model_file('')
-
-
-def test_default_model_is_found_in_the_source_tree(monkeypatch, tmp_path):
-    (tmp_path / 'models').mkdir()
-    (tmp_path / 'models' / model_file.DEFAULT_MODEL).write_bytes(b'')
-    monkeypatch.setattr(model_file, '__file__', str(tmp_path / 'pkg' / 'ros' / 'model_file.py'))
-    assert model_file.resolve_model_file('').name == model_file.DEFAULT_MODEL

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from node_bench import FakeCalibration, FakePredictor, rgb_image
+from node_bench import fake_calibration, FakePredictor, rgb_image
 import pytest
 from std_msgs.msg import Bool
 
@@ -93,9 +93,9 @@ def test_clear_after_and_raise_after_count_images(make_bench):
 
 
 @pytest.mark.parametrize('calibration, parameters, source', [
-    (FakeCalibration(), {}, 'checkpoint'),
-    (FakeCalibration(), {'risk_threshold_segmentation': 0.3}, 'parameter'),
-    (FakeCalibration(risk_segmentation=None), {}, 'none: not judged')])
+    (fake_calibration(), {}, 'checkpoint'),
+    (fake_calibration(), {'risk_threshold_segmentation': 0.3}, 'parameter'),
+    (fake_calibration(segmentation=None), {}, 'none: not judged')])
 def test_threshold_and_where_it_came_from_are_told(make_bench, calibration, parameters, source):
     bench = make_bench(predictor=FakePredictor(calibration=calibration), parameters=parameters)
     bench.until(lambda: bench.diagnostics()['risk']['threshold_segmentation_from'] == source)

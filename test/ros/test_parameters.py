@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 import inspect
+import math
 from pathlib import Path
 import re
 
@@ -21,7 +21,9 @@ from emu_perception.ros.parameters import (
     SWAP,
     TABLE,
     validate,
+    value_of,
 )
+from emu_perception.scores import SCORES
 import pytest
 import yaml
 
@@ -38,22 +40,23 @@ def test_yaml_says_of_each_parameter_whether_it_is_live():
     lines = (ROOT / 'config' / 'emu.yaml').read_text().splitlines()
     for name, entry in TABLE.items():
         line = next(line for line in lines if line.strip().startswith(f'{name}:'))
-        assert ('# live' in line) == (entry.metadata['change'] == LIVE), name
-        assert ('# swap' in line) == (entry.metadata['change'] == SWAP), name
+        assert ('# live' in line) == (entry.change == LIVE), name
+        assert ('# swap' in line) == (entry.change == SWAP), name
 
 
 def test_every_parameter_is_read_by_the_code_outside_the_table():
     folder = ROOT / 'emu_perception' / 'ros'
     text = ''.join(path.read_text() for path in folder.glob('*.py')
                    if path.name not in ('parameters.py', 'replay_camera.py'))
-    text = text.replace("f'risk_threshold_{task}'", '.risk_threshold_segmentation '
-                        '.risk_threshold_depth ')
-    unread = [name for name in TABLE if not re.search(rf'\.{name}\b', text)]
+    # Those of the scores are read through the table of them, all at once.
+    assert '.risk_thresholds' in text
+    ours = TABLE.keys() - {row.parameter for row in SCORES.values()}
+    unread = [name for name in ours if not re.search(rf'\.{name}\b', text)]
     assert not unread, f'declared and never used: {unread}'
 
 
 def test_defaults_pass_their_own_rules():
-    assert validate({}) == validate({entry.name: entry.default for entry in fields(Settings)})
+    assert validate({}) == validate({name: entry.default for name, entry in TABLE.items()})
 
 
 def test_defaults_of_the_risk_flag_are_those_of_the_core():
@@ -65,19 +68,19 @@ def test_defaults_of_the_risk_flag_are_those_of_the_core():
 @pytest.mark.parametrize('name', TABLE)
 def test_description_says_what_unit_and_when(name):
     described = descriptor(name)
-    rules = TABLE[name].metadata
-    assert len(described.description) > 20 and rules['change'] in described.additional_constraints
-    assert rules['unit'] in described.description
-    assert described.read_only == (rules['change'] == START)
-    if rules['low'] is not None:
+    entry = TABLE[name]
+    rule = entry.rule
+    assert len(described.description) > 20 and entry.change in described.additional_constraints
+    assert rule.unit in described.description
+    assert described.read_only == (entry.change == START)
+    if math.isfinite(rule.low):
         ranges = described.integer_range or described.floating_point_range
-        assert (ranges[0].from_value, ranges[0].to_value) == (rules['low'], rules['high'])
+        assert (ranges[0].from_value, ranges[0].to_value) == (rule.low, rule.high)
 
 
 @pytest.mark.parametrize('name, value', [
-    (name, value) for name, entry in TABLE.items() if entry.metadata['low'] is not None
-    for value in (entry.metadata['low'] - 1, entry.metadata['high'] + 1, float('nan'), 'text',
-                  None, True)])
+    (name, value) for name, entry in TABLE.items() if math.isfinite(entry.rule.low)
+    for value in (entry.rule.low - 1, entry.rule.high + 1, float('nan'), 'text', None, True)])
 def test_value_out_of_range_or_of_wrong_type_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f'parameter {name} is'):
         validate({name: value})
@@ -108,16 +111,16 @@ def test_change_is_all_or_nothing_and_leaves_foreign_names_alone():
 def test_only_live_parameters_change_while_configured(name):
     entry = TABLE[name]
     value = {bool: not entry.default, str: 'other', int: 7, float: 0.7}[type(entry.default)]
-    if entry.metadata['choices']:
-        value = entry.metadata['choices'][1]
+    if entry.rule.choices:
+        value = entry.rule.choices[1]
     change = {name: value}
-    if entry.metadata['change'] in (LIVE, SWAP):
-        assert getattr(changed(Settings(), change, configured=True), name) == value
+    if entry.change in (LIVE, SWAP):
+        assert value_of(changed(Settings(), change, configured=True), name) == value
         return
     with pytest.raises(InputError, match=f'parameter {name} is applied when'):
         changed(Settings(), change, configured=True)
-    if entry.metadata['change'] == CONFIGURE:
-        assert getattr(changed(Settings(), change, configured=False), name) == value
+    if entry.change == CONFIGURE:
+        assert value_of(changed(Settings(), change, configured=False), name) == value
     else:
         with pytest.raises(InputError, match='read only'):
             changed(Settings(), change, configured=False)

@@ -3,7 +3,7 @@
 """
 A sample of every topic, as ``ros2 topic echo`` shows it, taken from a live node.
 
-``PYTHONPATH=. python test/ros/topic_samples.py`` writes ``test/system/topic_samples.md``;
+``PYTHONPATH=. python test/ros/topic_samples.py`` writes ``docs/topics.md``;
 ``test_topic_samples.py`` holds the node to it. The network is a stand-in whose answer is known.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from node_bench import Bench, camera_info, FakePredictor, rgb_image
 
-FILE = Path(__file__).resolve().parents[1] / 'system' / 'topic_samples.md'
+FILE = Path(__file__).resolve().parents[2] / 'docs/topics.md'
 WIDTH, HEIGHT = 64, 48
 _SHOWN = 8
 _OTHERS = ('/rosout', '/parameter_events', '/emu/transition_event')

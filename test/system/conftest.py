@@ -70,6 +70,7 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from emu_perception.checkpoint import (
         Calibration,
         CheckpointMetadata,
+        FittedThreshold,
         Intrinsics,
         save_checkpoint,
     )
@@ -83,7 +84,8 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         architecture=network.arguments, input_size=(96, 128), name='random weights',
         classes=tuple('abcde'), palette=tuple(default_palette(5)), depth_max=10.0,
         intrinsics=Intrinsics(128, 96, 100.0, 100.0, 63.5, 47.5),
-        calibration=Calibration(risk_segmentation=5.0, risk_depth=50.0, risk_percentile=95.0)))
+        calibration=Calibration(scores={'segmentation_entropy': FittedThreshold(5.0, 95.0),
+                                        'depth_sigma': FittedThreshold(50.0, 95.0)})))
     return path
 
 

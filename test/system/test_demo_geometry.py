@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emu_perception.ros.demo import frames
+from emu_perception.ros.demo.answers import DepthScore
 from emu_perception.ros.demo.geometry import (
     cut,
     disparity_to_depth,
@@ -16,7 +17,6 @@ from emu_perception.ros.demo.geometry import (
     Window,
 )
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
-from emu_perception.ros.demo.report import DepthScore
 import numpy as np
 import pytest
 import yaml

@@ -9,24 +9,16 @@ from pathlib import Path
 import re
 from typing import Any
 
-from emu_perception import risk_report
-from emu_perception.checkpoint import Calibration
+from emu_perception import risk_status
+from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.commands.run import main
-from emu_perception.errors import InputError
-from emu_perception.recordings.camera import (
-    looks_rectified,
-    pinhole_info,
-    read_camera,
-    scaled_info,
-)
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
-from emu_perception.ros import camera_model, diagnostics
+from emu_perception.ros import diagnostics
+from emu_perception.scores import SCORES
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
-from std_msgs.msg import Header
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,7 +56,7 @@ def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
                 depth = np.frombuffer(message.data, np.float32).reshape(96, 128)
                 assert message.encoding == '32FC1' and not (depth <= 0).any()
             count += 1
-    assert count == 2 * 17
+    assert count == 2 * (15 + len(SCORES))
 
 
 def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
@@ -80,57 +72,33 @@ def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
             assert connection.msgtype.rpartition('/')[2] in row.group(1), name
 
 
-@pytest.mark.parametrize('rectified', [False, True])
-def test_cameras_scale_as_the_nodes(rectified: bool) -> None:
-    """Depth of a recording would differ from the robot's."""
-    info = CameraInfo(
-        header=Header(), width=640, height=480, distortion_model='plumb_bob', d=[0.1] * 5,
-        k=[500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
-        p=[480.0, 0.0, 310.0, -24.0, 0.0, 481.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0], binning_x=2,
-        binning_y=1, roi=RegionOfInterest(x_offset=20, y_offset=10, width=600, height=460))
-    theirs = camera_model.camera_model(info, rectified=rectified)
-    ours = read_camera(info, rectified=rectified)
-    assert (ours.width, ours.height, ours.fx, ours.distorted) == (
-        theirs.width, theirs.height, theirs.fx, theirs.distorted)
-    wanted = camera_model.scaled_camera_info(theirs, 128, 96, Header())
-    scaled = scaled_info(ours, 128, 96)
-    for name in ('k', 'p', 'd', 'r'):
-        np.testing.assert_allclose(getattr(scaled, name), getattr(wanted, name), err_msg=name)
-    assert (scaled.width, scaled.height) == (wanted.width, wanted.height)
-    for topic, expected in (('/a/image_rect', True), ('/rect/image', False),
-                            ('/a/image_unrect', False), ('/a/image_rect/compressed', True)):
-        assert looks_rectified(topic) == expected, topic
-
-
-@pytest.mark.parametrize('fx', [1e-6, 1e300])
-def test_an_absurd_focal_length_is_refused_as_by_the_node(fx: float) -> None:
-    """It would make sigma 0, and the flag of a recording would be lowered."""
-    info = pinhole_info(640, 480, fx)
-    with pytest.raises(InputError, match='not plausible'):
-        read_camera(info, rectified=False)
-
-
 @pytest.mark.parametrize('state', [
-    RiskState(False, RiskReason.NONE, 'certain', 0.25, 0.5),
-    RiskState(True, RiskReason.UNCERTAIN, 'mean entropy 2 > 1', 2.0, None),
+    RiskState(False, RiskReason.NONE, 'certain',
+              {'segmentation_entropy': 0.25, 'depth_sigma': 0.5}, 0.25, 'segmentation_entropy'),
+    RiskState(True, RiskReason.UNCERTAIN, 'mean entropy 2 > 1', {'segmentation_entropy': 2.0},
+              2.0, 'segmentation_entropy'),
     RiskState(True, RiskReason.STALE, 'no image for 2.0 s')])
 def test_the_flag_is_told_as_the_node_tells_it(state: RiskState) -> None:
     """Dashboards read these fields by name."""
-    thresholds, sources = RiskThresholds(1.0, None), {'segmentation': 'parameter'}
-    level, message, values = risk_report.status_fields(state, thresholds, sources)
+    thresholds, sources = RiskThresholds({'segmentation_entropy': 1.0}), {
+        'segmentation_entropy': 'parameter'}
+    level, message, values = risk_status.status_fields(state, thresholds, sources)
     theirs = diagnostics.risk_status('emu: risk', state, thresholds, sources)
     assert (bytes([level]), message) == (theirs.level, theirs.message)
     assert values == {entry.key: entry.value for entry in theirs.values}
-    assert risk_report.banner_text(state) == (
+    assert risk_status.banner_text(state) == (
         f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk')
 
 
 @pytest.mark.parametrize('own', [0.0, 0.7])
 def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
     """The same recording would raise the flag here and not there."""
-    calibration = Calibration(risk_segmentation=1.5, risk_depth=None)
-    assert risk_report.resolve_thresholds(own, 0.0, calibration) == (
-        RiskThresholds(own or 1.5, None),
-        {'segmentation': 'parameter' if own else 'checkpoint', 'depth': 'none: not judged'})
+    calibration = Calibration(scores={'segmentation_entropy': FittedThreshold(1.5)})
+    given = {'segmentation_entropy': own, 'depth_sigma': 0.0}
+    assert risk_status.resolve_thresholds(given, calibration) == (
+        RiskThresholds({'segmentation_entropy': own or 1.5}),
+        {**dict.fromkeys(SCORES, 'none: not judged'),
+         'segmentation_entropy': 'parameter' if own else 'checkpoint'})
     # A checkpoint without calibration, as a node has before it is configured.
-    assert risk_report.resolve_thresholds(own, 0.0, None)[0] == RiskThresholds(own or None, None)
+    assert risk_status.resolve_thresholds(given, None)[0] == RiskThresholds(
+        {'segmentation_entropy': own} if own else {})

@@ -29,8 +29,8 @@ def test_ament_lint(linter: str) -> None:
     """The linters that ROS 2's build farm runs find nothing, where a ROS 2 brings them."""
     if importlib.util.find_spec(linter) is None:
         pytest.skip(f'NOT TESTED: {linter} is not installed; it comes with ROS 2, not from PyPI')
-    check([sys.executable, '-m', f'{linter}.main', 'emu_perception', 'launch', 'test', 'training',
-           'setup.py'])
+    check([sys.executable, '-m', f'{linter}.main', 'emu_perception', 'launch', 'test', 'tools',
+           'training', 'setup.py'])
 
 
 def check(command: list[str]) -> None:

@@ -12,6 +12,7 @@ import shlex
 import cv2
 from emu_perception.checkpoint import read_metadata
 from emu_perception.predictor import Predictor
+from emu_perception.scores import fitted_scores
 import numpy as np
 import pytest
 from training import calibrate, evaluate, export, fit
@@ -92,7 +93,8 @@ def test_the_commands_of_the_readme_lead_from_a_bag_to_a_model_for_the_node(
     metadata = read_metadata(tmp_path / 'mine.safetensors')
     teacher = read_metadata(ROOT / 'models/emu_default.safetensors')
     assert metadata.classes == teacher.classes, 'not the labels of the default model'
-    assert metadata.intrinsics.fx == FX and metadata.calibration.risk_depth is not None
+    assert metadata.intrinsics.fx == FX and metadata.calibration.scores.keys() == {
+        row.name for row in fitted_scores(metadata.tasks)}
     assert metadata.provenance['teacher'] and metadata.provenance['calibration']
     assert json.loads((tmp_path / 'mine.json').read_text())['depth']['rmse'] > 0
     prediction = Predictor.load(tmp_path / 'mine.safetensors', 'cpu')(

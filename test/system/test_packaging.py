@@ -78,7 +78,7 @@ def test_one_version_everywhere(manifest: ElementTree.Element) -> None:
 def test_licence_text_and_header() -> None:
     """Every source file says whose it is and under which licence."""
     assert 'Apache License' in (ROOT / 'LICENSE').read_text()
-    for folder in (PACKAGE, 'training', 'launch', 'test'):
+    for folder in (PACKAGE, 'training', 'launch', 'test', 'tools'):
         for file in (ROOT / folder).rglob('*.py'):
             if file.stat().st_size:
                 assert file.read_text().startswith(
@@ -95,6 +95,12 @@ def test_files_are_installed_where_ros_looks(installed: Path) -> None:
         assert (share / PACKAGE / name).is_file(), name
     for file in (ROOT / 'models').glob('*'):
         assert (share / PACKAGE / 'models' / file.name).is_file(), file.name
+
+
+def test_types_are_installed_with_the_code(installed: Path) -> None:
+    """Without the marker a type checker takes every name of the package for Any."""
+    marker, = installed.glob(f'lib/python*/site-packages/{PACKAGE}/py.typed')
+    assert marker.is_file()
 
 
 @pytest.mark.parametrize('name', ['emu_node', 'emu_multi', 'replay_camera', 'emu_demo', 'emu_run',

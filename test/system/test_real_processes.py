@@ -16,7 +16,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='NOT TESTED: no ROS 2 here')
 
-from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info  # noqa: E402,I100
+from emu_perception.cameras.calibration import pinhole_info  # noqa: E402,I100
+from emu_perception.cameras.calibration_files import write_calibration  # noqa: E402
 from emu_perception.ros.demo.listener import Listener, MAPS  # noqa: E402
 from emu_perception.ros.demo.processes import Child, executable  # noqa: E402
 
@@ -38,7 +39,7 @@ def test_every_image_is_answered_and_ctrl_c_ends_both_with_0(
         transport: str) -> None:
     """Camera, node and listener are three processes; nothing but messages goes between them."""
     for name in ('a', 'b', 'c'):
-        write_camera_info(image_folder / f'{name}.yaml',
+        write_calibration(image_folder / f'{name}.yaml',
                           pinhole_info(128, 96, 100.0, 100.0, 63.5, 47.5))
     replay = start('replay_camera', source=str(image_folder), step=True, loop=False,
                    transport=transport)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import time
@@ -17,10 +18,13 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='NOT TESTED: no ROS 2 here')
 
-from emu_perception.errors import InputError  # noqa: E402, I100
-from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info  # noqa: E402
+from emu_perception.cameras.calibration import pinhole_info  # noqa: E402, I100
+from emu_perception.cameras.calibration_files import write_calibration  # noqa: E402
+from emu_perception.cameras.opening import open_source  # noqa: E402
+from emu_perception.errors import InputError  # noqa: E402
+from emu_perception.recordings.messages import Header  # noqa: E402
+from emu_perception.recordings.writer import RecordingWriter  # noqa: E402
 from emu_perception.ros.demo.processes import executable  # noqa: E402
-from emu_perception.ros.frame_sources import open_source  # noqa: E402
 from emu_perception.ros.replay_camera import ReplayCamera  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
@@ -90,19 +94,29 @@ def test_calibration_of_another_size_is_not_used(camera: Callable[..., ReplayCam
                                                  image_folder: Path) -> None:
     """The size must agree, else one line and no camera_info."""
     file = image_folder / 'calibration.yaml'
-    write_camera_info(file, pinhole_info(640, 480, 500.0, 500.0, 320.0, 240.0))
+    write_calibration(file, pinhole_info(640, 480, 500.0, 500.0, 320.0, 240.0))
     assert infos(camera(source=str(image_folder), camera_info_file=str(file))) == []
 
 
 def test_calibration_beside_an_image_is_that_images(camera: Callable[..., ReplayCamera],
                                                     image_folder: Path) -> None:
     """Only b.jpg is calibrated: the other two go out without; stamps are the image's."""
-    write_camera_info(image_folder / 'b.yaml', pinhole_info(128, 96, 111.0, 112.0, 63.0, 47.0))
+    write_calibration(image_folder / 'b.yaml', pinhole_info(128, 96, 111.0, 112.0, 63.0, 47.0))
     node = camera(source=str(image_folder))
     (info,) = infos(node)
     assert list(info.k[:6]) == [111.0, 0.0, 63.0, 0.0, 112.0, 47.0]
     image = node.sent['image'].messages[1]  # type: ignore[attr-defined]
     assert info.header == image.header
+
+
+def test_numbers_in_names_count_as_numbers(camera: Callable[..., ReplayCamera],
+                                           image_folder: Path) -> None:
+    """10 comes after 2, as in emu_run: a recording played in another order is another one."""
+    for name in ('10', '9', '2'):
+        shutil.copy(image_folder / 'a.png', image_folder / f'{name}.png')
+    node = camera(source=str(image_folder))
+    assert [node.publish_next()[0] for _ in range(3)] == [  # type: ignore[index]
+        '2.png', '9.png', '10.png']
 
 
 @pytest.mark.parametrize('given', ['', 'image'])
@@ -122,7 +136,7 @@ def test_data_set_root_and_its_image_folder_bring_the_intrinsics(
 def test_large_images_shrink_together_with_their_calibration(
         camera: Callable[..., ReplayCamera], image_folder: Path) -> None:
     """Half the pixels, half the focal length."""
-    write_camera_info(image_folder / 'a.yaml', pinhole_info(128, 96, 100.0, 100.0, 63.5, 47.5))
+    write_calibration(image_folder / 'a.yaml', pinhole_info(128, 96, 100.0, 100.0, 63.5, 47.5))
     node = camera(source=str(image_folder / 'a.png'), max_side=64)
     (info,) = infos(node)
     assert (info.width, info.height, info.k[0], info.k[2]) == (64, 48, 50.0, 31.5)
@@ -137,6 +151,16 @@ def test_unreadable_file_is_skipped_and_counted(camera: Callable[..., ReplayCame
     node = camera(source=str(image_folder))
     assert node.publish_next()[0] == 'c.png'  # type: ignore[index]
     assert node.skipped == 2
+
+
+def test_a_cut_jpeg_is_skipped_and_not_filled_with_grey(camera: Callable[..., ReplayCamera],
+                                                        image_folder: Path) -> None:
+    """OpenCV would fill what is missing, and the node would see a picture that never was."""
+    data = (image_folder / 'b.jpg').read_bytes()
+    (image_folder / 'b.jpg').write_bytes(data[:len(data) // 2])
+    node = camera(source=str(image_folder))
+    assert [node.publish_next()[0] for _ in range(2)] == ['a.png', 'c.png']  # type: ignore[index]
+    assert node.skipped == 1
 
 
 def test_folder_without_one_readable_image_does_not_hang(
@@ -155,6 +179,9 @@ def test_compressed_transport_can_be_decoded(camera: Callable[..., ReplayCamera]
     message: CompressedImage = node.sent['image'].messages[0]  # type: ignore[attr-defined]
     picture = cv2.imdecode(np.frombuffer(bytes(message.data), np.uint8), cv2.IMREAD_COLOR)
     assert 'jpeg' in message.format and picture.shape == (96, 128, 3)
+    node.publish_next()
+    message = node.sent['image'].messages[1]  # type: ignore[attr-defined]
+    assert bytes(message.data) == (image_folder / 'b.jpg').read_bytes(), 'encoded a second time'
 
 
 def test_video_is_replayed_and_starts_over(camera: Callable[..., ReplayCamera],
@@ -167,20 +194,42 @@ def test_video_is_replayed_and_starts_over(camera: Callable[..., ReplayCamera],
     for value in (0, 100, 200):
         writer.write(np.full((48, 64, 3), value, np.uint8))
     writer.release()
-    assert open_source(file).rate_hz == pytest.approx(5.0)
+    with open_source(file, 10.0) as source:
+        assert source.rate_hz == pytest.approx(5.0)
     node = camera(source=file, loop=True)
     assert [node.publish_next()[0] for _ in range(4)] == [  # type: ignore[index]
-        '000001', '000002', '000003', '000001']
+        '000000', '000001', '000002', '000000']
+
+
+def test_a_bag_is_replayed_with_its_calibration(camera: Callable[..., ReplayCamera],
+                                                tmp_path: Path) -> None:
+    """As emu_run reads it: each image with the camera_info of its stamp, in a loop."""
+    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
+    bag = RecordingWriter(tmp_path / 'bag')
+    for index in range(2):
+        header = Header(10**9 * (1 + index), 'cam')
+        pixels = np.full((48, 64, 3), 100 * index, np.uint8)
+        info = bag.make.camera_info(pinhole_info(64, 48, 50.0 + index), header)
+        bag.write('/cam/image_raw', bag.make.image(pixels, 'rgb8', header), header.stamp_ns)
+        bag.write('/cam/camera_info', info, header.stamp_ns + 1)
+    bag.close()
+    node = camera(source=str(tmp_path / 'bag'), loop=True)
+    assert [node.publish_next()[0] for _ in range(3)] == [  # type: ignore[index]
+        '1.000000000', '2.000000000', '1.000000000']
+    sent = node.sent  # type: ignore[attr-defined]
+    assert [message.data[0] for message in sent['image'].messages] == [0, 100, 0]
+    assert [message.k[0] for message in sent['info'].messages] == [50.0, 51.0, 50.0]
 
 
 @pytest.mark.parametrize(('parameters', 'words'), [
-    ({'source': '/nowhere/at/all'}, 'does not exist'),
+    ({'source': '/nowhere/at/all'}, 'source /nowhere/at/all: no such file'),
     ({'source': ''}, 'source is empty'),
     ({'source': '/dev/null'}, 'cannot open'),
     ({'rate_hz': -1.0}, 'rate_hz'),
     ({'transport': 'telepathy'}, 'raw, compressed'),
     ({'reliability': 'never'}, 'best_effort'),
     ({'camera_info_file': '/nowhere.yaml'}, '/nowhere.yaml'),
+    ({'image_topic': '/cam'}, 'is for a ROS 2 bag'),
 ])
 def test_what_cannot_be_used_is_refused_by_name(
         camera: Callable[..., ReplayCamera], image_folder: Path, parameters: dict[str, Any],
@@ -198,7 +247,7 @@ def test_wrong_path_ends_with_one_line_and_exit_code_1(environment: dict[str, st
                           text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [
-        'replay_camera: source /nowhere/at/all does not exist']
+        'replay_camera: source /nowhere/at/all: no such file or folder']
 
 
 @pytest.mark.system

@@ -11,8 +11,9 @@ from typing import Any
 
 from made_data import FIELDS, make_dataset
 import pytest
+from small_models import saved  # noqa: F401
 import torch
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 import yaml
 
 NYUV2 = Path(os.environ.get('EMU_NYUV2', Path(__file__).parents[3] / 'shared/data/nyuv2'))

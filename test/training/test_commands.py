@@ -19,18 +19,19 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.predictor import Predictor
+from emu_perception.scores import fitted_scores, SCORES
 from made_data import FIELDS, members
 import numpy as np
 import pytest
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
-from training.calibration_constants import best_temperature, VarianceScale
+from training.calibration.constants import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
-from training.fit import locked
 from training.fit import main as fit_main
-from training.model_card import model_card
-from training.peak_memory import that_fit
-from training.recipe import load_recipe
+from training.recipes.recipe import load_recipe
+from training.reporting.model_card import model_card
+from training.runs.folder_lock import locked
+from training.runs.peak_memory import that_fit
 import yaml
 
 
@@ -95,7 +96,7 @@ def test_members_side_by_side_are_as_many_as_fit():
 def test_two_processes_never_train_into_one_folder(recipe, capsys):
     loaded = load_recipe(recipe)
     loaded.folder.mkdir(parents=True)
-    with locked(loaded):
+    with locked(loaded.folder):
         assert fit_main(['--recipe', str(recipe), '--no-progress']) == 1
     assert 'another process is training here' in capsys.readouterr().err
 
@@ -242,6 +243,11 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     assert abs(values['after']['depth']['coverage_90'] - 0.9) < abs(
         values['before']['depth']['coverage_90'] - 0.9)
     calibration = read_metadata(out).calibration
+    assert calibration.scores.keys() == {row.name for row in fitted_scores(metadata.tasks)}
+    for name, fitted in calibration.scores.items():
+        assert fitted.threshold == values[f'risk_{SCORES[name].tag}']
+        assert fitted.threshold != metadata.calibration.scores[name].threshold
+        assert fitted.fitted_on == {'data_set': 'made', 'split': 'val', 'images': 2}
     assert calibration.temperature == pytest.approx(values['temperature']) != 1.0
     assert calibration.variance_scale > 2
     image = DatasetFolder(trained / 'data').image('004')
@@ -310,7 +316,8 @@ def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_pat
     metadata = read_metadata(everything)
     assert (metadata.provenance['split'], metadata.provenance['images']) == ('train+val', 6)
     assert metadata.metrics == {} and metadata.calibration == Calibration()
-    assert read_metadata(twin).calibration.risk_depth is not None
+    assert {SCORES[name].task for name in read_metadata(twin).calibration.scores} == {
+        'segmentation', 'depth'}
     for options, word in ((['--data', str(made)], 'was trained on'), ([], 'give --data'),
                           (['--constants-of', str(twin)], 'is not calibrated'),
                           (['--constants-of', str(everything)], 'is not calibrated')):

@@ -14,6 +14,7 @@ import sys
 from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
+from emu_perception.scores import fitted_scores
 from made_data import make_dataset
 import numpy as np
 import pytest
@@ -21,13 +22,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import torch
 from training import export
 from training import fit as fit_module
-from training.callbacks import StopAfter
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import evaluate, trivial
 from training.evaluate import main as evaluate_main
+from training.evaluation.measuring import evaluate, trivial
 from training.fit import fit, main
 from training.methods.ensemble import Ensemble
-from training.recipe import load_recipe, Recipe
+from training.recipes.recipe import load_recipe, Recipe
+from training.runs.callbacks import StopAfter
 import yaml
 
 FIELDS = {
@@ -90,8 +91,14 @@ def test_the_checkpoint_says_what_it_was_trained_on_and_when_to_distrust_it(over
     assert metadata.classes == ('wall', 'floor', 'box') and metadata.intrinsics.fx == 110.0
     means = [Predictor.load(best, 'cpu')(folder.image(stem), fx=110.0)
              for stem in folder.stems('val')]
-    expected = np.percentile([m.mean_depth_sigma for m in means], 95.0)
-    assert metadata.calibration.risk_depth == pytest.approx(expected, rel=1e-4)
+    rows = fitted_scores(metadata.tasks)
+    assert {row.task for row in rows} == {'segmentation', 'depth'}
+    assert metadata.calibration.scores.keys() == {row.name for row in rows}
+    for name, fitted in metadata.calibration.scores.items():
+        expected = np.percentile([m.scores[name] for m in means], 95.0)
+        assert fitted.threshold == pytest.approx(expected, rel=1e-4)
+        assert (fitted.percentile, fitted.fitted_on) == (95.0, {
+            'data_set': 'made', 'split': 'val', 'images': len(means)})
 
 
 def test_curves_and_pictures_are_there_for_tensorboard(overfitted):

@@ -14,11 +14,11 @@ from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
 from training.data.dataset_folder import DatasetFolder
-from training.paper_tables import comparison_rows
 from training.report import main, report
 from training.reporting import plots
 from training.reporting.comparison import main_table, paper_table
 from training.reporting.ordering import orderings, paper_row
+from training.reporting.paper_tables import comparison_rows
 from training.reporting.pictures import choose, draw
 from training.reporting.result_files import load_results
 from training.reporting.results import best, featured, Result
@@ -45,7 +45,7 @@ def make_result(name: str, method: str, tasks: tuple[str, ...] = BOTH, *, miou: 
         'command': f'python -m training.evaluate --method {method} --out <{name}>.json'}
     certainty = {}
     for task, y in zip(BOTH, (p_ui, 0.45 + 0.1 * rng.random())):
-        # Shares of the four cells: accurate and certain, ..., as paper_tables.four_cells.
+        # Shares of the four cells: accurate and certain, ..., as test_paper_tables.four_cells.
         accuracy, certain = rng.uniform(0.65, 0.8), rng.uniform(0.6, 0.7)
         ic = (1 - accuracy) * (1 - y)
         certainty[task] = {'p_accurate_given_certain': (certain - ic) / certain,

@@ -13,7 +13,7 @@ import pytest
 import torch
 from training import benchmark, precision
 from training.data.dataset_folder import DatasetFolder
-from training.evaluate import evaluate
+from training.evaluation.measuring import evaluate
 from training.methods.ensemble import Ensemble
 import yaml
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
-from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import EmuError
+from emu_perception.intrinsics import Intrinsics
 
 IGNORE = 255
 

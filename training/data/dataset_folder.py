@@ -289,3 +289,13 @@ class DatasetFolder:
 
     def _wrong(self, name: str, problem: str) -> DatasetError:
         return DatasetError(f"{self._file}: field '{name}' {problem}")
+
+
+def training_fx(folder: DatasetFolder) -> float | None:
+    """Return the focal length of the folder's images in pixels; None if it is not known."""
+    return folder.intrinsics.fx if folder.intrinsics else None
+
+
+def training_focal(folder: DatasetFolder) -> float | None:
+    """Return the focal length of the folder's images in units of their width, or None."""
+    return folder.intrinsics.fx / folder.intrinsics.width if folder.intrinsics else None

@@ -12,11 +12,11 @@ import numpy as np
 from rich.progress import track
 import torch
 from torch.utils.data import Dataset
-from training.augmentation import draw_view, mean_color
+from training.data.augmentation import draw_view, mean_color
 from training.data.dataset_folder import DatasetError, IGNORE, Sample
 from training.data.samples import SampleCache, view_generator
-from training.options import RecipeError
-from training.recipe import AugmentationRecipe
+from training.recipes.options import RecipeError
+from training.recipes.sections import AugmentationRecipe
 
 _MEMORY = Path('/proc/meminfo')
 

@@ -10,10 +10,10 @@ from emu_perception.preprocessing import resized_image
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
-from training.augmentation import nearest, random_view
+from training.data.augmentation import nearest, random_view
 from training.data.dataset_folder import DatasetFolder, IGNORE, Sample
 from training.data.instances import centroid_vectors
-from training.recipe import AugmentationRecipe
+from training.recipes.sections import AugmentationRecipe
 
 Batch = dict[str, torch.Tensor]
 

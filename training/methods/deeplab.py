@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 import logging
 
-from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 import torch
 from torch.nn import functional as F
-from training.losses import centroid_l1, cross_entropy, inverse_l1, inverse_mse
+from training.losses.terms import centroid_l1, cross_entropy, inverse_l1, inverse_mse
 from training.methods.family_outputs import outputs_of
-from training.methods.module import Batch, TrainingModule
+from training.methods.module import Batch, Parts, TrainingModule
 from training.methods.sampling import Triple, triple
 from training.metrics.instance_vectors import InstanceVectorErrors
 from training.metrics.inverse_depth import InverseDepthErrors
+from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
 # A network that knows its images by heart would say that it has no noise, which nothing has.
@@ -30,13 +31,11 @@ _SMALLEST_NOISE = 1e-12
 
 
 class DeepLab(TrainingModule):
-    """
-    Trains a ``MultitaskDeepLab``.
+    """Trains a ``MultitaskDeepLab``."""
 
-    :ivar depth_max: metres, end of the data's range; set before training, for the depth's metrics.
-    """
-
-    depth_max = float('inf')
+    def __init__(self, network: MultitaskDeepLab, recipe: Recipe, parts: Parts) -> None:
+        super().__init__(network, recipe, parts)
+        self.depth_max = parts.depth_max
 
     def check_losses(self) -> None:
         """Check nothing: the noise is a task's, not a pixel's, and any loss has one."""

@@ -10,9 +10,6 @@ with a colour jitter of its own: on clean training images it would be surer than
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from emu_perception.networks.multitask import (
     DEPTH,
     MultitaskNetwork,
@@ -21,40 +18,12 @@ from emu_perception.networks.multitask import (
 )
 import torch
 from torchvision.transforms import v2 as transforms
-from training.losses import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from training.losses.terms import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
 from training.methods.cutmix import cutmix
-from training.methods.module import Batch, TrainingModule
-from training.options import option, RecipeError
-
-if TYPE_CHECKING:
-    from training.methods.ensemble import Ensemble
-    from training.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class DistillationOptions:
-    """Options of the method emuformer."""
-
-    teacher: tuple[str, ...] = option(
-        (), 'checkpoints or folders of members: an ensemble, a sub-ensemble, MC dropout')
-    kl_weight: float = option(10.0, 'w2', low=0, high=1e6)
-    kl_pixels: str = option('all', 'or only labelled ones', choices=('all', 'valid'))
-    rmsle_weight: float = option(1.0, 'w3', low=0, high=1e6)
-    rmsle_pixels: str = option('all', 'or only those of known depth', choices=('all', 'valid'))
-    depth_mean_weight: float = option(
-        0.0, "w4 of |log(d + 1) - log(d_t + 1)| to the teacher's mean depth d_t, metres; 0 = the "
-        'paper, which passes on its variance only', low=0, high=1e6)
-    depth_mean_pixels: str = option('all', 'or only those of known depth',
-                                    choices=('all', 'valid'))
-    jitter: tuple[float, float, float, float] = option(
-        (0.2, 0.2, 0.2, 0.2), 'brightness, contrast, saturation (0..1), hue (0..0.5) of the '
-        "teacher's copy only", low=0, high=1)
-    mix: str = option('none', 'cutmix: rectangles of other views of the batch are pasted in, with '
-                      'their truth, for teacher and student alike', choices=('none', 'cutmix'))
-    mix_probability: float = option(0.5, 'of a view to get a rectangle', low=0, high=1)
-    members_per_step: int = option(
-        0, 'random members that answer each step; 0 = all. Fewer are faster, and their biased '
-        'variance is too small by (T-1)/T', low=0)
+from training.methods.module import Batch, Parts, TrainingModule
+from training.methods.sampling import Teacher
+from training.recipes.options import RecipeError
+from training.recipes.recipe import Recipe
 
 
 class _Shared:
@@ -65,7 +34,7 @@ class _Shared:
     network.
     """
 
-    def __init__(self, value: Ensemble) -> None:
+    def __init__(self, value: Teacher) -> None:
         self.value = value
 
     def __deepcopy__(self, memo: dict[int, object]) -> _Shared:
@@ -76,18 +45,18 @@ class EMUFormer(TrainingModule):
     """
     Trains the student.
 
-    :param teacher: answers for the same views; gets no gradient and is not saved.
-    :param classes: of the data set, or of the teacher where that names none.
-    :param focal: focal length of the training camera in units of a view's width at scale 1; None
-        if the data set does not say.
-    :raises RecipeError: if the teacher does not fit the student.
+    The teacher answers for the same views; it gets no gradient and is not saved.
+
+    :raises RecipeError: if there is no teacher, or it does not fit the student.
     """
 
-    def __init__(self, network: MultitaskNetwork, recipe: Recipe, mean: tuple[float, ...],
-                 std: tuple[float, ...], teacher: Ensemble, classes: tuple[str, ...],
-                 focal: float | None = None) -> None:
+    def __init__(self, network: MultitaskNetwork, recipe: Recipe, parts: Parts) -> None:
         self._options = recipe.emuformer
-        super().__init__(network, recipe, mean, std)
+        super().__init__(network, recipe, parts)
+        teacher, classes = parts.teacher, parts.classes
+        if teacher is None:
+            raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the "
+                              'folder that training.ensemble wrote')
         for task in network.tasks:
             if task not in teacher.tasks:
                 raise RecipeError(f"field 'network.tasks' has '{task}', the teacher "
@@ -106,7 +75,7 @@ class EMUFormer(TrainingModule):
             raise RecipeError(f"field 'emuformer.jitter' is {list(self._options.jitter)}: "
                               f'{" ".join(str(error).split())}') from error
         self._teacher = _Shared(teacher)
-        self._focal = focal
+        self._focal = parts.focal
 
     def check_losses(self) -> None:
         """Check the losses: equation 9 trains the variance, whatever the depth loss."""
@@ -117,6 +86,7 @@ class EMUFormer(TrainingModule):
 
     def on_fit_start(self) -> None:
         """Bring the teacher to the student's device."""
+        super().on_fit_start()
         self._teacher.value.to(self.device)
 
     def term_weights(self) -> dict[str, float]:

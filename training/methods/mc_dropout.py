@@ -12,10 +12,9 @@ when samples are drawn.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 import logging
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
@@ -23,21 +22,9 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 from training.methods.module import TrainingModule
 from training.methods.sampling import Sampler
-from training.options import option
-
-if TYPE_CHECKING:
-    from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
-
-
-@dataclass(frozen=True)
-class MCDropoutOptions:
-    """Options of the method mc_dropout."""
-
-    rate: float = option(0.2, 'of every dropout, in encoder and heads; the paper: 0.2 and 0.5',
-                         low=0.01, high=0.95)
-    samples: int = option(10, 'drawn at inference', low=1, high=1000)
 
 
 class MCDropout(TrainingModule):

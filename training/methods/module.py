@@ -4,40 +4,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 import logging
 import math
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, Outputs, outputs_at, SEGMENTATION
 from emu_perception.uncertainty import predictive_moments
 import lightning
 import torch
-from training.losses import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
-from training.lovasz import lovasz_softmax
-from training.methods.sampling import Triple, triple
+from training.losses.lovasz import lovasz_softmax
+from training.losses.task_weights import TaskWeights
+from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
+from training.methods.optimization import make_optimizer
+from training.methods.sampling import Teacher, Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
-from training.optimization import make_optimizer
-from training.options import RecipeError
-from training.task_weights import TaskWeights
-
-if TYPE_CHECKING:
-    from training.device_augmentation import DeviceViews
-    from training.recipe import Recipe
+from training.recipes.options import RecipeError
+from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
 Batch = dict[str, torch.Tensor]
+# Makes a batch of views of one that the loader has only drawn.
+CutViews = Callable[[Batch], Batch]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    What a module is made of beside its network and its recipe; each method takes what it needs.
+
+    :ivar mean: of the input's normalisation, 0..1.
+    :ivar std: likewise.
+    :ivar class_weights: of the CE, [K]; None = all alike.
+    :ivar views_on: makes, on a device, what cuts the views there; None = the loader cuts them.
+    :ivar depth_max: metres, end of the data's range.
+    :ivar focal: focal length of the training camera in units of a view's width at scale 1; None if
+        the data set does not say.
+    :ivar teacher: of a student.
+    :ivar classes: of the data set, or of the teacher where that names none.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_weights: torch.Tensor | None = None
+    views_on: Callable[[torch.device], CutViews] | None = None
+    depth_max: float = math.inf
+    focal: float | None = None
+    teacher: Teacher | None = None
+    classes: tuple[str, ...] = ()
 
 
 class TrainingModule(lightning.LightningModule):
     """
     Trains a network on views of labels and depth; a method overrides ``terms``.
 
-    :param mean: of the input's normalisation, 0..1.
-    :param std: likewise.
-    :ivar class_weights: of the CE, [K]; None = all alike. Set before training.
     :raises RecipeError: if the recipe's losses cannot train this network.
     """
 
@@ -45,25 +68,24 @@ class TrainingModule(lightning.LightningModule):
 
     # Whether some parameters get no gradient in a step: distributed training must know.
     leaves_parameters_out = False
-    # Makes the training batches where the loader only draws their views.
-    device_views: DeviceViews | None = None
 
-    def __init__(self, network: Network, recipe: Recipe, mean: tuple[float, ...],
-                 std: tuple[float, ...]) -> None:
+    def __init__(self, network: Network, recipe: Recipe, parts: Parts) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe = recipe
-        scale = 255.0 * torch.tensor(std)
+        scale = 255.0 * torch.tensor(parts.std)
         self.register_buffer('scale', (1.0 / scale)[:, None, None], persistent=False)
-        self.register_buffer('shift', (-255.0 * torch.tensor(mean) / scale)[:, None, None],
+        self.register_buffer('shift', (-255.0 * torch.tensor(parts.mean) / scale)[:, None, None],
                              persistent=False)
         # Not saved: the recipe and the training data say it.
-        self.register_buffer('class_weights', None, persistent=False)
+        self.register_buffer('class_weights', parts.class_weights, persistent=False)
         self.confusion = (ConfusionMatrix(network.arguments['num_classes'])
                           if SEGMENTATION in network.tasks else None)
         self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
         self.depth_loss = depth_loss(recipe.loss)
         self.task_weights = TaskWeights(recipe.loss_weights, self.term_weights())
+        self._views_on = parts.views_on
+        self._cut_views: CutViews | None = None
         self.check_losses()
         if recipe.loss_weights.mode != 'equal':
             LOGGER.info('loss weights: %s', self.task_weights.description())
@@ -126,11 +148,16 @@ class TrainingModule(lightning.LightningModule):
                 outputs.depth, outputs.depth_variance, batch['depth'])
         return losses
 
+    def on_fit_start(self) -> None:
+        """Bring the images to the device that cuts their views."""
+        if self._views_on is not None:
+            self._cut_views = self._views_on(self.device)
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Cut the views of a batch that the loader has only drawn; others stay as they are."""
-        if self.device_views is None or 'view' not in batch:
+        if self._cut_views is None or 'view' not in batch:
             return batch
-        return self.device_views(batch)
+        return self._cut_views(batch)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout and stochastic depth by step, so that a resumed run repeats them."""

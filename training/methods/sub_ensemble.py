@@ -10,24 +10,13 @@ inference all pairs answer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 from emu_perception.networks.multitask import MultitaskNetwork, outputs_at
 import torch
 from training.methods.module import Batch, TrainingModule
 from training.methods.sampling import Triple, triple
-from training.options import option
-
-if TYPE_CHECKING:
-    from training.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class SubEnsembleOptions:
-    """Options of the method sub_ensemble."""
-
-    heads: int = option(10, 'pairs of heads', low=2, high=256)
+from training.recipes.recipe import Recipe
 
 
 class SubEnsemble(TrainingModule):

@@ -10,6 +10,7 @@ from training.metrics.exact_sum import as_float, exact_sum
 
 VOIDS = ('exclude', 'as_inaccurate')
 THRESHOLDS = ('mean', 'median')
+CERTAINTY = ('p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu')
 CELLS = ('accurate_certain', 'accurate_uncertain', 'inaccurate_certain', 'inaccurate_uncertain',
          'invalid_certain', 'invalid_uncertain')
 
@@ -83,7 +84,7 @@ def image_threshold(uncertainty: torch.Tensor, kind: str) -> torch.Tensor:
 
 def certainty_figures(cells: torch.Tensor, void: str = 'exclude') -> dict[str, torch.Tensor]:
     """
-    Return p_accurate_given_certain, p_uncertain_given_inaccurate and pavpu, each in 0..1 or NaN.
+    Return the three figures of ``CERTAINTY``, each in 0..1 or NaN.
 
     :param cells: [..., 3, 2] counts, rows accurate, inaccurate, invalid; columns certain,
         uncertain.
@@ -93,6 +94,4 @@ def certainty_figures(cells: torch.Tensor, void: str = 'exclude') -> dict[str, t
     (ac, au), (ic, iu) = ((cells[..., row, 0], cells[..., row, 1]) for row in (0, 1))
     if void == 'as_inaccurate':
         ic, iu = ic + cells[..., 2, 0], iu + cells[..., 2, 1]
-    return {'p_accurate_given_certain': ac / (ac + ic),
-            'p_uncertain_given_inaccurate': iu / (ic + iu),
-            'pavpu': (ac + iu) / (ac + au + ic + iu)}
+    return dict(zip(CERTAINTY, (ac / (ac + ic), iu / (ic + iu), (ac + iu) / (ac + au + ic + iu))))

@@ -8,7 +8,7 @@ from typing import Any
 import warnings
 
 from emu_perception.network_maps import NetworkMaps
-from emu_perception.scores import measured
+from emu_perception.scores import measured, SCORES
 import torch
 from torch import nn
 from training.metrics.bins import (
@@ -23,7 +23,9 @@ from training.metrics.depth import DepthErrors
 from training.metrics.error_detection import ErrorDetection
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.proper_scores import ProperScores
-from training.metrics.report import (
+from training.metrics.segmentation import ConfusionMatrix
+from training.metrics.sparsification import Sparsification
+from training.metrics.summary import (
     curves,
     DEPTH,
     depth_figures,
@@ -32,8 +34,6 @@ from training.metrics.report import (
     SEGMENTATION,
     segmentation_figures,
 )
-from training.metrics.segmentation import ConfusionMatrix
-from training.metrics.sparsification import Sparsification
 
 
 class EvaluationSuite(nn.Module):
@@ -90,8 +90,8 @@ class EvaluationSuite(nn.Module):
         :param true_depth: metres [H, W], 0 = invalid.
         :param hard_label: predicted class [H, W] in place of probabilities: gives mIoU and
             accuracy alone.
-        :return: pixel_accuracy, rmse (m), mean_segmentation_entropy (nats) and mean_depth_sigma
-            (m) of this image; None where there is no truth or no prediction.
+        :return: pixel_accuracy, rmse (m) and, after 'mean_', every score of this image by name;
+            None where there is no truth or no prediction.
         :raises ValueError: if a shape or a class does not fit.
         """
         accuracy = rmse = entropy = variance = None
@@ -118,8 +118,7 @@ class EvaluationSuite(nn.Module):
         scores = measured(NetworkMaps(
             entropy=entropy, depth=None if variance is None else depth, depth_variance=variance))
         return plain({'pixel_accuracy': accuracy, 'rmse': rmse,
-                      'mean_segmentation_entropy': scores.get('segmentation_entropy'),
-                      'mean_depth_sigma': scores.get('depth_sigma')})
+                      **{f'mean_{name}': scores.get(name) for name in SCORES}})
 
     def _add_segmentation(self, probabilities: torch.Tensor, entropy: torch.Tensor,
                           squares: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:

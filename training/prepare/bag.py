@@ -16,15 +16,15 @@ import argparse
 import logging
 from pathlib import Path
 
-from emu_perception.checkpoint import Intrinsics
+from emu_perception.cameras.bag_images import find_info_topic
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import open_bag
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
 import numpy as np
 from rich.progress import track
 from training.data.dataset_folder import DatasetError, IGNORE
-from training.prepare.bag_camera import intrinsics_of, read_camera_info
 from training.prepare.bag_frames import find_moments, read_frames
+from training.prepare.bag_intrinsics import intrinsics_of
 from training.prepare.folder_writer import (
     add_output_arguments,
     encode_metres,
@@ -70,14 +70,14 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
     with open_bag(path) as bag:
         for topic in topics.values():
             bag.check_topic(topic, (IMAGE, COMPRESSED))
-        info = read_camera_info(bag, image_topic, camera_info_topic)
+        info_topic = find_info_topic(bag, image_topic, camera_info_topic)
         moments = find_moments(bag, topics, round(max_stamp_difference_s * 1e9))[::every]
         writer = FolderWriter(out, image_format=image_format, force=force)
         for frame in track(read_frames(bag, topics, moments), f'{out}', total=len(moments),
                            disable=not progress):
-            if not stems and info is not None:
-                intrinsics = _intrinsics(info, frame.image, image_topic,
-                                         needed=camera_info_topic is not None)
+            if not stems and info_topic is not None:
+                intrinsics = intrinsics_of(bag, image_topic, info_topic, frame.image.shape,
+                                           needed=camera_info_topic is not None)
             writer.image(frame.stem, frame.image)
             writer.depth(frame.stem, encode_metres(frame.depth, encoding))
             if frame.label is not None:
@@ -93,16 +93,6 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
                   classes=class_names, depth=encoding, intrinsics=intrinsics,
                   source=f'{path.name}: {", ".join(topics.values())}; val is the end of the '
                          'recording')
-
-
-def _intrinsics(info: object, image: np.ndarray, topic: str, *, needed: bool) -> Intrinsics | None:
-    try:
-        return intrinsics_of(info, (image.shape[1], image.shape[0]), topic)
-    except DatasetError as error:
-        if needed:
-            raise
-        LOGGER.warning('%s; dataset.yaml gets no intrinsics', error)
-        return None
 
 
 def _class_indices(label: np.ndarray, class_names: tuple[str, ...], topic: str | None

@@ -7,17 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import logging
-from typing import Any
 
-from emu_perception.recordings.reader import Bag
+from emu_perception.cameras.bag_images import decode_image
+from emu_perception.cameras.depth_decoding import decode_depth, decode_label
+from emu_perception.cameras.image_decoding import DamagedImage
+from emu_perception.errors import InputError
+from emu_perception.recordings.reader import Bag, Record, RecordingError
 import numpy as np
 from training.data.dataset_folder import DatasetError
-from training.prepare.bag_messages import DamagedMessage, decode_depth, decode_image, decode_label
 from training.prepare.stamps import match_stamps, smallest_difference_ns
 
 LOGGER = logging.getLogger('training')
-_DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
-    'image': decode_image, 'depth': decode_depth, 'label': decode_label}
+_DECODERS: dict[str, Callable[[Record], np.ndarray]] = {
+    'image': decode_image, 'depth': lambda record: decode_depth(record.decode()),
+    'label': lambda record: decode_label(record.decode())}
 
 
 @dataclass(frozen=True)
@@ -82,22 +85,26 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
                 for kind, stamp in moment.items()}
     waiting: dict[int, dict[str, np.ndarray]] = {}
     damaged = set()
-    for topic, stamp, message in bag.messages(list(kinds)):
+    for record in bag.records(list(kinds)):
+        topic, stamp, kind = record.topic, record.stamp_ns, kinds[record.topic]
         index = index_of.pop((topic, stamp), None)  # Of two with one stamp the first counts.
         if index is None or index in damaged:
             continue
         try:
-            pixels = _DECODERS[kinds[topic]](message)
-        except DamagedMessage as error:
+            pixels = _DECODERS[kind](record)
+        except DamagedImage as error:
             LOGGER.warning("'%s' at %.6f s left out: %s", topic, stamp / 1e9, error)
             damaged.add(index)
             waiting.pop(index, None)
             continue
-        except DatasetError as error:
+        except RecordingError:
+            raise
+        except InputError as error:
+            hint = '; depth goes with --depth-topic' if kind == 'image' else ''
             raise DatasetError(f"{bag.path}: topic '{topic}' at {stamp / 1e9:.6f} s: {error}"
-                               ) from error
+                               f'{hint}') from error
         maps = waiting.setdefault(index, {})
-        maps[kinds[topic]] = pixels
+        maps[kind] = pixels
         if len(maps) == len(topics):
             _check_sizes(bag, topics, waiting.pop(index))
             yield Frame(f"{moments[index]['image']:019d}", maps['image'], maps['depth'],

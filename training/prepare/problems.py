@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 import numpy as np
 from rich.progress import track
 from training.data.dataset_folder import DatasetError, DatasetFolder
@@ -59,7 +61,8 @@ def inspect(folder: DatasetFolder, *, progress: bool = False
         except DatasetError as error:
             if split in NEEDED_SPLITS or path.exists():
                 found.append(_from_error(error, path))
-    found += _about_classes(folder) + about_things(folder) + _about_stems(folder, splits)
+    found += (_about_classes(folder) + _about_intrinsics(folder) + about_things(folder)
+              + _about_stems(folder, splits))
     statistics = {}
     for split, stems in splits.items():
         count = len(folder.classes)
@@ -81,6 +84,18 @@ def _about_classes(folder: DatasetFolder) -> list[Problem]:
     if folder.depth is None:
         return [Problem(path, "has neither 'classes' nor 'depth': there is nothing to learn")]
     return [Problem(path, "field 'classes' is missing: only depth can be learned", note=True)]
+
+
+def _about_intrinsics(folder: DatasetFolder) -> list[Problem]:
+    camera, path = folder.intrinsics, folder.root / 'dataset.yaml'
+    if camera is None:
+        return []
+    info = pinhole_info(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
+    judgement = judge(info, camera.width, camera.height, rectified=True,
+                      what="field 'intrinsics'")
+    if judgement.problem is not None:
+        return [Problem(path, judgement.problem.text)]
+    return [Problem(path, warning.text, note=True) for warning in judgement.warnings]
 
 
 def _about_stems(folder: DatasetFolder, splits: dict[str, list[str]]) -> list[Problem]:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from training import paper_tables
-from training.paper_tables import PaperRow
+from training.metrics.certainty_cells import CERTAINTY
+from training.reporting import paper_tables
+from training.reporting.paper_tables import PaperRow
 from training.reporting.results import DEPTH, finite, METHODS, Result, SEGMENTATION
 from training.reporting.tables import Block, Cell, cells, Column, mark_best, number, Row, Table
 
 PAPER_POLICY = ('as_inaccurate', 'mean')
-CERTAINTY = ('p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu')
 _VOIDS = {'exclude': 'left out', 'as_inaccurate': 'as inaccurate'}
 POLICIES = tuple((void, threshold) for void in _VOIDS for threshold in ('mean', 'median'))
 _CERTAINTY = (Column('p(a|c)', 1), Column('p(u|i)', 1), Column('PAvPU', 1))
@@ -59,9 +59,10 @@ def paper_table(results: Sequence[Result], data_set: str) -> Table:
         for result in results))]
     for backbone in paper_tables.BACKBONES:
         rows = paper_tables.comparison_rows(data_set, backbone)
-        numbers = ' and '.join(str(table) for table in sorted({row.table for row in rows}))
+        numbers = sorted({row.table for row in rows})
+        tables = f'table{"s" if len(numbers) > 1 else ""} {" and ".join(map(str, numbers))}'
         blocks.append(Block(
-            f'The paper, table {numbers}: MiT-{backbone}, times on an {paper_tables.DEVICE}',
+            f'The paper, {tables}: MiT-{backbone}, times on an {paper_tables.SOURCE.device}',
             tuple(_paper_row(row) for row in rows)))
     marked = [mark_best(_MAIN, [block])[0] for block in blocks]
     return Table(_MAIN, tuple(marked), _SPANS)

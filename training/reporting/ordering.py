@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
 
-from training.paper_tables import comparison_rows, NYUV2, paper_data_set, PaperRow
 from training.reporting.comparison import PAPER_POLICY
+from training.reporting.paper_tables import comparison_rows, NYUV2, paper_data_set, PaperRow
 from training.reporting.results import DEPTH, METHODS, Result, SEGMENTATION
 from training.reporting.tables import number
 

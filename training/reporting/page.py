@@ -1,34 +1,50 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page: which sections there are, in which order, and what is said in them."""
+"""The page: what ``templates/page.html`` shows of the results, worked out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from typing import Any
 
-from training import paper_tables
-from training.reporting import comparison, figures, markup, plots
+from matplotlib.figure import Figure
+from training.reporting import comparison, paper_tables, plots
 from training.reporting.ordering import noise_levels, orderings
-from training.reporting.pictures import Pictures
-from training.reporting.results import best, featured, Result
+from training.reporting.pictures import jpeg_uri, Pictures, SCALES
+from training.reporting.rendering import render
+from training.reporting.results import best, featured, Result, TASKS
+from training.reporting.tables import number
 
+_FACTS = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
+          ('crop', 'crop (top, bottom, left, right)'), ('void', 'pixels without label'),
+          ('threshold', 'certainty threshold'), ('encoder', 'encoder'),
+          ('input_size', 'network input'), ('device', 'device'))
 _LISTS = {'input_size': 'x', 'crop': ', '}
 _VOIDS = {'exclude': 'are left out', 'as_inaccurate': 'count as inaccurate'}
+# By heading, which may be '': (what a figure shows, the figure).
+_Groups = dict[str, list[tuple[str, Figure]]]
 
 
 def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str:
     """
-    Return the page.
+    Return the page, an HTML text that refers to no other file.
 
     :param pictures: of the ``featured`` result; or why there are none, in words.
     """
-    return markup.document(title, [
-        markup.element('h1', title), *_head(results), *_main(results), *_paper(results),
-        *_order(results), *_further(results), *figures.reliability(results),
-        *figures.depth_coverage(results), *figures.sparsification(results),
-        *figures.thresholds(results), *_classes(results),
-        *figures.best_and_worst(featured(results), pictures), *_commands(results)])
+    return render('page.html', {
+        'title': title, 'results': results, 'data_set': results[0].document['data_set'],
+        'facts': [(name, text) for field, name in _FACTS
+                  if (text := '; '.join(_values(results, field)))],
+        'warnings': warnings(results), 'policy': _policy(results),
+        'main_table': comparison.main_table(results), 'paper': _paper(results),
+        'orderings': orderings(results), 'noise': noise_levels(results[0]),
+        'further_tables': comparison.further_tables(results),
+        'policy_table': (comparison.policy_table(results) if any(
+            result.document.get('policies') for result in results) else None),
+        'figures': _figures(results), 'class_bars': _class_bars(results),
+        'featured': featured(results), 'pictures': pictures, 'scales': SCALES,
+        'source': paper_tables.SOURCE,
+    }, {'number': number, 'svg_uri': plots.svg_uri, 'jpeg_uri': jpeg_uri})
 
 
 def warnings(results: Sequence[Result]) -> list[str]:
@@ -57,86 +73,55 @@ def _values(results: Sequence[Result], field: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _head(results: Sequence[Result]) -> list[str]:
-    names = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
-             ('crop', 'crop (top, bottom, left, right)'), ('void', 'pixels without label'),
-             ('threshold', 'certainty threshold'), ('encoder', 'encoder'),
-             ('input_size', 'network input'), ('device', 'device'))
-    pairs = [(name, '; '.join(_values(results, field))) for field, name in names]
-    return [markup.facts([pair for pair in pairs if pair[1]]),
-            *(markup.element('p', text, 'note') for text in warnings(results))]
+def _policy(results: Sequence[Result]) -> dict[str, str] | None:
+    """Return the words on the main table's policy, where all results have the same."""
+    if len({result.policy for result in results}) > 1:
+        return None
+    void, threshold = results[0].policy
+    return {'void': _VOIDS.get(void, void), 'threshold': threshold}
 
 
-def _main(results: Sequence[Result]) -> list[str]:
-    voids, thresholds = _values(results, 'void'), _values(results, 'threshold')
-    text = ('p(a|c) is p(accurate | certain), p(u|i) is p(uncertain | inaccurate), PAvPU the '
-            'share of pixels that are accurate and certain or inaccurate and uncertain. A depth '
-            'is accurate within a factor of 1.25. ')
-    if len(voids) == len(thresholds) == 1:
-        text += (f"A pixel is certain where its uncertainty is below the image's {thresholds[0]}; "
-                 f'for segmentation, pixels without a label {_VOIDS.get(voids[0], voids[0])}. ')
-    return [markup.element('h2', 'Results'), markup.element('p', text + 'Best in bold.'),
-            markup.table(comparison.main_table(results))]
-
-
-def _paper(results: Sequence[Result]) -> list[str]:
-    heading = markup.element('h2', 'Beside the paper')
+def _paper(results: Sequence[Result]) -> dict[str, Any] | None:
+    """Return what stands beside the paper's table, None where it has none for the data set."""
     name = paper_tables.paper_data_set(results[0].document['data_set'])
     if name is None:
-        return [heading, markup.element(
-            'p', f'The paper has no table for {results[0].document["data_set"]}.')]
-    split, count = paper_tables.SPLITS[name]
+        return None
+    theirs = paper_tables.SPLITS[name]
     ours = results[0].document['split']
     images = '; '.join(_values(results, 'images')) or 'an unknown number of'
-    encoders = '; '.join(_values(results, 'encoder')) or 'not said'
-    device = '; '.join(_values(results, 'device')) or 'a device that is not said'
-    policy = ('The paper most likely counts pixels without a label as inaccurate, so our rows '
-              'here do too, with the mean as threshold, while the table above shows '
-              + ('the same policy.' if all(result.policy == comparison.PAPER_POLICY
-                                           for result in results)
-                 else "each file's own policy."))
-    same = ours == split and images == str(count)
-    splits = (f'Both are on {name} {split} ({count} images)' if same else
-              f"Not the same images: the paper's rows are on {name} {split} ({count} images), "
-              f'ours on {ours} ({images} images)')
-    return [heading, markup.element('p', policy), markup.element(
-        'p', f"{splits}. The paper's encoders are Mix Transformers (ours: {encoders}) and its "
-        f'times are of an {paper_tables.DEVICE} (ours: {device}). Best of each block in bold.'),
-        markup.table(comparison.paper_table(results, name))]
+    return {'table': comparison.paper_table(results, name), 'device': paper_tables.SOURCE.device,
+            'images': f'{name} {theirs.split} ({theirs.images} images)',
+            'our_images': f'{ours} ({images} images)',
+            'same_images': (ours, images) == (theirs.split, str(theirs.images)),
+            'same_policy': all(result.policy == comparison.PAPER_POLICY for result in results),
+            'our_encoders': '; '.join(_values(results, 'encoder')) or 'not said',
+            'our_devices': '; '.join(_values(results, 'device')) or 'a device that is not said'}
 
 
-def _order(results: Sequence[Result]) -> list[str]:
-    found = orderings(results)
-    if not found:
-        return []
-    text = 'Best first; = is a tie.'
-    if any(order.pairs for order in found):
-        text += ' In the paper: the same methods with MiT-B2 on the same data set.'
-    noise = noise_levels(results[0])
-    if noise:
-        text += (f' On these images gaps below {noise["miou"]} of mIoU or {noise["rmse"]} m of '
-                 'RMSE are within noise.')
-    return [markup.element('h3', 'Order'), markup.element('p', text),
-            markup.listing(order.sentence for order in found)]
+def _figures(results: Sequence[Result]) -> dict[str, _Groups]:
+    """Return the figures of each section; one without figures is empty."""
+    drawn: dict[str, dict[str, list[tuple[str, Figure | None]]]] = {
+        'reliability': {'': [(f'Reliability of {result.label}', plots.reliability(result))
+                             for result in results]},
+        'coverage': {'': [('Coverage of depth intervals', plots.coverage(results))]},
+        'sparsification': {
+            title: [(f'Sparsification of {task}', plots.sparsification(results, task, difference))
+                    for difference in (False, True)] for task, title in TASKS.items()},
+        'threshold': {
+            title: [(f'{words} of {task} against the threshold',
+                     plots.threshold(results, task, key))
+                    for key, words in plots.CERTAINTY_TITLES.items()]
+            for task, title in TASKS.items()}}
+    return {section: {heading: found for heading, entries in groups.items()
+                      if (found := [(name, figure) for name, figure in entries if figure])}
+            for section, groups in drawn.items()}
 
 
-def _further(results: Sequence[Result]) -> list[str]:
-    parts = [markup.element('h2', 'Further metrics')]
-    for title, content in comparison.further_tables(results):
-        parts += [markup.element('h3', title), markup.table(content)]
-    parts.append(markup.element(
-        'p', 'AUROC, AP and FPR95 rate the uncertainty as a detector of inaccurate pixels; RSS '
-        'is the harmonic mean of mIoU, 1 - ECE, p(a|c) and p(u|i).', 'soft'))
-    if any(result.document.get('policies') for result in results):
-        parts += [markup.element('h3', 'By policy'),
-                  markup.table(comparison.policy_table(results))]
-    return parts
-
-
-def _classes(results: Sequence[Result]) -> list[str]:
+def _class_bars(results: Sequence[Result]) -> dict[str, Any] | None:
+    """Return the IoU by class of the best result and of the best student beside it."""
     measured = [result for result in results if result.class_iou()]
     if not measured:
-        return []
+        return None
     top = best(measured)
     names = top.class_iou()
     chosen = [top]
@@ -145,21 +130,6 @@ def _classes(results: Sequence[Result]) -> list[str]:
         chosen.append(student)
     # Absent classes come last.
     order = sorted(names, key=lambda name: -(-1.0 if (iou := names[name]) is None else iou))
-    return [markup.element('h2', 'IoU by class'), markup.element(
-        'p', (f'{top.label} has the highest mIoU. ' if len(measured) > 1 else '')
-        + 'A dash: the class is absent from this split.'),
-        markup.bars('class', [(result.label, plots.COLORS[result.method]) for result in chosen],
-                    [(name, [result.class_iou()[name] for result in chosen])
-                     for name in order])]
-
-
-def _commands(results: Sequence[Result]) -> list[str]:
-    parts = [markup.element('h2', 'How each row was made')]
-    for result in results:
-        command = result.document.get('command')
-        parts += [markup.element('h3', result.label),
-                  markup.element('pre', str(command)) if command else markup.element(
-                      'p', f'{result.file} does not say.')]
-    parts.append(f'<p class="soft">The paper: {escape(paper_tables.SOURCE)}, '
-                 f'<a href="{paper_tables.LINK}">arXiv 2402.10580</a>.</p>')
-    return parts
+    return {'best': top.label if len(measured) > 1 else '',
+            'columns': [(result.label, plots.COLORS[result.method]) for result in chosen],
+            'rows': [(name, [result.class_iou()[name] for result in chosen]) for name in order]}

@@ -16,13 +16,13 @@ from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette, label_color, scalar_color
 import numpy as np
-from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.dataset_folder import DatasetError, DatasetFolder, training_fx
 from training.reporting.results import finite, Result
-from training.risk_thresholds import training_fx
 
 Predict = Callable[[dict[str, Any], np.ndarray], Prediction]
 TILE_WIDTH = 320
-DEPTH_COLORS, UNCERTAINTY_COLORS = 'viridis', 'magma'
+# Unit and colour map of each kind of map.
+SCALES = {'entropy': ('nats', 'magma'), 'depth': ('m', 'viridis'), 'sigma': ('m', 'magma')}
 # Metric of an image, its name, its unit, and whether higher is better.
 CRITERIA = (('pixel_accuracy', 'pixel accuracy', '', True), ('rmse', 'RMSE', ' m', False))
 
@@ -160,5 +160,4 @@ def _colored(name: str, values: np.ndarray, palette: Any,
     if name.endswith('label'):
         return label_color(values, palette)
     kind = name.removeprefix('true ')
-    colors = DEPTH_COLORS if kind == 'depth' else UNCERTAINTY_COLORS
-    return scalar_color(values, 0.0, ranges.get(kind, 1.0), colors)
+    return scalar_color(values, 0.0, ranges.get(kind, 1.0), SCALES[kind][1])

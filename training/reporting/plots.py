@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 import io
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 import numpy as np
+from training.metrics.certainty_cells import CERTAINTY
 from training.reporting.results import DEPTH, METHODS, Result, SEGMENTATION
+from training.reporting.style import INK, new_figure, styled
 
-INK, GRID = '#30363d', '#e3e6e9'
 # Okabe and Ito's palette, apart for the colour-blind; the markers tell them apart in grey too.
 COLORS = dict(zip(METHODS, ('#4d4d4d', '#e69f00', '#56b4e9', '#0072b2', '#d55e00')))
 MARKERS = dict(zip(METHODS, 'osv^D'))
@@ -26,20 +25,11 @@ WIDTH, HEIGHT = 4.4, 3.3  # Inches.
 # Characters of a label that let two stand side by side.
 _LABEL_WIDTH = 22
 _Draw = Callable[[Axes, dict[str, np.ndarray], dict[str, Any]], None]
-CERTAINTY_TITLES = {'p_accurate_given_certain': 'p(accurate | certain)',
-                    'p_uncertain_given_inaccurate': 'p(uncertain | inaccurate)',
-                    'pavpu': 'PAvPU'}
-_STYLE: Any = {'font.size': 9, 'axes.titlesize': 9.5, 'axes.edgecolor': INK, 'axes.linewidth': 0.7,
-               'axes.labelcolor': INK, 'axes.spines.top': False, 'axes.spines.right': False,
-               'axes.grid': True, 'axes.axisbelow': True, 'grid.color': GRID,
-               'grid.linewidth': 0.7,
-               'xtick.color': INK, 'ytick.color': INK, 'legend.frameon': False,
-               'legend.fontsize': 8, 'lines.linewidth': 1.5, 'lines.markersize': 4.5,
-               # The same page from the same numbers.
-               'svg.hashsalt': 'report'}
+CERTAINTY_TITLES = dict(zip(CERTAINTY, (
+    'p(accurate | certain)', 'p(uncertain | inaccurate)', 'PAvPU')))
 
 
-@rc_context(_STYLE)
+@styled
 def svg_uri(figure: Figure) -> str:
     """Return a figure as the data URI of an SVG whose text is drawn."""
     buffer = io.BytesIO()
@@ -47,7 +37,7 @@ def svg_uri(figure: Figure) -> str:
     return 'data:image/svg+xml;base64,' + base64.b64encode(buffer.getvalue()).decode()
 
 
-@rc_context(_STYLE)
+@styled
 def reliability(result: Result) -> Figure | None:
     """
     Return accuracy by confidence, its gap to the confidence, and below it the share of pixels.
@@ -60,7 +50,7 @@ def reliability(result: Result) -> Figure | None:
     count, accuracy, confidence = (curve[name] for name in ('count', 'accuracy', 'confidence'))
     bins = len(count)
     left, width = np.arange(bins) / bins, 1.0 / bins
-    figure = _figure(HEIGHT + 0.5)
+    figure = new_figure(WIDTH, HEIGHT + 0.5)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     color = COLORS[result.method]
     axes.bar(left, accuracy, width, align='edge', color=color, alpha=0.75,
@@ -80,7 +70,7 @@ def reliability(result: Result) -> Figure | None:
     return figure
 
 
-@rc_context(_STYLE)
+@styled
 def coverage(results: Sequence[Result]) -> Figure | None:
     """Return the observed against the nominal coverage of depth's central intervals."""
     def draw(axes: Axes, curve: dict[str, np.ndarray], style: dict[str, Any]) -> None:
@@ -95,7 +85,7 @@ def coverage(results: Sequence[Result]) -> Figure | None:
     return figure
 
 
-@rc_context(_STYLE)
+@styled
 def sparsification(results: Sequence[Result], task: str, difference: bool = False
                    ) -> Figure | None:
     """
@@ -126,7 +116,7 @@ def sparsification(results: Sequence[Result], task: str, difference: bool = Fals
     return figure
 
 
-@rc_context(_STYLE)
+@styled
 def threshold(results: Sequence[Result], task: str, name: str) -> Figure | None:
     """
     Return one figure of certainty against one threshold for all images.
@@ -164,7 +154,7 @@ def _lines(results: Sequence[Result], task: str, kind: str, names: Sequence[str]
     if not curves:
         return None
     columns = 1 if max(len(result.label) for result, _ in curves) > _LABEL_WIDTH else 2
-    figure = _figure(HEIGHT + 0.19 * -(-len(curves) // columns))
+    figure = new_figure(WIDTH, HEIGHT + 0.19 * -(-len(curves) // columns))
     axes = figure.add_subplot()
     seen: dict[str, int] = {}
     for result, curve in curves:
@@ -173,12 +163,6 @@ def _lines(results: Sequence[Result], task: str, kind: str, names: Sequence[str]
             'color': COLORS[result.method], 'linestyle': _LINES[nth % len(_LINES)],
             'marker': MARKERS[result.method], 'markevery': 0.17, 'label': result.label})
     figure.legend(loc='outside lower center', ncols=columns, handlelength=3.2, columnspacing=1.4)
-    return figure
-
-
-def _figure(height: float) -> Figure:
-    figure = Figure(figsize=(WIDTH, height), layout='constrained')
-    FigureCanvasAgg(figure)
     return figure
 
 

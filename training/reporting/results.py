@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from training.metrics.summary import DEPTH, SEGMENTATION
 
-SEGMENTATION, DEPTH = 'segmentation', 'depth'
 TASKS = {SEGMENTATION: 'Segmentation', DEPTH: 'Depth'}
 # In the order of the paper's tables, by the names of its groups.
 METHODS = {'baseline': 'Baseline', 'mc_dropout': 'MCD', 'sub_ensemble': 'DSE', 'ensemble': 'DE',

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 import math
 
@@ -132,13 +132,16 @@ def to_markdown(table: Table) -> str:
     # Without the row of spans the same heading would stand for two tasks.
     headings = [f'{group}: {heading}' if headings.count(heading) > 1 else heading
                 for group, heading in zip(groups or [''] * len(headings), headings)]
-    lines = [_markdown_row(['', '', *headings]), '|---|---|' + '---:|' * len(table.columns)]
-    for block in table.blocks:
-        for i, row in enumerate(block.rows):
-            lines.append(_markdown_row([
-                '' if i else block.title, row.name,
-                *(f'**{cell.text}**' if cell.best else cell.text for cell in row.cells)]))
-    return '\n'.join(lines) + '\n'
+    return markdown(['', '', *headings], [
+        ['' if i else block.title, row.name,
+         *(f'**{cell.text}**' if cell.best else cell.text for cell in row.cells)]
+        for block in table.blocks for i, row in enumerate(block.rows)], names=2)
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1) -> str:
+    """Return a table in Markdown; its columns after the first ``names`` are aligned right."""
+    rule = '|' + '---|' * names + '---:|' * (len(headings) - names)
+    return '\n'.join([_markdown_row(headings), rule, *map(_markdown_row, rows)]) + '\n'
 
 
 def _markdown_row(texts: Sequence[str]) -> str:

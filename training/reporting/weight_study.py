@@ -1,53 +1,57 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Table and figures of ``training.study_weights``, from its rows."""
+"""Table and figures of ``training.studies.weights``, from its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from training.reporting.noise_curves import noise_curves
-from training.reporting.plots import GRID, INK
+from training.reporting.style import new_figure, styled, TASK_COLORS
+from training.reporting.tables import markdown
 
-TASKS = ('segmentation', 'instance', 'depth')
-SHORT = {'segmentation': 'Seg.', 'instance': 'Inst.', 'depth': 'Depth'}
-_COLORS = {'segmentation': '#0072b2', 'instance': '#009e73', 'depth': '#d55e00'}
+
+class Measure(NamedTuple):
+    """How a figure of the study is shown: in the weights' columns, heading, factor, decimals."""
+
+    short: str
+    heading: str
+    factor: float
+    digits: int
+
+
+_TASKS = {'segmentation': Measure('Seg.', 'Segmentation IoU [%]', 100, 1),
+          'instance': Measure('Inst.', 'Instance mean error [px]', 1, 2),
+          'depth': Measure('Depth', 'Inverse depth mean error [{unit}]', 1, 4)}
+_AP = Measure('', 'AP [%]', 100, 1)
 _NAMES = {'equal': 'Unweighted sum of losses', 'fixed': 'Weights from the best of both grids'}
-_STYLE: Any = {'font.size': 9, 'axes.edgecolor': INK, 'axes.spines.top': False, 'axes.grid': True,
-               'axes.axisbelow': True, 'grid.color': GRID, 'legend.frameon': False,
-               'legend.fontsize': 8, 'lines.markersize': 5}
+_ORDER = ('single', 'equal', 'fixed', 'learned', 'start')
+# One trial of the study, over its seeds.
 Row = Mapping[str, Any]
 
 
 def table(rows: Sequence[Row], unit: str) -> str:
     """Return the tables as Markdown, the first with the columns of the paper's Table 1."""
     seeds = len(rows[0]['seeds'])
-    ap = any('ap' in row['mean'] for row in rows)
-    lines = [f'Mean of {seeds} seed{"s" if seeds > 1 else ""}'
-             + (', ± half the range between them.' if seeds > 1 else '.')
-             + ' Learned: the weight at the end, as a share of all.', '',
-             _head('Loss', unit, ap)]
-    order = ('single', 'equal', 'fixed', 'learned', 'start')
-    for row in sorted((row for row in rows if row['group'] in order),
-                      key=lambda row: order.index(row['group'])):
-        lines.append(_line(_title(row), row, ap))
+    measures = {**_TASKS, **({'ap': _AP} if any('ap' in row['mean'] for row in rows) else {})}
+    headings = [*(measure.short for measure in _TASKS.values()),
+                *(measure.heading.format(unit=unit) for measure in measures.values())]
+    chosen = sorted((row for row in rows if row['group'] in _ORDER),
+                    key=lambda row: _ORDER.index(row['group']))
+    text = (f'Mean of {seeds} seed{"s" if seeds > 1 else ""}'
+            + (', ± half the range between them.' if seeds > 1 else '.')
+            + ' Learned: the weight at the end, as a share of all.\n\n'
+            + markdown(['Loss', *headings], [[_title(row), *_cells(row, measures)]
+                                             for row in chosen]))
     grids = [row for row in rows if row['group'] == 'grid']
     if grids:
-        lines += ['', 'The grids (Figure 2):', '', _head('Pair', unit, ap)]
-        lines += [_line(' + '.join(row['tasks']), row, ap) for row in grids]
-    return '\n'.join(lines) + '\n'
-
-
-def _head(first: str, unit: str, ap: bool) -> str:
-    names = [first, *SHORT.values(), 'Segmentation IoU [%]', 'Instance mean error [px]',
-             f'Inverse depth mean error [{unit}]', *(['AP [%]'] if ap else [])]
-    return f'| {" | ".join(names)} |\n|{"---|" * len(names)}'
+        text += '\nThe grids (Figure 2):\n\n' + markdown(
+            ['Pair', *headings], [[' + '.join(row['tasks']), *_cells(row, measures)]
+                                  for row in grids])
+    return text
 
 
 def _title(row: Row) -> str:
@@ -58,31 +62,28 @@ def _title(row: Row) -> str:
     return _NAMES.get(row['group'], f'{len(row["tasks"])} task uncertainty weighting')
 
 
-def _line(title: str, row: Row, ap: bool) -> str:
+def _cells(row: Row, measures: Mapping[str, Measure]) -> list[str]:
     total = sum(row['weights'].values())
-    learned = row['initial_s'] is not None
-    cells = [title]
-    for task in TASKS:
+    cells = []
+    for task in _TASKS:
         share = row['weights'].get(task, 0.0) / total
         cells.append('0' if task not in row['tasks'] else
-                     f'✓ ({share:.3g})' if learned else f'{share:.3g}')
-    for name, factor, digits in (('segmentation', 100, 1), ('instance', 1, 2), ('depth', 1, 4),
-                                 *((('ap', 100, 1),) if ap else ())):
+                     f'{share:.3g}' if row['initial_s'] is None else f'✓ ({share:.3g})')
+    for name, (_, _, factor, digits) in measures.items():
         values = [factor * run[name] for run in row['seeds'] if name in run]
         spread = f' ± {(max(values) - min(values)) / 2:.{digits}f}' if len(values) > 1 else ''
         cells.append(f'{factor * row["mean"][name]:.{digits}f}{spread}' if values else '-')
-    return f'| {" | ".join(cells)} |'
+    return cells
 
 
-@rc_context(_STYLE)
+@styled
 def pair_figure(rows: Sequence[Row], pairs: Sequence[tuple[str, str]], unit: str) -> Figure:
     """
     Return the paper's Figure 2: both tasks' performance over the weight of the first.
 
     Dotted: each task alone. Dashed with a star: learned weights, at the share they end at.
     """
-    figure = Figure(figsize=(5.2 * len(pairs), 4.0), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2 * len(pairs), 4.0)
     for left, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs):
         right = left.twinx()
         grid = sorted((row for row in rows if row['group'] == 'grid'
@@ -91,8 +92,7 @@ def pair_figure(rows: Sequence[Row], pairs: Sequence[tuple[str, str]], unit: str
         learned = next(row for row in rows if row['group'] == 'learned'
                        and tuple(row['tasks']) == tuple(pair))
         for axes, task in ((left, pair[0]), (right, pair[1])):
-            factor = 100 if task == 'segmentation' else 1
-            color = _COLORS[task]
+            factor, color = _TASKS[task].factor, TASK_COLORS[task]
             axes.plot([row['weights'][pair[0]] for row in grid],
                       [factor * row['mean'][task] for row in grid], 'o-', color=color)
             alone = next(row for row in rows if row['group'] == 'single'
@@ -102,32 +102,26 @@ def pair_figure(rows: Sequence[Row], pairs: Sequence[tuple[str, str]], unit: str
             share = learned['weights'][pair[0]] / sum(learned['weights'].values())
             axes.axhline(value, color=color, linestyle='--', linewidth=0.9)
             axes.plot([share], [value], '*', color=color, markersize=12)
-            _label(axes, task, unit, color)
+            axes.set_ylabel(_TASKS[task].heading.format(unit=unit), color=color)
+            axes.tick_params(axis='y', colors=color)
             if task != 'segmentation':  # Up is better on both sides.
                 axes.invert_yaxis()
         right.grid(visible=False)
+        right.spines['right'].set_visible(True)
         left.set_xscale('logit')
         left.set_xlabel(f'weight of {pair[0]}, that of {pair[1]} is 1 less it')
     figure.suptitle('up is better; dotted: the task alone; star and dashed: learned weights')
     return figure
 
 
-def _label(axes: Axes, task: str, unit: str, color: str) -> None:
-    axes.set_ylabel({'segmentation': 'segmentation IoU [%]',
-                     'instance': 'instance mean error [px]',
-                     'depth': f'inverse depth mean error [{unit}]'}[task], color=color)
-    axes.tick_params(axis='y', colors=color)
-
-
-@rc_context(_STYLE)
+@styled
 def start_figure(rows: Sequence[Row], terms: Mapping[str, str]) -> Figure | None:
     """Return the learned noise of each task over the steps, a line for each start of s."""
     starts = [row for row in rows if row['group'] == 'start']
     if not starts:
         return None
-    figure = Figure(figsize=(4.0 * len(TASKS), 3.4), layout='constrained')
-    FigureCanvasAgg(figure)
-    for axes, task in zip(figure.subplots(1, len(TASKS), squeeze=False)[0], TASKS):
+    figure = new_figure(4.0 * len(_TASKS), 3.4)
+    for axes, task in zip(figure.subplots(1, len(_TASKS)), _TASKS):
         for number, row in enumerate(starts):
             for nth, folder in enumerate(row['folders']):
                 curves = noise_curves(Path(folder))

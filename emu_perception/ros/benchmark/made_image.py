@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_image
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 
 def made_image(height: int, width: int) -> tuple[Image, CameraInfo]:
@@ -15,10 +18,6 @@ def made_image(height: int, width: int) -> tuple[Image, CameraInfo]:
     # Smooth, as photographs are: noise has unknown depths and edges everywhere.
     pixels = cv2.GaussianBlur(np.random.default_rng(0).integers(
         0, 256, (height, width, 3), np.uint8), (0, 0), 7)
-    focal, cx, cy = 0.8 * width, (width - 1) / 2, (height - 1) / 2
-    info = CameraInfo(width=width, height=height, distortion_model='plumb_bob',
-                      k=[focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0],
-                      r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-                      p=[focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
-    info.header.frame_id = 'camera_optical_frame'
-    return to_image(pixels, 'rgb8', info.header), info
+    header = Header(frame_id='camera_optical_frame')
+    return (to_image(pixels, 'rgb8', header),
+            to_camera_info(pinhole_info(width, height, 0.8 * width), header))

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from emu_perception.errors import EmuError
-from emu_perception.ros.demo import report
+from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
 from emu_perception.ros.demo.frames import DemoFrame, make_frames
 from emu_perception.ros.demo.listener import Answer, Listener
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
         codes = {child.name: child.stop() for child in reversed(children)}
         listener.destroy_node()
         rclpy.try_shutdown()
-    summary = report.summarize(frames, answers, scores, changes)
+    summary = summarize(frames, answers, scores, changes)
     summary['exit_codes'] = codes
     (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     print_summary(summary, out)
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
 
 
 def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: float
-             ) -> tuple[list[Answer], dict[str, report.DepthScore], list[dict[str, Any]]]:
+             ) -> tuple[list[Answer], dict[str, DepthScore], list[dict[str, Any]]]:
     by_name = {frame.name: frame for frame in frames}
     answers, scores, changes = [], {}, []
     listener.risk_changes = listener.risk_changes[-1:]  # those of starting up do not count
@@ -98,9 +98,9 @@ def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: 
                 truth = read_true_depth(frame.depth_file) if frame.depth_file else None
                 depth = answer.pixels.get('depth/image')
                 if truth is not None and depth is not None and truth.shape == depth.shape:
-                    scores[frame.name] = report.DepthScore.of(depth, truth)
-                report.write_png(str(out / f'{Path(frame.name).stem}.png'),
-                                 report.draw_panel(frame, answer, truth))
+                    scores[frame.name] = DepthScore.of(depth, truth)
+                write_png(str(out / f'{Path(frame.name).stem}.png'),
+                          draw_panel(frame, answer, truth))
             # Only figures are needed from here on: the maps of many images would fill the memory.
             answer.pixels = {}
             answers.append(answer)

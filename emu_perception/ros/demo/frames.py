@@ -17,8 +17,10 @@ import shutil
 
 import cv2
 from emu_perception.benchmarking.spoiling import spoil, SPOILED
-from emu_perception.errors import EmuError
-from emu_perception.ros.camera_info_files import pinhole_info, write_camera_info
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.calibration_files import write_calibration
+from emu_perception.cameras.image_files import read_image
+from emu_perception.errors import EmuError, InputError
 from emu_perception.ros.demo.geometry import (
     cut,
     disparity_to_depth,
@@ -26,7 +28,6 @@ from emu_perception.ros.demo.geometry import (
     Pinhole,
     seen_through,
 )
-from emu_perception.ros.frame_sources import read_rgb
 import numpy as np
 import skimage
 
@@ -81,7 +82,7 @@ def make_frames(folder: Path) -> list[DemoFrame]:
         frame = _write(folder, len(frames), kind, image)
         stem = folder / Path(frame.name).stem
         camera = seen_through(MOTORCYCLE, window, *SIZE)
-        write_camera_info(stem.with_suffix('.yaml'), pinhole_info(
+        write_calibration(stem.with_suffix('.yaml'), pinhole_info(
             *SIZE, camera.fx, camera.fy, camera.cx, camera.cy))
         depth_file = stem.with_suffix('.npy')
         np.save(depth_file, cut(depth, window, *SIZE))
@@ -111,11 +112,11 @@ def _write(folder: Path, number: int, kind: str, image: np.ndarray) -> DemoFrame
 
 
 def _photograph(name: str) -> np.ndarray:
-    image = read_rgb(_data_file(name))
-    if image is None:
-        raise EmuError(f'{_data_file(name)}: cannot be read as an image; install scikit-image '
-                       'again')
-    return image
+    path = _data_file(name)
+    try:
+        return read_image(path)
+    except InputError as error:
+        raise EmuError(f'{path}: {error}; install scikit-image again') from error
 
 
 def _data_file(name: str) -> Path:

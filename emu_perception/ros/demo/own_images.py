@@ -8,9 +8,9 @@ from pathlib import Path
 import shutil
 
 import cv2
-from emu_perception.errors import EmuError
+from emu_perception.cameras.image_files import image_paths
+from emu_perception.errors import InputError
 from emu_perception.ros.demo.frames import DemoFrame
-from emu_perception.ros.frame_sources import ImageFiles, open_source
 import numpy as np
 import yaml
 
@@ -19,12 +19,11 @@ def own_frames(images: Path, folder: Path, limit: int) -> list[DemoFrame]:
     """
     Link at most ``limit`` images, evenly spaced, into ``folder`` (emptied first).
 
-    :raises EmuError: if ``images`` is no folder with images.
+    :raises InputError: if ``images`` is no folder with images.
     """
-    source = open_source(str(images))
-    if not isinstance(source, ImageFiles):
-        raise EmuError(f'{images}: give a folder of images')
-    picked = source.paths
+    if not images.is_dir():
+        raise InputError(f'{images}: give a folder of images')
+    picked = image_paths(images)
     if len(picked) > limit:
         chosen = np.linspace(0, len(picked) - 1, limit).round().astype(int)
         picked = [picked[index] for index in chosen]

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emu_perception.ros.demo.report import score_key
+from emu_perception.scores import SCORES
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -29,19 +31,21 @@ def print_summary(summary: dict[str, Any], out: Path) -> None:
     table = Table(title='What the model itself says, by kind of image',
                   caption='uncertain: above a threshold in itself. risk: the flag, with its '
                   'hysteresis. Depth errors where the true depth is known.')
-    for column in ('kind', 'images', 'entropy [nat]', 'sigma [m]', 'uncertain', 'risk',
-                   'RMSE [m]', 'abs rel', 'delta1'):
+    scores = [f'{row.words} [{row.unit}]' for row in SCORES.values()]
+    for column in ('kind', 'images', *scores, 'uncertain', 'risk', 'RMSE [m]', 'abs rel',
+                   'delta1'):
         table.add_column(column, justify='left' if column == 'kind' else 'right')
     for kind, values in summary['kinds'].items():
         truth = values['depth_against_truth'] or {}
-        table.add_row(kind, str(values['images']), _text(values['mean_entropy_nat']),
-                      _text(values['mean_depth_sigma_m']),
+        table.add_row(kind, str(values['images']),
+                      *(_text(values[f'mean_{score_key(row)}']) for row in SCORES.values()),
                       _percent(values['share_judged_uncertain']),
                       _percent(values['share_with_risk_raised']), _text(truth.get('rmse_m')),
                       _text(truth.get('abs_rel')), _text(truth.get('delta1')))
     console.print(table)
-    console.print(f'thresholds: entropy {_text(summary["threshold_entropy_nat"])} nat, '
-                  f'sigma {_text(summary["threshold_depth_sigma_m"])} m')
+    console.print('thresholds: ' + ', '.join(
+        f'{row.words} {_text(summary[f"threshold_{score_key(row)}"])}'
+        f'{row.suffix.replace("_", " ")}' for row in SCORES.values()))
     console.print(f'images: {summary["images_sent"]} sent, {summary["images_answered"]} answered, '
                   f'{_text(summary["rate_hz_one_image_at_a_time"])} Hz one at a time; latency '
                   f'p50 {_text(summary["latency_p50_ms"], 0)} ms, '

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.commands.run import main
-from emu_perception.recordings.camera import pinhole_info
 from emu_perception.recordings.messages import Header, MessageFactory
 import numpy as np
 from rosbags.highlevel import AnyReader

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from emu_perception.commands.file_inputs import Video
+from emu_perception.cameras.video import Video
 import numpy as np
 import pytest
 from run_bench import (
@@ -49,6 +49,8 @@ def inputs(tmp_path: Path) -> Path:
     (tmp_path / 'wrong.yaml').write_text('image_width: 3')
     (tmp_path / 'other.yaml').write_text(
         'intrinsics: {width: 64, height: 48, fx: 50, fy: 50, cx: 30, cy: 20}')
+    (tmp_path / 'larger.yaml').write_text(
+        'intrinsics: {width: 128, height: 96, fx: 360, fy: 360, cx: 256, cy: 192}')
     return tmp_path
 
 
@@ -73,6 +75,8 @@ def inputs(tmp_path: Path) -> Path:
     ('images', ('--camera-info', '{}/wrong.yaml'), ('wrong.yaml', 'image_height', 'missing')),
     ('images', ('--camera-info', '{}/none.yaml'), ('none.yaml', 'cannot be read')),
     ('images', ('--camera-info', '{}/other.yaml'), ('--camera-info', '64x48', '128x96')),
+    ('images', ('--camera-info', '{}/larger.yaml'), ('--camera-info', 'cx 256', '512x384')),
+    ('images', ('--fx', '4'), ('--fx', 'fx 4', 'field of view')),
     ('images', ('--start', '99'), ('no image was taken', '--start')),
     ('images', ('--out', '{}/wrong.yaml'), ('wrong.yaml', 'is a file')),
     ('images', ('--out', '{}/bag'), ('/bag', 'not empty', '--force')),
@@ -88,6 +92,13 @@ def test_bad_input_is_one_line(inputs, checkpoint, capsys, source, options, word
     assert line.startswith('emu_run: ') and 'Traceback' not in captured.err
     for word in words:
         assert word in line, line
+
+
+def test_a_calibration_that_no_image_can_have_is_refused_before_anything_is_written(
+        inputs, checkpoint, capsys):
+    assert emu_run(inputs / 'images', inputs / 'out', checkpoint, '--camera-info',
+                   str(inputs / 'larger.yaml')) == 1
+    assert 'resolution' in capsys.readouterr().err and not (inputs / 'out').exists()
 
 
 def test_a_damaged_bag_is_one_line(inputs, checkpoint, capsys):

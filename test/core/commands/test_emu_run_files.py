@@ -9,8 +9,10 @@ from pathlib import Path
 
 from core_bench import make_metadata, make_network
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.calibration_files import write_calibration
+from emu_perception.cameras.video import Video
 from emu_perception.checkpoint import save_checkpoint
-from emu_perception.commands.file_inputs import Video
 from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskMonitor, RiskThresholds
 import numpy as np
@@ -31,8 +33,9 @@ def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
             for field in ('label', 'depth', 'segmentation_entropy', 'confidence', 'depth_sigma'):
                 np.testing.assert_array_equal(maps[field], getattr(expected, field), field)
         assert float(row['mean_entropy_nat']) == pytest.approx(
-            expected.mean_segmentation_entropy, abs=1e-6)
-        assert float(row['mean_sigma_m']) == pytest.approx(expected.mean_depth_sigma, abs=1e-6)
+            expected.scores['segmentation_entropy'], abs=1e-6)
+        assert float(row['mean_sigma_m']) == pytest.approx(
+            expected.scores['depth_sigma'], abs=1e-6)
         assert float(row['fx_px']) == FX and float(row['stamp_s']) == pytest.approx(index / 10)
         assert float(row['unknown_depth_share']) == pytest.approx(
             1 - np.isfinite(expected.depth).mean(), abs=1e-6)
@@ -44,14 +47,15 @@ def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 12)
     predictor = Predictor.load(checkpoint, 'cpu')
     means = [predictor(scene(index)) for index in range(12)]
-    limit = float(np.median([mean.mean_segmentation_entropy for mean in means]))
+    limit = float(np.median([mean.scores['segmentation_entropy'] for mean in means]))
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--raise-after', '2',
                    '--clear-after', '2', '--risk-threshold-segmentation', str(limit),
                    '--risk-threshold-depth', '900') == 0
-    monitor = RiskMonitor(RiskThresholds(limit, 900.0), raise_after=2, clear_after=2)
+    limits = RiskThresholds({'segmentation_entropy': limit, 'depth_sigma': 900.0})
+    monitor = RiskMonitor(limits, raise_after=2, clear_after=2)
     monitor.activate()
     rows = table(tmp_path / 'out')
-    states = [monitor.observe(mean.mean_segmentation_entropy, mean.mean_depth_sigma, 0.0)
+    states = [monitor.observe(mean.scores, 0.0)
               for mean in means]
     assert [(row['risk'], row['reason'], row['detail']) for row in rows] == [
         (str(int(state.raised)), state.reason.value, state.detail) for state in states]
@@ -94,7 +98,7 @@ def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint
     first = next(Video(path, 1.0).images()).read()
     expected = Predictor.load(checkpoint, 'cpu')(first)
     assert float(rows[0]['mean_entropy_nat']) == pytest.approx(
-        expected.mean_segmentation_entropy, abs=1e-6)
+        expected.scores['segmentation_entropy'], abs=1e-6)
 
 
 def test_every_start_and_end_choose_images(tmp_path, checkpoint):
@@ -137,11 +141,20 @@ def test_a_calibration_scales_depth_and_one_of_another_size_does_not(tmp_path, c
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--maps') == 0
     assert [row['fx_px'] for row in table(tmp_path / 'out')] == [f'{FX:.6f}', f'{FX:.6f}', '']
     captured = capsys.readouterr()
-    assert 'frame_99.png: the calibration is of 128x96, the image of 256x192' in captured.err
+    assert 'frame_99.png: its calibration is for 128x96, the image is 256x192' in captured.err
     assert 'depth is to scale in 2 of 3 images' in captured.out
     expected = Predictor.load(checkpoint, 'cpu')(scene(0), fx=FX)
     with np.load(tmp_path / 'out/maps/000000_frame_8.npz') as maps:
         np.testing.assert_array_equal(maps['depth'], expected.depth)
+
+
+def test_a_calibration_beside_an_image_is_that_images(tmp_path, checkpoint, capsys):
+    write_images(tmp_path / 'in', 3)
+    write_calibration(tmp_path / 'in/frame_9.yaml', pinhole_info(WIDTH, HEIGHT, 95.0))
+    (tmp_path / 'in/frame_10.yaml').write_text('image_width: 3')
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint) == 0
+    assert [row['fx_px'] for row in table(tmp_path / 'out')] == ['', '95.000000', '']
+    assert "frame_10.yaml: field 'image_height' is missing" in capsys.readouterr().err
 
 
 def test_a_ros_calibration_file_gives_the_focal_length(tmp_path, checkpoint):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 from emu_perception.predictor import Predictor
+from emu_perception.scores import SCORES
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin
@@ -34,7 +35,7 @@ MAPS = {'label': 'mono8', 'label_color': 'rgb8', 'overlay': 'rgb8', 'confidence'
         'depth_uncertainty': '32FC1', 'segmentation_uncertainty_color': 'rgb8',
         'depth_uncertainty_color': 'rgb8'}
 OTHERS = {'camera_info', 'depth/camera_info', 'risk', 'risk_status',
-          'mean_segmentation_uncertainty', 'mean_depth_uncertainty'}
+          *(row.topic for row in SCORES.values())}
 
 
 @pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
@@ -66,10 +67,9 @@ def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, pl
             assert (message.width, message.height) == (WIDTH, HEIGHT)
             assert stamp_ns(message) == at.stamp_ns
         np.testing.assert_array_equal(found[topic][index][1].data, source[topic][index][1].data)
-        for task, mean in (('segmentation', expected.mean_segmentation_entropy),
-                           ('depth', expected.mean_depth_sigma)):
-            message = found[f'/emu/mean_{task}_uncertainty'][index][1]
-            assert message.data == pytest.approx(mean, rel=1e-6)
+        for name, row in SCORES.items():
+            message = found[f'/emu/{row.topic}'][index][1]
+            assert message.data == pytest.approx(expected.scores[name], rel=1e-6)
     rows = table(tmp_path / 'out')
     assert [str(int(message.data)) for _, message in found['/emu/risk']] == [
         row['risk'] for row in rows]
@@ -116,6 +116,24 @@ def test_without_camera_info_there_is_none_and_it_is_said(tmp_path, checkpoint, 
     captured = capsys.readouterr()
     assert "no camera_info at '/cam/camera_info'" in captured.err
     assert 'depth is to scale in 0 of 2 images' in captured.out
+
+
+@pytest.mark.parametrize(('change', 'fx', 'words'), [
+    ({'k': (4 * FX, 0, 256, 0, 4 * FX, 192, 0, 0, 1)}, '', 'another resolution'),
+    ({'k': (1, 0, 0, 0, 1, 0, 0, 0, 1)}, f'{FX:.6f}', 'the identity for K'),
+    ({'width': 4 * WIDTH, 'height': 4 * HEIGHT, 'binning_x': 4, 'binning_y': 4}, f'{FX:.6f}',
+     'says binning 4x4'),
+    ({'p': (4 * FX, 0, 256, 0, 0, 4 * FX, 192, 0, 0, 0, 1, 0)}, f'{FX:.6f}',
+     f'fx {FX:g} in K and {4 * FX:g} in P'),
+])
+def test_a_camera_info_is_judged_as_the_node_judges_it(
+        tmp_path, checkpoint, capsys, change, fx, words):
+    messages = recording(1)
+    for name, value in change.items():
+        setattr(messages[1][1], name, np.array(value, float) if name in 'kp' else value)
+    assert emu_run(write_bag(tmp_path / 'bag', messages), tmp_path / 'out', checkpoint) == 0
+    assert table(tmp_path / 'out')[0]['fx_px'] == fx
+    assert words in capsys.readouterr().err
 
 
 def test_a_gap_in_a_recording_goes_stale_when_the_node_would_have(tmp_path, checkpoint):

@@ -7,10 +7,11 @@ from __future__ import annotations
 import pytest
 from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
-from training.losses import cross_entropy
+from training.losses.terms import cross_entropy
 from training.methods.cutmix import cutmix
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
+from training.methods.module import Parts
 
 HEIGHT, WIDTH = 24, 32
 
@@ -66,7 +67,7 @@ def test_teacher_student_and_truth_are_of_the_same_mixture(saved, monkeypatch, m
     module = EMUFormer(
         small_network(9), small_recipe(method='emuformer', emuformer={
             'jitter': [0, 0, 0, 0], 'mix': mix, 'mix_probability': 1.0}),
-        (0.5,) * 3, (0.25,) * 3, teacher, CLASSES).eval()
+        Parts((0.5,) * 3, (0.25,) * 3, teacher=teacher, classes=CLASSES)).eval()
     monkeypatch.setattr(EMUFormer, 'global_step', 0)
     seen = []
     moments = teacher.moments

@@ -10,11 +10,12 @@ from emu_perception.networks.multitask import outputs_at
 import pytest
 from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
-from training.losses import cross_entropy, depth_mean_l1, gaussian_nll, kl_divergence, rmsle
+from training.losses.terms import cross_entropy, depth_mean_l1, gaussian_nll, kl_divergence, rmsle
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
-from training.options import RecipeError
+from training.methods.module import Parts
+from training.recipes.options import RecipeError
 
 NO_JITTER = {'jitter': [0, 0, 0, 0]}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -29,7 +30,8 @@ def student(teacher, network=None, loss=None, classes=CLASSES, weights=None, **o
     recipe = small_recipe(method='emuformer', emuformer={**NO_JITTER, **options},
                           **({'loss': loss} if loss else {}),
                           **({'loss_weights': weights} if weights else {}))
-    module = EMUFormer(network or small_network(9), recipe, MEAN, STD, teacher, classes)
+    module = EMUFormer(network or small_network(9), recipe,
+                       Parts(MEAN, STD, teacher=teacher, classes=classes))
     type(module).global_step = property(lambda self: 0)
     return module.eval()
 
@@ -175,7 +177,7 @@ def test_mse_needs_a_teacher_for_the_variance(teacher):
     student(teacher, loss={'depth': 'mse'}, rmsle_weight=0,
             weights={'mode': 'fixed', 'fixed': {'rmsle': 2.0}})
     with pytest.raises(RecipeError, match="'loss.depth'.*'huber'"):
-        Baseline(small_network(), small_recipe(loss={'depth': 'huber'}), MEAN, STD)
+        Baseline(small_network(), small_recipe(loss={'depth': 'huber'}), Parts(MEAN, STD))
 
 
 def test_a_teacher_that_does_not_fit_is_refused_before_training(saved):

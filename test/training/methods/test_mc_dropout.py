@@ -9,8 +9,8 @@ from small_models import small_network, small_recipe
 from timm.layers import DropPath
 import torch
 from torch import nn
-from training.methods import mc_dropout
 from training.methods.mc_dropout import MCDropout, samples
+from training.recipes.sections import MCDropoutOptions
 
 
 def arguments(encoder: str) -> dict:
@@ -67,4 +67,4 @@ def test_drop_path_is_off_and_batch_norm_is_not_moved_while_sampling():
 def test_a_network_without_dropout_is_refused_rather_than_sampled_ten_times_alike():
     with pytest.raises(ValueError, match='no dropout'):
         list(samples(small_network(head_dropout=0.0), torch.randn(1, 3, 64, 96)))
-    assert mc_dropout.MCDropoutOptions().samples == 10
+    assert MCDropoutOptions().samples == 10

@@ -9,6 +9,7 @@ from emu_perception.uncertainty import predictive_moments
 from small_models import small_batch, small_network, small_recipe
 import torch
 from training.methods import sub_ensemble
+from training.methods.module import Parts
 from training.methods.sampling import triple
 
 
@@ -16,7 +17,7 @@ def trained(steps: int):
     """Return the state before and after so many steps of AdamW, with the network."""
     network = small_network(num_heads=3)
     recipe = small_recipe(method='sub_ensemble', sub_ensemble={'heads': 3})
-    module = sub_ensemble.SubEnsemble(network, recipe, (0.5,) * 3, (0.5,) * 3)
+    module = sub_ensemble.SubEnsemble(network, recipe, Parts((0.5,) * 3, (0.5,) * 3))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=0.1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     batch = small_batch()

@@ -30,3 +30,26 @@ def test_no_pixel_gives_nan_and_not_a_score():
     metric = ConfusionMatrix(3)
     metric.update(torch.tensor([0]), torch.tensor([255]))
     assert metric.compute()['miou'].isnan() and int(metric.compute()['classes_counted']) == 0
+
+
+def test_miou_leaves_out_absent_classes_and_void():
+    metric = ConfusionMatrix(4)
+    label = torch.tensor([0, 0, 1, 1, 255, 0])
+    guess = torch.tensor([0, 1, 1, 1, 2, 3])
+    metric.update(guess, label)
+    result = metric.compute()
+    # Class 0: 1 hit of union {0,0,0} = 3; class 1: 2 hits, union 3. Classes 2, 3 do not occur.
+    assert float(result['miou']) == pytest.approx((1 / 3 + 2 / 3) / 2)
+    assert int(result['classes_counted']) == 2
+    assert float(result['pixel_accuracy']) == pytest.approx(3 / 5)
+    assert metric.iou()[2:].isnan().all()
+
+
+def test_metrics_do_not_depend_on_order_or_chunks():
+    torch.manual_seed(1)
+    label, guess = torch.randint(0, 6, (999,)), torch.randint(0, 6, (999,))
+    whole, parts = ConfusionMatrix(6), ConfusionMatrix(6)
+    whole.update(guess, label)
+    for chunk in torch.randperm(999).split(100):
+        parts.update(guess[chunk], label[chunk])
+    assert (whole.counts == parts.counts).all()

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""SILog and the means over images; what is pooled is tested with the losses."""
+"""SILog and the means over images, and what is pooled over pixels."""
 
 from __future__ import annotations
 
@@ -62,3 +62,15 @@ def test_what_an_invalid_pixel_predicts_does_not_matter():
 
 def test_delta_is_strict():
     assert result((torch.tensor([1.25, 1.2]), torch.tensor([1.0, 1.0])))['delta1'] == 0.5
+
+
+def test_depth_errors_by_hand_and_invalid_pixels_ignored():
+    metric = DepthErrors()
+    metric.update(torch.tensor([2.0, 1.0, 3.0, 0.0, 50.0]),
+                  torch.tensor([2.0, 2.0, 4.0, 1.0, 0.0]))
+    result = {name: float(value) for name, value in metric.compute().items()}
+    assert result['rmse'] == pytest.approx(math.sqrt((0 + 1 + 1 + 1) / 4))
+    assert result['abs_rel'] == pytest.approx((0 + 0.5 + 0.25 + 1.0) / 4)
+    # Ratios 1, 2, 1.333, inf against 1.25, 1.5625, 1.953.
+    assert (result['delta1'], result['delta2'], result['delta3']) == (0.25, 0.5, 0.5)
+    assert result['pixels'] == 4

@@ -1,0 +1,174 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS 2 bag as a camera: an image topic and the camera_info beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+import logging
+
+from emu_perception.cameras.calibration import CameraInfo, from_message
+from emu_perception.cameras.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
+from emu_perception.cameras.info_history import InfoHistory, UNSTAMPED
+from emu_perception.cameras.source import InputImage
+from emu_perception.cameras.topics import beside, looks_rectified
+from emu_perception.errors import InputError
+from emu_perception.recordings.messages import Header
+from emu_perception.recordings.reader import Bag, Record, RecordingError
+from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
+import numpy as np
+
+LOGGER = logging.getLogger('emu_perception')
+_RATE_SAMPLES = 200
+
+
+class BagImages:
+    """
+    The images of one topic of an open bag, which whoever opened it closes.
+
+    :raises RecordingError: if a topic is not there or the image topic is not clear.
+    """
+
+    live = False
+    stamped = True
+
+    def __init__(self, bag: Bag, image_topic: str | None, info_topic: str | None) -> None:
+        self._bag = bag
+        if image_topic is not None:
+            bag.check_topic(image_topic, (IMAGE, COMPRESSED))
+        self.image_topic = image_topic or find_image_topic(bag)
+        self.total: int | None = bag.counts[self.image_topic]
+        if not self.total:
+            raise RecordingError(f"{bag.path}: topic '{self.image_topic}' has no message")
+        _check_first(bag, self.image_topic)
+        self.rate_hz = _rate_hz(bag, self.image_topic)
+        self._info_topic = find_info_topic(bag, self.image_topic, info_topic)
+        self._first_info = next(_info_records(bag, self._info_topic), None)
+        if self._first_info is not None and not self._first_info.stamp_ns:
+            LOGGER.warning('%s: %s', bag.path, UNSTAMPED.about(
+                f"camera_info on '{self._info_topic}'").text)
+
+    def images(self) -> Iterator[InputImage]:
+        """Yield the images in order, each with the camera_info of its stamp, else the latest."""
+        waiting: Record | None = None
+        infos = InfoHistory()
+        if self._first_info is not None:
+            infos.add(self._first_info.stamp_ns, from_message(self._first_info.decode()))
+        topics = [self.image_topic, *([self._info_topic] if self._info_topic else [])]
+        for record in self._bag.records(topics):
+            if record.topic == self.image_topic:
+                if waiting is not None:
+                    yield self._image(waiting, infos)
+                waiting = record  # Its camera_info may come right after it.
+                continue
+            if waiting is not None and not (record.stamp_ns
+                                            and record.stamp_ns == waiting.stamp_ns):
+                yield self._image(waiting, infos)
+                waiting = None
+            infos.add(record.stamp_ns, from_message(record.decode()))
+        if waiting is not None:
+            yield self._image(waiting, infos)
+
+    def close(self) -> None:
+        """Do nothing: the bag is not ours."""
+
+    def _image(self, record: Record, infos: InfoHistory) -> InputImage:
+        # A stamp of 0 is one that the driver did not set.
+        stamp_ns = record.stamp_ns or record.recorded_ns
+        return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
+                          Header(stamp_ns, _frame_id(record)), partial(decode_image, record),
+                          infos.for_image(record.stamp_ns),
+                          rectified=looks_rectified(self.image_topic), record=record)
+
+
+def decode_image(record: Record) -> np.ndarray:
+    """
+    Return an image message as rgb8.
+
+    :raises InputError: if it cannot be used.
+    """
+    return (compressed_to_rgb if record.kind == COMPRESSED else image_to_rgb)(record.decode())
+
+
+def find_image_topic(bag: Bag) -> str:
+    """
+    Return the one topic of colour or mono images; raw is taken before compressed.
+
+    :raises RecordingError: if there is none, or more than one.
+    """
+    found = [topic for topic, kind in sorted(bag.topics.items())
+             if kind in (IMAGE, COMPRESSED) and _is_camera(bag, topic)]
+    found = [topic for topic in found if topic.removesuffix('/compressed') == topic
+             or topic.removesuffix('/compressed') not in found]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RecordingError(f'{bag.path}: has no topic with colour or mono images ({IMAGE} or '
+                             f'{COMPRESSED}); it has {bag.listing()}')
+    raise RecordingError(f'{bag.path}: has {len(found)} image topics: choose one with '
+                         f'--image-topic: {", ".join(found)}')
+
+
+def find_info_topic(bag: Bag, image_topic: str, info_topic: str | None) -> str | None:
+    """
+    Return the topic of the camera_info, or None (with a warning) where the bag has none.
+
+    :param info_topic: None looks beside the image topic, as image_transport lays them out.
+    :raises RecordingError: if the topic was asked for and is not there, or is empty.
+    """
+    topic = info_topic or beside(image_topic)
+    if info_topic is None and (bag.topics.get(topic) != CAMERA_INFO or not bag.counts[topic]):
+        LOGGER.warning("%s: no camera_info at '%s': depth cannot be corrected for a camera of "
+                       'another focal length; see --camera-info-topic', bag.path, topic)
+        return None
+    bag.check_topic(topic, (CAMERA_INFO,))
+    if not bag.counts[topic]:
+        raise RecordingError(f"{bag.path}: topic '{topic}' has no message")
+    return topic
+
+
+def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
+    """Yield what a topic of camera_info says, in the order of recording."""
+    for record in _info_records(bag, info_topic):
+        yield from_message(record.decode())
+
+
+def _info_records(bag: Bag, info_topic: str | None) -> Iterator[Record]:
+    return bag.records([info_topic] if info_topic else [])
+
+
+def _check_first(bag: Bag, topic: str) -> None:
+    try:
+        for record in islice(bag.records([topic]), 1):
+            decode_image(record)
+    except DamagedImage:
+        pass  # Others may be whole.
+    except InputError as error:
+        raise RecordingError(f"{bag.path}: topic '{topic}': {error}; the bag has "
+                             f'{bag.listing()}') from error
+
+
+def _is_camera(bag: Bag, topic: str) -> bool:
+    """Tell whether the first message is an image, even a damaged one, and not depth."""
+    try:
+        _check_first(bag, topic)
+    except RecordingError:
+        return False
+    return bag.counts[topic] > 0
+
+
+def _rate_hz(bag: Bag, topic: str) -> float:
+    stamps = np.array([record.stamp_ns or record.recorded_ns
+                       for record in islice(bag.records([topic]), _RATE_SAMPLES)], np.int64)
+    steps = np.diff(stamps)
+    steps = steps[steps > 0]
+    return float(np.clip(1e9 / np.median(steps), 0.1, 1000.0)) if len(steps) else 10.0
+
+
+def _frame_id(record: Record) -> str:
+    # A CDR string after stamp and encapsulation: length with its final zero, then the bytes.
+    order = 'little' if record.data[1] & 1 else 'big'
+    length = int.from_bytes(record.data[12:16], order)  # type: ignore[arg-type]
+    return record.data[16:16 + max(0, length - 1)].decode(errors='replace')

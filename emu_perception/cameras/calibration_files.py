@@ -1,0 +1,103 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Calibrations in YAML: ROS camera_calibration files, ``intrinsics`` of a dataset.yaml.
+
+A calibration is never invented: without such a file an image has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import math
+from pathlib import Path
+from typing import Any
+
+from emu_perception.cameras.calibration import CameraInfo, pinhole_info
+from emu_perception.errors import InputError
+
+
+def read_calibration(path: Path) -> CameraInfo:
+    """
+    Read either kind of file.
+
+    :raises InputError: one line with file and field.
+    """
+    content = _mapping(path)
+    if 'intrinsics' in content:
+        return _intrinsics(path, content['intrinsics'])
+    try:
+        return CameraInfo(
+            width=int(content['image_width']), height=int(content['image_height']),
+            k=_matrix(content, 'camera_matrix', 9),
+            p=_matrix(content, 'projection_matrix', 12),
+            d=_matrix(content, 'distortion_coefficients', None),
+            r=_matrix(content, 'rectification_matrix', 9),
+            distortion_model=str(content.get('distortion_model', 'plumb_bob')))
+    except KeyError as error:
+        raise InputError(f'{path}: field {error} is missing: give a ROS camera_calibration file '
+                         'or a dataset.yaml with intrinsics') from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f'{path}: not a ROS camera_calibration file: {error}') from error
+
+
+def find_calibration(folder: Path) -> CameraInfo | None:
+    """
+    Return the intrinsics of the dataset.yaml of a data set, given its root or its image/.
+
+    :raises InputError: one line with file and field.
+    """
+    roots = (folder, folder.parent) if folder.name == 'image' else (folder,)
+    for path in (root / 'dataset.yaml' for root in roots):
+        if path.is_file():
+            values = _mapping(path).get('intrinsics')
+            return None if values is None else _intrinsics(path, values)
+    return None
+
+
+def write_calibration(path: Path, info: CameraInfo) -> None:
+    """Write a ROS camera_calibration file; the form has no place for binning and region."""
+    import yaml
+
+    def matrix(values: Sequence[float], rows: int) -> dict[str, Any]:
+        return {'rows': rows, 'cols': len(values) // rows, 'data': list(values)}
+
+    path.write_text(yaml.safe_dump({
+        'image_width': info.width, 'image_height': info.height, 'camera_name': path.stem,
+        'camera_matrix': matrix(info.k, 3), 'distortion_model': info.distortion_model,
+        'distortion_coefficients': matrix(info.d, 1),
+        'rectification_matrix': matrix(info.r, 3), 'projection_matrix': matrix(info.p, 3),
+    }, sort_keys=False))
+
+
+def _intrinsics(path: Path, values: Any) -> CameraInfo:
+    try:
+        numbers = [float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError('a number is not finite')
+        return pinhole_info(int(values['width']), int(values['height']), *numbers)
+    except KeyError as error:
+        raise InputError(f'{path}: field intrinsics.{error.args[0]} is missing') from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f'{path}: field intrinsics: {error}') from error
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    import yaml
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
+    if not isinstance(content, Mapping):
+        raise InputError(f'{path}: is no YAML mapping')
+    return content
+
+
+def _matrix(content: Mapping[str, Any], name: str, length: int | None) -> tuple[float, ...]:
+    values = tuple(float(value) for value in content[name]['data'])
+    if length is not None and len(values) != length:
+        raise ValueError(f'{name} has {len(values)} numbers, not {length}')
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(f'{name} has a number that is not finite')
+    return values

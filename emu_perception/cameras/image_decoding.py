@@ -1,0 +1,208 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Camera messages to rgb arrays, whoever read them: rclpy on a robot, rosbags from a recording.
+
+Nothing in a message is believed: encoding, size, step, byte order and length are checked before a
+byte is read, because a camera driver's mistake must end in one clear line and not in an exception
+from deep inside NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import struct
+from typing import Any
+
+import cv2
+from emu_perception.errors import InputError
+import numpy as np
+
+_DEPTH_LIKE = ('16UC1', '16SC1', '32FC1', '64FC1')
+_DEPTH_ADVICE = ('looks like a depth topic: a colour or mono camera topic is needed (node: remap '
+                 '`image`; recording: --image-topic)')
+_MAX_PIXELS = 1 << 26
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
+_PNG_START, _PNG_END = b'\x89PNG', b'IEND'
+
+
+class DamagedImage(InputError):
+    """One message whose data is broken, where others of its topic may be whole."""
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How a row of pixels lies in memory, and how it becomes rgb8."""
+
+    to_rgb: Callable[[np.ndarray], np.ndarray]
+    channels: int = 1
+    sample_bytes: int = 1
+    even_width: bool = False
+    half_height_chroma: bool = False
+
+
+def _color(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda rows: cv2.cvtColor(np.ascontiguousarray(rows), code)
+
+
+def _eight_bit(rows: np.ndarray) -> np.ndarray:
+    # The scale cv_bridge uses: 65535 becomes 255.
+    return cv2.convertScaleAbs(np.ascontiguousarray(rows), alpha=255.0 / 65535.0)
+
+
+def _color16(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda rows: cv2.cvtColor(_eight_bit(rows), code)
+
+
+# OpenCV names a Bayer pattern after the second row's second and third pixel, ROS after the first
+# row's first two: hence rggb <-> BG.
+_BAYER = {'rggb': cv2.COLOR_BayerBG2RGB, 'bggr': cv2.COLOR_BayerRG2RGB,
+          'gbrg': cv2.COLOR_BayerGR2RGB, 'grbg': cv2.COLOR_BayerGB2RGB}
+_UYVY = _Encoding(_color(cv2.COLOR_YUV2RGB_UYVY), 2, even_width=True)
+_YUYV = _Encoding(_color(cv2.COLOR_YUV2RGB_YUY2), 2, even_width=True)
+_BGR = _Encoding(_color(cv2.COLOR_BGR2RGB), 3)
+_MONO = _Encoding(_color(cv2.COLOR_GRAY2RGB))
+
+_ENCODINGS: dict[str, _Encoding] = {
+    'rgb8': _Encoding(np.ascontiguousarray, 3),
+    'bgr8': _BGR,
+    # 8UC3 does not say its colour order; drivers that send it hand on OpenCV's, which is bgr.
+    '8UC3': _BGR,
+    'rgba8': _Encoding(_color(cv2.COLOR_RGBA2RGB), 4),
+    'bgra8': _Encoding(_color(cv2.COLOR_BGRA2RGB), 4),
+    'mono8': _MONO,
+    '8UC1': _MONO,
+    'mono16': _Encoding(_color16(cv2.COLOR_GRAY2RGB), 1, 2),
+    'yuv422': _UYVY, 'uyvy': _UYVY,
+    'yuv422_yuy2': _YUYV, 'yuyv': _YUYV,
+    'nv12': _Encoding(_color(cv2.COLOR_YUV2RGB_NV12), even_width=True, half_height_chroma=True),
+    'nv21': _Encoding(_color(cv2.COLOR_YUV2RGB_NV21), even_width=True, half_height_chroma=True),
+    **{f'bayer_{name}8': _Encoding(_color(code)) for name, code in _BAYER.items()},
+    **{f'bayer_{name}16': _Encoding(_color16(code), 1, 2) for name, code in _BAYER.items()},
+}
+ENCODINGS = tuple(_ENCODINGS)
+
+
+def checked_rows(message: Any) -> np.ndarray:
+    """
+    Validate an image message and return its pixels without copying.
+
+    :param message: sensor_msgs/Image or anything with its fields.
+    :return: uint8 or uint16 (of the message's byte order), HxW or HxWxC; a view with the
+        message's step as row stride. NV12/NV21 have 3/2 H rows.
+    :raises InputError: naming the field and its value; DamagedImage where encoding is fine.
+    """
+    encoding = _ENCODINGS.get(message.encoding)
+    if encoding is None:
+        if message.encoding in _DEPTH_LIKE:
+            raise InputError(f'encoding {message.encoding} {_DEPTH_ADVICE}')
+        raise InputError(f'encoding {message.encoding[:40]!r} is not supported: have the camera '
+                         f'send one of {", ".join(ENCODINGS)}')
+    width, height, step = message.width, message.height, message.step
+    _check_size(width, height)
+    if encoding.even_width and width % 2 or encoding.half_height_chroma and height % 2:
+        raise DamagedImage(f'image size {width}x{height} is odd: {message.encoding} needs even')
+    row_bytes = width * encoding.channels * encoding.sample_bytes
+    if step < row_bytes:
+        raise DamagedImage(f'step {step} is too small: {width} pixels of {message.encoding} take '
+                           f'{row_bytes} bytes')
+    rows = height * 3 // 2 if encoding.half_height_chroma else height
+    needed = step * (rows - 1) + row_bytes
+    if len(message.data) < needed:
+        raise DamagedImage(f'data is truncated: {len(message.data)} bytes instead of '
+                           f'{step * rows} for {width}x{height} {message.encoding}, step {step}')
+    order = '>' if message.is_bigendian else '<'
+    dtype = np.dtype(np.uint8 if encoding.sample_bytes == 1 else f'{order}u2')
+    shape: tuple[int, ...] = (rows, width)
+    strides: tuple[int, ...] = (step, encoding.channels * encoding.sample_bytes)
+    if encoding.channels > 1:
+        shape, strides = (*shape, encoding.channels), (*strides, encoding.sample_bytes)
+    view = np.ndarray(shape, dtype, buffer=memoryview(message.data), strides=strides)
+    return view if dtype.isnative else view.astype(dtype.newbyteorder('='))
+
+
+def image_to_rgb(message: Any) -> np.ndarray:
+    """
+    Return the image as contiguous rgb uint8 HxWx3, possibly a view of the message's data.
+
+    :raises InputError: if the message cannot be used.
+    """
+    rows = checked_rows(message)
+    try:
+        return _ENCODINGS[message.encoding].to_rgb(rows)
+    except cv2.error as error:
+        raise DamagedImage(f'{message.width}x{message.height} {message.encoding} cannot be '
+                           f'converted: {_one_line(error)}') from error
+
+
+def compressed_to_rgb(message: Any) -> np.ndarray:
+    """
+    Decode a JPEG, PNG or whatever else OpenCV reads to contiguous rgb uint8 HxWx3.
+
+    :raises InputError: if the data is no image, is cut off, or holds depth.
+    """
+    if message.format.startswith(_DEPTH_LIKE) or 'compressedDepth' in message.format:
+        raise InputError(f'format {message.format!r} {_DEPTH_ADVICE}')
+    data = bytes(message.data)
+    if data.startswith(_PNG_START) and len(data) >= 24:  # Before OpenCV makes room for it.
+        _check_size(*struct.unpack('>II', data[16:24]))
+    # An EXIF orientation would turn the picture against its camera_info.
+    bgr = decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
+                  f'compressed image of {len(data)} bytes, format {message.format!r},')
+    _check_size(bgr.shape[1], bgr.shape[0])
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def decoded(data: bytes, flags: int, what: str) -> np.ndarray:
+    """
+    Decode a JPEG, PNG or whatever else OpenCV reads.
+
+    :param flags: of cv2.imdecode.
+    :param what: what this is, for the error.
+    :raises DamagedImage: if it is no image or is cut off.
+    """
+    _check_complete(data)
+    try:
+        # Of damaged data libjpeg and libpng complain on stderr themselves, a line an image: OpenCV
+        # has no switch for it (its log level does not reach them), and to turn the process's
+        # stderr aside while one thread decodes would swallow what the others say.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise DamagedImage(f'{what} cannot be decoded: {_one_line(error)}') from error
+    if pixels is None:
+        raise DamagedImage(f'{what} cannot be decoded: truncated, or no image that OpenCV reads')
+    return pixels
+
+
+def _check_complete(data: bytes) -> None:
+    # OpenCV fills what is missing of a cut picture with grey and says nothing. Inside a JPEG's
+    # scan 0xFF is always escaped: an end marker after the last scan's start is the true end.
+    if not data:
+        problem = 'no data'
+    elif data.startswith(_JPEG_START) and data.rfind(_JPEG_END) <= data.rfind(_JPEG_SCAN):
+        problem = 'a JPEG without end'
+    elif data.startswith(_PNG_START) and not _chunks_fit(data):
+        problem = 'a PNG without end'
+    else:
+        return
+    raise DamagedImage(f'compressed image of {len(data)} bytes is truncated: {problem}')
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
+
+
+def _chunks_fit(data: bytes) -> bool:
+    """Follow a PNG's chunks to its end: OpenCV 5 allocates what a damaged length says."""
+    at = 8 if len(data) >= 33 else len(data)  # 33: its start and its header.
+    while at + 12 <= len(data):
+        if data[at + 4:at + 8] == _PNG_END:
+            return True
+        at += 12 + int.from_bytes(data[at:at + 4], 'big')
+    return False
+
+
+def _check_size(width: int, height: int) -> None:
+    if not (width and height) or width * height > _MAX_PIXELS:
+        raise DamagedImage(f'image size {width}x{height} (width x height) cannot be used')

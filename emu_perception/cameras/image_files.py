@@ -1,0 +1,107 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Image files as a camera, with the calibration that lies beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+import re
+
+import cv2
+from emu_perception.cameras.calibration import CameraInfo
+from emu_perception.cameras.calibration_files import find_calibration, read_calibration
+from emu_perception.cameras.image_decoding import decoded
+from emu_perception.cameras.source import FILE_TOPIC, FRAME_ID, InputImage
+from emu_perception.errors import InputError
+from emu_perception.recordings.messages import Header
+import numpy as np
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+
+
+class ImageFiles:
+    """
+    Image files in the order they are given.
+
+    Names of 19 digits are stamps in nanoseconds, as ``training.prepare bag`` writes them. The
+    calibration is that of ``<stem>.yaml`` beside the image, else of the folder's dataset.yaml.
+
+    :raises InputError: if that dataset.yaml cannot be used.
+    """
+
+    live = False
+    image_topic = FILE_TOPIC
+
+    def __init__(self, paths: list[Path], rate_hz: float) -> None:
+        self.paths, self.rate_hz = paths, rate_hz
+        self.total: int | None = len(paths)
+        self.stamped = all(re.fullmatch(r'\d{19}', path.stem) for path in paths)
+        if self.stamped and len(paths) > 1:
+            span_s = (int(paths[-1].stem) - int(paths[0].stem)) / 1e9
+            self.rate_hz = (len(paths) - 1) / span_s if span_s else rate_hz
+        self._info = find_calibration(paths[0].parent)
+
+    def images(self) -> Iterator[InputImage]:
+        """Yield the images in order."""
+        for index, path in enumerate(self.paths):
+            stamp_ns = int(path.stem) if self.stamped else round(index / self.rate_hz * 1e9)
+            info, problem = self._info_of(path)
+            yield InputImage(path.name, Header(stamp_ns, FRAME_ID), partial(read_image, path),
+                             info, problem, encoded=partial(_encoded, path))
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    def _info_of(self, path: Path) -> tuple[CameraInfo | None, str]:
+        beside = path.with_suffix('.yaml')
+        try:
+            return read_calibration(beside) if beside.is_file() else self._info, ''
+        except InputError as error:
+            return None, str(error)
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """
+    Return the images of a folder, or of image/ in it (a data set), numbers counted as numbers.
+
+    :raises InputError: if there is none.
+    """
+    for place in (folder, folder / 'image'):
+        paths = [path for path in place.glob('*') if path.suffix.lower() in IMAGE_SUFFIXES
+                 and path.is_file()]
+        if paths:
+            return sorted(paths, key=_natural)
+    raise InputError(f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)}), no folder image/ '
+                     'with some, and no metadata.yaml of a ROS 2 bag')
+
+
+def read_image(path: Path) -> np.ndarray:
+    """
+    Read an image file as rgb8, upright; grey and 16-bit images are converted.
+
+    :raises InputError: if it is no image, or is cut off.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f'cannot be read ({error.strerror})') from error
+    return cv2.cvtColor(decoded(data, cv2.IMREAD_COLOR, f'file of {len(data)} bytes'),
+                        cv2.COLOR_BGR2RGB)
+
+
+def _encoded(path: Path) -> tuple[bytes, str] | None:
+    data = path.read_bytes()
+    # Viewers ignore an EXIF orientation, which read_image does not.
+    if b'Exif\0\0' in data[:1 << 16] or b'eXIf' in data[:1 << 16]:
+        return None
+    for start, name in ((b'\xff\xd8', 'jpeg'), (b'\x89PNG', 'png')):
+        if data.startswith(start):
+            return data, f'rgb8; {name} compressed bgr8'
+    return None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), '') if part.isdigit() else (-1, part)
+            for part in re.split(r'(\d+)', path.name)]

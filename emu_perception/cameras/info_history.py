@@ -1,0 +1,44 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The newest calibrations of a camera, and which of them an image takes."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from emu_perception.cameras.calibration import CameraInfo
+from emu_perception.cameras.plausibility import Remark
+
+UNSTAMPED = Remark('unstamped', 'has stamp 0: the newest counts, which may be of another image '
+                   'where the lens zooms; have the driver stamp it as its image')
+
+
+class InfoHistory:
+    """
+    Keeps the newest calibrations; may be filled by one thread and asked by another.
+
+    An image takes the one of its own stamp, since the next one of a zooming camera may already
+    be there when the image's turn comes; without such a one it takes the newest. A stamp of 0 is
+    one that the driver did not set: it is nobody's own.
+    """
+
+    _KEPT = 16
+
+    def __init__(self) -> None:
+        self._infos: deque[tuple[int, CameraInfo]] = deque(maxlen=self._KEPT)
+
+    def add(self, stamp_ns: int, info: CameraInfo) -> None:
+        """Take a calibration with its header's stamp, nanoseconds."""
+        self._infos.append((stamp_ns, info))
+
+    @property
+    def unstamped(self) -> Remark | None:
+        """Return what there is to say of the newest calibration's stamp, None if it has one."""
+        infos = list(self._infos)
+        return UNSTAMPED if infos and not infos[-1][0] else None
+
+    def for_image(self, stamp_ns: int | None) -> CameraInfo | None:
+        """Return the calibration of an image with this stamp, None where there is none at all."""
+        infos = list(self._infos)
+        own = (info for stamp, info in reversed(infos) if stamp_ns and stamp == stamp_ns)
+        return next(own, infos[-1][1] if infos else None)

@@ -1,0 +1,69 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A sequence of images of a camera, wherever they come from, each with its calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from emu_perception.cameras.calibration import CameraInfo
+from emu_perception.recordings.messages import Header
+from emu_perception.recordings.reader import Record
+import numpy as np
+
+FRAME_ID = 'camera_optical_frame'  # Of what does not say it.
+FILE_TOPIC = '/camera/image/compressed'
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """
+    One image, not read yet.
+
+    :ivar name: file name, number of the frame, or stamp.
+    :ivar read: returns rgb uint8 HxWx3, or raises InputError; valid until the next image.
+    :ivar info: the calibration that goes with it, or None.
+    :ivar info_problem: why a calibration that is there cannot be read; one line, '' where it can.
+    :ivar rectified: whether it is the calibration of a rectified image.
+    :ivar record: its message, where it comes from a bag.
+    :ivar encoded: returns (file's bytes, format) that can go into a CompressedImage as they are,
+        or None where they cannot.
+    :ivar gap_s: the longest time between two neighbours since the image before, where only some
+        of a source's images are taken.
+    """
+
+    name: str
+    header: Header
+    read: Callable[[], np.ndarray]
+    info: CameraInfo | None = None
+    info_problem: str = ''
+    rectified: bool = True
+    record: Record | None = None
+    encoded: Callable[[], tuple[bytes, str] | None] = lambda: None
+    gap_s: float = 0.0
+
+
+class Source(Protocol):
+    """
+    A sequence of images.
+
+    :ivar rate_hz: images a second.
+    :ivar total: how many there are, as far as known before reading.
+    :ivar stamped: whether the stamps are of the camera, and not made up from ``rate_hz``.
+    :ivar live: whether it is a camera: it has no beginning, and an end only where it fails.
+    :ivar image_topic: what the topic of the image is called in a recording of the results.
+    """
+
+    rate_hz: float
+    total: int | None
+    stamped: bool
+    live: bool
+    image_topic: str
+
+    def images(self) -> Iterator[InputImage]:
+        """Yield the images in order; called again, from the beginning."""
+
+    def close(self) -> None:
+        """Free the file or device."""

@@ -1,0 +1,64 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The risk flag in words and figures, and its thresholds: the same for the node and emu_run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from emu_perception.risk import RiskReason, RiskState, RiskThresholds
+from emu_perception.scores import SCORES
+
+if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
+    from emu_perception.checkpoint.metadata import Calibration
+
+_NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
+OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
+
+
+def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None
+                       ) -> tuple[RiskThresholds, dict[str, str]]:
+    """
+    Return the thresholds in force and, by name of the score, where each came from.
+
+    :param own: what the user sets, by name of the score; 0 or left out takes the checkpoint's.
+    """
+    values: dict[str, float] = {}
+    sources = {}
+    for name in SCORES:
+        fitted = calibration.scores.get(name) if calibration else None
+        if own.get(name):
+            values[name], sources[name] = own[name], 'parameter'
+        elif fitted is not None:
+            values[name], sources[name] = fitted.threshold, 'checkpoint'
+        else:
+            sources[name] = 'none: not judged'
+    return RiskThresholds(values), sources
+
+
+def banner_text(state: RiskState) -> str:
+    """Return the flag in a few words for people."""
+    return f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk'
+
+
+def status_fields(state: RiskState, thresholds: RiskThresholds, sources: Mapping[str, str]
+                  ) -> tuple[int, str, dict[str, str]]:
+    """Return level, message and values of the node's risk_status."""
+    level = OK if not state.raised else WARN if state.reason in _NOT_FAULTS else ERROR
+    message = f'{"raised" if state.raised else "clear"}: {state.detail}'
+    values: dict[str, object] = {
+        'raised': state.raised, 'reason': state.reason.value, 'detail': state.detail,
+        'largest_score': state.largest, 'largest_score_of': state.largest_of or None}
+    values.update({row.key: state.scores.get(name) for name, row in SCORES.items()})
+    for name, row in SCORES.items():
+        values[row.threshold_key] = thresholds.by_score.get(name)
+        values[row.origin_key] = sources.get(name, '')
+    return level, message, {key: status_text(value) for key, value in values.items()}
+
+
+def status_text(value: object) -> str:
+    """Return a value as diagnostics show it: None is 'n/a', floats are shortened."""
+    if value is None:
+        return 'n/a'
+    return f'{value:.4g}' if isinstance(value, float) else str(value)

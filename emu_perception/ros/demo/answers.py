@@ -1,0 +1,165 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo shows of the answers: a panel for each image, and a summary of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from typing import Any
+
+import cv2
+from emu_perception import visualization
+from emu_perception.ros.demo.frames import DemoFrame
+from emu_perception.ros.demo.listener import Answer
+from emu_perception.scores import Score, SCORES
+import numpy as np
+
+DEPTH_SHOWN_M = 6.0
+ERROR_SHOWN_M = 1.0
+
+
+@dataclass(frozen=True)
+class DepthScore:
+    """Errors of one depth map against the truth: sums over ``pixels``, so that they pool."""
+
+    pixels: int
+    squared: float
+    relative: float
+    within: int
+
+    @staticmethod
+    def of(depth: np.ndarray, truth: np.ndarray) -> DepthScore:
+        """Compare where both are finite; both HxW in metres, of one size."""
+        good = np.isfinite(depth) & np.isfinite(truth) & (truth > 0)
+        ours, theirs = depth[good].astype(np.float64), truth[good].astype(np.float64)
+        with np.errstate(divide='ignore'):
+            ratio = np.maximum(ours / theirs, theirs / ours)
+        return DepthScore(int(good.sum()), float(((ours - theirs) ** 2).sum()),
+                          float((np.abs(ours - theirs) / theirs).sum()),
+                          int((ratio < 1.25).sum()))
+
+    @staticmethod
+    def pooled(scores: Sequence[DepthScore]) -> dict[str, float] | None:
+        """Return RMSE (m), mean absolute relative error and delta1 over all pixels."""
+        pixels = sum(score.pixels for score in scores)
+        if not pixels:
+            return None
+        return {'rmse_m': math.sqrt(sum(score.squared for score in scores) / pixels),
+                'abs_rel': sum(score.relative for score in scores) / pixels,
+                'delta1': sum(score.within for score in scores) / pixels, 'pixels': pixels}
+
+
+def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None) -> np.ndarray:
+    """Return the rgb8 panel of one answer, made of the messages received."""
+    pixels = answer.pixels
+    tiles = [(f'{answer.name} ({frame.kind})', pixels['image'])]
+    if 'overlay' in pixels:
+        tiles.append(('labels over the image, risk flag', pixels['overlay']))
+    depth = pixels.get('depth/image')
+    if depth is not None:
+        tiles.append((f'depth, 0..{DEPTH_SHOWN_M:g} m',
+                      visualization.scalar_color(depth, 0.0, DEPTH_SHOWN_M)))
+    entropy, sigma = (_figure(answer, SCORES[name].key)
+                      for name in ('segmentation_entropy', 'depth_sigma'))
+    for topic, title in (
+            ('segmentation_uncertainty_color', f'label entropy, mean {entropy} nat'),
+            ('depth_uncertainty_color', f'depth sigma, mean {sigma} m')):
+        if topic in pixels:
+            tiles.append((title, pixels[topic]))
+    if depth is not None and truth is not None and truth.shape == depth.shape:
+        score = DepthScore.pooled([DepthScore.of(depth, truth)]) or {'rmse_m': math.nan}
+        tiles.insert(3, (f'true depth, 0..{DEPTH_SHOWN_M:g} m',
+                         visualization.scalar_color(truth, 0.0, DEPTH_SHOWN_M)))
+        tiles.append((f'|depth error|, 0..{ERROR_SHOWN_M:g} m; RMSE {score["rmse_m"]:.2f} m',
+                      visualization.scalar_color(np.abs(depth - truth), 0.0, ERROR_SHOWN_M,
+                                                 'magma')))
+    tiles.append(('risk', _risk_tile(answer, pixels['image'].shape)))
+    return visualization.panel(tiles, columns=4 if len(tiles) > 6 else 3, tile_width=400)
+
+
+def summarize(frames: Sequence[DemoFrame], answers: Sequence[Answer],
+              scores: dict[str, DepthScore], changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the summary, ready for JSON."""
+    kind_of = {frame.name: frame.kind for frame in frames}
+    answered = [answer for answer in answers if answer.latency_s is not None]
+    latencies_ms = [1e3 * answer.latency_s for answer in answered if answer.latency_s is not None]
+    wait_s = sum(answer.wait_s for answer in answered)
+    kinds: dict[str, Any] = {}
+    for kind in dict.fromkeys(kind_of[answer.name] for answer in answers):
+        group = [answer for answer in answered if kind_of[answer.name] == kind]
+        kinds[kind] = {
+            'images': len(group),
+            **{f'mean_{score_key(row)}': _average(group, row.key) for row in SCORES.values()},
+            'share_judged_uncertain': _share_uncertain(group),
+            'share_with_risk_raised': _share(
+                [answer.status.get('raised') == 'True' for answer in group]),
+            'depth_against_truth': DepthScore.pooled(
+                [scores[answer.name] for answer in group if answer.name in scores])}
+    thresholds = answered[-1] if answered else Answer('')
+    return {
+        'images_sent': len(answers), 'images_answered': len(answered),
+        'rate_hz_one_image_at_a_time': len(answered) / wait_s if wait_s else None,
+        'latency_p50_ms': _percentile(latencies_ms, 50),
+        'latency_p99_ms': _percentile(latencies_ms, 99),
+        **{f'threshold_{score_key(row)}': thresholds.figure(row.threshold_key)
+           for row in SCORES.values()},
+        'risk_changes': changes, 'kinds': kinds}
+
+
+def _risk_tile(answer: Answer, shape: tuple[int, ...]) -> np.ndarray:
+    tile = np.full((shape[0], shape[1], 3), 40, np.uint8)
+    status = answer.status
+    raised = status.get('raised') == 'True'
+    tile[:] = (110, 20, 20) if raised else (20, 80, 40)
+    line = max(14, shape[0] // 16)
+    rows = ['RISK' if raised else 'no risk', f'reason: {status.get("reason", "?")}',
+            status.get('detail', ''),
+            *(f'{row.words} {_figure(answer, row.key)}{row.suffix.replace("_", " ")}, threshold '
+              f'{status.get(row.threshold_key, "?")}' for row in SCORES.values()),
+            f'latency {1e3 * (answer.latency_s or math.nan):.0f} ms']
+    for number, text in enumerate(rows):
+        size = line * (2 if number == 0 else 1)
+        visualization.put_text(tile, text, (line, int(line * (2.4 + 1.7 * number))), size)
+    return tile
+
+
+def score_key(row: Score) -> str:
+    """Return what the summary calls a score, after 'mean_' and 'threshold_'."""
+    return row.name.removeprefix('segmentation_') + row.suffix
+
+
+def _figure(answer: Answer, key: str) -> str:
+    value = answer.figure(key)
+    return 'n/a' if value is None else f'{value:.2f}'
+
+
+def _average(group: Sequence[Answer], key: str) -> float | None:
+    values = [value for answer in group if (value := answer.figure(key)) is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _share_uncertain(group: Sequence[Answer]) -> float | None:
+    """Return the share of images above a threshold by themselves, hysteresis left out."""
+    judged = []
+    for answer in group:
+        limits = [(answer.figure(row.key), answer.figure(row.threshold_key))
+                  for row in SCORES.values()]
+        known = [(mean, limit) for mean, limit in limits if None not in (mean, limit)]
+        if known:
+            judged.append(any(mean > limit for mean, limit in known))  # type: ignore[operator]
+    return _share(judged)
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    return float(np.percentile(values, percent)) if values else None
+
+
+def write_png(path: str, picture: np.ndarray) -> None:
+    """Write an rgb8 picture; light compression, since a demo's time is better spent elsewhere."""
+    cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 2])

@@ -1,0 +1,97 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What one value from outside must be, and what to give instead: the check of every document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import math
+from typing import Any, Generic, TypeVar
+
+Value = TypeVar('Value', bool, int, float, str)
+
+_KINDS: dict[type, str] = {bool: 'true or false', int: 'a whole number', float: 'a number',
+                           str: 'text'}
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Value]):
+    """
+    What a value must be. A whole number is taken for a float, nothing else is converted.
+
+    :ivar low: the smallest allowed; the first that is not, where it is ``open``.
+    :ivar high: the largest allowed. Floats are finite whatever the bounds.
+    :ivar choices: the only values allowed, where there are any.
+    :ivar unit: of the bounds, for the message.
+    """
+
+    kind: type[Value]
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False  # noqa: A003
+    choices: tuple[Value, ...] = ()
+    unit: str = ''
+
+    def checked(self, value: object) -> Value:
+        """
+        Return the value, of its kind.
+
+        :raises ValueError: 'give ...', what it must be.
+        """
+        if self.kind is float and type(value) is int:
+            # Beyond any float it is as much out of range as infinity.
+            value = float(value) if abs(value) < 1e308 else math.inf
+        if not isinstance(value, self.kind) or isinstance(value, bool) and self.kind is not bool:
+            raise ValueError(f'give {self.wanted}')
+        if self.choices and value not in self.choices:
+            raise ValueError(f'give {self.wanted}')
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            # Written so that NaN is refused.
+            inside = self.low < value if self.open else self.low <= value
+            if not (inside and value <= self.high and value not in (math.inf, -math.inf)):
+                raise ValueError(f'give {self.wanted}')
+        return value
+
+    @property
+    def wanted(self) -> str:
+        """Return what the value must be, in words."""
+        if self.choices:
+            return f'one of {", ".join(map(str, self.choices))}'
+        words = _KINDS[self.kind]
+        if math.isfinite(self.low) and math.isfinite(self.high) and not self.open:
+            words += f' from {self.low:g} to {self.high:g}'
+        elif math.isfinite(self.low):
+            words += f' above {self.low:g}' if self.open else f' of at least {self.low:g}'
+            words += f' and at most {self.high:g}' if math.isfinite(self.high) else ''
+        return f'{words} {self.unit}'.rstrip()
+
+
+def object_of(values: object) -> dict[str, Any]:
+    """
+    Return a JSON object.
+
+    :raises ValueError: if it is none.
+    """
+    if not isinstance(values, dict):
+        raise ValueError('give an object')
+    return dict(values)
+
+
+def checked_fields(values: object, convert: Mapping[str, Callable[[Any], Any]]
+                   ) -> dict[str, Any]:
+    """
+    Return a JSON object with its fields converted.
+
+    :param convert: by field; raises ValueError on a value that cannot be used.
+    :raises ValueError: names the field that cannot be used, or that is not known.
+    """
+    result = object_of(values)
+    for name, value in result.items():
+        if name not in convert:
+            raise ValueError(f"'{name}' is none of its fields: {', '.join(convert)}")
+        try:
+            result[name] = convert[name](value)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ValueError(f'{name}: {error}') from error
+    return result

@@ -1,0 +1,78 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Calibrations in files: what is written is read, and a wrong one is one line with its field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.calibration_files import (
+    find_calibration,
+    read_calibration,
+    write_calibration,
+)
+from emu_perception.errors import InputError
+import pytest
+
+INTRINSICS = 'intrinsics: {width: 64, height: 48, fx: 50, fy: 51, cx: 30, cy: 20}'
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    info = replace(pinhole_info(64, 48, 50.0, 51.0, 30.0, 20.0), d=(0.1, -0.2, 0.0, 0.0),
+                   distortion_model='equidistant', r=(0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+    write_calibration(tmp_path / 'left.yaml', info)
+    assert read_calibration(tmp_path / 'left.yaml') == info
+
+
+def test_intrinsics_of_a_data_set_are_a_calibration(tmp_path):
+    (tmp_path / 'dataset.yaml').write_text(INTRINSICS)
+    (tmp_path / 'image').mkdir()
+    (tmp_path / 'other').mkdir()
+    expected = pinhole_info(64, 48, 50.0, 51.0, 30.0, 20.0)
+    assert read_calibration(tmp_path / 'dataset.yaml') == expected
+    assert find_calibration(tmp_path) == find_calibration(tmp_path / 'image') == expected
+    assert find_calibration(tmp_path / 'other') is None, 'of a folder beside the data set'
+    (tmp_path / 'dataset.yaml').write_text('name: x')
+    assert find_calibration(tmp_path) is None
+
+
+def _ros(path: Path, **changes: str) -> None:
+    write_calibration(path, pinhole_info(64, 48, 50.0))
+    text = path.read_text()
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    ({'image_height': 'height'}, "field 'image_height' is missing"),
+    ({'camera_matrix': 'matrix'}, "field 'camera_matrix' is missing"),
+    ({'- 50.0': '- fifty'}, 'not a ROS camera_calibration file'),
+    ({'- 50.0': '- .nan'}, 'camera_matrix has a number that is not finite'),
+    ({'image_width: 64': 'image_width: .inf'}, 'not a ROS camera_calibration file'),
+    ({'image_width: 64': ': ['}, 'cannot be read as YAML'),
+])
+def test_a_wrong_ros_file_is_one_line_with_file_and_field(tmp_path, change, words):
+    _ros(tmp_path / 'a.yaml', **change)
+    with pytest.raises(InputError) as error:
+        read_calibration(tmp_path / 'a.yaml')
+    assert str(error.value).startswith(f'{tmp_path}/a.yaml: ') and words in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(('text', 'words'), [
+    (INTRINSICS.replace('cy: 20', 'c: 20'), 'field intrinsics.cy is missing'),
+    (INTRINSICS.replace('50', 'fifty'), 'field intrinsics: '),
+    (INTRINSICS.replace('50', '.inf'), 'field intrinsics: a number is not finite'),
+    (INTRINSICS.replace('width: 64', 'width: .inf'), 'field intrinsics: '),
+    ('intrinsics: 3', 'field intrinsics: '), ('[1, 2]', 'is no YAML mapping'),
+])
+def test_wrong_intrinsics_are_one_line_with_file_and_field(tmp_path, text, words):
+    (tmp_path / 'dataset.yaml').write_text(text)
+    for read in (lambda: find_calibration(tmp_path),
+                 lambda: read_calibration(tmp_path / 'dataset.yaml')):
+        with pytest.raises(InputError) as error:
+            read()
+        assert str(error.value).startswith(f'{tmp_path}/dataset.yaml: {words}')

@@ -1,0 +1,101 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Focal length and principal point of the image that comes, and of the map that goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
+from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.topics import beside, looks_rectified
+import numpy as np
+import pytest
+
+
+def camera_info(width: int = 64, height: int = 48, fx: float = 50.0, *, d: tuple[float, ...] = (),
+                p_fx: float | None = None) -> CameraInfo:
+    """Make a calibration with the principal point in the middle."""
+    p = pinhole_info(width, height, fx if p_fx is None else p_fx).p
+    return replace(pinhole_info(width, height, fx), p=p, d=d)
+
+
+def test_rectified_image_takes_p_and_raw_image_takes_k():
+    info = camera_info(fx=50.0, p_fx=40.0, d=(0.1, 0.0, 0.0, 0.0, 0.0))
+    rectified = judge(info, 64, 48, rectified=True)
+    raw = judge(info, 64, 48, rectified=False)
+    assert (rectified.camera.fx, raw.camera.fx) == (40.0, 50.0)
+    assert raw.camera.distorted and not rectified.camera.distorted
+    assert [warning.code for warning in raw.warnings] == ['distorted']
+    assert 'D = 0.1, 0, 0, 0, 0' in raw.warnings[0].text and rectified.warnings == ()
+
+
+@pytest.mark.parametrize('topic, rectified', [
+    ('/camera/image_rect', True), ('/cam/image_rect_color', True),
+    ('/cam/image_rect/compressed', True), ('/cam/image_raw', False), ('/rectified/image', False),
+    ('/image', False), ('/cam/image_unrectified', False), ('/rect/image', False),
+    ('/a/image_unrect', False)])
+def test_rectified_topics_are_known_by_name(topic, rectified):
+    assert looks_rectified(topic) is rectified
+
+
+def test_camera_info_lies_beside_its_image():
+    assert beside('/a/b/image_raw') == beside('/a/b/image_raw/compressed') == '/a/b/camera_info'
+
+
+def test_binning_and_roi_describe_the_image_that_is_sent():
+    info = replace(camera_info(640, 480, fx=500.0), binning_x=2, binning_y=2,
+                   roi=RegionOfInterest(x_offset=100, y_offset=60, width=400, height=300))
+    camera = judge(info, 200, 150, rectified=False).needed()
+    assert (camera.width, camera.height) == (200, 150)
+    assert camera.fx == camera.fy == 250.0
+    assert camera.cx == pytest.approx((319.5 - 100) / 2)
+    assert camera.cy == pytest.approx((239.5 - 60) / 2)
+    out = camera.scaled(200, 150).info
+    again = judge(out, 200, 150, rectified=False).needed()
+    assert (again.fx, again.cx, again.cy) == pytest.approx((camera.fx, camera.cx, camera.cy))
+    assert (out.binning_x, out.roi.width, out.width, out.height) == (0, 0, 200, 150)
+
+
+def test_scaled_camera_sees_the_same_point_at_the_scaled_pixel():
+    info = camera_info()
+    info = replace(info, p=(*info.p[:3], -5.0, *info.p[4:]))
+    camera = judge(info, 64, 48, rectified=True).needed()
+    scaled = camera.scaled(32, 16)
+    point = np.array([0.3, -0.2, 2.0, 1.0])
+    u, v, w = np.reshape(info.p, (3, 4)) @ point
+    u2, v2, w2 = np.reshape(scaled.info.p, (3, 4)) @ point
+    # Image edges, half a pixel outside of the first and last centre, stay edges.
+    assert (u2 / w2 + 0.5) / 32 == pytest.approx((u / w + 0.5) / 64)
+    assert (v2 / w2 + 0.5) / 16 == pytest.approx((v / w + 0.5) / 48)
+    p = scaled.info.p
+    np.testing.assert_allclose((scaled.fx, scaled.fy, scaled.cx, scaled.cy),
+                               (p[0], p[5], p[2], p[6]))
+    assert info.p[0] == 50.0, 'the calibration it came from was changed'
+
+
+def test_every_number_scales_with_binning_region_and_distortion():
+    info = CameraInfo(
+        640, 480, k=(500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0),
+        p=(480.0, 0.0, 310.0, -24.0, 0.0, 481.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0), d=(0.1,) * 5,
+        binning_x=2, binning_y=1, roi=RegionOfInterest(20, 10, 460, 600))
+    scaled = judge(info, 300, 460, rectified=False).needed().scaled(100, 230)
+    np.testing.assert_allclose(scaled.info.k, (
+        250 / 3, 0, (150 + .5) / 3 - .5, 0, 250.5, (230 + .5) / 2 - .5, 0, 0, 1))
+    np.testing.assert_allclose(scaled.info.p, (
+        80, 0, (145 + .5) / 3 - .5, -4, 0, 240.5, (220 + .5) / 2 - .5, 0, 0, 0, 1, 0))
+    assert (scaled.info.d, scaled.info.r) == (info.d, info.r)
+    assert (scaled.info.width, scaled.info.height) == (scaled.width, scaled.height) == (100, 230)
+
+
+def test_empty_projection_stays_empty():
+    camera = judge(replace(camera_info(), p=(0.0,) * 12), 64, 48, rectified=True).needed()
+    assert not any(camera.scaled(32, 24).info.p) and camera.scaled(32, 24).info.k[0] == 25.0
+
+
+def test_rays_go_through_the_pixels_they_are_of():
+    camera = judge(pinhole_info(64, 48, 50.0, 48.0, 30.0, 20.0), 64, 48, rectified=True).needed()
+    x, y = camera.rays()
+    assert x.shape == (1, 64) and y.shape == (48, 1) and x.dtype == y.dtype == np.float32
+    np.testing.assert_allclose(x[0] * camera.fx + camera.cx, np.arange(64), atol=1e-5)
+    np.testing.assert_allclose(y[:, 0] * camera.fy + camera.cy, np.arange(48), atol=1e-5)

@@ -1,0 +1,93 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which camera_info an image takes, and that a calibration is the same as a message."""
+
+from __future__ import annotations
+
+from builtin_interfaces.msg import Time
+from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.judgement import judge
+from emu_perception.ros.camera_info_messages import to_camera_info
+from emu_perception.ros.camera_source import CameraSource
+from node_bench import camera_info
+import pytest
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from std_msgs.msg import Header
+
+
+@pytest.mark.parametrize('roi', [
+    RegionOfInterest(), RegionOfInterest(x_offset=3, y_offset=4, width=20, height=16,
+                                         do_rectify=True)])
+def test_message_to_calibration_and_back_is_the_same_message(roi):
+    message = camera_info(fx=50.0, p_fx=40.0, d=(0.1, 0.0, -0.2, 0.0, 0.0))
+    message.distortion_model, message.roi = 'rational_polynomial', roi
+    message.binning_x, message.binning_y = 2, 4
+    message.header = Header(frame_id='f', stamp=Time(sec=3, nanosec=4))
+    back = to_camera_info(from_message(message), message.header)
+    assert back == message
+
+
+def test_an_empty_message_is_an_uncalibrated_camera():
+    assert judge(from_message(CameraInfo()), 64, 48, rectified=False).camera is None
+
+
+def test_newest_camera_info_wins_and_its_absence_is_explained():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    assert source.camera_for(64, 48, use=True) is None
+    assert source.problem == 'no camera_info on /cam/camera_info'
+    source.update(camera_info(fx=50.0))
+    source.update(camera_info(fx=60.0))
+    camera = source.camera_for(64, 48, use=True)
+    assert camera is not None and camera.fx == 60.0 and source.problem == ''
+    assert source.camera_for(64, 48, use=False) is None and 'use_camera_info' in source.problem
+
+
+def test_a_camera_info_that_cannot_be_used_is_named_by_its_topic():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    source.update(camera_info(32, 24))
+    assert source.camera_for(64, 48, use=True) is None
+    assert source.problem.startswith(
+        'camera_info on /cam/camera_info is for 32x24, the image is 64x48: resize')
+    source.update(camera_info(fx=0.0))
+    assert source.camera_for(64, 48, use=True) is None
+    assert source.problem.startswith('camera_info on /cam/camera_info is not calibrated: K has fx')
+
+
+def test_an_image_takes_the_camera_info_of_its_own_stamp():
+    """A camera that zooms: the next frame's focal length must not scale this frame's depth."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for second, fx in ((1, 50.0), (2, 60.0)):
+        info = camera_info(fx=fx)
+        info.header.stamp.sec = second
+        source.update(info)
+    found = [source.camera_for(64, 48, use=True, stamp=Time(sec=sec)) for sec in (1, 2, 3)]
+    assert [camera.fx for camera in found] == [50.0, 60.0, 60.0]
+
+
+@pytest.mark.parametrize('image_stamp', [Time(), Time(sec=7)])
+def test_of_camera_infos_without_stamps_the_newest_counts_and_it_is_said(image_stamp):
+    """A camera that zooms to 60: not the first of all that "have the stamp" 0."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for fx in (50.0, 55.0, 60.0):
+        source.update(camera_info(fx=fx))
+        assert source.camera_for(64, 48, use=True, stamp=image_stamp).fx == fx
+    assert source.warnings.startswith('camera_info on /cam/camera_info has stamp 0: the newest')
+
+
+def test_an_image_without_a_stamp_takes_the_newest_camera_info():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for second, fx in ((0, 50.0), (1, 60.0), (2, 65.0)):
+        info = camera_info(fx=fx)
+        info.header.stamp.sec = second
+        source.update(info)
+    assert source.camera_for(64, 48, use=True, stamp=Time()).fx == 65.0
+    assert source.warnings == ''
+
+
+def test_what_is_odd_about_a_camera_info_that_is_used_is_told():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    info = camera_info(fx=50.0, p_fx=200.0, d=(0.1, 0.0, 0.0, 0.0, 0.0))
+    info.header.stamp.sec = 1
+    source.update(info)
+    assert source.camera_for(64, 48, use=True).fx == 50.0 and source.problem == ''
+    assert 'fx 50 in K and 200 in P' in source.warnings and 'distortion' in source.warnings

@@ -1,0 +1,71 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-fitting by runs of neighbouring frames: what is measured was not fitted to."""
+
+from __future__ import annotations
+
+from emu_perception.checkpoint import Calibration
+import pytest
+import torch
+from training import calibrate
+from training.calibration.constants import fitted, Observation, VarianceScale
+from training.data.frame_runs import folds, frame_runs
+
+
+def test_runs_are_frames_that_follow_one_another():
+    stems = ['0253', '0044', '0254', 'b_9', '0045', '0055', '0066', 'a_1', 'b_10', 'hall', 'a_2',
+             'hall2', 'c_1']
+    assert sorted(map(tuple, frame_runs(stems))) == [
+        ('0044', '0045', '0055'), ('0066',), ('0253', '0254'), ('a_1', 'a_2'), ('b_9', 'b_10'),
+        ('c_1',), ('hall',), ('hall2',)]
+
+
+def test_frames_of_a_bag_are_one_run_until_it_pauses():
+    """training.prepare bag calls them by their stamps."""
+    start = 1_700_000_000_123_456_789
+    first = [f'{start + i * 33_000_000:019d}' for i in range(5)]
+    later = [f'{start + 60_000_000_000 + i * 500_000_000:019d}' for i in range(3)]
+    assert frame_runs(later + first) == [first, later]
+
+
+def test_nyuv2_val_has_the_runs_that_were_counted_by_hand(nyuv2):
+    runs = frame_runs((nyuv2 / 'val.txt').read_text().split())
+    assert len(runs) == 15 and sum(map(len, runs)) == 86 and max(map(len, runs)) == 30
+
+
+@pytest.mark.parametrize('count', [2, 3, 9])
+def test_a_run_is_never_in_two_folds_and_no_fold_is_empty(count):
+    runs = [[f'{run}_{i}' for i in range(size)] for run, size in enumerate((5, 1, 3, 2))]
+    parts = folds(runs, count)
+    assert len(parts) == min(count, 4) and all(parts)
+    assert sorted(stem for part in parts for stem in part) == sorted(sum(runs, []))
+    for run in runs:
+        assert sum(bool(set(run) & set(part)) for part in parts) == 1
+
+
+def seen(logits: torch.Tensor, label: torch.Tensor, z2: float) -> Observation:
+    scale = VarianceScale()
+    scale.add(torch.zeros(100), torch.ones(100), torch.full((100,), z2 ** 0.5))
+    return Observation(logits, label, scale)
+
+
+def test_constants_pool_the_pixels_of_images_and_keep_what_has_no_truth():
+    torch.manual_seed(0)
+    logits = torch.randn(4000, 4)
+    label = torch.multinomial(logits.softmax(1), 1).squeeze(1)
+    both = fitted([seen(3 * logits[:2000], label[:2000], 1.0),
+                   seen(3 * logits[2000:], label[2000:], 9.0)], Calibration())
+    assert both.temperature == pytest.approx(3.0, rel=0.1)
+    assert both.variance_scale == pytest.approx(5.0)
+    none = fitted([Observation()], Calibration(temperature=1.5, variance_scale=2.5))
+    assert (none.temperature, none.variance_scale) == (1.5, 2.5)
+
+
+def test_false_alarms_come_from_the_thresholds_of_other_runs():
+    """A room unlike the others is flagged by their threshold, but not by one that it set."""
+    scores = {stem: {'segmentation_entropy': entropy, 'depth_sigma': 1.0}
+              for stem, entropy in (('a1', 1.0), ('a2', 1.0), ('b1', 2.0), ('b2', 2.0))}
+    parts = [['a1', 'a2'], ['b1', 'b2']]
+    assert calibrate.false_alarms(scores, parts, 100.0) == 0.5
+    assert calibrate.false_alarms(scores, [list(scores)], 100.0) == 0.0
+    assert calibrate.false_alarms(dict.fromkeys(scores, {'depth_sigma': 1.0}), parts, 100.0) == 0.0

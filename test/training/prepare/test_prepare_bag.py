@@ -1,0 +1,335 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags (sqlite3 and MCAP, written by rosbags) become the right folder; their faults one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import get_typestore, Stores
+from training.data.dataset_folder import DatasetFolder
+from training.prepare.__main__ import main
+from training.prepare.stamps import match_stamps
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+WIDTH, HEIGHT, RATE = 16, 12, 10  # Pixels; images a second.
+IMAGE, DEPTH, INFO, LABEL = '/cam/image_raw', '/cam/depth', '/cam/camera_info', '/cam/label'
+RGB = (200, 100, 50)
+
+
+def make(name: str, **values: Any) -> Any:
+    """Make a message of sensor_msgs."""
+    return STORE.types[f'sensor_msgs/msg/{name}'](**values)
+
+
+def header(stamp_s: float) -> Any:
+    """Make a header."""
+    nanoseconds = round(stamp_s * 1e9)
+    stamp = STORE.types['builtin_interfaces/msg/Time'](*divmod(nanoseconds, 10**9))
+    return STORE.types['std_msgs/msg/Header'](stamp=stamp, frame_id='cam')
+
+
+def image(pixels: np.ndarray, encoding: str, stamp_s: float = 0.0, padding: int = 0,
+          big_endian: bool = False) -> Any:
+    """Make an Image whose rows end in padding bytes."""
+    if big_endian:
+        pixels = pixels.astype(pixels.dtype.newbyteorder('>'))
+    rows = np.frombuffer(np.ascontiguousarray(pixels).tobytes(), np.uint8)
+    rows = np.pad(rows.reshape(len(pixels), -1), ((0, 0), (0, padding)), constant_values=77)
+    return make('Image', header=header(stamp_s), height=pixels.shape[0], width=pixels.shape[1],
+                encoding=encoding, is_bigendian=int(big_endian), step=rows.shape[1],
+                data=rows.ravel())
+
+
+def packed(data: bytes, form: str, stamp_s: float = 0.0) -> Any:
+    """Make a CompressedImage."""
+    return make('CompressedImage', header=header(stamp_s), format=form,
+                data=np.frombuffer(data, np.uint8))
+
+
+def camera_info(distortion: float = 0.0, width: int = WIDTH) -> Any:
+    """Make a CameraInfo with K (fx 20) and P (fx 19)."""
+    k = np.array([20.0, 0, 8, 0, 21, 6, 0, 0, 1])
+    p = np.array([19.0, 0, 7, 0, 0, 19, 5, 0, 0, 0, 1, 0])
+    roi = make('RegionOfInterest', x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    return make('CameraInfo', header=header(0.0), height=HEIGHT, width=width,
+                distortion_model='plumb_bob', d=np.full(5, distortion), k=k, r=np.eye(3).ravel(),
+                p=p, binning_x=0, binning_y=0, roi=roi)
+
+
+def scene(index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rgb, whose green tells the index, and depth in mm, which does too; a hole at 0, 0."""
+    rgb = np.full((HEIGHT, WIDTH, 3), RGB, np.uint8)
+    rgb[..., 1] = index
+    millimetres = np.full((HEIGHT, WIDTH), 1000 + index, np.uint16)
+    millimetres[0, 0] = 0
+    return rgb, millimetres
+
+
+def write_bag(path: Path, messages: list[tuple[str, Any]],
+              plugin: StoragePlugin = StoragePlugin.SQLITE3) -> Path:
+    """Write messages in this order, whatever their header stamps; returns the bag folder."""
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        connections: dict[str, Any] = {}
+        for index, (topic, message) in enumerate(messages):
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
+            writer.write(connections[topic], 10**9 + index, STORE.serialize_cdr(message, kind))
+    return path
+
+
+def recording(count: int = 20, delay_s: float = 0.004,
+              change: Callable[[int, Any], Any] = lambda _, message: message) -> list:
+    """Return a recording: depth stamps come a little after the images', which come 10 a second."""
+    messages = [(INFO, camera_info())]
+    for index in range(count):
+        rgb, millimetres = scene(index)
+        stamp = 100 + index / RATE
+        # Depth of this moment is recorded before its image, as it may be.
+        messages += [(DEPTH, change(index, image(millimetres, '16UC1', stamp + delay_s))),
+                     (IMAGE, image(rgb, 'rgb8', stamp))]
+    return messages
+
+
+def prepare(bag: Path, *more: str, image_topic: str = IMAGE, depth_topic: str = DEPTH) -> int:
+    """Run the command; the folder is out beside the bag."""
+    return main(['bag', str(bag), '--image-topic', image_topic, '--depth-topic', depth_topic,
+                 '--out', str(bag.parent / 'out'), '--no-progress', *more])
+
+
+@pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+@pytest.mark.parametrize('as_file', [False, True])
+def test_both_storages_give_pixels_metres_and_intrinsics(tmp_path, plugin, as_file):
+    bag = write_bag(tmp_path / 'bag', recording(), plugin)
+    if as_file:
+        bag = next(path for path in bag.iterdir() if path.suffix in ('.db3', '.mcap'))
+        bag = bag.rename(tmp_path / bag.name)
+    assert prepare(bag) == 0
+    folder = DatasetFolder(tmp_path / 'out')
+    stems = folder.stems('train') + folder.stems('val')
+    assert stems == [f'{(1000 + i) * 10**8:019d}' for i in range(20)]
+    for index in (0, 19):
+        sample = folder.sample(stems[index])
+        assert sample.image[5, 5].tolist() == [200, index, 50]
+        assert sample.depth[5, 5] == pytest.approx(1 + index / 1000), 'depth of another moment'
+        assert sample.depth[0, 0] == 0
+    camera = folder.intrinsics
+    assert (camera.width, camera.fx, camera.fy, camera.cx, camera.cy) == (16, 20, 21, 8, 6)
+    assert folder.classes == ()
+
+
+def test_validation_is_the_end_of_the_recording(tmp_path):
+    bag = write_bag(tmp_path / 'bag', recording())
+    assert prepare(bag, '--val-share', '0.25') == 0
+    folder = DatasetFolder(tmp_path / 'out')
+    assert len(folder.stems('val')) == 5 and len(folder.stems('train')) == 15
+    assert max(folder.stems('train')) < min(folder.stems('val'))
+
+
+def test_every_nth_matched_frame_is_kept(tmp_path):
+    bag = write_bag(tmp_path / 'bag', recording())
+    assert prepare(bag, '--every', '6', '--val-share', '0') == 0
+    stems = DatasetFolder(tmp_path / 'out').stems('train')
+    assert [int(stem) // 10**8 - 1000 for stem in stems] == [0, 6, 12, 18]
+    assert not (tmp_path / 'out/val.txt').exists()
+
+
+def test_images_without_depth_near_in_time_are_left_out(tmp_path):
+    def late(index: int, message: Any) -> Any:
+        message.header = header(100 + index / RATE + (0.03 if index % 2 else 0.01))
+        return message
+    bag = write_bag(tmp_path / 'bag', recording(change=late))
+    assert prepare(bag, '--val-share', '0') == 0
+    stems = DatasetFolder(tmp_path / 'out').stems('train')
+    assert [int(stem) // 10**8 % 2 for stem in stems] == [0] * 10
+    assert prepare(bag, '--max-stamp-difference', '0.04', '--val-share', '0', '--force') == 0
+    assert len(DatasetFolder(tmp_path / 'out').stems('train')) == 20
+
+
+def test_a_message_is_used_once_by_its_nearest():
+    milliseconds = 10**6
+    images = np.array([0, 33, 66, 99]) * milliseconds
+    depths = np.array([30, 96, 400]) * milliseconds
+    found = match_stamps(images, depths, 40 * milliseconds)
+    assert found == {33 * milliseconds: 30 * milliseconds, 99 * milliseconds: 96 * milliseconds}
+    assert match_stamps(images, depths[:1], 2 * milliseconds) == {}
+    assert match_stamps(images, depths[:0], milliseconds) == {}
+
+
+BGR = np.full((HEIGHT, WIDTH, 3), RGB[::-1], np.uint8)
+JPEG = cv2.imencode('.jpg', BGR, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+
+
+def test_nan_and_depth_beyond_the_range_are_written_as_invalid(tmp_path):
+    def metric(index: int, message: Any) -> Any:
+        metres = np.full((HEIGHT, WIDTH), 2.5, np.float32)
+        metres[0, :4] = np.nan, np.inf, 0.05, 6.0
+        return image(metres, '32FC1', 100 + index / RATE)
+    bag = write_bag(tmp_path / 'bag', recording(3, change=metric))
+    assert prepare(bag, '--max-depth', '5') == 0
+    folder = DatasetFolder(tmp_path / 'out')
+    depth = folder.sample(folder.stems('train')[0]).depth
+    assert depth[0, :5].tolist() == [0, 0, 0, 0, 2.5] and folder.depth.max == 5.0
+
+
+def test_labels_come_from_their_topic(tmp_path):
+    label = np.tile(np.array([0, 1, 2, 255], np.uint8), (HEIGHT, 4))
+    messages = recording(4) + [(LABEL, image(label, 'mono8', 100 + i / RATE)) for i in range(3)]
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert prepare(bag, '--label-topic', LABEL, '--class-names', 'floor', 'wall', 'box') == 0
+    folder = DatasetFolder(tmp_path / 'out')
+    stems = folder.stems('train') + folder.stems('val')
+    assert len(stems) == 3, 'an image without label is left out'
+    assert folder.classes == ('floor', 'wall', 'box')
+    assert (folder.sample(stems[0]).label == label).all()
+
+
+def test_a_damaged_image_is_left_out_and_said(tmp_path, caplog):
+    messages = recording(5)
+    messages[2] = (IMAGE, make('Image', **{**vars(messages[2][1]), 'data': np.zeros(9, np.uint8)}))
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert len(DatasetFolder(tmp_path / 'out').stems('train')) == 4
+    assert '9 bytes' in caplog.text and '100.000000 s' in caplog.text
+
+
+def test_a_cut_jpeg_is_not_filled_with_grey(tmp_path, capsys):
+    messages = [(IMAGE, packed(JPEG[:-20], 'jpeg', 100.0)),
+                (DEPTH, image(scene(0)[1], '16UC1', 100.0))]
+    assert prepare(write_bag(tmp_path / 'bag', messages)) == 1
+    assert 'none of 1 frames' in capsys.readouterr().err
+
+
+def test_distortion_and_missing_intrinsics_are_said(tmp_path, caplog):
+    messages = recording(3)
+    for name, first, words in (('a', [(INFO, camera_info(0.1))], 'distortion'),
+                               ('b', [], 'no camera_info at'),
+                               ('c', [(INFO, camera_info(width=99))], 'is for 99x12')):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert prepare(write_bag(tmp_path / name, first + messages[1:]), '--force') == 0
+        assert words in caplog.text
+        assert (DatasetFolder(tmp_path / 'out').intrinsics is not None) == (name == 'a')
+
+
+def test_a_rectified_topic_takes_the_projection_matrix(tmp_path):
+    messages = [(topic.replace('image_raw', 'image_rect'), message)
+                for topic, message in recording(3)]
+    assert prepare(write_bag(tmp_path / 'bag', messages), image_topic='/cam/image_rect') == 0
+    assert DatasetFolder(tmp_path / 'out').intrinsics.fx == 19
+
+
+def calibrated(**changes: Any) -> Any:
+    """Make a CameraInfo with some fields changed."""
+    return make('CameraInfo', **{**vars(camera_info()), **changes})
+
+
+K, P = vars(camera_info())['k'], vars(camera_info())['p']
+
+
+@pytest.mark.parametrize(('changes', 'fx', 'words'), [
+    ({'k': np.array([80.0, 0, 32, 0, 84, 24, 0, 0, 1])}, None, 'another resolution'),
+    ({'k': np.eye(3).ravel()}, 19, 'the identity for K'),
+    ({'width': 4 * WIDTH, 'height': 4 * HEIGHT, 'binning_x': 4, 'binning_y': 4}, 20,
+     'says binning 4x4'),
+    ({'width': 2 * WIDTH, 'height': 2 * HEIGHT, 'binning_x': 2, 'binning_y': 2,
+      'k': 2 * K, 'p': 2 * P}, 20, ''),
+    ({'p': 4 * P}, 20, 'in K and 76 in P'),
+])
+def test_camera_info_is_judged_as_the_node_judges_it(tmp_path, caplog, changes, fx, words):
+    messages = [(INFO, calibrated(**changes)), *recording(2)[1:]]
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    camera = DatasetFolder(tmp_path / 'out').intrinsics
+    assert (camera.fx if camera else None) == fx and words in caplog.text
+    if camera:
+        assert (camera.width, camera.height) == (WIDTH, HEIGHT)
+
+
+def test_a_camera_info_that_was_asked_for_and_cannot_be_is_one_line(tmp_path, capsys):
+    messages = [(INFO, calibrated(k=np.array([80.0, 0, 32, 0, 84, 24, 0, 0, 1]))),
+                *recording(2)[1:]]
+    assert prepare(write_bag(tmp_path / 'bag', messages), '--camera-info-topic', INFO) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith('error: ') and INFO in message and 'another resolution' in message
+
+
+def test_of_several_calibrations_the_usable_one_that_came_most_often_counts(tmp_path, caplog):
+    empty, rare = calibrated(k=0 * K, p=0 * P), calibrated(k=np.array(
+        [26.0, 0, 8, 0, 26, 6, 0, 0, 1]))
+    messages = [*([(INFO, empty)] * 3), (INFO, rare), (INFO, camera_info()),
+                *recording(2)]
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert DatasetFolder(tmp_path / 'out').intrinsics.fx == 20
+    assert 'has fx from 20.0 to 26.0' in caplog.text
+
+
+def small_depth(index: int, message: Any) -> Any:
+    return image(np.ones((6, 8), np.uint16), '16UC1', 100 + index / RATE)
+
+
+def far_depth(index: int, message: Any) -> Any:
+    return image(scene(0)[1], '16UC1', 100.05 + index / RATE)
+
+
+@pytest.mark.parametrize(('messages', 'options', 'words'), [
+    (recording(3), {'image_topic': '/nothing'},
+     ("'/nothing'", '/cam/image_raw (sensor_msgs/msg/Image, 3)', '/cam/camera_info')),
+    (recording(3), {'depth_topic': INFO}, (INFO, 'CameraInfo', 'sensor_msgs/msg/Image')),
+    (recording(3), {'image_topic': DEPTH, 'depth_topic': IMAGE}, ('16UC1', '--depth-topic')),
+    (recording(3), {'image_topic': DEPTH}, ('each must be another',)),
+    ([(DEPTH, recording(1)[1][1])], {}, (IMAGE, DEPTH)),
+    (recording(3, change=far_depth), {}, ('0.02 s', '0.050000 s')),
+    (recording(3, change=small_depth), {}, ('8x6', '16x12', 'registered')),
+    ([], {}, ('no topic',)),
+])
+def test_a_bag_that_does_not_fit_is_one_line(tmp_path, capsys, messages, options, words):
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert prepare(bag, **options) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith('error: ')
+    for word in words:
+        assert word in message, message
+    assert not (tmp_path / 'out/dataset.yaml').exists()
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    (('--every', '0'), 'every is 0'), (('--val-share', '1'), 'val share 1.0'),
+    (('--max-depth', '0.05'), 'depth range'), (('--label-topic', LABEL), 'class names'),
+    (('--camera-info-topic', '/nothing'), "'/nothing'"),
+    (('--label-topic', LABEL, '--class-names', 'floor'), 'holds class 2'),
+])
+def test_a_wrong_option_is_one_line(tmp_path, capsys, options, words):
+    label = (LABEL, image(np.full((HEIGHT, WIDTH), 2, np.uint8), 'mono8', 100.0))
+    assert prepare(write_bag(tmp_path / 'bag', [*recording(3), label]), *options) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith('error: ') and words in message, message
+
+
+def cut_file(bag: Path) -> None:
+    path = next(path for path in bag.iterdir() if path.suffix in ('.db3', '.mcap'))
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+@pytest.mark.parametrize(('spoil', 'words'), [
+    (cut_file, 'cannot be read as a ROS 2 bag'),
+    (lambda bag: (bag / 'metadata.yaml').unlink(), 'ros2 bag reindex'),
+    (lambda bag: (bag / 'metadata.yaml').write_text('a: 1'), 'cannot be read as a ROS 2 bag'),
+    (lambda bag: bag.rename(bag.parent / 'elsewhere'), 'no such bag'),
+])
+def test_a_broken_bag_is_one_line(tmp_path, capsys, plugin, spoil, words):
+    bag = write_bag(tmp_path / 'bag', recording(3), plugin)
+    spoil(bag)
+    assert prepare(bag) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith('error: ') and words in message, message

@@ -1,0 +1,67 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: types, ranges, overrides, and one line for what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from training.recipes.options import RecipeError
+from training.recipes.recipe import load_recipe
+import yaml
+
+RECIPES = sorted((Path(__file__).parents[3] / 'training/recipes').glob('*.yaml'))
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_of_the_repository_loads(path):
+    assert load_recipe(path, ['data=somewhere']).name == path.stem
+
+
+def write(tmp_path: Path, **fields: object) -> Path:
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(yaml.safe_dump({'name': 'x', 'data': 'd', **fields}))
+    return path
+
+
+def test_overrides_reach_sections_and_keep_types(tmp_path):
+    recipe = load_recipe(write(tmp_path, epochs=3), [
+        'epochs=7', 'optimizer.learning_rate=1e-4', 'network.tasks=[depth]',
+        'network.context=null', 'input_size=[64, 96]'])
+    assert recipe.epochs == 7 and recipe.optimizer.learning_rate == 1e-4
+    assert recipe.network.tasks == ('depth',) and recipe.network.context is None
+    assert recipe.input_size == (64, 96)
+
+
+@pytest.mark.parametrize(('fields', 'overrides', 'words'), [
+    ({'epoch': 3}, [], ("'epoch'", 'not known', 'epochs')),
+    ({'epochs': 'many'}, [], ("'epochs'", "'many'", 'whole number')),
+    ({'epochs': 0}, [], ("'epochs'", '0', '1 to')),
+    ({'epochs': True}, [], ("'epochs'",)),
+    ({'optimizer': {'learning_rate': -1}}, [], ("'optimizer.learning_rate'", '-1')),
+    ({'optimizer': 5}, [], ("'optimizer'", '5')),
+    ({'input_size': [100, 128]}, [], ("'input_size'", '100', '32')),
+    ({'input_size': [96]}, [], ("'input_size'", '2 values')),
+    ({'augmentation': {'depth_scale_policy': 'multiply'}}, [], ('depth_scale_policy', 'divide')),
+    ({'augmentation': {'scale': [2.0, 0.5]}}, [], ("'augmentation.scale'", '2.0')),
+    ({}, ['epochs'], ("'epochs'", 'field=value')),
+    ({}, ['name.x=1'], ("'name'", 'section')),
+])
+def test_wrong_recipes_are_one_line_naming_file_field_and_value(tmp_path, fields, overrides,
+                                                                words):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, **fields), overrides)
+    message = str(caught.value)
+    assert '\n' not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_missing_data_and_missing_file_say_what_to_do(tmp_path):
+    path = tmp_path / 'r.yaml'
+    with pytest.raises(RecipeError, match='cannot be read'):
+        load_recipe(path)
+    path.write_text('name: x')
+    with pytest.raises(RecipeError, match='data=DIR'):
+        load_recipe(path)

@@ -1,0 +1,151 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Temperature of the softmax and scale of the depth variance, from what was seen of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+import logging
+
+from emu_perception.checkpoint import Calibration
+from emu_perception.errors import InputError
+import numpy as np
+from rich.progress import track
+import torch
+from torch.nn import functional as F
+from training.data.dataset_folder import DatasetError, DatasetFolder, training_focal
+from training.methods.ensemble import Ensemble
+
+LOGGER = logging.getLogger('training')
+# Neighbouring pixels say the same: some of each image are enough for one number.
+PIXELS = 400_000
+TEMPERATURES = (0.05, 20.0)
+
+
+def best_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
+    """
+    Return the T that minimises the cross-entropy of logits / T (Guo et al. 2017).
+
+    The loss is convex in 1/T and so has one minimum; it is cut in by golden sections.
+
+    :param logits: [N, K].
+    :param label: [N], the true classes.
+    """
+    def loss(log_t: float) -> float:
+        return float(F.cross_entropy(logits / float(np.exp(log_t)), label))
+
+    low, high = (float(np.log(bound)) for bound in TEMPERATURES)
+    ratio = (np.sqrt(5.0) - 1.0) / 2.0
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    while high - low > 1e-4:
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - ratio * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + ratio * (high - low)
+            at_right = loss(right)
+    return float(np.exp((low + high) / 2))
+
+
+class VarianceScale:
+    """
+    The factor c that minimises the Gaussian NLL with variance c·s²: the mean of (y - mu)²/s².
+
+    Streamed in float64.
+    """
+
+    def __init__(self) -> None:
+        self.total, self.count = 0.0, 0
+
+    def add(self, mean: torch.Tensor, variance: torch.Tensor, depth: torch.Tensor) -> None:
+        """Add an image: metres, m², metres with 0 = invalid, each [H, W]."""
+        valid = depth > 0
+        z2 = (depth - mean)[valid].double().square() / variance[valid].double()
+        self.total += float(z2.sum())
+        self.count += int(valid.sum())
+
+    def value(self) -> float:
+        """Return c; 1 where no depth was known."""
+        return self.total / self.count if self.count else 1.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """
+    What an image says about the constants; None where it has no truth.
+
+    :ivar logits: of some of its labelled pixels, [N, K].
+    :ivar label: their true classes, [N].
+    """
+
+    logits: torch.Tensor | None = None
+    label: torch.Tensor | None = None
+    scale: VarianceScale | None = None
+
+
+def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
+            progress: bool = True) -> dict[str, Observation]:
+    """
+    Return what each image says about a checkpoint whose own constants are 1.
+
+    :raises EmuError: if there is no truth for any task of the checkpoint.
+    """
+    if not {'segmentation', 'depth'} & set(ensemble.tasks):
+        raise InputError(f'{ensemble.members[0].path}: has no task that can be calibrated, only '
+                         + ', '.join(ensemble.tasks))
+    per_image = max(1, PIXELS // len(stems))
+    rng = np.random.default_rng(0)
+    found: dict[str, Observation] = {}
+    for stem in track(stems, 'calibrate', disable=not progress):
+        sample = folder.sample(stem)
+        moments = ensemble.predict(sample.image, focal=training_focal(folder))
+        logits = chosen_label = scale = None
+        if moments.probabilities is not None and sample.label is not None:
+            label = torch.from_numpy(sample.label).flatten().long()
+            labelled = torch.nonzero(label < len(ensemble.classes)).squeeze(1).numpy()
+            chosen = rng.choice(labelled, min(per_image, len(labelled)), replace=False)
+            # The softmax of a logarithm of a softmax is itself: as good as the logits.
+            p = moments.probabilities[0].flatten(1)[:, chosen].T.cpu()
+            logits, chosen_label = p.clamp(min=1e-30).log(), label[chosen]
+        if moments.depth is not None and moments.depth_variance is not None \
+                and sample.depth is not None:
+            scale = VarianceScale()
+            scale.add(moments.depth[0].cpu(), moments.depth_variance[0].cpu(),
+                      torch.from_numpy(sample.depth))
+        found[stem] = Observation(logits, chosen_label, scale)
+    known = {'segmentation': any(seen.label is not None and len(seen.label)
+                                 for seen in found.values()),
+             'depth': any(seen.scale is not None and seen.scale.count
+                          for seen in found.values())}
+    if not any(known.get(task) for task in ensemble.tasks):
+        raise DatasetError(f'{folder.root}: none of the {len(stems)} images has truth for what '
+                           'the checkpoint predicts')
+    for task in ensemble.tasks:
+        if not known.get(task, True):
+            LOGGER.warning('%s: no truth for %s: its calibration stays as it was', folder.root,
+                           task)
+    return found
+
+
+def fitted(observations: Iterable[Observation], before: Calibration) -> Calibration:
+    """
+    Return the constants that fit the images best.
+
+    :param before: kept for a task of which there is no truth; thresholds are left out.
+    """
+    logits, labels, scale = [], [], VarianceScale()
+    for seen in observations:
+        if seen.logits is not None and seen.label is not None and len(seen.label):
+            logits.append(seen.logits)
+            labels.append(seen.label)
+        if seen.scale is not None:
+            scale.total += seen.scale.total
+            scale.count += seen.scale.count
+    return Calibration(
+        temperature=best_temperature(torch.cat(logits), torch.cat(labels))
+        if labels else before.temperature,
+        variance_scale=scale.value() if scale.count else before.variance_scale)

@@ -1,0 +1,62 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Constants for a network that was trained on all images, from its twin that was not.
+
+Two networks of one recipe are as sure as one another, near enough; on images that it has learned
+from, the one would be found surer than it is elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from emu_perception.checkpoint import load_checkpoint, save_checkpoint
+from emu_perception.errors import InputError
+from training.evaluation.measuring import file_hash
+
+# Where things are, what chance decides, and how fast it goes.
+MAY_DIFFER = ('name', 'output', 'data', 'train_on', 'seed', 'workers', 'devices', 'nodes', 'views',
+              'cache_images', 'max_minutes', 'validate_every', 'validation_images',
+              'risk_percentile', 'emuformer.teacher', 'network.initial_weights')
+
+
+def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
+    """
+    Write ``out`` with the constants of a twin: the same recipe, trained without the split.
+
+    :raises EmuError: if the two do not fit together, or the twin has no constants.
+    """
+    network, metadata = load_checkpoint(checkpoint)
+    other = load_checkpoint(twin)[1]
+    for name in ('tasks', 'classes', 'architecture', 'input_size', 'depth_min', 'depth_max',
+                 'intrinsics'):
+        if getattr(metadata, name) != getattr(other, name):
+            raise InputError(f'--constants-of {twin}: its {name} is {getattr(other, name)}, that '
+                             f'of {checkpoint} is {getattr(metadata, name)}: they are no twins')
+    mine, its = (_recipe_fields(part.provenance) for part in (metadata, other))
+    for name in sorted(mine.keys() | its.keys()):
+        if mine.get(name) != its.get(name):
+            raise InputError(f"--constants-of {twin}: field '{name}' of its recipe is "
+                             f'{its.get(name)}, that of {checkpoint} is {mine.get(name)}: they '
+                             'are no twins')
+    done = other.provenance.get('calibration')
+    if not done or other.provenance.get('split') != 'train' \
+            or done['data_set'] != other.provenance.get('data_set'):
+        raise InputError(f'--constants-of {twin}: is not calibrated on images it has not seen: '
+                         'train it on train, and run training.calibrate on it')
+    save_checkpoint(out, network, replace(
+        metadata, calibration=other.calibration, provenance={
+            **metadata.provenance, 'calibration': {
+                **done, 'twin': other.name, 'twin_sha256': file_hash(twin)}}))
+    return {'checkpoint': out.name, 'twin': twin.name, **asdict(other.calibration)}
+
+
+def _recipe_fields(provenance: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {'data_set': provenance.get('data_set')}
+    for name, value in provenance.get('recipe', {}).items():
+        fields.update({f'{name}.{part}': inner for part, inner in value.items()}
+                      if isinstance(value, dict) else {name: value})
+    return {name: value for name, value in fields.items() if name not in MAY_DIFFER}

@@ -1,0 +1,3 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints measured on the images of a split."""

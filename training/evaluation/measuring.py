@@ -1,0 +1,185 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What checkpoints say of the images of a split, compared with their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+import hashlib
+from pathlib import Path
+import time
+from typing import Any
+
+from emu_perception.scores import SCORES
+from emu_perception.uncertainty import PredictiveMoments
+import numpy as np
+from rich.progress import track
+import torch
+from training.data.dataset_folder import (
+    DatasetError,
+    DatasetFolder,
+    IGNORE,
+    Sample,
+    training_focal,
+)
+from training.evaluation.three_task_figures import has_three_task_figures, ThreeTaskFigures
+from training.methods.ensemble import Ensemble
+from training.metrics.suite import EvaluationSuite
+
+FORMAT = 1
+Crop = tuple[int, int, int, int]
+# Deep ensembles are named by what they are, all else by how it was trained.
+METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'ensemble', 'emuformer')
+
+
+def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
+             void: str = 'exclude', threshold: str = 'mean', crop: Crop | None = None,
+             progress: bool = True, min_instance_pixels: int = 100,
+             cluster: bool = True,
+             before_image: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """
+    Return the metrics of what the members say together.
+
+    :param void: 'exclude' leaves unlabelled pixels out; 'as_inaccurate' counts them as wrong in
+        the uncertainty metrics, as the paper's tables most likely do.
+    :param threshold: of certainty, the 'mean' or 'median' uncertainty of each image.
+    :param crop: (top, bottom, left, right): truth outside these rows and columns is not used.
+    :param min_instance_pixels: smaller true instances are ignored in AP.
+    :param cluster: False leaves AP out.
+    :param before_image: called with each stem, for what is different from image to image.
+    :raises EmuError: if a file of the data set cannot be used, or its classes are others.
+    """
+    check_classes(ensemble, folder)
+    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks, void,
+                            threshold).to(ensemble.device)
+    focal = training_focal(folder)
+    more = ThreeTaskFigures(ensemble, folder, min_pixels=min_instance_pixels,
+                            cluster=cluster) if has_three_task_figures(ensemble) else None
+    images, seconds = [], []
+    for index, stem in enumerate(track(stems, 'evaluate', disable=not progress)):
+        if before_image is not None:
+            before_image(stem)
+        sample = cropped(folder.sample(stem, **({} if more is None else more.reads)), crop)
+        if more is not None:
+            more.update(sample)
+        if 'segmentation' not in ensemble.tasks and 'depth' not in ensemble.tasks:
+            continue
+        start = time.perf_counter()
+        moments = ensemble.predict(sample.image, focal=focal, seed=index)
+        if ensemble.device.type == 'cuda':
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+        images.append({'stem': stem, **compared(suite, moments, sample)})
+    # The first image pays for what later ones do not: caches, and kernels being chosen.
+    later = np.array(seconds[1:] or seconds) * 1e3
+    return {**suite.compute(), **({} if more is None else more.compute()),
+            'images': len(stems), 'per_image': images,
+            'inference_ms': {'mean': float(later.mean()), 'std': float(later.std()),
+                             'images': len(later)} if seconds else None,
+            **{f'mean_{name}': percentiles(images, f'mean_{name}') for name in SCORES}}
+
+
+def compared(suite: EvaluationSuite, moments: PredictiveMoments,
+             sample: Sample) -> dict[str, float | None]:
+    """Add an image with its truth to the suite; returns the image's own figures."""
+    p, depth, variance = (None if part is None else part[0] for part in (
+        moments.probabilities, moments.depth, moments.depth_variance))
+    device = next(part.device for part in (p, depth) if part is not None)
+    label, truth = (None if part is None else torch.from_numpy(part).to(device)
+                    for part in (sample.label, sample.depth))
+    return suite.update(p, depth, variance, label, truth)
+
+
+def check_classes(ensemble: Ensemble, folder: DatasetFolder) -> None:
+    """
+    Check that labels mean what the network means by them.
+
+    :raises DatasetError: if they do not.
+    """
+    if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
+        raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
+                           f'not the {len(ensemble.classes)} of {ensemble.members[0].path}')
+
+
+def percentiles(images: Iterable[dict[str, Any]], name: str) -> dict[str, float] | None:
+    """Return percentiles 5, 50 and 95 of a figure of each image; None where it has none."""
+    values = [image[name] for image in images if image[name] is not None]
+    return {f'p{q}': float(np.percentile(values, q)) for q in (5, 50, 95)} if values else None
+
+
+def cropped(sample: Sample, crop: Crop | None) -> Sample:
+    """Return the sample with its truth outside the crop forgotten; the image stays whole."""
+    if crop is None:
+        return sample
+    top, bottom, left, right = crop
+    inside = np.zeros(sample.image.shape[:2], bool)
+    inside[top:bottom, left:right] = True
+    return Sample(sample.stem, sample.image,
+                  None if sample.label is None else np.where(inside, sample.label, IGNORE).astype(
+                      np.uint8),
+                  None if sample.depth is None else np.where(inside, sample.depth, 0).astype(
+                      np.float32),
+                  None if sample.inverse is None else np.where(
+                      inside, sample.inverse, -1).astype(np.float32),
+                  None if sample.instance is None else np.where(
+                      inside, sample.instance, 0).astype(np.uint16))
+
+
+def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
+            progress: bool = True) -> dict[str, Any]:
+    """Return the metrics of the commonest class and the mean depth map of the training images."""
+    counts = np.zeros(256, np.int64)
+    total: np.ndarray | float = 0.0
+    known: np.ndarray | float = 0.0
+    for stem in track(folder.stems('train'), 'trivial: train', disable=not progress):
+        sample = folder.sample(stem)
+        if sample.label is not None:
+            counts += np.bincount(sample.label.ravel(), minlength=256)
+        if sample.depth is not None:
+            total = total + sample.depth.astype(np.float64)
+            known = known + (sample.depth > 0)
+    majority = int(counts[:IGNORE].argmax())
+    mean = torch.from_numpy((total / np.maximum(known, 1)).astype(np.float32)) \
+        if folder.depth else None
+    suite = EvaluationSuite(len(folder.classes) or None, folder.depth is not None)
+    for stem in track(stems, 'trivial: evaluate', disable=not progress):
+        sample = cropped(folder.sample(stem), crop)
+        label, truth = (None if part is None else torch.from_numpy(part)
+                        for part in (sample.label, sample.depth))
+        guess = None if label is None else torch.full_like(label, majority)
+        suite.update(None, mean, None, label, truth, hard_label=guess)
+    figures = suite.compute()
+    result: dict[str, Any] = {
+        task: figures[task] for task in ('segmentation', 'depth') if task in figures}
+    if folder.classes:
+        result['majority_class'] = folder.classes[majority]
+    return result
+
+
+def method_of(ensemble: Ensemble, sampled: str) -> str:
+    """Return what a table calls this: one of ``METHODS``."""
+    if len(ensemble.members) > 1:
+        return 'ensemble'
+    method = ensemble.members[0].method
+    return 'baseline' if method == 'mc_dropout' and sampled == 'deterministic' else method
+
+
+def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
+    """Return what was measured: method, networks, size."""
+    first = ensemble.members[0]
+    method = method_of(ensemble, sampled)
+    dropped = {} if method != 'mc_dropout' else {
+        'dropout': first.metadata.architecture['head_dropout']}
+    return {'method': method, **dropped,
+            'checkpoint': first.path.name,
+            'sha256': [file_hash(member.path) for member in ensemble.members],
+            'checkpoints': [str(m.path) for m in ensemble.members],
+            'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
+            'encoder': first.metadata.architecture['encoder'],
+            'parameters': ensemble.parameters, 'input_size': list(first.metadata.input_size),
+            'classes': list(ensemble.classes)}
+
+
+def file_hash(path: Path) -> str:
+    """Return what tells a checkpoint from another of the same name."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

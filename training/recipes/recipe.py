@@ -1,0 +1,210 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: typed YAML with overrides on the command line, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.recipes.options import build, option, RecipeError
+from training.recipes.sections import (
+    AugmentationRecipe,
+    DistillationOptions,
+    loss_weights_section,
+    LossOptions,
+    LossWeightsOptions,
+    MCDropoutOptions,
+    NetworkRecipe,
+    OptimizerRecipe,
+    SubEnsembleOptions,
+)
+import yaml
+
+METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'emuformer')
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a training run is made of."""
+
+    name: str = option('run', 'of the run: its files go to OUTPUT/NAME')
+    data: str = option('', 'the data set folder (required)')
+    output: str = option('runs', 'where runs go')
+    seed: int = option(0, 'of weights, order and views; member i of an ensemble adds i', low=0,
+                       high=2**31)
+    method: str = option('baseline', 'how it is trained', choices=METHODS)
+    input_size: tuple[int, int] = option(
+        (480, 640), 'height and width of a whole image at the network, multiples of 32')
+    crop_size: tuple[int, int] | None = option(
+        None, 'of training views; null = input_size (Cityscapes: whole 1024x2048, crops 768x768)')
+    network: NetworkRecipe = option(NetworkRecipe, 'the network')
+    augmentation: AugmentationRecipe = option(AugmentationRecipe, 'views')
+    optimizer: OptimizerRecipe = option(OptimizerRecipe, 'AdamW or SGD, equation 12')
+    loss: LossOptions = option(LossOptions, 'L = CE + w1 * depth loss (equation 7)')
+    loss_weights: LossWeightsOptions = option(
+        LossWeightsOptions, 'of the terms: equal, learned or fixed={term: weight}; '
+        'loss_weights=learned is short for loss_weights.mode=learned')
+    mc_dropout: MCDropoutOptions = option(MCDropoutOptions, 'method mc_dropout')
+    sub_ensemble: SubEnsembleOptions = option(SubEnsembleOptions, 'method sub_ensemble')
+    emuformer: DistillationOptions = option(
+        DistillationOptions, 'method emuformer: + w2 * KL + w3 * RMSLE (equation 11), + w4 * '
+        'mean depth')
+    clustering: dict[str, Any] = option(
+        dict, 'deeplab: of the votes for centroids into instances, pixels of the network: votes, '
+        'max_votes, min_samples, reach, max_eps_px, max_radius_px, min_size '
+        '(emu_perception/instances.py)')
+    train_on: str = option(
+        'train', 'train+val: for the network that is shipped when all is chosen. It has no '
+        'validation: best is the last epoch, and calibration comes from its twin (training.'
+        'calibrate --constants-of)', choices=('train', 'train+val'))
+    batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
+    epochs: int = option(100, 'passes over the training images', low=1, high=100000)
+    ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
+    frozen_statistics: float = option(
+        0.0, 'share of the epochs, the last ones, in which batch norms train with their running '
+        'statistics and update them no more; 0 = off', low=0, high=1)
+    validate_every: int = option(1, 'epochs', low=1, high=100000)
+    validation_images: int = option(0, 'evenly spaced, for choosing the best epoch; 0 = all',
+                                    low=0)
+    max_minutes: int = option(0, 'stop at the end of the epoch in which this time is up, to be '
+                              'resumed; 0 = none', low=0)
+    precision: str = option('32-true', "Lightning's names; variance and losses are float32",
+                            choices=('32-true', 'bf16-mixed', '16-mixed'))
+    devices: int = option(1, 'processes on this machine, a GPU each where there are GPUs', low=1)
+    nodes: int = option(1, 'machines (torchrun and SLURM say which is which)', low=1)
+    workers: int = option(0, 'processes that make views, for each device', low=0, high=256)
+    views: str = option(
+        'loader', "who cuts views: 'loader' the workers, with OpenCV; 'device' the device that "
+        'trains, which then holds all training images', choices=('loader', 'device'))
+    cache_images: bool = option(True, 'keep decoded images in memory')
+    risk_percentile: float = option(
+        95.0, 'of the validation images stay below each risk threshold', low=1, high=100)
+
+    @property
+    def folder(self) -> Path:
+        """Return where the run's files go."""
+        return Path(self.output) / self.name
+
+    @property
+    def view_size(self) -> tuple[int, int]:
+        """Return height and width of the training views."""
+        return self.crop_size or self.input_size
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes train together."""
+        return self.devices * self.nodes
+
+    @property
+    def validates(self) -> bool:
+        """Return whether there are images that the run does not train on."""
+        return self.train_on == 'train'
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """
+    Read a recipe.
+
+    :param overrides: ``field=value`` or ``section.field=value``, the value in YAML.
+    :raises RecipeError: in one line, if anything in it cannot be used.
+    """
+    path = Path(path)
+    document = _document(path)
+    for override in overrides:
+        _apply(override, document)
+    if 'loss_weights' in document:
+        document['loss_weights'] = loss_weights_section(document['loss_weights'])
+    if not document.get('data'):
+        raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
+    recipe: Recipe = build(Recipe, document, str(path))
+    _check_family(path, recipe)
+    low, high = recipe.augmentation.scale
+    if not 0 < low <= high:
+        raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "
+                          'smallest and the largest factor')
+    for name, size in (('input_size', recipe.input_size), ('crop_size', recipe.crop_size)):
+        if size is not None and any(side < 32 or side % 32 for side in size):
+            raise RecipeError(f"{path}: field '{name}' is {list(size)}: give height and width in "
+                              'multiples of 32')
+    if recipe.batch_size % recipe.processes:
+        raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
+                          f'give a multiple of devices x nodes = {recipe.processes}')
+    return recipe
+
+
+# Fields that one family alone reads: said of the other they would do nothing.
+FIELDS_OF = {
+    'all_mlp': {'network': ('head_dim', 'context'),
+                'loss': ('depth', 'depth_weight', 'huber_delta', 'beta', 'segmentation',
+                         'lovasz_weight', 'class_weights')},
+    'deeplab': {'network': ('output_stride', 'aspp_rates', 'aspp_dim', 'decoder_dim'),
+                'loss': ('inverse_depth',)}}
+
+
+def _check_family(path: Path, recipe: Recipe) -> None:
+    if recipe.network.family == 'deeplab' and recipe.train_on != 'train':
+        raise RecipeError(f"{path}: field 'train_on' is '{recipe.train_on}', but the noise of "
+                          "family deeplab is measured on val: give 'train'")
+    family, default = recipe.network.family, Recipe()
+    for other, sections in FIELDS_OF.items():
+        for section, names in sections.items() if other != family else ():
+            for name in names:
+                value = getattr(getattr(recipe, section), name)
+                # Compared, not looked up: a recipe that a run has written names every field.
+                if value != getattr(getattr(default, section), name):
+                    raise RecipeError(f"{path}: field '{section}.{name}' is {value!r}, but only "
+                                      f"family '{other}' has it and 'network.family' is "
+                                      f"'{family}': leave it out")
+    if recipe.clustering and family != 'deeplab':
+        raise RecipeError(f"{path}: field 'clustering' is {recipe.clustering}, but only family "
+                          f"'deeplab' has instances and 'network.family' is '{family}': leave it "
+                          'out')
+    if family == 'deeplab' and recipe.method != 'baseline':
+        raise RecipeError(f"{path}: field 'method' is '{recipe.method}', but 'network.family' is "
+                          "'deeplab', which has one noise a task, no second head and no variance "
+                          'for a pixel: give method baseline (training.ensemble makes several)')
+    if recipe.augmentation.spoil_probability > 0 and recipe.views == 'device':
+        raise RecipeError(f"{path}: field 'augmentation.spoil_probability' is "
+                          f"{recipe.augmentation.spoil_probability:g}, but only the loader spoils "
+                          'views: give views=loader, or leave it out')
+    if family == 'deeplab' and recipe.views == 'device':
+        raise RecipeError(f"{path}: field 'views' is 'device', but 'network.family' is 'deeplab', "
+                          'whose inverse depths and instances only the loader cuts: give '
+                          'views=loader')
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, 'strerror', None) or 'not text'
+        raise RecipeError(f'{path}: cannot be read ({reason})') from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(document, dict):
+        raise RecipeError(f'{path}: a recipe is a mapping of fields to values')
+    return document
+
+
+def _apply(override: str, document: dict[str, Any]) -> None:
+    name, equals, value = override.partition('=')
+    if not equals:
+        raise RecipeError(f"override '{override}': write field=value, for example epochs=10")
+    target = document
+    if name == 'loss_weights':  # Short for its mode, whatever else the recipe says of it.
+        name = 'loss_weights.mode' if not value.lstrip().startswith('{') else name
+    if name.startswith('loss_weights.') and isinstance(document.get('loss_weights'), str):
+        document['loss_weights'] = loss_weights_section(document['loss_weights'])
+    *sections, last = name.split('.')
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise RecipeError(f"override '{override}': '{section}' is no section")
+    try:
+        target[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"override '{override}': not YAML: {' '.join(str(error).split())}"
+                          ) from error

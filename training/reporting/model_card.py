@@ -1,0 +1,66 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The model card: everything in it comes from the checkpoint's own document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.scores import SCORES
+from training.metrics.certainty_cells import CERTAINTY
+from training.reporting.rendering import render
+
+# What is known of the terms of data sets; a card must say so even where it is little.
+DATA_TERMS = {
+    'nyuv2': 'NYU Depth V2 (Silberman et al., ECCV 2012) is published for research without an '
+             "explicit licence; weights trained on it inherit that doubt. Ask the data set's "
+             'authors before any commercial use. Its images show private indoor rooms in the USA, '
+             'recorded with one Kinect, and were taken by people, not by robots.',
+}
+_CERTAINTY = dict(zip((*CERTAINTY, 'auroc'), (
+    '{}: p(accurate given certain)', '{}: p(uncertain given inaccurate)', '{}: PAvPU',
+    '{}: AUROC of errors')))
+_NLL = {'nll': 'NLL of {}'}
+_MEAN_ERROR = {'mean_error': '{}: mean error (vectors and disparity px, inverse depth 1/m)'}
+_ROWS = {
+    'segmentation': {'miou': 'mIoU', 'pixel_accuracy': 'pixel accuracy', 'ece': 'ECE (15 bins)',
+                     **_NLL, **_CERTAINTY},
+    'instance': {**_MEAN_ERROR, 'ap': '{}: AP at 0.5..0.95', 'ap50': '{}: AP at 0.5'},
+    'depth': {'rmse': 'RMSE, m', 'abs_rel': 'mean absolute relative error',
+              'delta1': 'delta1 (within 1.25x)', 'delta2': 'delta2', 'delta3': 'delta3', **_NLL,
+              'coverage_90': 'coverage of 90 % intervals', **_CERTAINTY},
+    'inverse_depth': _MEAN_ERROR}
+
+
+def model_card(metadata: CheckpointMetadata, path: Path) -> str:
+    """Return the card of a checkpoint as Markdown."""
+    provenance, metrics = metadata.provenance, metadata.metrics
+    trivial = metrics.get('trivial', {})
+    return render('model_card.md', {
+        'metadata': metadata, 'file': path, 'provenance': provenance, 'metrics': metrics,
+        'calibration': metadata.calibration, 'scores': SCORES,
+        'recipe': provenance.get('recipe', {}),
+        'uncertainty': _uncertainty(metadata.architecture),
+        'heads': _heads(metadata.architecture),
+        'rows': [(title.format(task), metrics[task][name], trivial.get(task, {}).get(name))
+                 for task, titles in _ROWS.items() for name, title in titles.items()
+                 if metrics.get(task, {}).get(name) is not None],
+        'terms': DATA_TERMS.get(str(provenance.get('data_set')), 'See the data set terms.')})
+
+
+def _uncertainty(architecture: dict[str, Any]) -> str:
+    if architecture.get('family') != 'deeplab':
+        return ' with the uncertainty of each'
+    parts = {'segmentation': 'the entropy of each pixel', 'depth': 'one noise for all depths'}
+    found = [text for task, text in parts.items() if task in architecture['tasks']]
+    return f', with {" and ".join(found)}' if found else ''
+
+
+def _heads(architecture: dict[str, Any]) -> str:
+    if architecture.get('family') == 'deeplab':
+        return (f'output stride {architecture["output_stride"]}, ASPP of width '
+                f'{architecture["aspp_dim"]}, decoders of width {architecture["decoder_dim"]}')
+    return (f'all-MLP heads of width {architecture["head_dim"]}, context '
+            f'{architecture["context"] or "none"}')

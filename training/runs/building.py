@@ -1,0 +1,213 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a recipe and a data set folder to a network with its initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import logging
+from pathlib import Path
+from typing import Any
+
+from emu_perception.instances import need_clustering
+from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
+from emu_perception.networks.pretrained import initialize
+import timm
+import torch
+from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.instances import instance_settings
+from training.data.samples import SampleCache
+from training.data.unseen import check_unseen
+from training.losses.class_weights import class_weights
+from training.methods.baseline import Baseline
+from training.methods.deeplab import DeepLab
+from training.methods.emuformer import EMUFormer
+from training.methods.ensemble import Ensemble, expanded
+from training.methods.mc_dropout import MCDropout
+from training.methods.module import CutViews, Parts, TrainingModule
+from training.methods.sub_ensemble import SubEnsemble
+from training.recipes.options import RecipeError
+from training.recipes.recipe import Recipe
+from training.runs.warm_start import is_checkpoint, view_focal, warm_start
+
+LOGGER = logging.getLogger('training')
+METHODS: dict[str, type[TrainingModule]] = {
+    'baseline': Baseline, 'mc_dropout': MCDropout, 'sub_ensemble': SubEnsemble,
+    'emuformer': EMUFormer}
+
+
+def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
+    """
+    Check that the data set has what the tasks need.
+
+    A student may do without labels (its teacher labels every view), not without depths: equation
+    9 passes on the variance only, and the depth head starts from the data's own mean.
+
+    :raises DatasetError: if it has not.
+    :raises RecipeError: if the recipe's clustering cannot be used.
+    """
+    tasks = recipe.network.tasks
+    if SEGMENTATION in tasks and not folder.classes and recipe.method != 'emuformer':
+        raise DatasetError(f"{folder.root}/dataset.yaml: field 'classes' is missing, task "
+                           'segmentation needs it')
+    if DEPTH in tasks and folder.depth is None:
+        raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth' is missing, task depth "
+                           'needs it')
+    needed = [('label', SEGMENTATION)] if recipe.method != 'emuformer' else []
+    for kind, task in (*needed, ('depth', DEPTH)):
+        if task in tasks:
+            check_truth(folder, kind, task)
+    if INSTANCE in tasks:
+        if not folder.things:
+            raise DatasetError(f"{folder.root}/dataset.yaml: field 'things' is missing, task "
+                               'instance needs the names of the classes that have instances')
+        check_truth(folder, 'instance', INSTANCE)
+        # Used at the export only: found there, a mistake would cost the whole training.
+        instance_settings(recipe.clustering, folder.things)
+        if SEGMENTATION in tasks:
+            need_clustering()
+    if recipe.network.family == 'deeplab':
+        if DEPTH in tasks and folder.inverse_factor is None:
+            raise DatasetError(f"{folder.root}/dataset.yaml: field 'intrinsics' with fx and "
+                               'baseline is missing: without it disparities are no depths')
+        return
+    if DEPTH in tasks and folder.depth is not None and folder.depth.quantity != 'depth':
+        raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth.quantity' is "
+                           f"'{folder.depth.quantity}', task depth learns metres: convert the "
+                           'data with metric depth, or give network.family=deeplab')
+
+
+def check_truth(folder: DatasetFolder, kind: str, task: str) -> None:
+    """
+    Check that training images have maps of a kind, by their names.
+
+    :raises DatasetError: if none has; some without are said.
+    """
+    stems = folder.stems('train')
+    have = {path.stem for path in (folder.root / kind).glob('*.png')}
+    count = sum(stem in have for stem in stems)
+    if not count:
+        raise DatasetError(f'{folder.root}/{kind}: holds no PNG for any of the {len(stems)} '
+                           f'images of train.txt, task {task} needs them')
+    if count < len(stems):
+        LOGGER.warning('%s/%s: %d of %d training images have none', folder.root, kind,
+                       len(stems) - count, len(stems))
+
+
+def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
+    """
+    Return the teacher of a student, or None for other methods.
+
+    :raises RecipeError: if a student has no teacher, or one that has seen what it is measured on.
+    """
+    if recipe.method != 'emuformer':
+        return None
+    if not recipe.emuformer.teacher:
+        raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the folder "
+                          'that training.ensemble wrote')
+    teacher = Ensemble(recipe.emuformer.teacher)
+    LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
+    for member in teacher.members:
+        check_unseen(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
+                     str(member.path))
+        run = member.path.parent
+        if (run / 'state').is_dir() and not (run / 'finished.json').exists():
+            LOGGER.warning('%s: its training has not ended', member.path)
+    if teacher.samples == 1:
+        LOGGER.warning('the teacher is one network with one sample: it passes on what it takes '
+                       'for noise, and nothing of what it does not know')
+    return teacher
+
+
+def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of the input that the encoder's weights expect."""
+    configuration = timm.get_pretrained_cfg(encoder, allow_unregistered=False)
+    return tuple(configuration.mean), tuple(configuration.std)
+
+
+def build_network(recipe: Recipe, folder: DatasetFolder, samples: SampleCache,
+                  classes: tuple[str, ...]) -> tuple[Network, str]:
+    """
+    Return the network with its initial weights, and the licence of those.
+
+    :param samples: of the training split; their depths give the depth head its start.
+    """
+    parts = recipe.network
+    arguments: dict[str, Any] = {
+        'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': max(1, len(classes)),
+        'encoder_arguments': parts.encoder_arguments}
+    network: Network
+    if parts.family == 'deeplab':
+        network = MultitaskDeepLab(
+            **arguments, output_stride=parts.output_stride, aspp_rates=parts.aspp_rates,
+            aspp_dim=parts.aspp_dim, decoder_dim=parts.decoder_dim, dropout=parts.head_dropout,
+            depth_factor=depth_factor(folder, recipe.input_size[1]))
+    else:
+        arguments.update(head_dim=parts.head_dim, head_dropout=parts.head_dropout,
+                         context=parts.context)
+        network = MultitaskNetwork(**METHODS[recipe.method].network_arguments(arguments, recipe))
+    if DEPTH in network.tasks:
+        network.initialize_depth(*depth_statistics(samples))
+    source = parts.initial_weights
+    if source == 'teacher':
+        if not recipe.emuformer.teacher:
+            raise RecipeError("field 'network.initial_weights' is 'teacher', but there is none: "
+                              'give emuformer.teacher, or another start')
+        source = str(expanded(recipe.emuformer.teacher)[0])
+    if Path(source).suffix == '.safetensors' and is_checkpoint(source):
+        return network, warm_start(network, source, recipe, folder, classes)
+    return network, initialize(network, source)
+
+
+def depth_factor(folder: DatasetFolder, width: int) -> float:
+    """
+    Return metres times the raw depth map's unit: 1, or for disparities fx times baseline.
+
+    :param width: of the network's input.
+    """
+    factor = folder.inverse_factor
+    if factor is None or folder.depth is None or folder.depth.quantity == 'depth':
+        return 1.0
+    assert folder.intrinsics is not None
+    # Disparities are in pixels of the network, as fx is there.
+    return factor * width / folder.intrinsics.width
+
+
+def make_module(network: Network, recipe: Recipe, folder: DatasetFolder, teacher: Ensemble | None,
+                views_on: Callable[[torch.device], CutViews] | None = None) -> TrainingModule:
+    """
+    Return the method's Lightning module.
+
+    :param views_on: of ``Parts``.
+    """
+    mean, std = normalization(recipe.network.encoder)
+    weights = class_weights(
+        recipe.loss.class_weights, folder,
+        network.arguments['num_classes']) if SEGMENTATION in network.tasks else None
+    parts = Parts(mean, std, weights, views_on, folder.depth_range[1],
+                  view_focal(folder, recipe.input_size, recipe.view_size), teacher,
+                  folder.classes or (teacher.classes if teacher is not None else ()))
+    if isinstance(network, MultitaskDeepLab):
+        return DeepLab(network, recipe, parts)
+    return METHODS[recipe.method](network, recipe, parts)
+
+
+def depth_statistics(samples: SampleCache, images: int = 100) -> tuple[float, float]:
+    """
+    Return mean (m) and variance (m²) of the valid depth of evenly spaced images.
+
+    :raises DatasetError: if there is no valid depth.
+    """
+    step = max(1, len(samples) // images)
+    parts = []
+    for index in range(0, len(samples), step):
+        depth = samples[index].depth
+        if depth is not None:
+            parts.append(torch.from_numpy(depth[::8, ::8][depth[::8, ::8] > 0]))
+    values = torch.cat(parts) if parts else torch.empty(0)
+    if not len(values):
+        raise DatasetError(f'{samples.folder.root}/depth: no valid depth in the training images; '
+                           'check depth.scale, invalid, min and max in dataset.yaml')
+    return float(values.mean()), float(values.var())

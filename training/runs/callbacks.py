@@ -1,0 +1,147 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Lightning callbacks: pictures for TensorBoard, and a file that says how far a run is."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+import time
+from typing import Any
+
+from emu_perception.uncertainty import predictive_moments
+from emu_perception.visualization import default_palette, label_color, panel, scalar_color
+import lightning
+from lightning.pytorch.loggers import TensorBoardLogger
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from training.data.samples import WholeImages
+
+# Far below one epoch, far above the rounding of share times epochs.
+_ROUNDING = 1e-6
+
+
+class ImagePanels(lightning.Callback):
+    """
+    Writes panels of the same few validation images after every validation.
+
+    :param images: the validation set.
+    :param palette: rgb by class, or None.
+    :param count: how many, evenly spaced.
+    """
+
+    def __init__(self, images: WholeImages, palette: Any, classes: int, count: int = 3) -> None:
+        self._images = images
+        self._indices = np.unique(np.linspace(0, len(images) - 1, count).astype(int)).tolist()
+        self._palette = palette or default_palette(classes)
+        self._entropy_max = float(np.log(max(2, classes)))
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Draw and log, on the first process."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not loggers or not trainer.is_global_zero:
+            return
+        for number, index in enumerate(self._indices):
+            picture = self._panel(module, self._images[index])
+            for logger in loggers:
+                logger.experiment.add_image(f'val/{number}', picture, trainer.global_step,
+                                            dataformats='HWC')
+
+    def _panel(self, module: Any, batch: dict[str, torch.Tensor]) -> np.ndarray:
+        size = tuple(batch['label'].shape[-2:])
+        image = batch['image'].permute(1, 2, 0).numpy()
+        moments = predictive_moments(module.samples(
+            module.normalized(batch['image'][None].to(module.device)), size))
+        tiles = [('image', image)]
+        if moments.probabilities is not None:
+            p = moments.probabilities[0]
+            entropy = -torch.xlogy(p, p).sum(0)
+            tiles += [('label', self._labels(p.argmax(0).to(torch.uint8))),
+                      ('true label', self._labels(batch['label'])),
+                      (f'entropy, 0..{self._entropy_max:.1f} nat',
+                       scalar_color(entropy.cpu().numpy(), 0, self._entropy_max, 'magma'))]
+        if moments.depth is not None and moments.depth_variance is not None:
+            truth = batch['depth'].numpy()
+            far = float(np.percentile(truth[truth > 0], 99)) if (truth > 0).any() else 10.0
+            tiles += [(f'depth, 0..{far:.1f} m',
+                       scalar_color(moments.depth[0].cpu().numpy(), 0, far)),
+                      ('true depth', scalar_color(np.where(truth > 0, truth, np.nan), 0, far)),
+                      ('sigma, 0..1 m', scalar_color(
+                          moments.depth_variance[0].sqrt().cpu().numpy(), 0, 1, 'magma'))]
+        return panel(tiles, columns=4, tile_width=320)
+
+    def _labels(self, label: torch.Tensor) -> np.ndarray:
+        return label_color(label.cpu().numpy(), self._palette)
+
+
+class ProgressFile(lightning.Callback):
+    """Writes the epochs done to a file after each, for whoever started many runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Write the file."""
+        if trainer.is_global_zero:
+            loss = trainer.callback_metrics.get('train/loss')
+            self._path.write_text(json.dumps({
+                'epoch': trainer.current_epoch + 1, 'epochs': trainer.max_epochs,
+                'loss': None if loss is None else float(loss)}))
+
+
+class StopAfter(lightning.Callback):
+    """
+    Stops at the end of the epoch in which this process's time is up, to be resumed.
+
+    Between epochs, so that a resumed run makes the steps that one without a stop makes; without a
+    state, so that each part of a run has its own time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Stop if it is time."""
+        if time.monotonic() > self._end:
+            trainer.should_stop = True
+
+
+class FrozenStatistics(lightning.Callback):
+    """
+    Freezes the statistics of the batch norms of a module's network from an epoch on.
+
+    Without a state: the epoch says it all, so a resumed run does what one without a stop does. A
+    moving average of the buffers comes to the frozen values by itself.
+
+    :param first_epoch: 0-based.
+    """
+
+    def __init__(self, first_epoch: int) -> None:
+        self._first_epoch = first_epoch
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer,
+                             module: lightning.LightningModule) -> None:
+        """Freeze; again in each epoch, as a validation between may have set all to training."""
+        if trainer.current_epoch >= self._first_epoch:
+            freeze_statistics(module)
+
+
+def first_frozen_epoch(share: float, epochs: int) -> int:
+    """Return the first of the last epochs of a run, 0-based; at least one where share is not 0."""
+    return epochs - math.ceil(share * epochs - _ROUNDING)
+
+
+def freeze_statistics(network: nn.Module) -> None:
+    """
+    Let batch norms use their running statistics and update them no more.
+
+    Their scales and shifts go on learning, now against what they meet at inference, where a batch
+    of few images does not blur the statistics.
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):  # Synchronised and timm's own norms too.
+            module.eval()

@@ -1,0 +1,102 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How many runs fit on the GPUs side by side: one is tried for a few steps and its peak is read.
+
+python -m training.runs.peak_memory RECIPE.yaml prints the peak in bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+
+import torch
+from training.recipes.options import plain, RecipeError
+from training.recipes.recipe import load_recipe, Recipe
+import yaml
+
+LOGGER = logging.getLogger('training')
+# Beside what torch holds: its context, kernels and what fragmentation costs.
+CONTEXT_BYTES = 700_000_000
+USABLE = 0.92
+
+
+def side_by_side(text: str, recipe: Recipe) -> int:
+    """
+    Return how many members to run at once.
+
+    :param text: a number, or 'auto'.
+    :raises RecipeError: if it is neither.
+    """
+    if text != 'auto':
+        if not text.isdigit() or int(text) < 1:
+            raise RecipeError(f"--parallel is '{text}': give 1 or more, or auto")
+        return int(text)
+    gpus = torch.cuda.device_count()
+    if gpus == 0:
+        return 1
+    free, _ = torch.cuda.mem_get_info()
+    count = that_fit(free, _measured(recipe)) * gpus
+    LOGGER.info('%d members side by side', count)
+    return count
+
+
+def that_fit(free: int, peak: int) -> int:
+    """Return how many runs with this peak fit in the free memory (bytes), 1 at least."""
+    return max(1, int(free * USABLE) // (peak + CONTEXT_BYTES))
+
+
+def _measured(recipe: Recipe) -> int:
+    with tempfile.NamedTemporaryFile('w', suffix='.yaml') as file:
+        yaml.safe_dump(plain(recipe), file)
+        file.flush()
+        done = subprocess.run([sys.executable, '-m', 'training.runs.peak_memory', file.name],
+                              capture_output=True, text=True)
+    if done.returncode:
+        raise RecipeError(f'one member alone does not run: {done.stderr.strip().splitlines()[-1]}')
+    return int(done.stdout.split()[-1])
+
+
+def measure(recipe: Recipe, steps: int = 3) -> int:
+    """Train a few steps on random views and return the most memory that torch held, bytes."""
+    from training.data.dataset_folder import DatasetFolder
+    from training.data.resident import resident_bytes
+    from training.data.samples import SampleCache
+    from training.runs.building import build_network, make_module
+
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    folder = DatasetFolder(recipe.data)
+    samples = SampleCache(folder, folder.stems('train')[:8])
+    network, _ = build_network(recipe, folder, samples, folder.classes)
+    module = make_module(network, recipe, folder, None).to(device)
+    height, width = recipe.view_size
+    shape = (recipe.batch_size, height, width)
+    batch = {'image': torch.randint(0, 256, (shape[0], 3, *shape[1:]), dtype=torch.uint8),
+             'label': torch.zeros(shape, dtype=torch.uint8), 'depth': torch.ones(shape),
+             'inverse': torch.ones(shape), 'vectors': torch.zeros(shape[0], 2, *shape[1:]),
+             'on_instance': torch.ones(shape, dtype=torch.bool), 'index': torch.zeros(shape[0])}
+    batch = {name: tensor.to(device) for name, tensor in batch.items()}
+    optimizer = torch.optim.AdamW(module.parameters())
+    half = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}.get(recipe.precision)
+    for _ in range(steps):
+        with torch.autocast(device.type, half, enabled=half is not None):
+            loss = torch.stack(list(module.losses(batch).values())).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    if device.type != 'cuda':
+        return 0
+    held = 0
+    if recipe.views == 'device':
+        size = folder.image(samples.stems[0]).shape[:2]
+        count = sum(len(folder.stems(split)) for split in recipe.train_on.split('+'))
+        held = resident_bytes(count, size)
+    return torch.cuda.max_memory_reserved() + held
+
+
+if __name__ == '__main__':
+    print(measure(load_recipe(Path(sys.argv[1]))))

@@ -1,0 +1,74 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a checkpoint comes from: what its document says of data, recipe, code and licences."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+import platform
+import subprocess
+from typing import Any
+
+from emu_perception import __version__
+from emu_perception.checkpoint import CheckpointMetadata, palette_or_default
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import SEGMENTATION
+import lightning
+import timm
+import torch
+from training.data.dataset_folder import DatasetFolder
+from training.data.instances import instance_settings
+from training.methods.ensemble import Ensemble
+from training.recipes.recipe import Recipe
+from training.runs.building import normalization
+
+
+def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence: str,
+                metrics: dict[str, Any], teacher: Ensemble | None) -> CheckpointMetadata:
+    """Describe the trained network."""
+    mean, std = normalization(recipe.network.encoder)
+    depth_min, depth_max = folder.depth_range
+    classes, palette = classes_of(folder, teacher)
+    segments = SEGMENTATION in network.tasks
+    return CheckpointMetadata(
+        architecture=network.arguments, input_size=recipe.input_size, name=recipe.name,
+        classes=classes if segments else (),
+        palette=palette_or_default(palette, len(classes)) if segments else (),
+        mean=mean, std=std,  # type: ignore[arg-type]
+        depth_min=depth_min, depth_max=depth_max,
+        intrinsics=folder.intrinsics, metrics=metrics,
+        # Of a network of vectors alone there is no class to look for things in.
+        instances=instance_settings(recipe.clustering, folder.things)
+        if segments and INSTANCE in network.tasks else None,
+        provenance={
+            'data_set': folder.name, 'split': recipe.train_on,
+            'images': sum(len(folder.stems(split)) for split in recipe.train_on.split('+')),
+            'recipe': asdict(recipe), 'git_commit': git_commit(),
+            'versions': {'emu_perception': __version__, 'torch': torch.__version__,
+                         'timm': timm.__version__, 'lightning': lightning.__version__,
+                         'python': platform.python_version()},
+            'initial_weights_licence': licence,
+            **({} if teacher is None else {'teacher': [
+                {'name': member.metadata.name, 'data_set': member.metadata.provenance.get(
+                    'data_set'), 'split': member.metadata.provenance.get('split'),
+                 'samples': member.samples} for member in teacher.members]})})
+
+
+def classes_of(folder: DatasetFolder, teacher: Ensemble | None) -> tuple[tuple[str, ...], Any]:
+    """Return class names and palette: the data set's, or the teacher's where it names none."""
+    if folder.classes or teacher is None:
+        return folder.classes, folder.palette
+    return teacher.classes, teacher.members[0].metadata.palette
+
+
+def git_commit() -> str:
+    """Return the commit of the working tree, '+changes' where it differs, or 'unknown'."""
+    try:
+        commit = subprocess.run(['git', 'rev-parse', '--short=12', 'HEAD'], check=True,
+                                capture_output=True, text=True).stdout.strip()
+        dirty = subprocess.run(['git', 'status', '--porcelain', '--untracked-files=no'],
+                               check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+    return commit + ('+changes' if dirty else '')

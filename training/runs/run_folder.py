@@ -1,0 +1,49 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves in its folder, and whether it is the run that is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from training.recipes.options import plain, RecipeError
+from training.recipes.recipe import load_recipe, Recipe
+
+# How a run is carried out may change between its parts; what it computes may not.
+CARRIED_OUT = ('workers', 'max_minutes', 'cache_images', 'data', 'output', 'devices', 'nodes')
+
+
+def check_same_recipe(recipe: Recipe) -> bool:
+    """
+    Return whether there is a run in the recipe's folder.
+
+    :raises RecipeError: if there is one with another recipe.
+    """
+    folder = recipe.folder
+    if not (folder / 'recipe.yaml').exists():
+        return False
+    # Read as a recipe: fields that a newer version has added have their defaults.
+    before, now = plain(load_recipe(folder / 'recipe.yaml')), plain(recipe)
+    for name in now:
+        if name not in CARRIED_OUT and before[name] != now[name]:
+            raise RecipeError(f"{folder}/recipe.yaml: field '{name}' is {before[name]}, now it is "
+                              f'{now[name]}: choose another name=..., or remove {folder}')
+    return True
+
+
+def finished(recipe: Recipe) -> bool:
+    """
+    Return whether a run with this very recipe has ended.
+
+    :raises RecipeError: if there is one with another recipe.
+    """
+    return check_same_recipe(recipe) and (recipe.folder / 'finished.json').exists()
+
+
+def epochs_done(folder: Path) -> int:
+    """Return the epochs a run has done; 0 if it has none."""
+    try:
+        return int(json.loads((folder / 'progress.json').read_text())['epoch'])
+    except (OSError, ValueError, KeyError):
+        return 0

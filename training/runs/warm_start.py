@@ -1,0 +1,103 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network that starts from a checkpoint of this package, of its own camera or of another."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from emu_perception.checkpoint import load_checkpoint, read_metadata
+from emu_perception.errors import CheckpointError
+from emu_perception.networks.deeplab import MultitaskDeepLab
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH
+from emu_perception.preprocessing import focal_scale
+import torch
+from training.data.augmentation import base_scale
+from training.data.dataset_folder import DatasetFolder
+from training.data.unseen import check_unseen
+from training.recipes.options import RecipeError
+from training.recipes.recipe import Recipe
+
+LOGGER = logging.getLogger('training')
+
+
+def is_checkpoint(path: str) -> bool:
+    """Return whether a file is a checkpoint of this package, and not weights from elsewhere."""
+    try:
+        read_metadata(path)
+    except CheckpointError as error:
+        # Encoder weights from elsewhere are .safetensors files too; all else is an error.
+        if 'is no emu_perception checkpoint' in str(error):
+            return False
+        raise
+    return True
+
+
+@torch.no_grad()
+def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolder,
+               classes: tuple[str, ...] = ()) -> str:
+    """
+    Copy from a checkpoint every tensor that fits; the others keep their start, which is logged.
+
+    The depths of another camera are brought to this one's: the mean (or its inverse) is a ReLU of
+    the last layer, so scaling that layer's first channel scales it exactly.
+
+    :return: the licence of the initial weights.
+    """
+    source, metadata = load_checkpoint(path)
+    check_unseen(recipe.train_on, folder, metadata, 'network.initial_weights', path)
+    own, given = network.state_dict(), source.state_dict()
+    fits = {name: tensor for name, tensor in given.items()
+            if name in own and own[name].shape == tensor.shape}
+    if not any(name.startswith('encoder.') for name in fits):
+        raise RecipeError(f"field 'network.initial_weights' is {path}: nothing of its encoder "
+                          f"({metadata.architecture['encoder']}) fits '{recipe.network.encoder}'")
+    if metadata.classes and classes and metadata.classes != classes:
+        # As many classes, but others: a layer of the right shape and the wrong meaning.
+        fits = {name: tensor for name, tensor in fits.items()
+                if not re.match(r'(heads|decoders)\.segmentation(_\d+)?\.classifier\.', name)}
+    classifier = None
+    if DEPTH in network.tasks:
+        classifier = (network.decoders[DEPTH] if isinstance(network, MultitaskDeepLab)
+                      else network.head(DEPTH)).classifier
+        weight, bias = (next(name for name, own_part in network.named_parameters()
+                             if own_part is part) for part in (classifier.weight, classifier.bias))
+        if weight not in fits:
+            # The depth layer starts anew, in this network's unit: all of it, and unscaled.
+            fits.pop(bias, None)
+            classifier = None
+    network.load_state_dict(fits, strict=False)
+    left = [name for name in own if name not in fits]
+    if left:
+        LOGGER.warning('%s: %d of %d tensors do not fit and start anew, the first is %s', path,
+                       len(left), len(own), left[0])
+    if classifier is not None:
+        focal = view_focal(folder, recipe.input_size, recipe.view_size)
+        width = recipe.view_size[1]
+        scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
+        if scale is not None and scale != 1.0:
+            LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
+        factor = scale or 1.0
+        if isinstance(network, MultitaskDeepLab):
+            given_factor = float(metadata.architecture.get('depth_factor', 1.0))
+            factor = network.depth_factor / (given_factor * (scale or 1.0))
+        if factor != 1.0:
+            classifier.weight[0] *= factor
+            classifier.bias[0] *= factor
+    return str(metadata.provenance.get('initial_weights_licence', 'unknown'))
+
+
+def view_focal(folder: DatasetFolder, whole: tuple[int, int],
+               view: tuple[int, int]) -> float | None:
+    """
+    Return the focal length in units of a view's width at scale 1; None if not known.
+
+    :param whole: (height, width) of a whole image at scale 1.
+    :param view: of the views.
+    """
+    camera = folder.intrinsics
+    if camera is None:
+        return None
+    return camera.fx * base_scale((camera.height, camera.width), whole) / view[1]

@@ -1,0 +1,47 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ensembles of every kind in both layouts, for training.benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from training.methods.ensemble import Ensemble
+from training.recipes.recipe import Recipe
+from training.speed.made_models import made_checkpoint, made_members
+from training.speed.published import published
+from training.speed.steps import PRECISIONS
+
+ENSEMBLES = ('ensemble', 'sub_ensemble', 'mc_dropout', 'head_dropout')
+
+
+def ensembles(what: str, recipe: Recipe, classes: int, samples: int, device: torch.device,
+              folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, Ensemble]]:
+    """Return a function for 'one' network, 'ours' and the 'published' layout of T samples."""
+    one = Ensemble([made_checkpoint(folder / 'one.safetensors', recipe, 'baseline', classes)],
+                   device=device)
+    if what == 'ensemble':
+        paths = made_members(folder, recipe, classes, samples)
+    else:
+        # Dropout in the heads alone is a network of the baseline, sampled.
+        method = 'baseline' if what == 'head_dropout' else what
+        paths = [made_checkpoint(folder / f'{what}.safetensors', recipe, method, classes)]
+    method = 'mc_dropout' if what == 'head_dropout' else 'auto'
+    ours = Ensemble(paths, method=method, samples=samples, device=device)
+    image = np.random.default_rng(0).integers(0, 256, (*recipe.input_size, 3), np.uint8)
+
+    def call(ensemble: Ensemble) -> Callable[[], Any]:
+        dtype = PRECISIONS[recipe.precision]
+
+        def answer() -> list[np.ndarray]:
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                found = ensemble.predict(image)
+            return [values.float().cpu().numpy() for values in (
+                found.probabilities, found.depth, found.depth_variance) if values is not None]
+        return answer
+    forms = {'one': one, 'ours': ours, 'published': published(ours)}
+    return {name: call(form) for name, form in forms.items()}, forms

@@ -1,0 +1,84 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training steps in both layouts, for training.benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import copy
+from typing import Any
+
+import torch
+from training.methods.baseline import Baseline
+from training.methods.emuformer import EMUFormer
+from training.methods.ensemble import Ensemble
+from training.methods.module import Parts, TrainingModule
+from training.methods.optimization import make_optimizer
+from training.recipes.recipe import Recipe
+from training.recipes.sections import OptimizerRecipe
+from training.runs.building import normalization
+from training.speed.made_models import made_batch, made_network
+from training.speed.published import published
+
+PRECISIONS = {'32-true': None, 'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
+
+
+def training_step(module: TrainingModule, recipe: OptimizerRecipe, dtype: torch.dtype | None,
+                  batch: dict[str, torch.Tensor]) -> Callable[[], float]:
+    """
+    Return a function that trains one step and returns the loss, when all is done.
+
+    :param dtype: of autocast; None = none.
+    """
+    module.train()
+    device = batch['image'].device
+    optimizer, schedule = make_optimizer(module.network, recipe, 1_000_000)
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
+
+    def step() -> float:
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            loss = torch.stack(list(module.losses(batch).values())).sum()
+        scaler.scale(loss).backward()
+        if recipe.gradient_clip:
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(module.network.parameters(),
+                                           recipe.gradient_clip)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        schedule.step()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        return float(loss.detach())
+    return step
+
+
+def layouts(module: Callable[[bool], TrainingModule], recipe: Recipe,
+            batch: dict[str, torch.Tensor]) -> dict[str, Callable[[], Any]]:
+    """
+    Return a step of both layouts.
+
+    :param module: of its argument: whether teachers are in the published layout.
+    """
+    ours, plain = module(False), module(True)
+    network: Any = plain.network
+    network.forward = network.forward_published
+    return {name: training_step(one, recipe.optimizer, PRECISIONS[recipe.precision], batch)
+            for name, one in (('ours', ours), ('published', plain))}
+
+
+def steps(recipe: Recipe, classes: int, teacher: Ensemble | None,
+          device: torch.device) -> dict[str, Callable[[], Any]]:
+    """Return a training step of both layouts, of a baseline or of a student with a teacher."""
+    batch = made_batch(recipe.batch_size, recipe.view_size, classes, device)
+    mean, std = normalization(recipe.network.encoder)
+    network = made_network(recipe, 'baseline', classes)
+
+    def module(plain: bool) -> TrainingModule:
+        own = copy.deepcopy(network)
+        if teacher is None:
+            return Baseline(own, recipe, Parts(mean, std)).to(device)
+        teachers = published(teacher) if plain else teacher
+        return EMUFormer(own, recipe, Parts(mean, std, teacher=teachers, classes=teacher.classes)
+                         ).to(device)
+    return layouts(module, recipe, batch)

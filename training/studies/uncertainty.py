@@ -1,0 +1,222 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ask whether a checkpoint's uncertainty means something.
+
+python -m training.studies.uncertainty --checkpoint F --data DIR [--images NAME=FOLDER ...]
+    [--json OUT] [--figure OUT.png]
+
+The images of a split, clean and spoiled (dark, blurred, covered, noised, lens flare), folders of
+other images, and photographs that are no rooms: mean uncertainty of each image, the share that the
+checkpoint's own risk thresholds flag, and how well the mean uncertainty tells an unlike image from
+a clean one (AUROC). Where the truth is known also what the network gets right, and how well the
+uncertainty finds the wrong pixels. The thresholds were fixed before; on the clean images that they
+were made from the share flagged is what their percentile leaves (training.calibrate measures false
+alarms across runs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.benchmarking.spoiling import spoil, SPOILED
+from emu_perception.checkpoint import load_checkpoint
+from emu_perception.errors import InputError
+from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.risk import RiskMonitor, RiskThresholds
+from emu_perception.scores import SCORES
+import numpy as np
+from rich.progress import track
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from training.data.dataset_folder import DatasetFolder, training_focal, training_fx
+from training.evaluation.measuring import check_classes, compared
+from training.methods.ensemble import Ensemble
+from training.metrics.image_ranks import auroc, rank_correlation
+from training.metrics.suite import EvaluationSuite
+from training.reporting.style import save
+from training.reporting.uncertainty_study import study_figure, table
+from training.studies.shifted_images import image_files, images_of, no_room_files
+
+FIGURES = ('.png', '.pdf', '.svg')
+SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
+         'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
+
+
+class Judge:
+    """
+    What the robot's predictor and its flag say of single images.
+
+    :param name: of the checkpoint.
+    :raises InputError: if it has no risk threshold.
+    """
+
+    def __init__(self, predictor: Predictor, name: object) -> None:
+        calibration = predictor.metadata.calibration
+        self.predictor = predictor
+        self.thresholds = calibration.thresholds
+        if not self.thresholds:
+            raise InputError(f'{name}: has no risk thresholds: run training.calibrate on it')
+
+    def __call__(self, image: np.ndarray, fx: float | None) -> dict[str, Any]:
+        """Return the scores of an image and whether each raises the flag; None: not judged."""
+        scores = self.predictor(image, fx=fx).scores
+        return {**{f'mean_{name}': scores.get(name) for name in SCORES},
+                **{f'by_{row.tag}': self._raised(name, scores) for name, row in SCORES.items()}}
+
+    def _raised(self, name: str, scores: Mapping[str, float]) -> bool | None:
+        if name not in self.thresholds or name not in scores:
+            return None
+        monitor = RiskMonitor(RiskThresholds({name: self.thresholds[name]}), raise_after=1,
+                              clear_after=1)
+        monitor.activate()
+        return monitor.observe(scores, 0.0).raised
+
+
+def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
+    """Return an image spoiled, or as it is; its noise is the same in every run."""
+    if kind is None:
+        return image
+    return spoil(image, kind, np.random.default_rng([SPOILED.index(kind), *stem.encode()]))
+
+
+def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: Sequence[str],
+               kind: str | None, progress: bool) -> dict[str, Any]:
+    """Return a group of the split's own images, with what the network gets right."""
+    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks)
+    suite.to(ensemble.device)
+    rows = []
+    for stem in track(stems, kind or 'clean', disable=not progress):
+        sample = folder.sample(stem)
+        image = as_seen(sample.image, kind, stem)
+        moments = ensemble.predict(image, focal=training_focal(folder))
+        figures = compared(suite, moments, sample)
+        rows.append({'image': stem, **judge(image, training_fx(folder)),
+                     **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
+    found = suite.compute()
+    return {'group': kind or 'clean', 'rows': rows, **{
+        task: {name: found[task][name] for name in names if name in found[task]}
+        for task, names in SHOWN.items() if task in found}}
+
+
+def without_truth(judge: Judge, name: str, files: list[Path], progress: bool) -> dict[str, Any]:
+    """Return a group of images of which nothing is known, nor of their camera."""
+    return {'group': name, 'rows': [
+        {'image': path.name, **judge(image, None)}
+        for path, image in track(zip(files, images_of(files)), name, len(files),
+                                 disable=not progress)]}
+
+
+def _error(row: Mapping[str, Any], task: str) -> float | None:
+    """Return how wrong an image is in a task."""
+    if task == 'depth' or row['pixel_accuracy'] is None:
+        return row['rmse'] if task == 'depth' else None
+    return 1 - row['pixel_accuracy']
+
+
+def summed_up(group: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
+    """Return a group with shares, percentiles and AUROC against the clean images."""
+    rows = group['rows']
+    column = {f'mean_{name}': [row[f'mean_{name}'] for row in rows] for name in SCORES}
+    tags = [score.tag for score in SCORES.values()]
+    flags = {'flagged': [any(row[f'by_{tag}'] for tag in tags) for row in rows],
+             **{f'flagged_by_{tag}': [row[f'by_{tag}'] for row in rows] for tag in tags}}
+    return {'group': group['group'], 'images': len(rows),
+            **{name: None if values[0] is None else float(np.mean(values))
+               for name, values in flags.items()},
+            **{name: {'p5': float(np.percentile(values, 5)),
+                      'p50': float(np.percentile(values, 50)),
+                      'p95': float(np.percentile(values, 95)),
+                      'auroc': auroc([row[name] for row in clean['rows']], values)}
+               if values[0] is not None else None for name, values in column.items()},
+            **{task: group[task] for task in SHOWN if task in group}, 'rows': rows}
+
+
+def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
+          others: dict[str, list[Path]], device: str = 'auto',
+          progress: bool = True) -> dict[str, Any]:
+    """
+    Return the groups: clean, spoiled, others.
+
+    :raises EmuError: if a file cannot be used, or there are no thresholds.
+    """
+    found = str(resolved_device(device))
+    network, metadata = load_checkpoint(checkpoint)
+    if network.num_heads > 1 or not set(SHOWN) & set(metadata.tasks):
+        raise InputError(f'{checkpoint}: gives no segmentation or depth of one pass: study a '
+                         'baseline or a student')
+    # Photographs come in many sizes: no other backend is worth its compilation here.
+    judge = Judge(Predictor(network, replace(metadata, instances=None), device=found,
+                            backend='eager'), checkpoint)
+    ensemble = Ensemble([checkpoint], method='deterministic', device=found)
+    check_classes(ensemble, folder)
+    # First: a file that is no image ends the study.
+    last = [without_truth(judge, name, files, progress) for name, files in others.items()]
+    groups = [with_truth(judge, ensemble, folder, stems, kind, progress)
+              for kind in (None, *SPOILED)] + last
+    clean = groups[0]['rows']
+    return {'checkpoint': checkpoint.name, 'data_set': folder.name,
+            'thresholds': {
+                **{score.tag: judge.thresholds.get(name) for name, score in SCORES.items()},
+                'fitted': {SCORES[name].tag: asdict(fitted)
+                           for name, fitted in metadata.calibration.scores.items()}},
+            # Of the clean images: is an image of higher uncertainty one of more error?
+            'rank_correlation': {
+                score.tag: rank_correlation([row[f'mean_{name}'] for row in clean],
+                                            [_error(row, score.task) for row in clean])
+                for name, score in SCORES.items()},
+            'groups': [summed_up(group, groups[0]) for group in groups]}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('studies.uncertainty', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--split', default='val', help='default val')
+    parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
+                        help='other images, of no known camera; may be given several times')
+    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw the means here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        if options.limit is not None and options.limit < 1:
+            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        for path in (options.json, options.figure):
+            check_writable(path)
+        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
+            raise InputError(f'--figure is {options.figure}: give a name that ends in '
+                             + ', '.join(FIGURES))
+        others: dict[str, list[Path]] = {}
+        for text in options.images:
+            name, files = image_files(text)
+            if name in others or name in ('clean', *SPOILED):
+                raise InputError(f"--images {text}: there is a group '{name}' already: give "
+                                 'another name')
+            others[name] = files
+        files = no_room_files()
+        if files:
+            others.setdefault('no rooms', files)
+        folder = DatasetFolder(options.data)
+        result = study(options.checkpoint, folder,
+                       evenly_spaced(folder.stems(options.split), options.limit), others,
+                       options.device, not options.no_progress)
+        result = {**result, 'split': options.split, 'command':
+                  'python -m training.studies.uncertainty ' + ' '.join(arguments or sys.argv[1:])}
+        print(table(result), end='')
+        write_result(options.json, result)
+        if options.figure:
+            save(study_figure(result), options.figure)
+            print(f'wrote {options.figure}')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
