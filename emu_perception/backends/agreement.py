@@ -12,7 +12,8 @@ PyTorch's autocast, converted weights, OpenVINO; three kinds of images): 11 on a
 the worst pixel. Twice that is allowed.
 
 What follows for the maps is the slope of what is made of the raw values:
-entropy H of the softmax of z: |dH| <= E|log p + H| max|dz| <= (1 + ln(K) / 2) max|dz|;
+entropy H of the softmax of z: |dH| <= E|log p + H| max|dz| <= (1 + ln(K) / 2) max|dz|, and on
+average, where the errors of the K logits cancel in part, no more than theirs;
 confidence p: |dp| <= 2 p (1 - p) max|dz| <= max|dz| / 2;
 log of the variance, softplus(s) + floor: its slope in s is at most 1;
 label: another one may win only where it was within twice max|dz| of the best.
@@ -44,7 +45,7 @@ _CHUNK = 1 << 16
 
 
 def rounds_to_tf32(options: BackendOptions) -> bool:
-    """Return whether float32 is not what it says: NVIDIA GPUs from Ampere on round convolutions."""
+    """Return whether convolutions in float32 are not: NVIDIA GPUs from Ampere on round them."""
     return (options.precision == 'fp32' and options.device.type == 'cuda'
             and bool(torch.backends.cudnn.allow_tf32)
             and torch.cuda.get_device_capability(options.device) >= (8, 0))
@@ -88,10 +89,11 @@ class Expected:
         if SEGMENTATION in raw:
             self._logits = (raw[SEGMENTATION].float() / options.temperature).cpu()
             slack = Slack.of(rounding, float(self._logits.abs().max()))
+            classes = raw[SEGMENTATION].shape[1]
             self._slack.update({
                 'label': slack.times(2.0), 'confidence': slack.times(0.5),
-                'segmentation_entropy': slack.times(1.0 + math.log(raw[SEGMENTATION].shape[1]) / 2)
-            })
+                'segmentation_entropy': Slack((1.0 + math.log(classes) / 2.0) * slack.worst,
+                                              slack.mean)})
         if DEPTH in raw and maps.depth is not None:
             mean, spread = (float(x) for x in raw[DEPTH].abs().amax(dim=(0, 2, 3)))
             self._slack.update({'depth': Slack.of(rounding, mean),
@@ -135,7 +137,8 @@ class Expected:
                 off[np.isposinf(found) & (expected >= self._depth_max - worst)] = 0.0
                 off[np.isnan(found) & (expected <= worst)] = 0.0
         off[np.isnan(found) & np.isnan(expected)] = 0.0
-        return np.nan_to_num(off, nan=math.inf)
+        off[np.isnan(off)] = math.inf
+        return off
 
     def _below_best(self, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return by how much the logit of each label found is below the best one's."""
@@ -187,7 +190,7 @@ def _too_far(name: str, off: np.ndarray, slack: Slack) -> str:
     if math.isinf(worst):
         return f'{name} is no answer at row {row}, column {column}'
     if name == 'label':
-        return (f'{(off > 0).mean():.1%} of its labels are others, the worst {worst:.3g} below the '
+        return (f'{(off > 0).mean():.1%} of its labels are others, up to {worst:.3g} below the '
                 f'best logit, where rounding explains {slack.worst:.3g}')
     unit = 'of its log' if name == 'depth_variance' else MAPS[name].unit
     return (f'{name} is {mean:.3g} {unit} off on average and {worst:.3g} at row {row}, column '

@@ -111,8 +111,16 @@ class GraphMaker:
         try:
             self._openvino = import_openvino()
             self._core = self._openvino.Core()
+            self._cpu = (self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
+                         self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))
         except Exception as error:  # Libraries that do not fit, no CPU plugin.
             raise refusal(error) from error
+        self._precision = options.precision
+        if self._precision == 'fp16' and 'FP16' not in self._cpu[1]:
+            # OpenVINO would take bfloat16 without a word, which is eight times as coarse.
+            LOGGER.warning('openvino: this CPU has no float16 arithmetic; the network runs in '
+                           'float32')
+            self._precision = 'fp32'
 
     def make(self, size: tuple[int, int]) -> Iterator[GraphStages]:
         """
@@ -156,7 +164,7 @@ class GraphMaker:
 
     def _compiled(self, network: Any, maps: Any) -> GraphStages:
         return GraphStages(
-            self._core.compile_model(network, 'CPU', self._settings(self._options.precision)),
+            self._core.compile_model(network, 'CPU', self._settings(self._precision)),
             self._core.compile_model(maps, 'CPU', self._settings('fp32')),
             self._tasks, self._options)
 
@@ -171,8 +179,7 @@ class GraphMaker:
         end = 8 + int.from_bytes(kept[:8], 'little')
         try:
             return GraphStages(
-                self._core.import_model(kept[8:end], 'CPU',
-                                        self._settings(self._options.precision)),
+                self._core.import_model(kept[8:end], 'CPU', self._settings(self._precision)),
                 self._core.import_model(kept[end:], 'CPU', self._settings('fp32')),
                 self._tasks, self._options, from_file=True)
         except RuntimeError as error:
@@ -185,12 +192,9 @@ class GraphMaker:
         if not self._hash:
             self._hash = network_hash(self._network)
         options = self._options
-        key = cache_key('graphs', self._hash, options.temperature, options.precision, size,
-                        self._threads, platform.machine(),
-                        self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
-                        self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'),
-                        self._openvino.__version__, torch.__version__, timm.__version__,
-                        __version__)
+        key = cache_key('graphs', self._hash, options.temperature, self._precision, size,
+                        self._threads, platform.machine(), *self._cpu, self._openvino.__version__,
+                        torch.__version__, timm.__version__, __version__)
         return cache_folder('openvino') / f'{key}.graphs', key
 
 

@@ -3,7 +3,7 @@
 """
 One block of bytes up to a GPU and one down: the tables of maps and scores say what lies where.
 
-What ``postprocessing`` does and OpenCV's resizing, as tensor operations that a CUDA graph can hold.
+What ``postprocessing`` and OpenCV's resizing do, as tensor operations that a CUDA graph can hold.
 """
 
 from __future__ import annotations
