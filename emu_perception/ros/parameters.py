@@ -95,6 +95,9 @@ class Settings:
         1, 'Uncertain images in a row that raise the risk flag.', unit='images', low=1, high=1000)
     clear_after: int = _parameter(
         3, 'Certain images in a row that lower the risk flag.', unit='images', low=1, high=1000)
+    clear_below: float = _parameter(
+        0.9, 'Share of its threshold that no score of such a certain image exceeds; between this '
+        'and the threshold the flag holds what it is.', low=0.05, high=1.0)
     stale_after_s: float = _parameter(
         1.0, 'Time without a processed image after which the risk flag is raised.', unit='s',
         low=0.05, high=3600.0)

@@ -81,6 +81,7 @@ class RiskPublisher:
             self._monitor.configure(thresholds=thresholds, expected=names_of(metadata.tasks),
                                     raise_after=settings.raise_after,
                                     clear_after=settings.clear_after,
+                                    clear_below=settings.clear_below,
                                     stale_after_s=settings.stale_after_s)
             self._sources = sources
 

@@ -61,7 +61,7 @@ def test_defaults_pass_their_own_rules():
 
 def test_defaults_of_the_risk_flag_are_those_of_the_core():
     core = inspect.signature(RiskMonitor.__init__).parameters
-    for name in ('raise_after', 'clear_after', 'stale_after_s'):
+    for name in ('raise_after', 'clear_after', 'clear_below', 'stale_after_s'):
         assert getattr(Settings(), name) == core[name].default, name
 
 
