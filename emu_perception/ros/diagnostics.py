@@ -40,6 +40,7 @@ class Health:
     :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
         None where it does not tell.
     :ivar raises: how often the flag went up, in all and in the last minute.
+    :ivar consumer_timeout_s: after which a consumer takes silence for risk.
     :ivar name_problem: who else publishes on the flag's topic.
     :ivar model: name, device, calibration and the like, for people.
     """
@@ -61,6 +62,7 @@ class Health:
     model: dict[str, object] = field(default_factory=dict)
     raises: tuple[int, int] = (0, 0)
     name_problem: str = ''
+    consumer_timeout_s: float = 1.0
 
 
 def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
@@ -143,9 +145,16 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
             if in_work_s > _HANGS_AFTER_S:
                 level = DiagnosticStatus.ERROR
                 message = (f'one image has been in work for {in_work_s:.0f} s: the {thread} hangs')
+    late_s = snapshot.flag_latency_p95_s
+    if level == DiagnosticStatus.OK and late_s is not None and (
+            late_s > health.consumer_timeout_s / 2):
+        level, message = DiagnosticStatus.WARN, (
+            f'the flag comes late: {late_s:.2f} s after its image (95th percentile) is above half '
+            f'of consumer_timeout_s, {health.consumer_timeout_s:g} s')
     values: dict[str, object] = {
         'state': health.state, 'processed': snapshot.counts['processed'],
         'output_rate_hz': snapshot.output_rate_hz,
+        'image_to_flag_s_p95': late_s, 'withheld_by_gate': snapshot.counts['withheld'],
         'in_work_s': max(snapshot.in_work_s.values(), default=None)}
     # Always there, so that a logger of diagnostics has its columns from the first message on.
     for key in ('processing_time_ms', 'cyclic_time_ms', 'pipeline_latency_ms'):

@@ -241,6 +241,7 @@ class EmuNode(LifecycleNode):
             camera_problem=camera.problem if camera else '',
             camera_warnings=camera.warnings if camera else '', lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values),
+            consumer_timeout_s=self._settings.consumer_timeout_s,
             raises=self._risk.raises, name_problem=self._find_name_problem())
         if self._pipeline is not None:
             health.model['nodes_sharing_it'] = self._pipeline.predictor.users

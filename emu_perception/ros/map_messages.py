@@ -123,9 +123,17 @@ class MapMessages:
         if camera is None:  # a cloud needs the camera's geometry, and none is invented
             return None
         height, width = self._prediction.size
-        return to_point_cloud(self._depth(), self._picture(), self._frame.header,
+        return to_point_cloud(self._nearest_depth(), self._picture(), self._frame.header,
                               camera.scaled(width, height),
                               label=self._prediction.label, sigma=self._sigma)
+
+    def _nearest_depth(self) -> np.ndarray:
+        """Return the depth less a margin, so that what may be near is told as near."""
+        margin, depth = self._settings.points_sigma_margin, self._depth()
+        if not margin > 0:
+            return depth
+        # NaN, of depth or sigma, stays NaN; beyond the range stays beyond.
+        return np.maximum(depth - np.float32(margin) * _given(self._sigma), np.float32(0.0))
 
     def _picture(self) -> np.ndarray:
         height, width = self._prediction.size

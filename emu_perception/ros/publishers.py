@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from enum import Enum
 from typing import Any, TYPE_CHECKING
 
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
+from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
@@ -35,6 +37,14 @@ _TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it 
     'segmentation_uncertainty_color': (Image, 'segmentation'),
     'depth_uncertainty_color': (Image, 'depth'),
 }
+
+
+class MapsOut(Enum):
+    """What became of an image's maps: all out, none with metres, or the session has ended."""
+
+    ALL = 'all'
+    WITHHELD = 'withheld'
+    ENDED = 'ended'
 
 
 class MapPublishers:
@@ -88,20 +98,24 @@ class MapPublishers:
                    for name, publisher in list(self._publishers.items()) if name != 'label_info')
 
     def publish(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
-                is_current: Callable[[], bool]) -> bool:
+                is_current: Callable[[], bool], gate: Gate) -> MapsOut:
         """
-        Publish every map that is wanted, all with the frame's header; return if all are out.
+        Publish every map that is wanted, all with the frame's header.
 
         :param is_current: asked before each message; once it says False nothing more goes out.
-        :return: False where ``is_current`` has said so.
+        :param gate: asked before each message with metres is made, and before it goes out.
         """
+        withheld = False
         messages = MapMessages(frame, prediction, risk, settings, self._metadata)
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
-            message = messages.build(name)
+            behind = gate_of(name, _TOPICS[name][1])
+            message = messages.build(name) if gate.passes(behind) else None
             if not is_current():
-                return False
-            if message is not None:
+                return MapsOut.ENDED
+            if not gate.passes(behind):
+                withheld = True
+            elif message is not None:
                 publisher.publish(message)
-        return True
+        return MapsOut.WITHHELD if withheld else MapsOut.ALL
