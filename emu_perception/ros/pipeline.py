@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import time
-from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.prediction import Prediction
+from emu_perception.predicts import predict
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
@@ -25,6 +26,7 @@ from emu_perception.ros.publishing import MapPublishing, MapSet
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
 from emu_perception.scores import names_of
+import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 
@@ -93,13 +95,11 @@ class Pipeline:
             timings=Timings(job.received_s, turn_s, started, converted, predicted,
                             flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
-    def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
-        size = None
-        if settings.output_size == 'network' or not self.maps.wanted():
-            # Without a listener only the flag counts, which does not depend on the maps' size.
-            size = self.predictor.network_size(rgb.shape[:2])
-        return self.predictor(rgb, size=size, fx=fx,
-                              unknown_label_entropy=settings.unknown_label_entropy or None)
+    def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings) -> Prediction:
+        # Without a listener only the flag counts, which does not depend on the maps' size.
+        return predict(
+            self.predictor, rgb, fx=fx, unknown_label_entropy=settings.unknown_label_entropy,
+            at_network_size=settings.output_size == 'network' or not self.maps.wanted())
 
     def _warn_about_camera(self) -> None:
         problem = self.camera.judgement.problem

@@ -15,6 +15,8 @@ from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
+from emu_perception.shown import Look, Shown
+from emu_perception.topics import CAMERA_INFO, IMAGE, POINTS, TOPICS, topics_of
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -22,21 +24,7 @@ from std_msgs.msg import Header
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
 
-_TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it needs
-    'label': (Image, 'segmentation'),
-    'camera_info': (CameraInfo, None),
-    'depth/image': (Image, 'depth'),
-    'depth/camera_info': (CameraInfo, 'depth'),
-    'confidence': (Image, 'segmentation'),
-    'instance': (Image, 'instance'),
-    'segmentation_uncertainty': (Image, 'segmentation'),
-    'depth_uncertainty': (Image, 'depth'),
-    'points': (PointCloud2, 'depth'),
-    'label_color': (Image, 'segmentation'),
-    'overlay': (Image, None),
-    'segmentation_uncertainty_color': (Image, 'segmentation'),
-    'depth_uncertainty_color': (Image, 'depth'),
-}
+_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2}
 
 
 class MapsOut(Enum):
@@ -55,10 +43,9 @@ class MapPublishers:
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for name, (kind, task) in _TOPICS.items():
-            if task is None or task in metadata.tasks:
-                self._publishers[name] = node.create_publisher(
-                    kind, f'~/{name}', reliable(), **with_overrides())
+        for topic in topics_of(metadata.tasks):
+            self._publishers[topic.name] = node.create_publisher(
+                _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 
     def showing(self, metadata: CheckpointMetadata) -> MapPublishers:
         """
@@ -106,12 +93,19 @@ class MapPublishers:
         :param gate: asked before each message with metres is made, and before it goes out.
         """
         withheld = False
-        messages = MapMessages(frame, prediction, risk, settings, self._metadata)
+        look = Look.of(self._metadata, {'segmentation_entropy': settings.entropy_color_max,
+                                        'depth_variance': settings.sigma_color_max_m},
+                       overlay_alpha=settings.overlay_alpha,
+                       unknown_depth_sigma=settings.unknown_depth_sigma,
+                       depth_encoding=settings.depth_encoding)
+        messages = MapMessages(frame, Shown(frame.rgb, prediction, risk, look),
+                               settings.points_sigma_margin)
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
-            behind = gate_of(name, _TOPICS[name][1])
-            message = messages.build(name) if gate.passes(behind) else None
+            topic = TOPICS[name]
+            behind = gate_of(topic.name, topic.task)
+            message = messages.build(topic) if gate.passes(behind) else None
             if not is_current():
                 return MapsOut.ENDED
             if not gate.passes(behind):

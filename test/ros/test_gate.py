@@ -11,7 +11,7 @@ from collision_monitor import CollisionMonitor
 from emu_perception.risk import RiskReason, RiskState
 from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import MapMessages
-from emu_perception.ros.publishers import _TOPICS
+from emu_perception.topics import TOPICS
 from node_bench import camera_info, rgb_image
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_gate_is_open_only_for_a_good_image_under_a_lowered_flag(closing, image,
 
 
 def test_every_topic_with_metres_is_behind_a_gate():
-    behind = {name: gate_of(name, task) for name, (_, task) in _TOPICS.items()}
+    behind = {name: gate_of(name, topic.task) for name, topic in TOPICS.items()}
     assert {name for name, gate in behind.items() if gate} == {
         'points', 'depth/image', 'depth/camera_info', 'depth_uncertainty',
         'depth_uncertainty_color'}
@@ -102,9 +102,9 @@ def test_gate_is_asked_again_when_the_cloud_is_made(make_bench, monkeypatch):
     feed.until(lambda: points)
     build, built = MapMessages.build, []
 
-    def alarm(messages, name):
-        message = build(messages, name)
-        if name == 'points':
+    def alarm(messages, topic):
+        message = build(messages, topic)
+        if topic.name == 'points':
             bench.node._risk.fault(bench.node._session, RiskReason.FAILURE, 'meanwhile', None)
             built.append(message.header.stamp.nanosec)
         return message
