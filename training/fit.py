@@ -52,7 +52,7 @@ from training.recipes.recipe import Recipe
 from training.runs.building import build_network, check_tasks, load_teacher, make_module
 from training.runs.callbacks import (
     first_frozen_epoch,
-    FrozenStatistics,
+    FreezeBN,
     ImagePanels,
     ProgressFile,
     StopAfter,
@@ -172,9 +172,9 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
                  ProgressFile(recipe.folder / 'progress.json')]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
-    if recipe.frozen_statistics > 0:
-        callbacks.append(FrozenStatistics(
-            first_frozen_epoch(recipe.frozen_statistics, recipe.epochs)))
+    if recipe.freeze_bn > 0:
+        callbacks.append(FreezeBN(
+            first_frozen_epoch(recipe.freeze_bn, recipe.epochs)))
     if recipe.ema_decay > 0:
         # Said, since the model is still in host memory when the callback is set up: the average
         # would stay there, and all weights be copied to it at every step.

@@ -236,18 +236,3 @@ class FoldedNetwork(nn.Module):
                       ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``depth_moments``; the variance is the network's own and needs no range."""
         return depth_moments(raw)
-
-
-def segformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:
-    """Build the segmentation-only network."""
-    return MultitaskNetwork(encoder, (SEGMENTATION,), num_classes, **kwargs)
-
-
-def depthformer(encoder: str, **kwargs: Any) -> MultitaskNetwork:
-    """Build the depth-only network."""
-    return MultitaskNetwork(encoder, (DEPTH,), **kwargs)
-
-
-def segdepthformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:
-    """Build the network with both heads."""
-    return MultitaskNetwork(encoder, TASKS, num_classes, **kwargs)

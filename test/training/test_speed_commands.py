@@ -105,13 +105,13 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / 'a.safetensors'
 
 
-def test_precision_says_what_evaluate_says_and_what_bf16_loses(made, tmp_path, capsys):
+def test_precision_says_what_evaluate_says_and_what_bf16_loses(synthetic, tmp_path, capsys):
     path, out = checkpoint(tmp_path), tmp_path / 'precision.json'
-    assert precision.main(['--checkpoint', str(path), '--data', str(made), '--device', 'cpu',
+    assert precision.main(['--checkpoint', str(path), '--data', str(synthetic), '--device', 'cpu',
                            '--json', str(out), '--no-progress']) == 0
     result = json.loads(out.read_text())
     full, half = result['precisions']['fp32'], result['precisions']['bf16']
-    folder = DatasetFolder(made)
+    folder = DatasetFolder(synthetic)
     expected = evaluate(Ensemble([path]), folder, folder.stems('val'), progress=False)
     assert full['miou'] == pytest.approx(expected['segmentation']['miou'], abs=1e-4)
     assert full['ece'] == pytest.approx(expected['segmentation']['ece'], abs=1e-4)
@@ -123,8 +123,8 @@ def test_precision_says_what_evaluate_says_and_what_bf16_loses(made, tmp_path, c
 
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--precisions', 'fp64'], ["'fp64'", 'bf16']), (['--limit', '0'], ['--limit is 0'])])
-def test_a_precision_that_is_none_is_one_line(made, tmp_path, capsys, arguments, words):
-    assert precision.main(['--checkpoint', str(checkpoint(tmp_path)), '--data', str(made),
+def test_a_precision_that_is_none_is_one_line(synthetic, tmp_path, capsys, arguments, words):
+    assert precision.main(['--checkpoint', str(checkpoint(tmp_path)), '--data', str(synthetic),
                            *arguments]) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert message.startswith('error: ') and all(word in message for word in words)

@@ -17,8 +17,8 @@ import timm
 import torch
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.data.instances import instance_settings
+from training.data.leakage import check_leakage
 from training.data.samples import SampleCache
-from training.data.unseen import check_unseen
 from training.losses.class_weights import class_weights
 from training.methods.ensemble import Ensemble, expanded
 from training.methods.module import CutViews, Parts, TrainingModule
@@ -106,8 +106,8 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
     teacher = Ensemble(recipe.emuformer.teacher)
     LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
     for member in teacher.members:
-        check_unseen(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
-                     str(member.path))
+        check_leakage(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
+                      str(member.path))
         run = member.path.parent
         if (run / 'state').is_dir() and not (run / 'finished.json').exists():
             LOGGER.warning('%s: its training has not ended', member.path)

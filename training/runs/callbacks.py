@@ -110,7 +110,7 @@ class StopAfter(lightning.Callback):
             trainer.should_stop = True
 
 
-class FrozenStatistics(lightning.Callback):
+class FreezeBN(lightning.Callback):
     """
     Freezes the statistics of the batch norms of a module's network from an epoch on.
 
@@ -127,7 +127,7 @@ class FrozenStatistics(lightning.Callback):
                              module: lightning.LightningModule) -> None:
         """Freeze; again in each epoch, as a validation between may have set all to training."""
         if trainer.current_epoch >= self._first_epoch:
-            freeze_statistics(module)
+            freeze_bn_statistics(module)
 
 
 def first_frozen_epoch(share: float, epochs: int) -> int:
@@ -135,7 +135,7 @@ def first_frozen_epoch(share: float, epochs: int) -> int:
     return epochs - math.ceil(share * epochs - _ROUNDING)
 
 
-def freeze_statistics(network: nn.Module) -> None:
+def freeze_bn_statistics(network: nn.Module) -> None:
     """
     Let batch norms use their running statistics and update them no more.
 

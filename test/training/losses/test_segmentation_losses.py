@@ -112,8 +112,8 @@ def test_the_recipe_adds_the_term_with_its_weight_and_weighs_the_classes():
         'ce', 'gnll']
 
 
-def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(made):
-    folder = DatasetFolder(made)
+def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(synthetic):
+    folder = DatasetFolder(synthetic)
     labels = torch.stack([torch.from_numpy(folder.sample(stem).label)
                           for stem in folder.stems('train')])
     counts = torch.tensor([int((labels == c).sum()) for c in range(3)])
@@ -124,12 +124,12 @@ def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(made):
     assert make_module(small_network(), small_recipe(), folder, None).class_weights is None
 
 
-def test_weights_without_labels_and_for_a_family_without_them_are_refused(made, tmp_path):
-    for path in (made / 'label').glob('*.png'):
+def test_weights_without_labels_and_for_a_family_without_them_are_refused(synthetic, tmp_path):
+    for path in (synthetic / 'label').glob('*.png'):
         path.unlink()
     recipe = small_recipe(loss={'class_weights': 'inverse_log_frequency'})
     with pytest.raises(RecipeError, match=r"'loss.class_weights'.*train.txt.*give none"):
-        make_module(small_network(), recipe, DatasetFolder(made), None)
+        make_module(small_network(), recipe, DatasetFolder(synthetic), None)
     path = tmp_path / 'recipe.yaml'
     path.write_text(yaml.safe_dump({'data': 'd', 'network': {'family': 'deeplab'}}))
     for name, value in (('segmentation', 'ce_lovasz'), ('lovasz_weight', '2.0'),

@@ -28,7 +28,7 @@ DEPTH = [*DEPTH_ERRORS, 'nll', 'coverage_50', 'coverage_80', 'coverage_90', 'cov
 
 
 def image(seed: int) -> dict[str, torch.Tensor]:
-    """Return the arguments of update for one made image of 24x32."""
+    """Return the arguments of update for one synthetic image of 24x32."""
     generator = torch.Generator().manual_seed(seed)
     logits = 2.0 * torch.randn(CLASSES, 24, 32, generator=generator)
     label = (logits + torch.randn(logits.shape, generator=generator)).argmax(0).to(torch.uint8)
