@@ -60,7 +60,9 @@ class Freshness:
         self._last_stamp_ns: int | None = None
         self._last_ros_ns: int | None = None
         self._simulated = False
-        self._begin()
+        self._same_clock: bool | None = None
+        self._smallest_s: float | None = None
+        self._smallest_at_s = 0.0
 
     @property
     def same_clock(self) -> bool | None:
@@ -100,23 +102,17 @@ class Freshness:
         if self._same_clock:
             stale = _jumped('the clock', jumped_back_s) or _by_age(offset_s, max_age_s)
             return Verdict(stale, age_s=offset_s)
-        now_s = now_ros_ns * _NS if simulated else now_steady_s
-        stamps_back_s = (last_ns - stamp_ns) * _NS if last_ns and not jumped_back_s else 0.0
+        stale = _jumped('the clock', jumped_back_s)
+        stamps_back_s = (last_ns - stamp_ns) * _NS if last_ns and not stale else 0.0
         if stamps_back_s > max_age_s:
             self._smallest_s = None
             stale = _jumped("the images' clock", stamps_back_s)
-        else:
-            stale = _jumped('the clock', jumped_back_s)
+        now_s = now_ros_ns * _NS if simulated else now_steady_s
         age_s = self._growth_s(now_s - stamp_ns * _NS, now_s)
-        if not stale and age_s > max_age_s:
-            stale = (f'the image lags {age_s:.1f} s behind the quickest by the stamps of its own '
-                     f'clock (max_image_age_s is {max_age_s:g})')
-        return Verdict(stale, age_s=age_s)
+        return Verdict(stale or _by_growth(age_s, max_age_s), age_s=age_s)
 
     def _begin(self) -> None:
-        self._same_clock: bool | None = None
-        self._smallest_s: float | None = None
-        self._smallest_at_s = 0.0
+        self._same_clock = self._smallest_s = None
 
     def _clock_jumped_back_s(self, now_ros_ns: int) -> float:
         last_ns, self._last_ros_ns = self._last_ros_ns, now_ros_ns
@@ -124,12 +120,12 @@ class Freshness:
         return back_s if back_s > _JUMP_S else 0.0
 
     def _growth_s(self, offset_s: float, now_s: float) -> float:
+        smallest_s = offset_s
         if self._smallest_s is not None:
-            self._smallest_s += _DRIFT * max(0.0, now_s - self._smallest_at_s)
-        if self._smallest_s is None or offset_s < self._smallest_s:
-            self._smallest_s = offset_s
-        self._smallest_at_s = now_s
-        return offset_s - self._smallest_s
+            drift_s = _DRIFT * max(0.0, now_s - self._smallest_at_s)
+            smallest_s = min(offset_s, self._smallest_s + drift_s)
+        self._smallest_s, self._smallest_at_s = smallest_s, now_s
+        return offset_s - smallest_s
 
 
 def _by_age(age_s: float, max_age_s: float) -> str:
@@ -139,6 +135,13 @@ def _by_age(age_s: float, max_age_s: float) -> str:
         return (f'the image is stamped {-age_s:.1f} s ahead of the clock of this machine: keep '
                 "the machines' clocks in step (chrony, PTP)")
     return ''
+
+
+def _by_growth(age_s: float, max_age_s: float) -> str:
+    if age_s <= max_age_s:
+        return ''
+    return (f'the image lags {age_s:.1f} s behind the quickest by the stamps of its own clock '
+            f'(max_image_age_s is {max_age_s:g})')
 
 
 def _jumped(what: str, back_s: float) -> str:

@@ -33,7 +33,8 @@ class FrozenPixels:
         :param data: a buffer of bytes, which is kept until the next one and must not change.
         :param now_s: any clock, seconds.
         """
-        pixels, last = np.frombuffer(data, np.uint8), self._last
+        pixels = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+        last = self._last
         self._last = pixels
         if last is None or not _same(pixels, last):
             self._since_s = now_s

@@ -35,6 +35,9 @@ _TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it 
     'segmentation_uncertainty_color': (Image, 'segmentation'),
     'depth_uncertainty_color': (Image, 'depth'),
 }
+# What is withheld where the focal length is not known: metres then mean nothing, and a message of
+# nothing but NaN would tell Nav2's collision monitor that the way is free.
+WITH_METRES = tuple(name for name, (_, task) in _TOPICS.items() if task == 'depth')
 
 
 class MapPublishers:
@@ -98,6 +101,8 @@ class MapPublishers:
         messages = MapMessages(frame, prediction, risk, settings, self._metadata)
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
+                continue
+            if frame.camera is None and name in WITH_METRES:
                 continue
             message = messages.build(name)
             if not is_current():
