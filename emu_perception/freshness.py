@@ -18,6 +18,9 @@ FUTURE_S = 0.2
 # Two quartz clocks drift apart by up to this, seconds a second: without it the images of a sensor
 # with its own clock would grow old in hours.
 _DRIFT = 2e-4
+# Old images that come in between end sooner than this; a recording or a sensor that begins again
+# goes on.
+_RESTARTED_AFTER_S = 5.0
 # Less than this is the slewing of a clock that is kept in step.
 _JUMP_S = 0.1
 _NS = 1e-9
@@ -50,9 +53,9 @@ class Freshness:
     - of another one, as a sensor's uptime: the age is how much the difference has grown over the
       smallest one seen, which says how far images lag behind the quickest.
 
-    Where the node's clock jumps back (a simulation or a recording that begins again), all begins
-    anew; where stamps of another clock do, their smallest difference. Either is said as stale, for
-    that one image.
+    Where the node's clock jumps back (a simulation that begins again), all begins anew and that
+    image is stale. Where stamps of another clock jump back, images are stale for some seconds and
+    then, if they go on from there, of a sensor or a recording that has begun again.
     """
 
     def __init__(self) -> None:
@@ -63,6 +66,7 @@ class Freshness:
         self._same_clock: bool | None = None
         self._smallest_s: float | None = None
         self._smallest_at_s = 0.0
+        self._restarted_s: float | None = None
 
     @property
     def same_clock(self) -> bool | None:
@@ -102,17 +106,20 @@ class Freshness:
         if self._same_clock:
             stale = _jumped('the clock', jumped_back_s) or _by_age(offset_s, max_age_s)
             return Verdict(stale, age_s=offset_s)
-        stale = _jumped('the clock', jumped_back_s)
-        stamps_back_s = (last_ns - stamp_ns) * _NS if last_ns and not stale else 0.0
-        if stamps_back_s > max_age_s:
-            self._smallest_s = None
-            stale = _jumped("the images' clock", stamps_back_s)
         now_s = now_ros_ns * _NS if simulated else now_steady_s
+        if last_ns and not jumped_back_s and (last_ns - stamp_ns) * _NS > max_age_s:
+            self._restarted_s = now_s
+        elif self._restarted_s is not None and now_s - self._restarted_s > _RESTARTED_AFTER_S:
+            self._restarted_s = self._smallest_s = None
         age_s = self._growth_s(now_s - stamp_ns * _NS, now_s)
-        return Verdict(stale or _by_growth(age_s, max_age_s), age_s=age_s)
+        if age_s <= max_age_s:
+            self._restarted_s = None
+        stale = (_jumped('the clock', jumped_back_s)
+                 or _by_growth(age_s, max_age_s, self._restarted_s is not None))
+        return Verdict(stale, age_s=age_s)
 
     def _begin(self) -> None:
-        self._same_clock = self._smallest_s = None
+        self._same_clock = self._smallest_s = self._restarted_s = None
 
     def _clock_jumped_back_s(self, now_ros_ns: int) -> float:
         last_ns, self._last_ros_ns = self._last_ros_ns, now_ros_ns
@@ -137,9 +144,12 @@ def _by_age(age_s: float, max_age_s: float) -> str:
     return ''
 
 
-def _by_growth(age_s: float, max_age_s: float) -> str:
+def _by_growth(age_s: float, max_age_s: float, restarted: bool) -> str:
     if age_s <= max_age_s:
         return ''
+    if restarted:
+        return (f'the stamps have jumped back by {age_s:.1f} s: they count again once they have '
+                f'gone on from there for {_RESTARTED_AFTER_S:g} s')
     return (f'the image lags {age_s:.1f} s behind the quickest by the stamps of its own clock '
             f'(max_image_age_s is {max_age_s:g})')
 

@@ -82,19 +82,29 @@ def test_another_clock_that_drifts_as_quartz_does_never_grows_old():
         assert not stream.send(after_s=60.0).stale
 
 
-def test_another_clock_that_begins_again_is_said_once_and_then_followed():
+def test_another_clock_that_begins_again_is_stale_and_followed_once_it_has_gone_on():
     stream = Stream(offset_s=NOW_S - 77.0)
     stream.send()
     stream.offset_s += 70.0
-    assert 'jumped back by 69.9 s' in stream.send().stale
-    assert not stream.send().stale and stream.send(lag_s=1.2).stale
+    for _ in range(50):
+        assert 'stamps have jumped back by 70.0 s' in stream.send().stale
+    stream.send()
+    assert not stream.send().stale and stream.send(lag_s=1.25).stale
+
+
+def test_of_another_clock_old_images_in_between_never_begin_anew():
+    stream = Stream(offset_s=NOW_S - 77.0)
+    stream.send()
+    for _ in range(100):
+        assert stream.send(lag_s=20.0).stale and not stream.send().stale
 
 
 def test_one_wild_stamp_of_another_clock_does_not_make_all_later_ones_old():
     stream = Stream(offset_s=NOW_S - 77.0)
     stream.send()
     stream.send(lag_s=-500.0)
-    assert stream.send().stale and not stream.send().stale
+    found = [bool(stream.send().stale) for _ in range(60)]
+    assert found[0] and not found[-1]
 
 
 def test_stamp_zero_is_unstamped_and_neither_repeated_nor_decides_the_clock():
