@@ -49,8 +49,8 @@ class RecordingOutput:
         if result.prediction is not None:
             self._maps(result, result.prediction, header)
             for name, row in SCORES.items():
-                if name in result.prediction.scores:
-                    self._write(row.topic, self.writer.make.number(result.prediction.scores[name]),
+                if name in result.risk.scores:  # Without those in metres of no known lens.
+                    self._write(row.topic, self.writer.make.number(result.risk.scores[name]),
                                 header)
         self._risk(result.risk, header)
 
@@ -101,7 +101,8 @@ class RecordingOutput:
             found['segmentation_uncertainty_color'] = (
                 color(entropy, 0.0, self._ranges.entropy_nat), 'rgb8')
         sigma = prediction.depth_sigma
-        if result.depth is not None and sigma is not None:
+        # As the node withholds them: metres of a camera that nobody knows are none.
+        if result.depth is not None and sigma is not None and result.camera is not None:
             found['depth/image'] = result.depth, '32FC1'
             found['depth_uncertainty'] = sigma, '32FC1'
             found['depth_uncertainty_color'] = color(sigma, 0.0, self._ranges.sigma_m), 'rgb8'

@@ -79,7 +79,9 @@ def run(options: argparse.Namespace) -> int:
             thresholds, expected=names_of(predictor.metadata.tasks),
             raise_after=options.raise_after, clear_after=options.clear_after,
             stale_after_s=options.stale_after))
-        runner = Runner(predictor, risk, CameraChoice(options.fx, info),
+        cameras = CameraChoice(options.fx, info, options.hfov,
+                               metric='depth' in predictor.metadata.tasks)
+        runner = Runner(predictor, risk, cameras,
                         network_size=options.output_size == 'network',
                         unknown_depth_sigma=options.unknown_depth_sigma)
         selection = Selection(options.every, options.start, options.end)
