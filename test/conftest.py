@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import sys
 from typing import Any
 import weakref
@@ -82,4 +82,12 @@ def _eager_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     What a test is not about should not cost it seconds; test_backends.py and the tests of whole
     processes run what a user would.
     """
-    monkeypatch.setattr('emu_perception.backends.PREFERRED_ON_CPU', ('eager',))
+    monkeypatch.setattr('emu_perception.backends.registry.preferred', lambda device: ('eager',))
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is remembered from one start to the next out of the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield

@@ -172,7 +172,8 @@ class MultitaskDeepLab(nn.Module):
     @property
     def depth_layer(self) -> nn.Conv2d:
         """Return the last layer of the depth decoder."""
-        layer: nn.Conv2d = self.decoders[DEPTH].classifier
+        layer = self.get_submodule(f'decoders.{DEPTH}.classifier')
+        assert isinstance(layer, nn.Conv2d)
         return layer
 
     def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
@@ -197,7 +198,7 @@ class MultitaskDeepLab(nn.Module):
         classifier = self.depth_layer
         # Relative to the bias, whose order is 0.1 for inverse depth and 10 for disparity.
         nn.init.normal_(classifier.weight, std=0.01 * raw)
-        classifier.bias.fill_(raw)
+        classifier.get_parameter('bias').fill_(raw)
         # The delta method the other way round; data of one depth must not have noise 0.
         noise = max(1e-6 * mean_m ** 2, variance_m2) * (raw / mean_m) ** 2
         self.get_buffer('depth_noise').fill_(noise)

@@ -197,7 +197,8 @@ class MultitaskNetwork(nn.Module):
         for pair in range(self.num_heads):
             classifier = self.head(DEPTH, pair).classifier
             nn.init.normal_(classifier.weight, std=0.01)
-            classifier.bias.copy_(torch.stack([torch.tensor(mean_m), raw_variance]))
+            classifier.get_parameter('bias').copy_(
+                torch.stack([torch.tensor(mean_m), raw_variance]))
 
     def folded(self) -> FoldedNetwork:
         """

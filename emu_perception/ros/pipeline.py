@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import time
-from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.prediction import Prediction
+from emu_perception.predicts import predict
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import Converter
@@ -21,16 +22,19 @@ from emu_perception.ros.map_messages import Frame
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import SharedPredictor
-from emu_perception.ros.publishers import MapPublishers, WITH_METRES
+from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.publishing import MapPublishing, MapSet
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
 from emu_perception.scores import names_of, SCORES
+from emu_perception.topics import TOPICS
+import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 _LOG_EVERY_S = 5.0
 WITHHELD = ', '.join(f'~/{name}' for name in (
-    *WITH_METRES, *(row.topic for row in SCORES.values() if row.in_metres)))
+    *(topic.name for topic in TOPICS.values() if topic.in_metres),
+    *(row.topic for row in SCORES.values() if row.in_metres)))
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,11 @@ class Pipeline:
             timings=Timings(job.received_s, turn_s, started, converted, predicted,
                             flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
-    def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
-        size = None
-        if settings.output_size == 'network' or not self.maps.wanted():
-            # Without a listener only the flag counts, which does not depend on the maps' size.
-            size = self.predictor.network_size(rgb.shape[:2])
-        return self.predictor(rgb, size=size, fx=fx,
-                              unknown_label_entropy=settings.unknown_label_entropy or None)
+    def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings) -> Prediction:
+        # Without a listener only the flag counts, which does not depend on the maps' size.
+        return predict(
+            self.predictor, rgb, fx=fx, unknown_label_entropy=settings.unknown_label_entropy,
+            at_network_size=settings.output_size == 'network' or not self.maps.wanted())
 
     def _objection(self, stale: str) -> tuple[RiskReason, str]:
         """Return what speaks against the image in work, whatever the network says of it."""

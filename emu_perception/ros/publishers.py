@@ -13,6 +13,8 @@ from emu_perception.risk import RiskState
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
+from emu_perception.shown import Look, Shown
+from emu_perception.topics import CAMERA_INFO, IMAGE, POINTS, TOPICS, topics_of
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -20,24 +22,7 @@ from std_msgs.msg import Header
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
 
-_TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it needs
-    'label': (Image, 'segmentation'),
-    'camera_info': (CameraInfo, None),
-    'depth/image': (Image, 'depth'),
-    'depth/camera_info': (CameraInfo, 'depth'),
-    'confidence': (Image, 'segmentation'),
-    'instance': (Image, 'instance'),
-    'segmentation_uncertainty': (Image, 'segmentation'),
-    'depth_uncertainty': (Image, 'depth'),
-    'points': (PointCloud2, 'depth'),
-    'label_color': (Image, 'segmentation'),
-    'overlay': (Image, None),
-    'segmentation_uncertainty_color': (Image, 'segmentation'),
-    'depth_uncertainty_color': (Image, 'depth'),
-}
-# What is withheld where the focal length is not known: metres then mean nothing, and a message of
-# nothing but NaN would tell Nav2's collision monitor that the way is free.
-WITH_METRES = tuple(name for name, (_, task) in _TOPICS.items() if task == 'depth')
+_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2}
 
 
 class MapPublishers:
@@ -48,10 +33,9 @@ class MapPublishers:
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for name, (kind, task) in _TOPICS.items():
-            if task is None or task in metadata.tasks:
-                self._publishers[name] = node.create_publisher(
-                    kind, f'~/{name}', reliable(), **with_overrides())
+        for topic in topics_of(metadata.tasks):
+            self._publishers[topic.name] = node.create_publisher(
+                _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 
     def showing(self, metadata: CheckpointMetadata) -> MapPublishers:
         """
@@ -98,13 +82,18 @@ class MapPublishers:
         :param is_current: asked before each message; once it says False nothing more goes out.
         :return: False where ``is_current`` has said so.
         """
-        messages = MapMessages(frame, prediction, risk, settings, self._metadata)
+        look = Look.of(self._metadata, {'segmentation_entropy': settings.entropy_color_max,
+                                        'depth_variance': settings.sigma_color_max_m},
+                       overlay_alpha=settings.overlay_alpha,
+                       unknown_depth_sigma=settings.unknown_depth_sigma,
+                       depth_encoding=settings.depth_encoding)
+        messages = MapMessages(frame, Shown(frame.rgb, prediction, risk, look))
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
-            if frame.camera is None and name in WITH_METRES:
+            if frame.camera is None and TOPICS[name].in_metres:
                 continue
-            message = messages.build(name)
+            message = messages.build(TOPICS[name])
             if not is_current():
                 return False
             if message is not None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 import time
 from typing import Any
 
-from emu_perception.backends import cuda
+from emu_perception.backends import BACKENDS, cuda
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
@@ -152,7 +153,8 @@ class Runtime:
 def pretend_cuda(monkeypatch: pytest.MonkeyPatch) -> list[Runtime]:
     """Let backend 'cuda' run on the CPU; returns the runtimes that are made."""
     monkeypatch.setattr(cuda, 'CudaRuntime', Runtime)
-    monkeypatch.setattr(cuda.CudaBackend, 'devices', ('cpu',))  # TensorRT's too.
+    for name in ('cuda', 'tensorrt'):
+        monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], devices=('cpu',)))
     monkeypatch.setattr(Runtime, 'made', [])
     return Runtime.made
 

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import logging
 
 from core_bench import make_metadata, make_network, Stub
-from emu_perception import backends
-from emu_perception.backends import BACKENDS, is_installed
+from emu_perception.backends import BACKENDS, is_installed, registry
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.predictor import Predictor
@@ -18,7 +17,8 @@ import pytest
 import torch
 
 MAPS = ('depth', 'segmentation_entropy', 'confidence', 'depth_variance')
-OTHERS = [name for name, kind in BACKENDS.items() if name != 'eager' and 'cpu' in kind.devices]
+OTHERS = [name for name, record in BACKENDS.items()
+          if name != 'eager' and 'cpu' in record.devices]
 
 
 def need(name: str) -> None:
@@ -111,8 +111,8 @@ def test_threads_and_changing_sizes_do_not_mix_up(name):
 
 def test_auto_takes_the_fastest_that_is_installed_and_says_which(monkeypatch, caplog):
     caplog.set_level(logging.INFO, 'emu_perception')
-    monkeypatch.setattr(backends, 'PREFERRED_ON_CPU', ('openvino', 'eager'))
-    monkeypatch.setattr(backends, 'is_installed', lambda name: name == 'eager')
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
+    monkeypatch.setattr(registry, 'is_installed', lambda name: name == 'eager')
     network = make_network()
     assert Predictor(network, make_metadata(network), device='cpu').backend == 'eager'
     assert 'eager' in caplog.text
@@ -120,7 +120,7 @@ def test_auto_takes_the_fastest_that_is_installed_and_says_which(monkeypatch, ca
 
 def test_auto_falls_back_loudly_from_a_network_the_fast_one_cannot_take(monkeypatch, caplog):
     need('openvino')
-    monkeypatch.setattr(backends, 'PREFERRED_ON_CPU', ('openvino', 'eager'))
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
 
     def strange(x: torch.Tensor) -> dict[str, torch.Tensor]:
         raise RuntimeError('an operation nobody knows')
@@ -134,7 +134,7 @@ def test_auto_falls_back_loudly_from_a_network_the_fast_one_cannot_take(monkeypa
     ('tensorflow', ["'tensorflow'", 'auto, eager, openvino']),
     ('openvino', ['not installed', 'pip install openvino'])])
 def test_a_backend_that_is_not_to_be_had_is_refused_with_what_to_do(monkeypatch, name, words):
-    monkeypatch.setattr(backends, 'is_installed', lambda name: name == 'eager')
+    monkeypatch.setattr(registry, 'is_installed', lambda name: name == 'eager')
     network = make_network()
     with pytest.raises(InputError) as caught:
         Predictor(network, make_metadata(network), device='cpu', backend=name)

@@ -201,7 +201,8 @@ def test_a_build_that_fails_falls_back_loudly_to_cuda(fake_tensorrt, monkeypatch
 
 
 def test_without_tensorrt_the_name_is_refused_with_what_to_do(monkeypatch, fake_cuda):
-    monkeypatch.setattr('emu_perception.backends.is_installed', lambda name: name != 'tensorrt')
+    monkeypatch.setattr('emu_perception.backends.registry.is_installed',
+                        lambda name: name != 'tensorrt')
     network = make_network()
     with pytest.raises(InputError, match='not installed: pip install tensorrt'):
         Predictor(network, make_metadata(network), device='cpu', backend='tensorrt')

@@ -78,6 +78,7 @@ class FakePredictor:
         """Make a network of these tasks."""
         self.metadata = FakeMetadata(tasks=tasks, calibration=calibration or fake_calibration())
         self.mean_entropy, self.mean_sigma = 0.5, 0.2
+        self.lost_scores: set[str] = set()
         self.gate = threading.Event()  # closed: the network hangs
         self.gate.set()
         self.fails: Exception | None = None
@@ -127,7 +128,8 @@ class FakePredictor:
         scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
             {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
-            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)},
+            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)
+             if name not in self.lost_scores},
             network_size=self.metadata.input_size,
             timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
 

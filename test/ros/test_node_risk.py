@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import time
 
+from emu_perception.scores import SCORES
 from node_bench import fake_calibration, FakePredictor, rgb_image
+import numpy as np
 import pytest
-from std_msgs.msg import Bool
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool, Float32
 
 
 def reason(bench):
@@ -105,3 +108,34 @@ def test_threshold_and_where_it_came_from_are_told(make_bench, calibration, para
     if source.startswith('none'):
         bench.predictor.mean_entropy = 50.0
         bench.clear_risk()
+
+
+@pytest.mark.parametrize('row', SCORES.values(), ids=SCORES)
+def test_every_score_has_a_parameter_that_lets_it_raise_and_a_topic(make_bench, row):
+    unjudged = fake_calibration(segmentation=None, depth=None)
+    bench = make_bench(predictor=FakePredictor(calibration=unjudged))
+    values = bench.listen(Float32, row.topic)
+    bench.clear_risk()
+    assert bench.set(**{row.parameter: 0.01}).successful
+    bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    status = bench.diagnostics()['risk']
+    assert row.words in status['detail'] and status['largest_score_of'] == row.name
+    assert (status[row.threshold_key], status[row.origin_key]) == ('0.01', 'parameter')
+    value = bench.predictor(np.zeros((48, 64, 3), np.uint8)).scores[row.name]
+    assert float(status[row.key]) == pytest.approx(values[-1].data) == pytest.approx(value)
+    assert float(status['largest_score']) == pytest.approx(100.0 * value)
+
+
+def test_a_score_that_the_network_should_have_given_raises_and_its_maps_are_held_back(make_bench):
+    bench = make_bench()
+    labels = bench.listen(Image, 'label')
+    bench.clear_risk()
+    bench.until(lambda: labels, send=rgb_image())
+    bench.predictor.lost_scores = {'depth_sigma'}
+    bench.until(lambda: reason(bench) == 'failure', send=rgb_image())
+    assert 'lacks the score depth_sigma' in bench.diagnostics()['risk']['detail']
+    calls = len(bench.predictor.calls)
+    bench.until(lambda: len(bench.predictor.calls) >= calls + 2, send=rgb_image())
+    count = len(labels)
+    bench.until(lambda: len(bench.predictor.calls) >= calls + 5, send=rgb_image())
+    assert len(labels) == count

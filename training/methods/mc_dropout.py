@@ -57,7 +57,8 @@ class MCDropout(TrainingModule):
         if network.num_heads > 1:
             raise InputError(f"has {network.num_heads} heads a task, so it cannot be sampled as "
                              "'mc_dropout'; leave the method to 'auto'")
-        if not arguments.get('head_dropout') and not arguments.get('stage_dropout'):
+        if not isinstance(network, MultitaskNetwork) or not (
+                arguments.get('head_dropout') or arguments.get('stage_dropout')):
             raise InputError('has no dropout, its samples would all be the same: train it with '
                              "method 'mc_dropout'")
         count = count or int((recipe.get('mc_dropout') or {}).get('samples', 10))

@@ -15,12 +15,13 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION
 from emu_perception.uncertainty import predictive_moments
 import lightning
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 import torch
 from training.losses.lovasz import lovasz_softmax
 from training.losses.task_weights import TaskWeights
 from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
 from training.methods.optimization import make_optimizer
-from training.methods.sampling import one_pass, Sampled, Teacher, Triple, triple
+from training.methods.sampling import one_pass, Sampled, size_of, Teacher, Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
@@ -141,7 +142,7 @@ class TrainingModule(lightning.LightningModule):
     def normalized(self, image: torch.Tensor) -> torch.Tensor:
         """Map uint8 [B, 3, H, W] to the network's input."""
         x = image.to(memory_format=torch.channels_last).float()
-        return x * self.scale + self.shift
+        return x * self.get_buffer('scale') + self.get_buffer('shift')
 
     def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
         """Yield what validation takes the mean of: logits, depth and variance at ``size``."""
@@ -167,7 +168,7 @@ class TrainingModule(lightning.LightningModule):
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms of the loss by name."""
         return self.task_losses(self.network.outputs_at(
-            self.raw(batch), batch['label'].shape[-2:], self.depth_max), batch)
+            self.raw(batch), size_of(batch['label']), self.depth_max), batch)
 
     def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms that compare with the truth: CE, Lovasz and the depth loss."""
@@ -226,7 +227,7 @@ class TrainingModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Compare whole images with their truth at its full size."""
         moments = predictive_moments(self.samples(self.normalized(batch['image']),
-                                                  batch['label'].shape[-2:]))
+                                                  size_of(batch['label'])))
         if self.confusion is not None and moments.probabilities is not None:
             self.confusion.update(moments.probabilities.argmax(1), batch['label'])
         if self.depth_errors is not None and moments.depth is not None:
@@ -264,7 +265,7 @@ class TrainingModule(lightning.LightningModule):
         :param images: validation batches, for what has to be measured.
         """
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimiser with the schedule stepped after every batch."""
         optimizer, schedule = make_optimizer(
             self.network, self.recipe.optimizer, int(self.trainer.estimated_stepping_batches),

@@ -62,6 +62,11 @@ class Teacher(Protocol):
         """Return what they say together: see ``Ensemble.moments``."""
 
 
+def size_of(maps: torch.Tensor) -> tuple[int, int]:
+    """Return (height, width) of maps [..., H, W]."""
+    return maps.shape[-2], maps.shape[-1]
+
+
 def triple(outputs: Outputs) -> Triple:
     """Return the fields of a network's outputs."""
     return outputs.logits, outputs.depth, outputs.depth_variance

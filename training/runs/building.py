@@ -120,6 +120,7 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
 def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of the input that the encoder's weights expect."""
     configuration = timm.get_pretrained_cfg(encoder, allow_unregistered=False)
+    assert configuration is not None, encoder  # The network has been built of it.
     return tuple(configuration.mean), tuple(configuration.std)
 
 

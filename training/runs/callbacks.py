@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from training.data.samples import WholeImages
+from training.methods.sampling import size_of
 
 # Far below one epoch, far above the rounding of share times epochs.
 _ROUNDING = 1e-6
@@ -52,7 +53,7 @@ class ImagePanels(lightning.Callback):
                                             dataformats='HWC')
 
     def _panel(self, module: Any, batch: dict[str, torch.Tensor]) -> np.ndarray:
-        size = tuple(batch['label'].shape[-2:])
+        size = size_of(batch['label'])
         image = batch['image'].permute(1, 2, 0).numpy()
         moments = predictive_moments(module.samples(
             module.normalized(batch['image'][None].to(module.device)), size))

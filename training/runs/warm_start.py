@@ -76,8 +76,8 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
             LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
         factor = network.raw_depth_factor(scale or 1.0, metadata.architecture)
         if factor != 1.0:
-            classifier.weight[0] *= factor
-            classifier.bias[0] *= factor
+            for name in ('weight', 'bias'):
+                classifier.get_parameter(name)[0] *= factor
     return str(metadata.provenance.get('initial_weights_licence', 'unknown'))
 
 
