@@ -26,6 +26,7 @@ class RiskReason(str, Enum):
     UNCERTAIN = 'uncertain'
     NO_IMAGE = 'no_image'
     STALE = 'stale'
+    NO_CALIBRATION = 'no_calibration'
     UNUSABLE_INPUT = 'unusable_input'
     FAILURE = 'failure'
     INACTIVE = 'inactive'
@@ -157,18 +158,26 @@ class RiskMonitor:
         self._active = False
         return self._raise(RiskReason.INACTIVE, 'not active')
 
-    def observe(self, scores: Mapping[str, float], now_s: float) -> RiskState:
+    def observe(self, scores: Mapping[str, float], now_s: float, *,
+                reason: RiskReason = RiskReason.NONE, detail: str = '') -> RiskState:
         """
         Take in one processed image.
 
         :param scores: by name, each in its unit.
         :param now_s: steady clock, seconds.
+        :param reason: what speaks against the image whatever its scores are, and raises at once:
+            ``stale``, or ``no_calibration``, whose scores in metres mean nothing and are left
+            out; ``detail`` says more.
         """
         if not self._active:
             return self._state
         problem = problem_of(scores, self.expected)
         if problem:
             return self._fault(RiskReason.FAILURE, problem, now_s, scores)
+        if reason is RiskReason.NO_CALIBRATION:
+            scores = {name: value for name, value in scores.items() if not SCORES[name].in_metres}
+        if reason is not RiskReason.NONE:
+            return self._fault(reason, detail, now_s, scores)
         self._last_event_s = now_s
         excess = self._excess(scores)
         if excess:
@@ -195,6 +204,14 @@ class RiskMonitor:
     def failure(self, detail: str, now_s: float) -> RiskState:
         """Raise at once: inference failed."""
         return self._fault(RiskReason.FAILURE, detail, now_s, {})
+
+    def begin_anew(self, detail: str) -> RiskState:
+        """Raise with reason ``stale`` until images have come as after ``activate``."""
+        if not self._active:
+            return self._state
+        self._uncertain_run = self._certain_run = 0
+        self._last_event_s = None
+        return self._raise(RiskReason.STALE, detail)
 
     def check(self, now_s: float) -> RiskState:
         """Raise with reason ``stale`` if nothing has come for ``stale_after_s``."""

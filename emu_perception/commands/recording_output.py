@@ -46,10 +46,10 @@ class RecordingOutput:
         header = result.source.header
         if result.shown is not None:
             self._maps(result.shown, result.camera, header)
-            scores = result.shown.prediction.scores
             for name, row in SCORES.items():
-                if name in scores:
-                    self._write(row.topic, self.writer.make.number(scores[name]), header)
+                if name in result.risk.scores:  # Without those in metres of no known lens.
+                    self._write(row.topic, self.writer.make.number(result.risk.scores[name]),
+                                header)
         self._risk(result.risk, header)
 
     def close(self) -> None:
@@ -74,6 +74,8 @@ class RecordingOutput:
         make = self.writer.make
         height, width = shown.prediction.size
         for topic in self._topics:
+            if topic.in_metres and camera is None:
+                continue  # As the node withholds them.
             if topic.kind == IMAGE:
                 found = shown.image(topic)
                 if found is not None:

@@ -44,9 +44,10 @@ class RiskTrack:
         stale = state.reason is RiskReason.STALE and before is not RiskReason.STALE
         self.went_stale = state if stale else None
 
-    def observe(self, scores: Mapping[str, float]) -> RiskState:
-        """Take in the scores of an image."""
-        return self._monitor.observe(scores, self._clock_s)
+    def observe(self, scores: Mapping[str, float], *, reason: RiskReason = RiskReason.NONE,
+                detail: str = '') -> RiskState:
+        """Take in the scores of an image, and what speaks against it besides."""
+        return self._monitor.observe(scores, self._clock_s, reason=reason, detail=detail)
 
     def fault(self, reason: RiskReason, detail: str) -> RiskState:
         """Take in an image that could not be used or inferred."""

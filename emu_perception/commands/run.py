@@ -83,7 +83,9 @@ def run(options: argparse.Namespace) -> int:
             clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},
                        unknown_depth_sigma=options.unknown_depth_sigma)
-        runner = Runner(predictor, risk, CameraChoice(options.fx, info), look,
+        cameras = CameraChoice(options.fx, info, options.hfov,
+                               metric='depth' in predictor.metadata.tasks)
+        runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy)
         selection = Selection(options.every, options.start, options.end)

@@ -21,7 +21,8 @@ from std_msgs.msg import Header
 if TYPE_CHECKING:  # the checkpoint package needs torch, which may be missing until configure
     from emu_perception.checkpoint.metadata import Calibration
 
-DROP_CAUSES = ('newer_image', 'publishing_behind', 'unusable_input', 'failure', 'deactivated')
+DROP_CAUSES = ('newer_image', 'publishing_behind', 'same_stamp', 'unusable_input', 'failure',
+               'deactivated')
 _HANGS_AFTER_S = 5.0
 
 
@@ -35,8 +36,11 @@ class Health:
     :ivar swap_problem: why the last swap of the model failed; the old one runs on.
     :ivar loading: the model that is being loaded beside the running one.
     :ivar input_problem: why no image comes.
-    :ivar camera_problem: why camera_info is not used.
-    :ivar camera_warnings: what is odd about one that is.
+    :ivar camera_problem: why there is no camera.
+    :ivar camera_warnings: what is odd about its camera_info.
+    :ivar fallback: whether the camera is made of ``fallback_hfov_deg``.
+    :ivar metres_withheld: which topics are withheld, and why.
+    :ivar warnings: what is odd about the images or their camera_info and may pass for good.
     :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
         None where it does not tell.
     :ivar raises: how often the flag went up, in all and in the last minute.
@@ -57,6 +61,9 @@ class Health:
     input_problem: str = ''
     camera_problem: str = ''
     camera_warnings: str = ''
+    fallback: bool = False
+    metres_withheld: str = ''
+    warnings: str = ''
     lost_before: int | None = None
     recent_drops: Mapping[str, int] = field(default_factory=dict)
     model: dict[str, object] = field(default_factory=dict)
@@ -125,12 +132,20 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
             level, message = DiagnosticStatus.ERROR, snapshot.last_error
         elif snapshot.image_age_s is None:
             message = 'waiting for the first image'
+        elif health.metres_withheld:
+            level, message = DiagnosticStatus.ERROR, health.metres_withheld
         elif health.camera_problem:
             level, message = DiagnosticStatus.WARN, health.camera_problem
+        elif health.recent_drops.get('same_stamp'):
+            level, message = DiagnosticStatus.WARN, snapshot.last_error
+        elif health.warnings:
+            level, message = DiagnosticStatus.WARN, health.warnings
+    used = 'fallback_hfov_deg' if health.fallback else 'used'
     values: dict[str, object] = {
         'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
-        'camera_info': health.camera_problem or ('used' if health.state == 'active' else 'n/a'),
+        'camera_info': health.camera_problem or (used if health.state == 'active' else 'n/a'),
         'camera_info_warnings': health.camera_warnings or 'none',
+        'withheld': health.metres_withheld or 'none', 'warnings': health.warnings or 'none',
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
         'received': snapshot.counts['received'], 'lost_before_node': health.lost_before}
     return status(f'{name}: input', level, message, values)

@@ -21,6 +21,7 @@ from emu_perception.errors import EmuError
 from emu_perception.model_file import resolve_model_file
 from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
+from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
@@ -47,6 +48,7 @@ from sensor_msgs.msg import CompressedImage, Image
 SILENT_AFTER_S = 5.0
 SWAP_PERIOD_S = 0.1
 DIAGNOSTICS_PERIOD_S = 1.0
+LOOK_PERIOD_S = 1.0
 _OLD_WORKER_TIMEOUT_S = 10.0
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -87,6 +89,7 @@ class EmuNode(LifecycleNode):
         self._worker: Worker[Job] | None = None
         self._last_worker: Worker[Job] | None = None
         self._session: int | None = None
+        self._arrivals = Arrivals(self.get_clock())
         self._activated_s = 0.0
         self._inputs = Subscriptions(self)
         self._configure_problem = ''
@@ -98,6 +101,7 @@ class EmuNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady_timers = [
             self.create_timer(SWAP_PERIOD_S, self._poll_swap, clock=steady),
+            self.create_timer(LOOK_PERIOD_S, self._inputs.look_for_latched, clock=steady),
             self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)]
         answer_refused_transitions(self, self._log)
         self._risk.start()
@@ -126,6 +130,7 @@ class EmuNode(LifecycleNode):
         self._log.forget()
         self._session = self._risk.activate()
         self._activated_s = time.monotonic()
+        self._arrivals = Arrivals(self.get_clock())
         camera = self._pipeline.camera
         try:
             self._inputs.start(camera, self._settings.transport, self._on_image)
@@ -196,7 +201,7 @@ class EmuNode(LifecycleNode):
             return
         now_s = time.monotonic()
         self._statistics.received(now_s)
-        if self._worker.offer(Job(message, now_s, self._session)) is not None:
+        if self._worker.offer(Job(message, now_s, self._session, self._arrivals)) is not None:
             self._statistics.dropped('newer_image')
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -229,6 +234,7 @@ class EmuNode(LifecycleNode):
         snapshot = self._statistics.snapshot(now_s)
         drops = Counter(snapshot.drops)
         camera = self._pipeline.camera if self._pipeline else None
+        active = self._session is not None and snapshot.image_age_s is not None
         health = Health(
             state=('unconfigured' if self._pipeline is None else
                    'inactive' if self._session is None else 'active'),
@@ -239,7 +245,10 @@ class EmuNode(LifecycleNode):
             swap_problem=self._swap.problem, loading=self._swap.loading,
             input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
             camera_problem=camera.problem if camera else '',
-            camera_warnings=camera.warnings if camera else '', lost_before=self._inputs.lost,
+            camera_warnings=camera.warnings if camera else '',
+            fallback=camera.fallback if camera else False,
+            metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
+            warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values),
             consumer_timeout_s=self._settings.consumer_timeout_s,
             raises=self._risk.raises, name_problem=self._find_name_problem())
@@ -351,6 +360,14 @@ class EmuNode(LifecycleNode):
                    'one was killed just now; each lowers the flag that the other raises')
         self._log.every(30.0, 'name', problem)
         return problem
+
+    def _find_warnings(self, now_s: float) -> str:
+        if self._session is None or self._pipeline is None:
+            return ''
+        camera = self._pipeline.camera
+        remarks = [remark.text for remark in self._arrivals.warnings]
+        remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
+        return '; '.join(filter(None, (*remarks, camera.ended(now_s))))
 
     def _stop_input(self) -> None:
         self._session = None

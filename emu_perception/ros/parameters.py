@@ -80,8 +80,12 @@ class Settings:
         'sensor_msgs/CompressedImage from <image topic>/compressed.',
         choices=('raw', 'compressed'), change=CONFIGURE)
     use_camera_info: bool = _parameter(
-        True, "Scale depth to the camera's focal length from camera_info. Off: depth is right "
-        'only for the camera of the training data.')
+        True, "Take the camera's focal length, to which depth is scaled, from camera_info. Off: "
+        'fallback_hfov_deg is needed, or no metres are published and the risk flag stays raised.')
+    fallback_hfov_deg: float = _parameter(
+        0.0, 'Horizontal field of view of the images, where there is no plausible camera_info; 0: '
+        'not known, then no metres are published and the risk flag is raised.', unit='degrees',
+        low=0.0, high=150.0)
     depth_encoding: str = _parameter(
         '32FC1', "Encoding of ~/depth/image: '32FC1' is metres, NaN unknown, +inf beyond range; "
         "'16UC1' is whole millimetres, 0 where unknown, beyond range or beyond 65.535 m.",
@@ -107,6 +111,13 @@ class Settings:
     stale_after_s: float = _parameter(
         1.0, 'Time without a processed image after which the risk flag is raised.', unit='s',
         low=0.05, high=3600.0)
+    max_image_age_s: float = _parameter(
+        1.0, 'Age by its stamp from which on an image raises the risk flag; where stamps are of '
+        "another clock than the node's, how far it may lag behind the quickest.", unit='s',
+        low=0.01, high=3600.0)
+    frozen_after_s: float = _parameter(
+        0.0, 'Time with the same pixels in every image after which the risk flag is raised; 0: '
+        'off (a warning tells of it). Not under use_sim_time.', unit='s', low=0.0, high=3600.0)
     gate: tuple[str, ...] = _list_parameter(
         'What is withheld unless the image itself is below all thresholds (whatever raise_after '
         "says) and the flag is lowered: 'points' (~/points), 'depth' (~/depth/image, "

@@ -104,6 +104,8 @@ class MapPublishers:
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
             topic = TOPICS[name]
+            if frame.camera is None and topic.in_metres:
+                continue
             behind = gate_of(topic.name, topic.task)
             message = messages.build(topic) if gate.passes(behind) else None
             if not is_current():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import time
 from typing import Any
 
+from emu_perception.freshness import SAME_CLOCK_WITHIN_S
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.ros.faults import Faults
@@ -25,9 +26,6 @@ from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
 from rclpy.node import Node
-
-# A stamp further off than this is of another clock, and its age no latency.
-_OTHER_CLOCK_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class MapPublishing:
         """
         age_s = stamp_age_s(self._node, maps.frame.header.stamp)
         waited_s = maps.timings.flagged_s - maps.timings.received_s
-        if age_s is None or abs(age_s) > _OTHER_CLOCK_S:
+        if age_s is None or abs(age_s) > SAME_CLOCK_WITHIN_S:
             age_s = waited_s
         self._statistics.flagged(maps.timings.flagged_s, max(age_s, waited_s))
         if self._worker.offer(maps) is not None:
@@ -108,7 +106,7 @@ class MapPublishing:
         done = time.monotonic()
         times = maps.timings.published(begun, done)
         age_s = stamp_age_s(self._node, maps.frame.header.stamp)
-        if age_s is not None and abs(age_s) > _OTHER_CLOCK_S:
+        if age_s is not None and abs(age_s) > SAME_CLOCK_WITHIN_S:
             self._log.once('stamps', f'the stamps of the images are {age_s:.0f} s older than this '
                            "node's clock says: no pipeline_latency_ms (for a recording, play its "
                            '/clock and set use_sim_time)', warning=False)

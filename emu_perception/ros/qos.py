@@ -32,7 +32,7 @@ def reliable(depth: int = 1) -> QoSProfile:
 
 
 def latched() -> QoSProfile:
-    """For publishers whose last message a late subscriber gets too."""
+    """For publishers whose last message a late subscriber gets too, and for such a subscriber."""
     return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1,
                       reliability=QoSReliabilityPolicy.RELIABLE,
                       durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)

@@ -22,7 +22,9 @@ from emu_perception.ros.heartbeat import Heartbeat
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import reliable, watched, with_overrides
 from emu_perception.ros.raises import Raises
+from emu_perception.ros.silence import is_simulated
 from emu_perception.scores import names_of, SCORES
+from emu_perception.watch_clock import WatchClock
 from geometry_msgs.msg import Point
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
@@ -56,6 +58,7 @@ class RiskPublisher:
         self._node, self._on_error = node, on_error
         self._lock = threading.RLock()
         self._monitor = RiskMonitor(RiskThresholds())
+        self._watch = WatchClock()
         self._sources: dict[str, str] = {}
         self._session = 0
         self._active = False
@@ -142,18 +145,22 @@ class RiskPublisher:
         with self._lock:
             return self._active and session == self._session
 
-    def observe(self, session: int, header: Header, scores: Mapping[str, float]
-                ) -> RiskState | None:
-        """Take in the scores of a processed image; None if its session has ended."""
+    def observe(self, session: int, header: Header, scores: Mapping[str, float], *,
+                reason: RiskReason = RiskReason.NONE, detail: str = '') -> RiskState | None:
+        """
+        Take in the scores of a processed image; None if its session has ended.
+
+        :param reason: what speaks against it besides, see :meth:`RiskMonitor.observe`.
+        """
         with self._lock:
             if not self.is_current(session):
                 return None
-            state = self._monitor.observe(scores, time.monotonic())
+            state = self._monitor.observe(scores, self._now_s(), reason=reason, detail=detail)
             self._header = header
             self._publish()
             for name, publisher in self._scores.items():
-                if name in scores:
-                    publisher.publish(Float32(data=float(scores[name])))
+                if name in state.scores:
+                    publisher.publish(Float32(data=float(state.scores[name])))
             return state
 
     def fault(self, session: int, reason: RiskReason, detail: str,
@@ -163,7 +170,7 @@ class RiskPublisher:
             if self.is_current(session):
                 report = (self._monitor.unusable_input if reason is RiskReason.UNUSABLE_INPUT
                           else self._monitor.failure)
-                report(detail, time.monotonic())
+                report(detail, self._now_s())
                 self._header = header or self._header
                 self._publish()
 
@@ -172,7 +179,7 @@ class RiskPublisher:
         with self._lock:
             before = self._monitor.state
             now_s = time.monotonic()
-            state = self._monitor.check(now_s)
+            state = self._monitor.check(self._now_s())
             changed = (state.raised, state.reason) != (before.raised, before.reason)
             if changed or now_s - self._published_s >= _REPEAT_S:
                 self._publish()
@@ -187,6 +194,15 @@ class RiskPublisher:
             return False
         self._on_error(error)
         return True
+
+    def _now_s(self) -> float:
+        """Return the time that silence is measured by; begin anew where it has jumped back."""
+        clock = self._node.get_clock()
+        now_s, back_s = self._watch.advance(
+            time.monotonic(), clock.now().nanoseconds if is_simulated(clock) else None)
+        if back_s:
+            self._monitor.begin_anew(f'/clock has jumped back by {back_s:.1f} s: beginning anew')
+        return now_s
 
     def _publish(self) -> None:
         state = self._monitor.state

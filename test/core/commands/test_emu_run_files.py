@@ -47,12 +47,12 @@ def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
 def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 12)
     predictor = Predictor.load(checkpoint, 'cpu')
-    means = [predictor(scene(index)) for index in range(12)]
+    means = [predictor(scene(index), fx=FX) for index in range(12)]
     limit = float(np.median([mean.scores['segmentation_entropy'] for mean in means]))
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--raise-after', '2',
                    '--clear-after', '2', '--risk-threshold-segmentation', str(limit),
                    '--risk-threshold-depth', '900', '--clear-below', '0.99', '--judge',
-                   'stream') == 0
+                   'stream', '--fx', str(FX)) == 0
     limits = RiskThresholds({'segmentation_entropy': limit, 'depth_sigma': 900.0})
     monitor = RiskMonitor(limits, raise_after=2, clear_after=2, clear_below=0.99)
     monitor.activate()
@@ -154,7 +154,7 @@ def test_every_start_and_end_choose_images(tmp_path, checkpoint):
 
 def test_left_out_frames_make_nothing_stale(tmp_path, checkpoint):
     path = write_video(tmp_path / 'in.mp4', 12, 5.0)
-    assert emu_run(path, tmp_path / 'out', checkpoint, '--every', '6') == 0
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--every', '6', '--hfov', '60') == 0
     assert {row['reason'] for row in table(tmp_path / 'out')} <= {'no_image', 'uncertain'}
 
 
@@ -163,7 +163,8 @@ def test_an_unreadable_image_is_a_row_a_warning_and_a_raised_flag(tmp_path, chec
     paths[1].write_bytes(paths[1].read_bytes()[:300])
     (tmp_path / 'in/frame_99.jpg').write_text('no image')
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--risk-threshold-segmentation',
-                   '9', '--risk-threshold-depth', '900', '--judge', 'stream') == 0
+                   '9', '--risk-threshold-depth', '900', '--judge', 'stream',
+                   '--fx', str(FX)) == 0
     rows = table(tmp_path / 'out')
     assert [row['reason'] == 'unusable_input' for row in rows] == [False, True, True, True]
     assert 'truncated' in rows[1]['detail'] and rows[1]['mean_entropy_nat'] == ''
