@@ -19,7 +19,7 @@ from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.openvino import OpenVinoBackend, OpenVinoWhenReady
 from emu_perception.backends.tensorrt import TensorRTBackend
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import FoldedNetwork
+from emu_perception.networks.families import InferenceNetwork
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
@@ -36,7 +36,7 @@ STAND_INS = {'tensorrt': 'cuda'}
 WHEN_READY: dict[str, type[Backend]] = {'openvino': OpenVinoWhenReady}
 
 
-def make_backend(name: str, network: FoldedNetwork, size: tuple[int, int], *,
+def make_backend(name: str, network: InferenceNetwork, size: tuple[int, int], *,
                  device: torch.device, **arguments: Any) -> Backend:
     """
     Return the backend of that name, ready for a size.
