@@ -9,7 +9,7 @@ from emu_perception.uncertainty import predictive_moments
 from small_models import small_batch, small_network, small_recipe
 import torch
 from training.methods import sub_ensemble
-from training.methods.module import Parts
+from training.methods.parts import Parts
 from training.methods.sampling import triple
 
 
