@@ -8,9 +8,15 @@ import logging
 import operator
 from pathlib import Path
 
-from emu_perception.backends import Backend, BackendOptions, make_backend, Request
+from emu_perception.backends import (
+    Backend,
+    BackendOptions,
+    cuda_memory,
+    host_memory,
+    make_backend,
+    Request,
+)
 from emu_perception.backends.agreement import rounds_to_tf32
-from emu_perception.backends.cuda_memory import free_unused
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.instances import need_clustering
@@ -150,11 +156,12 @@ class Predictor:
         self._warned_focal = warned
 
     def close(self) -> None:
-        """Free the network and, on a GPU, its memory; a later call raises InputError."""
+        """Free the network and give its memory back; a later call raises InputError."""
         # A call that is under way in another thread has its own reference and finishes.
         self._backend = None
+        host_memory.free_unused()
         if self.device.type == 'cuda':
-            free_unused()
+            cuda_memory.free_unused()
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
