@@ -335,6 +335,9 @@ class EmuNode(LifecycleNode):
                 and not self._pipeline.maps.publish_label_info()):
             self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
                            warning=False)
+        if self._settings.risk_region:
+            self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
+                           'fitted on whole images; set those of this part (risk_threshold_*)')
         if self._risk.thresholds == RiskThresholds():
             self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
                            'threshold: uncertainty never raises the risk flag')

@@ -11,6 +11,7 @@ import time
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import predict
+from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import Converter
@@ -116,6 +117,7 @@ class Pipeline:
         # Without a listener only the flag counts, which does not depend on the maps' size.
         return predict(
             self.predictor, rgb, fx=fx, unknown_label_entropy=settings.unknown_label_entropy,
+            score_region=Region.of(settings.risk_region),
             at_network_size=settings.output_size == 'network' or not self.maps.wanted())
 
     def _objection(self, stale: str) -> tuple[RiskReason, str]:
