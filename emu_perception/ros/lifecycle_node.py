@@ -4,7 +4,8 @@
 The lifecycle node.
 
 The executor's thread only moves messages, timers and transitions; the network runs on a worker's
-thread. So transitions, parameters, staleness and diagnostics answer while an image is in work.
+thread. So transitions, parameters and diagnostics answer while an image is in work; the risk flag
+has a thread of its own, which answers while a transition loads a model too.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
 SILENT_AFTER_S = 5.0
-WATCHDOG_PERIOD_S = 0.1
+SWAP_PERIOD_S = 0.1
 DIAGNOSTICS_PERIOD_S = 1.0
 LOOK_PERIOD_S = 1.0
 _OLD_WORKER_TIMEOUT_S = 10.0
@@ -77,7 +78,7 @@ class EmuNode(LifecycleNode):
         self._log = QuietLog(self.get_logger())
         self._forward = ForwardToRos(self._log)
         self._forward.start()
-        self._risk = RiskPublisher(self)
+        self._risk = RiskPublisher(self, self.report_callback_error)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', reliable(10),
                                                   **with_overrides())
         self._statistics = Statistics()
@@ -99,11 +100,11 @@ class EmuNode(LifecycleNode):
         # A timer of ROS time stands still under use_sim_time without /clock: these must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady_timers = [
-            self.create_timer(WATCHDOG_PERIOD_S, self._risk.tick, clock=steady),
-            self.create_timer(WATCHDOG_PERIOD_S, self._poll_swap, clock=steady),
+            self.create_timer(SWAP_PERIOD_S, self._poll_swap, clock=steady),
             self.create_timer(LOOK_PERIOD_S, self._inputs.look_for_latched, clock=steady),
             self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)]
         answer_refused_transitions(self, self._log)
+        self._risk.start()
         if self._settings.autostart:
             # The first round of the executor, so that the services are there before.
             self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
@@ -168,6 +169,7 @@ class EmuNode(LifecycleNode):
         """Stop the threads too."""
         self._release()
         self._publishing.stop()
+        self._risk.stop()  # before its topics are gone
         self._forward.stop()
         super().destroy_node()
 
@@ -183,7 +185,8 @@ class EmuNode(LifecycleNode):
             self._release()
         self._publishing.stop()
         self._risk.wait_until_received(timeout_s)
-        return ((self._last_worker is None or self._last_worker.join(timeout_s))
+        return (self._risk.stop()
+                and (self._last_worker is None or self._last_worker.join(timeout_s))
                 and self._publishing.join(timeout_s) and self._swap.join(timeout_s))
 
     def report_callback_error(self, error: Exception) -> None:
@@ -246,7 +249,9 @@ class EmuNode(LifecycleNode):
             fallback=camera.fallback if camera else False,
             metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
             warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
-            recent_drops=drops - self._drops_before, model=dict(self._model_values))
+            recent_drops=drops - self._drops_before, model=dict(self._model_values),
+            consumer_timeout_s=self._settings.consumer_timeout_s,
+            raises=self._risk.raises, name_problem=self._find_name_problem())
         if self._pipeline is not None:
             health.model['nodes_sharing_it'] = self._pipeline.predictor.users
         self._drops_before = drops
@@ -344,6 +349,16 @@ class EmuNode(LifecycleNode):
             return clock_problem(self)
         problem = '; '.join(filter(None, (clock_problem(self), self._inputs.explain_silence())))
         self._log.every(30.0, 'silence', problem)
+        return problem
+
+    def _find_name_problem(self) -> str:
+        others = self._risk.foreign_publishers
+        if not others:
+            return ''
+        name = self.get_fully_qualified_name()
+        problem = (f'{others} more publish on {name}/risk: another node is called {name} too, or '
+                   'one was killed just now; each lowers the flag that the other raises')
+        self._log.every(30.0, 'name', problem)
         return problem
 
     def _find_warnings(self, now_s: float) -> str:

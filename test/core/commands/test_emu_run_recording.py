@@ -71,7 +71,7 @@ def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, pl
         np.testing.assert_array_equal(found[topic][index][1].data, source[topic][index][1].data)
         for name, row in SCORES.items():
             message = found[f'/emu/{row.topic}'][index][1]
-            assert message.data == pytest.approx(expected.scores[name], rel=1e-6)
+            assert message.data == np.float32(expected.scores[name])
     rows = table(tmp_path / 'out')
     assert [str(int(message.data)) for _, message in found['/emu/risk']] == [
         row['risk'] for row in rows]
