@@ -31,6 +31,16 @@ class Topic:
     row: MapRow | None = None
     colored: bool = False
 
+    @property
+    def in_metres(self) -> bool:
+        """
+        Tell whether it is withheld where the camera's focal length is not known.
+
+        Metres then mean nothing, and a message of nothing but NaN would tell Nav2's collision
+        monitor that the way is free.
+        """
+        return self.task == 'depth'
+
 
 # Cheap ones first, for the others wait for them: pictures and points come last.
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in (

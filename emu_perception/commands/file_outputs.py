@@ -37,10 +37,12 @@ class Table:
     def add(self, result: Result) -> None:
         """Write one row, at once: a run that is killed leaves what it has done."""
         risk, prediction = result.risk, result.prediction
+        # The flag's are without those in metres where the focal length is not known.
+        scores = {**risk.scores, **(prediction.scores if prediction else {})}
         stamp_ns = result.source.header.stamp_ns
         values: list[object] = [
             result.source.name, f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-            *(_text(risk.scores.get(name)) for name in SCORES),
+            *(_text(scores.get(name)) for name in SCORES),
             int(risk.raised), risk.reason.value, risk.detail, _text(result.unknown_depth_share),
             _text(result.camera.fx if result.camera else None)]
         values += [_text(prediction.timing_ms[stage] if prediction else None, 2)

@@ -15,7 +15,7 @@ from emu_perception.commands.result import Result
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_status import status_fields
+from emu_perception.risk_status import status_fields, status_names
 from emu_perception.scores import SCORES
 from emu_perception.shown import Shown
 from emu_perception.topics import CAMERA_INFO, IMAGE, topics_of
@@ -46,10 +46,10 @@ class RecordingOutput:
         header = result.source.header
         if result.shown is not None:
             self._maps(result.shown, result.camera, header)
-            scores = result.shown.prediction.scores
             for name, row in SCORES.items():
-                if name in scores:
-                    self._write(row.topic, self.writer.make.number(scores[name]), header)
+                if name in result.risk.scores:  # Without those in metres of no known lens.
+                    self._write(row.topic, self.writer.make.number(result.risk.scores[name]),
+                                header)
         self._risk(result.risk, header)
 
     def close(self) -> None:
@@ -74,6 +74,8 @@ class RecordingOutput:
         make = self.writer.make
         height, width = shown.prediction.size
         for topic in self._topics:
+            if topic.in_metres and camera is None:
+                continue  # As the node withholds them.
             if topic.kind == IMAGE:
                 found = shown.image(topic)
                 if found is not None:
@@ -86,8 +88,8 @@ class RecordingOutput:
         make = self.writer.make
         self._write('risk', make.flag(state.raised), header, latched=True)
         level, message, values = status_fields(state, self._thresholds, self._sources)
-        self._write('risk_status', make.status('emu: risk', level, message, values, header),
-                    header)
+        names = status_names('emu: risk', state)
+        self._write('risk_status', make.statuses(names, level, message, values, header), header)
 
     def _write(self, name: str, message: Any, header: Header, *, latched: bool = False) -> None:
         self.writer.write(f'{NODE}/{name}', message, header.stamp_ns, latched=latched)

@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from emu_perception.cameras.calibration_files import read_calibration
+from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import Source
 from emu_perception.commands import output_folder
@@ -74,19 +75,23 @@ def run(options: argparse.Namespace) -> int:
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration)
+        each = (isinstance(source, ImageFiles) if options.judge == 'auto'
+                else options.judge == 'each')
         risk = RiskTrack(RiskMonitor(
             thresholds, expected=names_of(predictor.metadata.tasks),
             raise_after=options.raise_after, clear_after=options.clear_after,
-            stale_after_s=options.stale_after))
+            clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},
                        unknown_depth_sigma=options.unknown_depth_sigma)
-        runner = Runner(predictor, risk, CameraChoice(options.fx, info), look,
+        cameras = CameraChoice(options.fx, info, options.hfov,
+                               metric='depth' in predictor.metadata.tasks)
+        runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy)
         selection = Selection(options.every, options.start, options.end)
         output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
-                          thresholds.by_score)
+                          thresholds.by_score, judged='each' if each else 'stream')
         results = runner.results(selected(source, selection))
         interrupt = stack.enter_context(Interrupt())
         with ExitStack() as closing:
@@ -157,6 +162,9 @@ def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
     summary.seconds = time.perf_counter() - started
     summary.fps = summary.images / summary.seconds
     summary.risk_share = timeline.shares()
+    if summary.judged == 'stream':
+        summary.raises, summary.raises_per_minute = (timeline.raises,
+                                                     timeline.raises_per_minute())
     summary.scores = {name: float(np.mean(values)) for name, values in scores.items()}
     summary.network_ms = float(np.mean(network_ms)) if network_ms else 0.0
 

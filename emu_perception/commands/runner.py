@@ -74,7 +74,11 @@ class Runner:
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
             state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
         else:
-            state = self._risk.observe(prediction.scores)
+            # Whoever reads the flag must not take metres of another lens for this one's.
+            unknown = camera is None and 'depth' in self._predictor.metadata.tasks
+            state = self._risk.observe(
+                prediction.scores, detail=self._cameras.problem,
+                reason=RiskReason.NO_CALIBRATION if unknown else RiskReason.NONE)
             if problem_of(prediction.scores, names_of(self._predictor.metadata.tasks)):
                 self._count(image, state.detail)  # Such maps mislead.
             else:

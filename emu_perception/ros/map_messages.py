@@ -30,9 +30,9 @@ class Frame:
 class MapMessages:
     """Builds the message of each topic from what is given of one image."""
 
-    def __init__(self, frame: Frame, shown: Shown) -> None:
-        """Take all that the maps show."""
-        self._frame, self._shown = frame, shown
+    def __init__(self, frame: Frame, shown: Shown, points_sigma_margin: float = 0.0) -> None:
+        """Take all that the maps show; points come nearer by so many sigma."""
+        self._frame, self._shown, self._margin = frame, shown, points_sigma_margin
 
     def build(self, topic: Topic) -> Any:
         """Return what the topic's publisher takes, or None where this image has nothing."""
@@ -58,6 +58,14 @@ class MapMessages:
         if camera is None:  # a cloud needs the camera's geometry, and none is invented
             return None
         height, width = shown.prediction.size
-        return to_point_cloud(depth, shown.picture, self._frame.header,
+        return to_point_cloud(self._nearest(depth), shown.picture, self._frame.header,
                               camera.scaled(width, height), label=shown.prediction.label,
                               sigma=shown.given('depth_variance'))
+
+    def _nearest(self, depth: np.ndarray) -> np.ndarray:
+        """Return the depth less the margin, so that what may be near is told as near."""
+        sigma = self._shown.given('depth_variance')
+        if not self._margin > 0 or sigma is None:
+            return depth
+        # NaN, of depth or sigma, stays NaN; beyond the range stays beyond.
+        return np.maximum(depth - np.float32(self._margin) * sigma, np.float32(0.0))

@@ -29,7 +29,7 @@ def test_flag_is_raised_before_the_first_image_and_latched_for_late_subscribers(
 
 
 def test_certain_images_lower_it_uncertain_ones_raise_it_by_the_models_own_voice(make_bench):
-    bench = make_bench()
+    bench = make_bench(parameters={'clear_below': 1.0})
     bench.clear_risk()
     bench.predictor.mean_entropy = 0.81  # the checkpoint's threshold is 0.8
     bench.until(lambda: bench.risk() is True, send=rgb_image())
@@ -139,3 +139,15 @@ def test_a_score_that_the_network_should_have_given_raises_and_its_maps_are_held
     count = len(labels)
     bench.until(lambda: len(bench.predictor.calls) >= calls + 5, send=rgb_image())
     assert len(labels) == count
+
+
+def test_images_near_the_threshold_do_not_lower_it_until_the_share_is_changed(make_bench):
+    bench = make_bench()
+    bench.predictor.mean_entropy = 0.79  # the checkpoint's threshold is 0.8
+    bench.until(lambda: 'above 0.9 of its threshold' in bench.diagnostics()['risk']['message'],
+                send=rgb_image())
+    calls = len(bench.predictor.calls)
+    bench.until(lambda: len(bench.predictor.calls) > calls + 4, send=rgb_image())
+    assert bench.risk() is True
+    assert bench.set(clear_below=0.99).successful
+    bench.clear_risk()

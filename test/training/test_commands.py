@@ -25,13 +25,11 @@ import pytest
 from synthetic_data import FIELDS, members
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
-from training.calibration.constants import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
 from training.fit import main as fit_main
 from training.recipes.recipe import load_recipe
 from training.reporting.model_card import model_card
 from training.runs.folder_lock import locked
-from training.runs.peak_memory import that_fit
 import yaml
 
 
@@ -87,11 +85,6 @@ def test_members_are_spread_over_shards_and_jobs(monkeypatch, arguments, environ
     parser.add_argument('--members', type=int, default=5)
     options = parser.parse_args(['--recipe', 'x', *arguments])
     assert ensemble.chosen_members(options) == expected
-
-
-def test_members_side_by_side_are_as_many_as_fit():
-    assert that_fit(140 * 10**9, 10 * 10**9) == 12
-    assert that_fit(8 * 10**9, 10 * 10**9) == 1, 'one is always tried'
 
 
 def test_two_processes_never_train_into_one_folder(recipe, capsys):
@@ -209,22 +202,6 @@ def test_what_cannot_be_measured_is_one_line(trained, capsys, arguments, words):
 
 
 # -- calibrate ----------------------------------------------------------------------------------
-def test_the_temperature_that_spoiled_the_logits_is_found_again():
-    torch.manual_seed(0)
-    logits = 3 * torch.randn(20000, 5)
-    label = torch.multinomial(logits.softmax(1), 1).squeeze(1)
-    assert best_temperature(2.5 * logits, label) == pytest.approx(2.5, rel=0.03)
-    assert best_temperature(logits, label) == pytest.approx(1.0, rel=0.03)
-
-
-def test_the_variance_scale_is_the_mean_squared_z():
-    scale = VarianceScale()
-    scale.add(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([1.0, 0.25, 1.0]),
-              torch.tensor([3.0, 2.5, 0.0]))
-    assert scale.value() == pytest.approx((4.0 + 1.0) / 2)
-    assert VarianceScale().value() == 1.0
-
-
 def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(trained, tmp_path):
     """A variance a hundred times too small is scaled back; NLL falls; thresholds are renewed."""
     source = tmp_path / 'spoiled.safetensors'

@@ -113,8 +113,9 @@ def test_precision_says_what_evaluate_says_and_what_bf16_loses(synthetic, tmp_pa
     full, half = result['precisions']['fp32'], result['precisions']['bf16']
     folder = DatasetFolder(synthetic)
     expected = evaluate(Ensemble([path]), folder, folder.stems('val'), progress=False)
-    assert full['miou'] == pytest.approx(expected['segmentation']['miou'], abs=1e-4)
-    assert full['ece'] == pytest.approx(expected['segmentation']['ece'], abs=1e-4)
+    # A label in a thousand may flip, where two classes are as likely.
+    assert full['miou'] == pytest.approx(expected['segmentation']['miou'], abs=1e-3)
+    assert full['ece'] == pytest.approx(expected['segmentation']['ece'], abs=1e-3)
     assert full['rmse_m'] == pytest.approx(expected['depth']['rmse'], abs=1e-4)
     assert full['depth_nll'] == pytest.approx(expected['depth']['nll'], abs=1e-3)
     assert half != full and half['rmse_m'] == pytest.approx(full['rmse_m'], rel=0.05)

@@ -19,7 +19,8 @@ from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 import torch
 from torch.nn import functional as F
 from training.losses.terms import centroid_l1, cross_entropy, inverse_l1, inverse_mse
-from training.methods.module import Batch, TrainingModule
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch
 from training.methods.sampling import size_of
 from training.metrics.instance_vectors import InstanceVectorErrors
 from training.metrics.inverse_depth import InverseDepthErrors

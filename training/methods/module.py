@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 import logging
 import math
 from typing import Any
@@ -21,42 +20,14 @@ from training.losses.lovasz import lovasz_softmax
 from training.losses.task_weights import TaskWeights
 from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
 from training.methods.optimization import make_optimizer
-from training.methods.sampling import one_pass, Sampled, size_of, Teacher, Triple, triple
+from training.methods.parts import Batch, CutViews, Parts
+from training.methods.sampling import one_pass, Sampled, size_of, Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
-Batch = dict[str, torch.Tensor]
-# Makes a batch of views of one that the loader has only drawn.
-CutViews = Callable[[Batch], Batch]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """
-    What a module is made of beside its network and its recipe; each method takes what it needs.
-
-    :ivar mean: of the input's normalisation, 0..1.
-    :ivar std: likewise.
-    :ivar class_weights: of the CE, [K]; None = all alike.
-    :ivar views_on: makes, on a device, what cuts the views there; None = the loader cuts them.
-    :ivar depth_max: metres, end of the data's range.
-    :ivar focal: focal length of the training camera in units of a view's width at scale 1; None if
-        the data set does not say.
-    :ivar teacher: of a student.
-    :ivar classes: of the data set, or of the teacher where that names none.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    class_weights: torch.Tensor | None = None
-    views_on: Callable[[torch.device], CutViews] | None = None
-    depth_max: float = math.inf
-    focal: float | None = None
-    teacher: Teacher | None = None
-    classes: tuple[str, ...] = ()
 
 
 class TrainingModule(lightning.LightningModule):

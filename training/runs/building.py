@@ -21,7 +21,8 @@ from training.data.leakage import check_leakage
 from training.data.samples import SampleCache
 from training.losses.class_weights import class_weights
 from training.methods.ensemble import Ensemble, expanded
-from training.methods.module import CutViews, Parts, TrainingModule
+from training.methods.module import TrainingModule
+from training.methods.parts import CutViews, Parts
 from training.methods.registry import training_class
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe

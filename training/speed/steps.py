@@ -12,8 +12,9 @@ import torch
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
-from training.methods.module import Parts, TrainingModule
+from training.methods.module import TrainingModule
 from training.methods.optimization import autocast, make_optimizer
+from training.methods.parts import Parts
 from training.recipes.recipe import Recipe
 from training.recipes.registry import PRECISIONS
 from training.recipes.sections import OptimizerRecipe

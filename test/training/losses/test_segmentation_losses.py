@@ -16,7 +16,7 @@ from training.losses.class_weights import inverse_log_frequency, label_counts
 from training.losses.lovasz import jaccard_gradient, lovasz_softmax
 from training.losses.terms import cross_entropy, IGNORE
 from training.methods.baseline import Baseline
-from training.methods.module import Parts
+from training.methods.parts import Parts
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
 from training.runs.building import make_module

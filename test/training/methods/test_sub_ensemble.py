@@ -10,7 +10,7 @@ from rounding import FEW, rounding
 from small_models import small_batch, small_network, small_recipe
 import torch
 from training.methods import sub_ensemble
-from training.methods.module import Parts
+from training.methods.parts import Parts
 from training.methods.sampling import triple
 
 
