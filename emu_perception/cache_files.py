@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+import stat
 import tempfile
 import threading
 
@@ -40,10 +41,16 @@ def read_cached(path: Path, key: str, instead: str) -> bytes | None:
     """
     Return what was kept under a key; None if there is none or it is not whole, which is said.
 
+    Neither is it read from a folder into which others could have put it.
+
     :param instead: what happens then, for the log: 'the engine is built again'.
     """
     try:
         content = path.read_bytes()
+        if not _is_own(path.parent):
+            LOGGER.warning('%s: others can write into its folder; %s', path, instead)
+            return None
+        os.utime(path)  # See ``keep_newest``.
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -66,6 +73,9 @@ def write_cached(path: Path, key: str, content: bytes, instead: str) -> bool:
     partial = path.with_name(f'{path.name}.{os.getpid()}.{threading.get_ident()}.partial')
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_own(path.parent):
+            LOGGER.warning('%s: others can write into its folder; %s', path, instead)
+            return False
         with partial.open('wb') as file:
             file.write(_head(key, content) + b'\n\n' + content)
             file.flush()
@@ -80,6 +90,31 @@ def write_cached(path: Path, key: str, content: bytes, instead: str) -> bool:
         except OSError:
             LOGGER.debug('%s: cannot be removed', partial)
     return True
+
+
+def keep_newest(folder: Path, files: int, length: int) -> None:
+    """
+    Remove from a folder what was neither written nor read for longest.
+
+    :param files: as many are kept at most, and at least the newest one.
+    :param length: bytes of all of them together at most.
+    """
+    try:
+        found = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
+        found.sort(key=lambda item: item[0].st_mtime_ns, reverse=True)
+        total = 0
+        for place, (status, path) in enumerate(found):
+            total += status.st_size
+            if place and (place >= files or total > length):
+                path.unlink(missing_ok=True)
+    except OSError as error:  # Another process at the same work, or no right to.
+        LOGGER.debug('%s: cannot be tidied (%s)', folder, error.strerror)
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether a folder is this user's, and nobody else's to write into."""
+    status = folder.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _head(key: str, content: bytes) -> bytes:

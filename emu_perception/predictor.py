@@ -7,16 +7,13 @@ from __future__ import annotations
 import logging
 import operator
 from pathlib import Path
-import time
 
-import cv2
-from emu_perception.backends import Backend, Finishing, make_backend
+from emu_perception.backends import Backend, BackendOptions, make_backend, Request
+from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.backends.cuda_memory import free_unused
-from emu_perception.backends.finishing import finished
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
-from emu_perception.instances import cluster_instances, need_clustering
-from emu_perception.maps import MAPS
+from emu_perception.instances import need_clustering
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
@@ -59,10 +56,13 @@ class Predictor:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(DTYPES)}")
         self.unknown_label_entropy = unknown_label_entropy
         _check_tasks(metadata)
+        self._options = BackendOptions(
+            self.device, self.precision, metadata.mean, metadata.std,
+            temperature=metadata.calibration.temperature,
+            variance_scale=metadata.calibration.variance_scale, depth_max=metadata.depth_max,
+            instances=metadata.instances)
         self._backend: Backend | None = make_backend(
-            backend, network.folded(), metadata.input_size, device=self.device,
-            precision=self.precision, temperature=metadata.calibration.temperature,
-            mean=metadata.mean, std=metadata.std, depth_max=metadata.depth_max)
+            backend, network.folded(), metadata.input_size, self._options)
         self.backend = self._backend.name
         self._warned_focal = False
         LOGGER.info('using %s, %s, %s', self.device_description, self.precision_description,
@@ -94,10 +94,14 @@ class Predictor:
     @property
     def precision_description(self) -> str:
         """Return the precision in words: NVIDIA GPUs from Ampere on round fp32 convolutions."""
-        rounds = (self.precision == 'fp32' and self.device.type == 'cuda'
-                  and torch.backends.cudnn.allow_tf32
-                  and torch.cuda.get_device_capability(self.device) >= (8, 0))
-        return 'fp32 (convolutions in TF32)' if rounds else self.precision
+        return ('fp32 (convolutions in TF32)' if rounds_to_tf32(self._options)
+                else self.precision)
+
+    @property
+    def backend_notes(self) -> tuple[str, ...]:
+        """Return which backends were refused and why, one line each; they may become more."""
+        backend = self._backend
+        return () if backend is None else tuple(backend.notes)
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """
@@ -108,7 +112,6 @@ class Predictor:
         """
         return network_size(image_size, self.metadata.input_size)
 
-    @torch.inference_mode()
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
                  fx: float | None = None,
                  unknown_label_entropy: float | None = None) -> Prediction:
@@ -132,41 +135,9 @@ class Predictor:
         check_image(image)
         height, width = image.shape[:2]
         size = (height, width) if size is None else _checked_size(size)
-        start = time.perf_counter()
         input_size = self.network_size((height, width))
-        scale = self._focal_scale(fx, width, input_size[1])
-        finishing = Finishing(
-            size, scale, self.metadata.depth_max,
-            self.metadata.calibration.variance_scale * scale * scale, unknown_label_entropy)
-        whole = backend.whole(image, input_size, finishing)
-        if whole is not None:
-            return whole
-        x = backend.prepare(image, input_size)
-        backend.synchronize()
-        prepared = time.perf_counter()
-        raw = backend.network(x)
-        backend.synchronize()
-        inferred = time.perf_counter()
-        maps = backend.maps(raw, input_size)
-        named, scores = finished(maps, scale, finishing.variance_factor, finishing.depth_max,
-                                 unknown_label_entropy)
-        arrays = {name: values.cpu().numpy() for name, values in named.items()}
-        numbers = {name: float(value) for name, value in scores.items()}
-        reduced = time.perf_counter()
-        instance = self._instances(arrays.get('label'), maps.instance_vectors)
-        if instance is not None:
-            arrays['instance'] = instance
-        clustered = time.perf_counter()
-        prediction = Prediction(
-            {name: _resized(values, size, MAPS[name].exact) for name, values in arrays.items()},
-            numbers, input_size)
-        done = time.perf_counter()
-        for stage, seconds in (('preprocess', prepared - start), ('network', inferred - prepared),
-                               ('postprocess', done - clustered + reduced - inferred)):
-            prediction.timing_ms[stage] = 1e3 * seconds
-        if instance is not None:
-            prediction.timing_ms['instances'] = 1e3 * (clustered - reduced)
-        return prediction
+        return backend.predict(image, Request(
+            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
@@ -184,13 +155,6 @@ class Predictor:
         self._backend = None
         if self.device.type == 'cuda':
             free_unused()
-
-    def _instances(self, label: np.ndarray | None,
-                   vectors: torch.Tensor | None) -> np.ndarray | None:
-        settings = self.metadata.instances
-        if settings is None or label is None or vectors is None:
-            return None
-        return cluster_instances(label, vectors.cpu().numpy(), settings)
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
@@ -278,10 +242,3 @@ def resolved_device(name: str) -> torch.device:
                              "CUDA, or give device 'cpu'")
     return device
 
-
-def _resized(array: np.ndarray, size: tuple[int, int], exact: bool) -> np.ndarray:
-    """Bring a map of the network's size to the size asked for."""
-    if array.shape == size:
-        return np.ascontiguousarray(array)
-    nearest = getattr(cv2, 'INTER_NEAREST_EXACT', cv2.INTER_NEAREST)
-    return cv2.resize(array, size[::-1], interpolation=nearest if exact else cv2.INTER_LINEAR)

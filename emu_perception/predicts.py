@@ -53,3 +53,17 @@ class Predicts(Protocol):
 
     def close(self) -> None:
         """Free the network; a later call raises InputError."""
+
+
+def predict(predictor: Predicts, image: np.ndarray, *, fx: float | None, at_network_size: bool,
+            unknown_label_entropy: float) -> Prediction:
+    """
+    Return the prediction of an image with the settings of a user: the node's and emu_run's.
+
+    :param fx: pixels at the image's size; None = unknown.
+    :param at_network_size: maps of the size that the network runs at, else the image's.
+    :param unknown_label_entropy: nats; 0: off.
+    :raises InputError: if the image cannot be used.
+    """
+    size = predictor.network_size((image.shape[0], image.shape[1])) if at_network_size else None
+    return predictor(image, size=size, fx=fx, unknown_label_entropy=unknown_label_entropy or None)

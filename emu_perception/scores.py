@@ -82,6 +82,11 @@ class Score:
         return f'threshold_{self.column.removeprefix("mean_")}'
 
     @property
+    def in_metres(self) -> bool:
+        """Tell whether it means anything only where the camera's focal length is known."""
+        return self.unit == 'm'
+
+    @property
     def suffix(self) -> str:
         """Return the unit as the end of a key."""
         return '' if self.unit == '1' else f'_{self.unit}'

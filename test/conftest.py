@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import sys
 from typing import Any
 import weakref
@@ -15,6 +15,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # A test that imports openvino before the package does: its telemetry would hold each test up.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
+
+
+# Whoever asks for one of these talks to nodes, in this process or in others.
+ROS_FIXTURES = {'ros', 'domain_id', 'installed'}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs nodes, so that ``make quick`` can leave it out."""
+    for item in items:
+        if ROS_FIXTURES & set(getattr(item, 'fixturenames', ())):
+            item.add_marker('ros')
 
 
 class LiveBytes(TorchDispatchMode):
@@ -71,4 +82,12 @@ def _eager_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     What a test is not about should not cost it seconds; test_backends.py and the tests of whole
     processes run what a user would.
     """
-    monkeypatch.setattr('emu_perception.backends.PREFERRED_ON_CPU', ('eager',))
+    monkeypatch.setattr('emu_perception.backends.registry.preferred', lambda device: ('eager',))
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is remembered from one start to the next out of the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield

@@ -37,7 +37,7 @@ from training.calibration.twins import take_constants
 from training.command_line import check_writable, command_parser, run, write_result
 from training.data.dataset_folder import DatasetFolder
 from training.data.frame_runs import folds, frame_runs
-from training.data.unseen import trained_on
+from training.data.leakage import trained_on
 from training.evaluation.measuring import evaluate
 from training.methods.ensemble import Ensemble
 

@@ -4,8 +4,9 @@
 NVIDIA GPUs: from uint8 image to packed maps without the CPU in between.
 
 Resizing, normalising, the network in the precision asked for, maps, calibration and resizing to
-the size asked for are one CUDA graph a stage, with one copy up and one down. Whatever of it fails
-is said once, and PyTorch stage by stage (``eager``) goes on in its place.
+the size asked for are one CUDA graph a stage, with one copy up and one down. Whatever of it fails,
+or says something else than PyTorch at a new size, is said once, and PyTorch stage by stage
+(``eager``) goes on in its place.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ import logging
 import threading
 import time
 import traceback
-from typing import Any
+import weakref
 
-from emu_perception.backends.base import Backend, Finishing
+from emu_perception.backends.base import Backend
 from emu_perception.backends.cuda_network import DeviceNetwork
 from emu_perception.backends.cuda_plan import fastest_convolutions, Job, Plan
-from emu_perception.backends.cuda_program import choose_kernels, DeviceForm, Model, Program, Sizes
+from emu_perception.backends.cuda_program import (
+    choose_kernels,
+    DeviceForm,
+    Model,
+    Program,
+    RawOf,
+    Sizes,
+)
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
 from emu_perception.backends.eager import EagerBackend
+from emu_perception.backends.proving import Disproof, Proof
+from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.errors import InputError
-from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import FoldedNetwork
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
@@ -40,45 +49,42 @@ FAILURES = 2
 
 class CudaBackend(Backend):
     """
-    The folded network on a GPU; calls may come from any thread.
-
-    Two threads that call it keep two images in flight (``pipelining.PipelinedPredictor``).
+    The folded network on a GPU; two threads that call it keep two images in flight.
 
     :raises InputError: if the network is not of the all-MLP family or the GPU refuses it.
     """
 
     name = 'cuda'
-    devices = ('cuda',)
 
-    def __init__(self, network: FoldedNetwork, **arguments: Any) -> None:
-        device = arguments['device']
+    def __init__(self, network: FoldedNetwork, options: BackendOptions) -> None:
+        super().__init__(network, options)
         try:
-            runtime = CudaRuntime(device)
+            runtime = CudaRuntime(options.device)
             # On the compute stream, where it is used: no other stream has to be waited for.
             with runtime.on(runtime.compute):
-                super().__init__(network, **arguments)
-                self._model = Model(*self._on_device(network, runtime), device, self.temperature,
-                                    self.scale, self.shift)
+                self._model = Model(*self._on_device(network, runtime), options)
         except InputError:
             raise
         except Exception as error:  # CUDA raises many kinds; all mean the same here.
             raise self._refused(error) from error
         self._runtime = runtime
         # Untouched and on the CPU: what ``eager`` is made of when it is needed.
-        self._network, self._arguments = network, arguments
+        self._network = network
         self._eager: EagerBackend | None = None
         self._plans: OrderedDict[Sizes, Plan | None] = OrderedDict()
+        # By the network's size, what has proven itself there; a later one has to do so again.
+        self._proven: dict[tuple[int, int], weakref.ref[RawOf]] = {}
+        self._kernels_chosen = False
         self._failures = 0
         self._short: set[Sizes] = set()  # Out of memory once.
-        self._tried = False
         # ``begin`` of one image at a time; nobody waits for the GPU while holding it.
         self._lock = threading.Lock()
 
     def _on_device(self, network: FoldedNetwork,
                    runtime: CudaRuntime) -> tuple[DeviceForm, torch.dtype]:
         """Return what maps the network's input to raw maps, and the type of that input."""
-        dtype = DTYPES[self.precision]
-        return DeviceNetwork(network, self.device, dtype), dtype
+        dtype = DTYPES[self.options.precision]
+        return DeviceNetwork(network, self.options.device, dtype), dtype
 
     def _refused(self, error: Exception) -> InputError:
         return InputError(f"backend is '{self.name}', which cannot take this network "
@@ -86,51 +92,71 @@ class CudaBackend(Backend):
 
     @torch.inference_mode()
     def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
-        """Run once without a graph, and choose the kernels; only the first call does anything."""
+        """
+        Run once without a graph, choose the kernels, and prove what comes of it.
+
+        An engine of TensorRT may take minutes: start-up makes that of the checkpoint's size; a
+        camera of another aspect waits for its own at its first image, with the flag raised, unless
+        ``warm_up(image_size)`` was called.
+        """
         with self._lock:
-            if self._tried:
-                return
-            runtime = self._runtime
             try:
-                with runtime.on(runtime.compute), fastest_convolutions():
-                    program = Program(self._model, Sizes(size, size, size))
-                    # Some pattern: on a grey image every kernel would agree.
-                    block = (torch.arange(program.input_bytes, device=self.device) * 37 % 251).to(
-                        torch.uint8)
-                    choose_kernels(self._model, program, block)
-                    program.run(block)
-                runtime.synchronize()
+                self._prove(size)
+            except InputError:
+                raise
             except Exception as error:
                 raise self._refused(error) from error
-            self._tried = True
+
+    def _prove(self, size: tuple[int, int]) -> None:
+        network = self._model.network
+        proven = self._proven.get(size)
+        if proven is not None and proven() is network.at(size):
+            return
+        runtime = self._runtime
+        with runtime.on(runtime.compute), fastest_convolutions():
+            proof = Proof(self._network, self.options, size)
+            program = Program(self._model, Sizes(size, size, size))
+            if not self._kernels_chosen:
+                choose_kernels(program, proof.probes.values(), proof.request)
+                self._kernels_chosen = True
+            try:
+                proof.check(self.name, program.answer)
+            except Disproof as error:
+                if not network.made_again(size):
+                    raise
+                LOGGER.warning('%s; it came from a file and was made again', error)
+                proof.check(self.name, Program(self._model, program.sizes).answer)
+        runtime.synchronize()
+        self._proven[size] = weakref.ref(network.at(size))
 
     @torch.inference_mode()
-    def whole(self, image: np.ndarray, size: tuple[int, int],
-              finishing: Finishing) -> Prediction | None:
-        """Go from image to prediction; None after a failure, which is said."""
-        if self._failures >= FAILURES:
-            return None
-        sizes = Sizes((image.shape[0], image.shape[1]), size, finishing.size)
-        try:
-            job = self._begin(sizes, image, finishing)
-        except Exception as error:  # CUDA and Triton raise many kinds.
-            self._give_up(sizes, error)
-            return None
-        return None if job is None else job.result()
+    def predict(self, image: np.ndarray, request: Request) -> Prediction:
+        """Go from image to prediction on the fast path; after a failure, which is said, not."""
+        if self._failures < FAILURES:
+            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size)
+            try:
+                job = self._begin(sizes, image, request)
+            except Exception as error:  # CUDA and Triton raise many kinds.
+                self._give_up(sizes, error)
+                job = None
+            if job is not None:
+                return job.result()
+        return self._plain().predict(image, request)
 
-    def _begin(self, sizes: Sizes, image: np.ndarray, finishing: Finishing) -> Job | None:
+    def _begin(self, sizes: Sizes, image: np.ndarray, request: Request) -> Job | None:
         start = time.perf_counter()
         with self._lock:
             plan = self._plan(sizes)
         if plan is None:
             return None
-        staged = plan.stage(image, finishing)
+        staged = plan.stage(image, request)
         staging_ms = 1e3 * (time.perf_counter() - start)
         with self._lock:
             return plan.begin(staged, staging_ms)
 
     def _plan(self, sizes: Sizes) -> Plan | None:
         if sizes not in self._plans:
+            self._prove(sizes.network)
             while len(self._plans) >= KEPT_SIZES:
                 # Its buffers must not be given away while a copy still uses them.
                 self._runtime.synchronize()
@@ -161,29 +187,14 @@ class CudaBackend(Backend):
             else:
                 self._failures += 1
             self._plans[sizes] = None
-        LOGGER.warning(
-            '%s: the fast path failed for images of %dx%d (%s); going on with eager, which is '
-            'slower%s', self.name, sizes.image[1], sizes.image[0], one_line(error),
-            ', for every size' if self._failures >= FAILURES else '')
+        said = (f'{self.name}: the fast path failed for images of {sizes.image[1]}x'
+                f'{sizes.image[0]} ({one_line(error)}); going on with eager, which is slower'
+                f'{", for every size" if self._failures >= FAILURES else ""}')
+        self.notes.append(said)
+        LOGGER.warning('%s', said)
 
     def _plain(self) -> EagerBackend:
         with self._lock:
             if self._eager is None:
-                self._eager = EagerBackend(self._network, **self._arguments)
+                self._eager = EagerBackend(self._network, self.options)
             return self._eager
-
-    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
-        """Return the network's input, as ``eager`` does."""
-        return self._plain().prepare(image, size)
-
-    def network(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the raw maps, as ``eager`` does."""
-        return self._plain().network(x)
-
-    def maps(self, raw: dict[str, torch.Tensor], size: tuple[int, int]) -> NetworkMaps:
-        """Return the maps, as ``eager`` does."""
-        return self._plain().maps(raw, size)
-
-    def synchronize(self) -> None:
-        """Wait for the GPU."""
-        self._plain().synchronize()

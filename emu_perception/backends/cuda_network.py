@@ -41,6 +41,10 @@ class DeviceNetwork(nn.Module):
         """Return itself: it runs at every size."""
         return self
 
+    def made_again(self, size: tuple[int, int]) -> bool:
+        """Return False: it comes from no file."""
+        return False
+
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the raw maps [1, outputs, h/4, w/4]."""
         *fine, coarsest = self.encoder(images)

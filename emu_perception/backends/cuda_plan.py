@@ -18,10 +18,9 @@ import threading
 import time
 from typing import Any
 
-from emu_perception.backends.base import Finishing
 from emu_perception.backends.cuda_program import Model, Program, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
-from emu_perception.backends.finishing import unpacked
+from emu_perception.backends.request import Request
 from emu_perception.prediction import Prediction
 import numpy as np
 import torch
@@ -67,10 +66,7 @@ class Job:
             'preprocess': self.staging_ms + events['begun'].elapsed_time(events['prepared']),
             'network': events['prepared'].elapsed_time(events['inferred']),
             'postprocess': events['inferred'].elapsed_time(events['downloaded'])}
-        program = self.plan.program
-        sizes = program.sizes
-        return unpacked(self.host.numpy(), program.model.tasks, sizes.maps, sizes.network,
-                        times)
+        return self.plan.program.unpacked(self.host, times)
 
 
 class Plan:
@@ -96,10 +92,10 @@ class Plan:
                   torch.empty(program.output_bytes, dtype=torch.uint8, device=device), fresh)
             for _ in range(SLOTS)]
 
-    def stage(self, image: np.ndarray, finishing: Finishing) -> torch.Tensor:
+    def stage(self, image: np.ndarray, request: Request) -> torch.Tensor:
         """Return parameters and image in a pinned block of their own; for any thread."""
         block = self._runtime.pinned(self.program.input_bytes)
-        self.program.stage(image, finishing, block)
+        self.program.stage(image, request, block)
         return block
 
     def begin(self, staged: torch.Tensor, staging_ms: float) -> Job:

@@ -9,36 +9,39 @@ graph can hold. It runs on a CPU as well, for the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 import logging
-import math
-from typing import Any, Protocol
+from typing import Protocol
 
-from emu_perception.backends.base import Finishing
+from emu_perception.backends.agreement import Expected
 from emu_perception.backends.cuda_network import DeviceHeads
 from emu_perception.backends.cuda_runtime import one_line
-from emu_perception.backends.finishing import (
+from emu_perception.backends.packing import (
+    header,
     HEADER_BYTES,
     packed,
     packed_bytes,
-    packed_rows,
-    parameters,
     Resizing,
-    SCORE_BYTES,
+    unpacked,
 )
+from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.kernels import triton_runs_on
 from emu_perception.kernels.resampling import image_taps, MAX_TAPS, resized_levels
 from emu_perception.kernels.segmentation import fused_segmentation_maps
+from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION, upsample
+from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import resized_image
-from emu_perception.scores import scores_of
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
+
+
+RawOf = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -55,26 +58,26 @@ class DeviceForm(Protocol):
 
     tasks: tuple[str, ...]
 
-    def at(self, size: tuple[int, int]) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
+    def at(self, size: tuple[int, int]) -> RawOf:
         """Return what maps [1, 3, h, w] to raw maps by task, float32, [1, outputs, h/4, w/4]."""
 
+    def made_again(self, size: tuple[int, int]) -> bool:
+        """Make anew what ``at`` returns where that is an old file's; return whether it was."""
 
-@dataclass
+
 class Model:
     """
     What all programs of a backend share.
 
-    :ivar dtype: of the network's input.
+    :param dtype: of the network's input.
     :ivar fused_maps: whether the Triton kernel reduces the logits.
     """
 
-    network: DeviceForm
-    dtype: torch.dtype
-    device: torch.device
-    temperature: float
-    scale: torch.Tensor
-    shift: torch.Tensor
-    fused_maps: bool = False
+    def __init__(self, network: DeviceForm, dtype: torch.dtype, options: BackendOptions) -> None:
+        self.network, self.dtype, self.options = network, dtype, options
+        self.device = options.device
+        self.scale, self.shift = options.normalization()
+        self.fused_maps = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -103,10 +106,10 @@ class Program:
         self.input_bytes = HEADER_BYTES + 3 * self._uploaded[0] * self._uploaded[1]
         self.output_bytes = packed_bytes(model.tasks, sizes.maps)
 
-    def stage(self, image: np.ndarray, finishing: Finishing, block: torch.Tensor) -> None:
+    def stage(self, image: np.ndarray, request: Request, block: torch.Tensor) -> None:
         """Write parameters and image into a block of host memory."""
         target = block.numpy()
-        target[:HEADER_BYTES].view(np.float32)[:] = parameters(finishing)
+        target[:HEADER_BYTES].view(np.float32)[:] = header(request, self.model.options)
         np.copyto(target[HEADER_BYTES:].reshape(*self._uploaded, 3),
                   resized_image(image, self.sizes.network) if self._on_cpu else image)
 
@@ -131,7 +134,7 @@ class Program:
         if SEGMENTATION in raw:
             reduce = fused_segmentation_maps if self.model.fused_maps else segmentation_maps
             label, entropy, confidence = reduce(raw[SEGMENTATION][0], self.sizes.network,
-                                                self.model.temperature)
+                                                self.model.options.temperature)
         if DEPTH in raw:
             mean, spread = depth_moments(upsample(raw[DEPTH], self.sizes.network))
             depth, variance = mean[0], spread[0]
@@ -141,51 +144,79 @@ class Program:
         """Run the three stages."""
         return self.finish(self.network(self.prepare(block)), block)
 
+    def answer(self, image: np.ndarray, request: Request) -> Prediction:
+        """Return the prediction of an image of these sizes, and wait for it."""
+        block = torch.empty(self.input_bytes, dtype=torch.uint8)
+        self.stage(image, request, block)
+        return self.unpacked(self.run(block.to(self.model.device)).cpu(), {})
+
+    def expected(self, image: np.ndarray, request: Request, rounding: float) -> Expected:
+        """Return the same for others to be held against, at the network's size."""
+        block = torch.empty(self.input_bytes, dtype=torch.uint8)
+        self.stage(image, request, block)
+        raw = self.network(self.prepare(block.to(self.model.device)))
+        return Expected(raw, self.maps(raw), self.model.options, rounding)
+
+    def unpacked(self, block: torch.Tensor, timing_ms: dict[str, float]) -> Prediction:
+        """Return the prediction that a block in host memory holds."""
+        return unpacked(block.numpy(), self.model.tasks, self.sizes.maps, self.sizes.network,
+                        timing_ms)
+
     def same(self, one: torch.Tensor, two: torch.Tensor) -> bool:
-        """Return whether two blocks hold the same maps but for rounding."""
-        begin = SCORE_BYTES * len(scores_of(self.model.tasks))
-        labels = sum(math.prod(self.sizes.maps) for row in packed_rows(self.model.tasks)
-                     if row.dtype is np.uint8)
-        end = self.output_bytes - labels
-        return alike(*(block[begin:end].view(torch.float32) for block in (one, two))) \
-            and alike(*(block[end:] for block in (one, two)))
+        """
+        Return whether two blocks hold the same but for rounding.
+
+        A few pixels may round to another label, or to the other side of the range; none may be no
+        number in one alone.
+        """
+        a, b = (self.unpacked(block.cpu(), {}) for block in (one, two))
+        for name, values in a.maps.items():
+            others = b.maps[name]
+            if not MAPS[name].exact and not np.array_equal(np.isfinite(values),
+                                                           np.isfinite(others)):
+                return False
+            off = ~np.isclose(values, others, rtol=2e-3, atol=2e-3, equal_nan=True)
+            if off.mean() >= 1e-3:
+                return False
+        return all(np.isclose(value, b.scores[name], rtol=2e-3, atol=2e-3, equal_nan=True)
+                   for name, value in a.scores.items())
 
 
-def choose_kernels(model: Model, program: Program, block: torch.Tensor) -> None:
+# Of what a kernel does in another order than PyTorch: sums in float32, of factors that are rounded
+# once more in the network's type.
+_KERNEL_ROUNDING = {'fp32': 2.0 ** -17, 'fp16': 2.0 ** -14, 'bf16': 2.0 ** -11}
+
+
+def choose_kernels(program: Program, probes: Collection[np.ndarray], request: Request) -> None:
     """
     Take each Triton kernel that gives what its plain form gives here, for this network.
 
     A kernel that fails, or that this GPU's compiler gets wrong, is said once and left out.
+
+    :param program: of the probes' size.
     """
+    model = program.model
     if not triton_runs_on(model.device):
         LOGGER.warning('cuda: no Triton (pip install triton): the last layers and the entropy run '
                        'in PyTorch, which is slower')
         return
-    x = program.prepare(block)
-    raw = program.network(x)
-    checks: list[tuple[str, tuple[Any, str], Callable[[], dict[str, Any]]]] = [
-        ('segmentation', (model, 'fused_maps'), lambda: vars(program.maps(raw)))]
+    rounding = _KERNEL_ROUNDING[model.options.precision]
+    plain = [program.expected(image, request, rounding) for image in probes]
     heads = getattr(model.network, 'heads', None)
+    kernels: list[tuple[str, Model | DeviceHeads, str]] = [('segmentation', model, 'fused_maps')]
     if isinstance(heads, DeviceHeads):
-        checks.append(('classifier', (heads, 'fused'), lambda: program.network(x)))
-    for kernel, switch, compute in checks:
-        expected = compute()
-        setattr(*switch, True)
+        kernels.append(('classifier', heads, 'fused'))
+    for kernel, owner, switch in kernels:
+        setattr(owner, switch, True)
         try:
-            found = compute()
-            wrong = [name for name, value in expected.items()
-                     if value is not None and not alike(value, found[name])]
-            problem = f'{wrong[0]} differs from the plain form' if wrong else ''
+            problem = next(filter(None, (
+                expected.problem(program.answer(image, request))
+                for image, expected in zip(probes, plain))), '')
+            if problem:
+                problem = f'differs from the plain form: {problem}'
         except Exception as error:  # No C compiler, no memory, no such GPU, ...
             problem = one_line(error)
         if problem:
-            setattr(*switch, False)
+            setattr(owner, switch, False)
             LOGGER.warning('cuda: the Triton kernel %s is left out, PyTorch is slower (%s)',
                            kernel, problem)
-
-
-def alike(one: torch.Tensor, two: torch.Tensor) -> bool:
-    """Return whether two maps agree but for rounding; a few pixels may round to another label."""
-    one, two = one.double(), two.double()
-    off = ~torch.isclose(one, two, rtol=2e-3, atol=2e-3, equal_nan=True)
-    return not off.numel() or bool(off.double().mean() < 1e-3)

@@ -1,12 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch as it is: on every device, for every encoder."""
+"""PyTorch as it is: on every device, for every encoder; what all others are held against."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from emu_perception.backends.base import Backend
+from emu_perception.backends.base import Backend, Stages
+from emu_perception.backends.request import BackendOptions
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, InferenceNetwork
@@ -18,15 +17,16 @@ import numpy as np
 import torch
 
 
-class EagerBackend(Backend):
+class EagerBackend(Stages[torch.Tensor, dict[str, torch.Tensor]], Backend):
     """The folded network in PyTorch, in channels-last memory, under autocast where asked."""
 
     name = 'eager'
-    devices = ('cpu', 'cuda')
     families = tuple(FAMILIES)
 
-    def __init__(self, network: InferenceNetwork, **arguments: Any) -> None:
-        super().__init__(network, **arguments)
+    def __init__(self, network: InferenceNetwork, options: BackendOptions) -> None:
+        super().__init__(network, options)
+        self.device = options.device
+        self._scale, self._shift = options.normalization()
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
 
     def prepare(self, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
@@ -34,13 +34,13 @@ class EagerBackend(Backend):
         # A view with negative strides or a read-only buffer is no tensor yet.
         array = np.require(resized_image(image, size), requirements=('C', 'W'))
         # Uploaded as uint8: a quarter of the bytes of float32.
-        x = torch.from_numpy(array).to(self.device).float().mul_(self.scale).add_(self.shift)
+        x = torch.from_numpy(array).to(self.device).float().mul_(self._scale).add_(self._shift)
         return x.permute(2, 0, 1).unsqueeze(0)
 
     def network(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the raw maps by task."""
-        with torch.autocast(self.device.type, DTYPES[self.precision],
-                            enabled=self.precision != 'fp32'):
+        precision = self.options.precision
+        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != 'fp32'):
             return self._network(x)
 
     def maps(self, raw: dict[str, torch.Tensor], size: tuple[int, int]) -> NetworkMaps:
@@ -48,10 +48,10 @@ class EagerBackend(Backend):
         label = entropy = confidence = depth = variance = vectors = None
         if SEGMENTATION in raw:
             label, entropy, confidence = segmentation_maps(raw[SEGMENTATION][0], size,
-                                                           self.temperature)
+                                                           self.options.temperature)
         if DEPTH in raw:
             mean, spread = self._network.depth_moments(upsample(raw[DEPTH].float(), size),
-                                                       self.depth_max)
+                                                       self.options.depth_max)
             depth, variance = mean[0], spread[0]
         if INSTANCE in raw:
             vectors = upsample(raw[INSTANCE].float(), size)[0]

@@ -1,120 +1,201 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A network and its maps as OpenVINO graphs: converted once, then reshaped and compiled for a size.
+A network and its maps as graphs of one size: from the cache, or converted, reshaped and compiled.
 
-Converting (tracing, then translating each operation) takes ten times as long as compiling, so it
-is done once with height and width left open. What an encoder has computed in Python from the size
-is a constant in a trace: each graph is compared with PyTorch before it is used, and where it says
-something else, the network is converted again for that very size.
+Converting takes ten times as long as compiling, so it is done once with height and width left
+open. What an encoder has computed in Python from the size is a constant then: a graph that does
+not prove itself is followed by one that was converted for that very size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-import sys
+from collections.abc import Iterator
+import logging
+from pathlib import Path
+import platform
+import threading
+import time
 from typing import Any
-import warnings
 
-from emu_perception.errors import InputError
-from emu_perception.networks.multitask import (
-    DEPTH,
-    FoldedNetwork,
-    SEGMENTATION,
-    VARIANCE_FLOOR,
+from emu_perception import __version__
+from emu_perception.backends.base import Stages
+from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.openvino_conversion import (
+    Conversion,
+    import_openvino,
+    models_of,
+    NormalizedNetwork,
+    ORDER,
+    reshaped,
 )
-from emu_perception.uncertainty import label_entropy_confidence
+from emu_perception.backends.request import BackendOptions
+from emu_perception.cache_files import (
+    cache_folder,
+    cache_key,
+    keep_newest,
+    read_cached,
+    write_cached,
+)
+from emu_perception.errors import InputError
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
+from emu_perception.preprocessing import resized_image
 import numpy as np
+import timm
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-ORDER = (SEGMENTATION, DEPTH)
+LOGGER = logging.getLogger('emu_perception')
 HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
-# Largest difference from PyTorch that a sound graph shows, as a part of the largest value.
-_TOLERANCE = {'fp32': 1e-3, 'bf16': 0.1, 'fp16': 0.05}
+# What is kept in the cache, of all networks and sizes.
+KEPT_FILES, KEPT_BYTES = 32, 1 << 30
+_NAMES = {SEGMENTATION: ('label', 'entropy', 'confidence'), DEPTH: ('depth', 'depth_variance')}
 
 
-@dataclass
-class Graphs:
+class GraphStages(Stages[np.ndarray, list[np.ndarray]]):
     """
-    The two inference requests of a size; each serves one caller at a time.
+    The two graphs of a size: the network in the precision asked for, the maps in float32.
 
-    :ivar used_s: when they were last asked for, steady clock.
+    :param network: OpenVINO's compiled model, as ``maps``.
+    :ivar from_file: whether an earlier start has made them.
+    :ivar used_s: when it was last asked for, steady clock.
     """
 
-    network: Any
-    maps: Any
-    used_s: float = 0.0
+    def __init__(self, network: Any, maps: Any, tasks: tuple[str, ...],
+                 options: BackendOptions, from_file: bool = False) -> None:
+        self.options, self.from_file = options, from_file
+        self.compiled = network, maps
+        self.used_s = time.monotonic()
+        self._network, self._maps = network.create_infer_request(), maps.create_infer_request()
+        # An inference request serves one caller at a time.
+        self._inferring = threading.Lock()
+        self._names = [name for task in tasks for name in _NAMES[task]]
+
+    def prepare(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Return uint8 [1, h, w, 3]; the graph normalises."""
+        return np.ascontiguousarray(resized_image(image, size))[None]
+
+    def network(self, x: np.ndarray) -> list[np.ndarray]:
+        """Return the raw maps, one array a task."""
+        with self._inferring:
+            self._network.infer([x], share_inputs=True)
+            # Copied: the request's own memory is written over by the next image.
+            return [output.data.copy() for output in self._network.output_tensors]
+
+    def maps(self, raw: list[np.ndarray], size: tuple[int, int]) -> NetworkMaps:
+        """Reduce in one graph, which never holds the upsampled logits of a whole image twice."""
+        with self._inferring:
+            self._maps.infer(raw, share_inputs=True)
+            found = [torch.from_numpy(output.data[0].copy())
+                     for output in self._maps.output_tensors]
+        return NetworkMaps(**dict(zip(self._names, found, strict=True)))
 
 
 class GraphMaker:
     """
     Makes the graphs of a size; one thread at a time.
 
-    :param scale: with ``shift``, the input's normalisation [3], which becomes part of the graph.
-    :param threads: of each graph.
-    :raises InputError: if the network has a task that has no graph here.
+    :raises InputError: if the network has a task that has no graph here, or OpenVINO fails.
     """
 
-    def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor,
-                 temperature: float, precision: str, threads: int) -> None:
-        self.tasks = tuple(task for task in ORDER if task in network.tasks)
-        if set(network.tasks) != set(self.tasks):
+    def __init__(self, network: FoldedNetwork, options: BackendOptions) -> None:
+        self._tasks = tuple(task for task in ORDER if task in network.tasks)
+        if set(network.tasks) != set(self._tasks):
             raise InputError("backend is 'openvino', which knows the tasks "
                              f"{' and '.join(ORDER)}, not {', '.join(network.tasks)}: give "
                              "'eager'")
-        self._network = NormalizedNetwork(network, scale, shift).eval()
-        self._temperature, self._precision, self._threads = temperature, precision, threads
-        # By the factors of the upsampling, which no encoder but one of another stride changes.
-        self._open_maps: dict[tuple[tuple[int, int], ...], Any] = {}
-        self._open_network: Any = None
+        self._network = NormalizedNetwork(network, *options.normalization()).eval()
+        self._options, self._threads = options, torch.get_num_threads()
+        self._open: tuple[Any, Any] | None = None
+        self._hash = ''
         try:
-            self._core = import_openvino().Core()
+            self._openvino = import_openvino()
+            self._core = self._openvino.Core()
+            self._cpu = (self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
+                         self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))
         except Exception as error:  # Libraries that do not fit, no CPU plugin.
             raise refusal(error) from error
+        self._precision = options.precision
+        if self._precision == 'fp16' and 'FP16' not in self._cpu[1]:
+            # OpenVINO would take bfloat16 without a word, which is eight times as coarse.
+            LOGGER.warning('openvino: this CPU has no float16 arithmetic; the network runs in '
+                           'float32')
+            self._precision = 'fp32'
 
-    @torch.no_grad()
-    def make(self, size: tuple[int, int]) -> Graphs:
+    def make(self, size: tuple[int, int]) -> Iterator[GraphStages]:
         """
-        Return the graphs for inputs and maps of ``size`` (height, width).
+        Yield the graphs for inputs of ``size`` (height, width), the quickest to be had first.
 
-        :raises InputError: if OpenVINO cannot take this network.
+        None of them has proven itself yet; who takes one that has gives it to ``keep``.
+
+        :raises Exception: of many kinds, if OpenVINO cannot take this network.
         """
-        # Noise: a mistake shows everywhere, and no value is rare.
-        image = torch.from_numpy(np.random.default_rng(0).integers(
-            0, 256, (1, *size, 3), np.uint8))
+        kept = self._read(size)
+        if kept is not None:
+            yield kept
+        if self._open is None:
+            self._open = models_of(self._conversion(size, open_sizes=True))
         try:
-            expected = self._network(image)
-            if self._open_network is None:
-                self._open_network = converted(self._network, (image,), open_sizes=True)
-            try:
-                network = self._compiled(reshaped(self._open_network, (image,)), self._precision)
-                agree(network, image, expected, self._precision)
-            except (RuntimeError, Disagreement):
-                network = self._compiled(converted(self._network, (image,)), self._precision)
-                agree(network, image, expected, self._precision)
-            return Graphs(network, self._compiled(self._maps(expected, size), 'fp32'))
-        except Exception as error:  # openvino raises many kinds; all mean the same here.
-            raise refusal(error) from error
+            network = reshaped(self._open[0], [[1, *size, 3]])
+            maps = reshaped(self._open[1], [list(output.shape) for output in network.outputs])
+            graphs = self._compiled(network, maps)
+        except RuntimeError as error:
+            LOGGER.debug('openvino: no graph with open sizes for %dx%d (%s)', *size[::-1], error)
+        else:
+            yield graphs
+        yield self._compiled(*models_of(self._conversion(size, open_sizes=False)))
 
-    def _maps(self, raw: tuple[torch.Tensor, ...], size: tuple[int, int]) -> Any:
-        if any(side % part for x in raw for side, part in zip(size, x.shape[-2:])):
-            return converted(Maps(self.tasks, self._temperature, size=size), raw)
-        factors = tuple((size[0] // x.shape[-2], size[1] // x.shape[-1]) for x in raw)
-        if factors not in self._open_maps:
-            self._open_maps[factors] = converted(
-                Maps(self.tasks, self._temperature, factors=factors), raw, open_sizes=True)
-        return reshaped(self._open_maps[factors], raw)
+    def keep(self, size: tuple[int, int], graphs: GraphStages) -> None:
+        """Keep graphs for the next start, unless they come from an earlier one."""
+        if graphs.from_file:
+            return
+        try:
+            network, maps = (model.export_model().getvalue() for model in graphs.compiled)
+        except RuntimeError as error:
+            LOGGER.debug('openvino: the graphs cannot be written (%s)', error)
+            return
+        path, key = self._file(size)
+        whole = b''.join([len(network).to_bytes(8, 'little'), network, maps])
+        if write_cached(path, key, whole, 'the graphs are made again at the next start'):
+            keep_newest(path.parent, KEPT_FILES, KEPT_BYTES)
 
-    def _compiled(self, model: Any, precision: str) -> Any:
-        return self._core.compile_model(model, 'CPU', {
-            'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': HINTS[precision],
-            'INFERENCE_NUM_THREADS': self._threads}).create_infer_request()
+    def _conversion(self, size: tuple[int, int], open_sizes: bool) -> Conversion:
+        return Conversion(self._network, self._options.temperature, size, open_sizes)
 
+    def _compiled(self, network: Any, maps: Any) -> GraphStages:
+        return GraphStages(
+            self._core.compile_model(network, 'CPU', self._settings(self._precision)),
+            self._core.compile_model(maps, 'CPU', self._settings('fp32')),
+            self._tasks, self._options)
 
-class Disagreement(Exception):
-    """A graph that says something else than PyTorch."""
+    def _settings(self, precision: str) -> dict[str, object]:
+        return {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': HINTS[precision],
+                'INFERENCE_NUM_THREADS': self._threads}
+
+    def _read(self, size: tuple[int, int]) -> GraphStages | None:
+        kept = read_cached(*self._file(size), 'the graphs are made again')
+        if kept is None:
+            return None
+        end = 8 + int.from_bytes(kept[:8], 'little')
+        try:
+            return GraphStages(
+                self._core.import_model(kept[8:end], 'CPU', self._settings(self._precision)),
+                self._core.import_model(kept[end:], 'CPU', self._settings('fp32')),
+                self._tasks, self._options, from_file=True)
+        except RuntimeError as error:
+            LOGGER.warning('openvino: the kept graphs do not run (%s); they are made again',
+                           ' '.join(str(error).split())[:300])
+            return None
+
+    def _file(self, size: tuple[int, int]) -> tuple[Path, str]:
+        """Return where the graphs of a size are kept, and the key of all they are made from."""
+        if not self._hash:
+            self._hash = network_hash(self._network)
+        options = self._options
+        key = cache_key('graphs', self._hash, options.temperature, self._precision, size,
+                        self._threads, platform.machine(), *self._cpu, self._openvino.__version__,
+                        torch.__version__, timm.__version__, __version__)
+        return cache_folder('openvino') / f'{key}.graphs', key
 
 
 def refusal(error: Exception) -> InputError:
@@ -122,119 +203,3 @@ def refusal(error: Exception) -> InputError:
     reason = ' '.join(str(error).split())[:300]
     return InputError(f"backend is 'openvino', which cannot take this network ({reason}): give "
                       "'eager'")
-
-
-def import_openvino() -> Any:
-    """
-    Import OpenVINO without its telemetry.
-
-    With it, importing and converting report to a server on the Internet unless the user has
-    found out how to decline: not from a robot. OpenVINO goes on without where it is not found.
-    """
-    if 'openvino' not in sys.modules:
-        sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
-    import openvino
-    return openvino
-
-
-def converted(module: nn.Module, inputs: tuple[torch.Tensor, ...], *,
-              open_sizes: bool = False) -> Any:
-    """Return the graph of a module for the sizes of ``inputs``, or with height and width open."""
-    with warnings.catch_warnings():
-        # The tracer warns of what becomes a constant: ``agree`` finds where that is wrong.
-        warnings.simplefilter('ignore')
-        # Traced here: OpenVINO would trace twice, to compare, which takes twice as long.
-        traced = torch.jit.trace(module, inputs, check_trace=False)
-        return import_openvino().convert_model(
-            traced, example_input=inputs if len(inputs) > 1 else inputs[0],
-            input=[_open(x) if open_sizes else list(x.shape) for x in inputs])
-
-
-def _open(x: torch.Tensor) -> list[int]:
-    # uint8 images are [1, h, w, 3], raw maps [1, C, h, w].
-    return [1, -1, -1, x.shape[3]] if x.dtype == torch.uint8 else [1, x.shape[1], -1, -1]
-
-
-def reshaped(model: Any, inputs: tuple[torch.Tensor, ...]) -> Any:
-    """Return a copy of a graph for the sizes of ``inputs``; the weights are shared."""
-    copy = model.clone()
-    copy.reshape({i: list(x.shape) for i, x in enumerate(inputs)})
-    return copy
-
-
-def agree(request: Any, image: torch.Tensor, expected: tuple[torch.Tensor, ...],
-          precision: str) -> None:
-    """
-    Check a graph of the network against PyTorch's answer.
-
-    :raises Disagreement: if it is another one.
-    """
-    request.infer([image.numpy()])
-    for output, theirs in zip(request.output_tensors, expected, strict=True):
-        ours = torch.from_numpy(output.data)
-        if ours.shape != theirs.shape:
-            raise Disagreement(f'its result is {list(ours.shape)}, not {list(theirs.shape)}')
-        worst = float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-6))
-        if not worst <= _TOLERANCE[precision]:  # Written so that NaN is refused.
-            raise Disagreement(f'its result is {worst:.0%} off')
-
-
-class NormalizedNetwork(nn.Module):
-    """The network with its input's normalisation before it: uint8 [1, h, w, 3] in."""
-
-    def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer('scale', scale)
-        self.register_buffer('shift', shift)
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the raw maps in the order of ``ORDER``."""
-        x = (image.float() * self.scale + self.shift).permute(0, 3, 1, 2)
-        raw = self.network(x)
-        return tuple(raw[task] for task in ORDER if task in raw)
-
-
-class Maps(nn.Module):
-    """
-    From raw maps to maps at the network's size.
-
-    :param factors: of the upsampling of each raw map, (vertical, horizontal), or
-    :param size: (height, width) of the maps, where no whole numbers lead there.
-    """
-
-    def __init__(self, tasks: tuple[str, ...], temperature: float, *,
-                 factors: tuple[tuple[int, int], ...] = (),
-                 size: tuple[int, int] | None = None) -> None:
-        super().__init__()
-        self.tasks, self.temperature = tasks, temperature
-        self.factors, self.size = factors, size
-
-    def forward(self, *raw: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Upsample, then reduce: the order of training."""
-        maps: tuple[torch.Tensor, ...] = ()
-        for i, (task, x) in enumerate(zip(self.tasks, raw, strict=True)):
-            size = self.size
-            if size is None:
-                size = (x.shape[-2] * self.factors[i][0], x.shape[-1] * self.factors[i][1])
-            if task == SEGMENTATION:
-                logits = F.interpolate(x / self.temperature, size=size, mode='bilinear',
-                                       align_corners=False)
-                label, entropy, confidence = label_entropy_confidence(logits)
-                maps += (label.to(torch.uint8), entropy, confidence)
-            else:
-                mean, variance = F.interpolate(x, size=size, mode='bilinear',
-                                               align_corners=False).unbind(1)
-                maps += (F.relu(mean), _softplus(variance) + VARIANCE_FLOOR)
-        return maps
-
-
-def _softplus(x: torch.Tensor) -> torch.Tensor:
-    """
-    Return log(1 + e^x), accurate for small results too.
-
-    OpenVINO computes it as it is written, which is 7 % off at x = -12: there e^x is lost beside
-    the 1. Below -4 the first terms of the series are exact to 2e-6.
-    """
-    e = x.clamp(max=-4.0).exp()
-    return torch.where(x < -4.0, e * (1.0 - e * (0.5 - e / 3.0)), F.softplus(x))

@@ -10,7 +10,6 @@ and kept in ~/.cache/emu_perception. 'auto' does not choose it: it was not measu
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 import logging
 import time
 
@@ -38,29 +37,10 @@ class TensorRTBackend(CudaBackend):
     """Backend 'cuda' with its network as a TensorRT engine for each size."""
 
     name = 'tensorrt'
-    package = 'tensorrt'
 
     def _on_device(self, network: FoldedNetwork,
                    runtime: CudaRuntime) -> tuple[DeviceForm, torch.dtype]:
-        return EngineNetwork(network, self.precision, runtime), torch.float32
-
-    @torch.inference_mode()
-    def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
-        """
-        Build or read the engine of a size, which may take minutes.
-
-        Start-up does this for the checkpoint's size; a camera of another aspect waits for its
-        engine at its first image, with the flag raised, unless ``warm_up(image_size)`` was called.
-        """
-        super().compile(size)
-        network = self._model.network
-        assert isinstance(network, EngineNetwork)
-        with self._lock:
-            try:
-                with self._runtime.on(self._runtime.compute):
-                    network.at(size)
-            except Exception as error:  # TensorRT raises many kinds; all mean the same here.
-                raise self._refused(error) from error
+        return EngineNetwork(network, self.options.precision, runtime), torch.float32
 
 
 class EngineNetwork:
@@ -74,38 +54,72 @@ class EngineNetwork:
         self.tasks = network.tasks
         self._network, self._precision, self._runtime = network, precision, runtime
         self._hash = network_hash(network)
-        self._engines: OrderedDict[tuple[int, int], Engine] = OrderedDict()
+        self._engines: OrderedDict[tuple[int, int], StreamEngine] = OrderedDict()
 
-    def at(self, size: tuple[int, int]) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
+    def at(self, size: tuple[int, int]) -> StreamEngine:
         """
         Return the engine of a size: one in use, one from an earlier start, or a new one.
 
         Who calls it keeps it: a CUDA graph reads its memory.
         """
         if size not in self._engines:
-            self._engines[size] = self._made(size)
-            while len(self._engines) > KEPT_SIZES:
-                self._engines.popitem(last=False)
+            self._keep(size, self._read(size) or self._built(size))
         self._engines.move_to_end(size)
-        engine, stream = self._engines[size], self._runtime.handle(self._runtime.compute)
-        return lambda x: engine(x.contiguous(), stream)
+        return self._engines[size]
 
-    def _made(self, size: tuple[int, int]) -> Engine:
+    def made_again(self, size: tuple[int, int]) -> bool:
+        """Build an engine anew that came from a file; return whether it did."""
+        if not self._engines[size].from_file:
+            return False
+        self._keep(size, self._built(size))
+        return True
+
+    def _keep(self, size: tuple[int, int], engine: StreamEngine) -> None:
+        self._engines[size] = engine
+        while len(self._engines) > KEPT_SIZES:
+            self._engines.popitem(last=False)
+
+    def _key(self, size: tuple[int, int]) -> str:
         import tensorrt
-        key = engine_key(self._hash, self._runtime.gpu(), tensorrt.__version__, __version__,
-                         torch.__version__, timm.__version__, OPSET, self._precision, size)
-        folder = cache_folder()
-        kept = read_engine(folder, key)
-        if kept is not None:
-            try:
-                return Engine(kept, self.tasks)
-            except Exception as error:  # A driver or a library that is not the builder's.
-                LOGGER.warning('tensorrt: the kept engine does not run (%s); it is built again',
-                               ' '.join(str(error).split()))
+        return engine_key(self._hash, self._runtime.gpu(), tensorrt.__version__, __version__,
+                          torch.__version__, timm.__version__, OPSET, self._precision, size)
+
+    def _read(self, size: tuple[int, int]) -> StreamEngine | None:
+        kept = read_engine(cache_folder(), self._key(size))
+        if kept is None:
+            return None
+        try:
+            return self._on_stream(kept, from_file=True)
+        except Exception as error:  # A driver or a library that is not the builder's.
+            LOGGER.warning('tensorrt: the kept engine does not run (%s); it is built again',
+                           ' '.join(str(error).split()))
+            return None
+
+    def _built(self, size: tuple[int, int]) -> StreamEngine:
         LOGGER.warning('tensorrt: building an engine for %dx%d in %s; this takes minutes, once',
                        size[1], size[0], self._precision)
         start = time.perf_counter()
         serialized = build_engine(self._network, size, self._precision)
         LOGGER.warning('tensorrt: engine built in %.0f s', time.perf_counter() - start)
-        write_engine(folder, key, serialized)
-        return Engine(serialized, self.tasks)
+        write_engine(cache_folder(), self._key(size), serialized)
+        return self._on_stream(serialized, from_file=False)
+
+    def _on_stream(self, serialized: bytes, from_file: bool) -> StreamEngine:
+        return StreamEngine(Engine(serialized, self.tasks),
+                            self._runtime.handle(self._runtime.compute), from_file)
+
+
+class StreamEngine:
+    """
+    An engine on the stream that computes.
+
+    :ivar from_file: whether an earlier start has built it.
+    """
+
+    def __init__(self, engine: Engine, stream: int, from_file: bool) -> None:
+        self.from_file = from_file
+        self._engine, self._stream = engine, stream
+
+    def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Put the network on the stream: normalised [1, 3, h, w] to raw maps by task."""
+        return self._engine(x.contiguous(), self._stream)

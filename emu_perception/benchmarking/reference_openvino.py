@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emu_perception.backends.openvino_graphs import converted, HINTS, import_openvino
+from emu_perception.backends.openvino_conversion import converted, import_openvino
+from emu_perception.backends.openvino_graphs import HINTS
 from emu_perception.benchmarking.reference import reference
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
@@ -74,6 +75,9 @@ class CompiledReference:
 
 
 class _Network(nn.Module):
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, raw: Any, metadata: CheckpointMetadata) -> None:
         super().__init__()

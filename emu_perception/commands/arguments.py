@@ -48,6 +48,10 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
                         help='ROS camera_calibration YAML, or dataset.yaml; default: the '
                         'camera_info of a bag, <name>.yaml beside an image, the dataset.yaml of a '
                         'data set folder')
+    add('--hfov', type=number(0.0, 150.0, open_low=True), metavar='DEG',
+        help='horizontal field of view, where there is no good calibration (the parameter '
+        'fallback_hfov_deg); without any focal length no metres are recorded and the risk flag '
+        'stays raised')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
     add('--every', type=count(1), default=1, metavar='N',
@@ -86,6 +90,13 @@ def _add_risk(group: argparse._ArgumentGroup) -> None:
         help='uncertain images in a row that raise the flag (default: %(default)s)')
     add('--clear-after', type=count(1), default=3, metavar='N',
         help='certain images in a row that lower it (default: %(default)s)')
+    add('--clear-below', type=number(0.0, 1.0, open_low=True), default=0.9, metavar='X',
+        help='share of its threshold that no score of such an image exceeds (default: '
+        '%(default)s)')
+    add('--judge', choices=('auto', 'each', 'stream'), default='auto',
+        help='each: every image by itself, as stills that have nothing to do with each other; '
+        'stream: as a camera, with --raise-after and --clear-after; auto: each for image files, '
+        'stream for videos, bags and cameras (default: %(default)s)')
     add('--stale-after', type=number(0.0, open_low=True), default=1.0, metavar='S',
         help='gap in a bag or video that raises it (default: %(default)s)')
     add('--unknown-label-entropy', type=number(0.0, 10.0), default=0.0, metavar='NAT',

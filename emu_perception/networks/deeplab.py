@@ -151,6 +151,12 @@ class MultitaskDeepLab(nn.Module):
         noise = self.get_buffer('depth_noise') / self.depth_factor ** 2
         return depth, noise * nearest.square().square()
 
+    @staticmethod
+    def description(arguments: Mapping[str, Any]) -> str:
+        """Return what people are told of the heads that an architecture has."""
+        return (f'output stride {arguments["output_stride"]}, ASPP of width '
+                f'{arguments["aspp_dim"]}, decoders of width {arguments["decoder_dim"]}')
+
     def outputs_at(self, raw: Mapping[str, torch.Tensor], size: tuple[int, int],
                    depth_max: float = math.inf) -> Outputs:
         """
@@ -172,7 +178,8 @@ class MultitaskDeepLab(nn.Module):
     @property
     def depth_layer(self) -> nn.Conv2d:
         """Return the last layer of the depth decoder."""
-        layer: nn.Conv2d = self.decoders[DEPTH].classifier
+        layer = self.get_submodule(f'decoders.{DEPTH}.classifier')
+        assert isinstance(layer, nn.Conv2d)
         return layer
 
     def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
@@ -197,7 +204,7 @@ class MultitaskDeepLab(nn.Module):
         classifier = self.depth_layer
         # Relative to the bias, whose order is 0.1 for inverse depth and 10 for disparity.
         nn.init.normal_(classifier.weight, std=0.01 * raw)
-        classifier.bias.fill_(raw)
+        classifier.get_parameter('bias').fill_(raw)
         # The delta method the other way round; data of one depth must not have noise 0.
         noise = max(1e-6 * mean_m ** 2, variance_m2) * (raw / mean_m) ** 2
         self.get_buffer('depth_noise').fill_(noise)

@@ -161,6 +161,12 @@ class MultitaskNetwork(nn.Module):
         return {task: self.head(task).forward_published(features) for task in self.tasks}
 
     @staticmethod
+    def description(arguments: Mapping[str, Any]) -> str:
+        """Return what people are told of the heads that an architecture has."""
+        return (f'all-MLP heads of width {arguments["head_dim"]}, context '
+                f'{arguments["context"] or "none"}')
+
+    @staticmethod
     def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
                    depth_max: float = math.inf) -> Outputs:
         """Return ``outputs_at``; mean and variance are the network's own and need no range."""
@@ -197,7 +203,8 @@ class MultitaskNetwork(nn.Module):
         for pair in range(self.num_heads):
             classifier = self.head(DEPTH, pair).classifier
             nn.init.normal_(classifier.weight, std=0.01)
-            classifier.bias.copy_(torch.stack([torch.tensor(mean_m), raw_variance]))
+            classifier.get_parameter('bias').copy_(
+                torch.stack([torch.tensor(mean_m), raw_variance]))
 
     def folded(self) -> FoldedNetwork:
         """
@@ -236,18 +243,3 @@ class FoldedNetwork(nn.Module):
                       ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``depth_moments``; the variance is the network's own and needs no range."""
         return depth_moments(raw)
-
-
-def segformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:
-    """Build the segmentation-only network."""
-    return MultitaskNetwork(encoder, (SEGMENTATION,), num_classes, **kwargs)
-
-
-def depthformer(encoder: str, **kwargs: Any) -> MultitaskNetwork:
-    """Build the depth-only network."""
-    return MultitaskNetwork(encoder, (DEPTH,), **kwargs)
-
-
-def segdepthformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:
-    """Build the network with both heads."""
-    return MultitaskNetwork(encoder, TASKS, num_classes, **kwargs)

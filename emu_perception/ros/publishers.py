@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from enum import Enum
 from typing import Any, TYPE_CHECKING
 
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
+from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
+from emu_perception.shown import Look, Shown
+from emu_perception.topics import CAMERA_INFO, IMAGE, POINTS, TOPICS, topics_of
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -20,21 +24,15 @@ from std_msgs.msg import Header
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
 
-_TOPICS: dict[str, tuple[type, str | None]] = {  # topic: message type, task it needs
-    'label': (Image, 'segmentation'),
-    'camera_info': (CameraInfo, None),
-    'depth/image': (Image, 'depth'),
-    'depth/camera_info': (CameraInfo, 'depth'),
-    'confidence': (Image, 'segmentation'),
-    'instance': (Image, 'instance'),
-    'segmentation_uncertainty': (Image, 'segmentation'),
-    'depth_uncertainty': (Image, 'depth'),
-    'points': (PointCloud2, 'depth'),
-    'label_color': (Image, 'segmentation'),
-    'overlay': (Image, None),
-    'segmentation_uncertainty_color': (Image, 'segmentation'),
-    'depth_uncertainty_color': (Image, 'depth'),
-}
+_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2}
+
+
+class MapsOut(Enum):
+    """What became of an image's maps: all out, none with metres, or the session has ended."""
+
+    ALL = 'all'
+    WITHHELD = 'withheld'
+    ENDED = 'ended'
 
 
 class MapPublishers:
@@ -45,10 +43,9 @@ class MapPublishers:
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for name, (kind, task) in _TOPICS.items():
-            if task is None or task in metadata.tasks:
-                self._publishers[name] = node.create_publisher(
-                    kind, f'~/{name}', reliable(), **with_overrides())
+        for topic in topics_of(metadata.tasks):
+            self._publishers[topic.name] = node.create_publisher(
+                _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 
     def showing(self, metadata: CheckpointMetadata) -> MapPublishers:
         """
@@ -88,20 +85,34 @@ class MapPublishers:
                    for name, publisher in list(self._publishers.items()) if name != 'label_info')
 
     def publish(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
-                is_current: Callable[[], bool]) -> bool:
+                is_current: Callable[[], bool], gate: Gate) -> MapsOut:
         """
-        Publish every map that is wanted, all with the frame's header; return if all are out.
+        Publish every map that is wanted, all with the frame's header.
 
         :param is_current: asked before each message; once it says False nothing more goes out.
-        :return: False where ``is_current`` has said so.
+        :param gate: asked before each message with metres is made, and before it goes out.
         """
-        messages = MapMessages(frame, prediction, risk, settings, self._metadata)
+        withheld = False
+        look = Look.of(self._metadata, {'segmentation_entropy': settings.entropy_color_max,
+                                        'depth_variance': settings.sigma_color_max_m},
+                       overlay_alpha=settings.overlay_alpha,
+                       unknown_depth_sigma=settings.unknown_depth_sigma,
+                       depth_encoding=settings.depth_encoding)
+        messages = MapMessages(frame, Shown(frame.rgb, prediction, risk, look),
+                               settings.points_sigma_margin)
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
-            message = messages.build(name)
+            topic = TOPICS[name]
+            if frame.camera is None and topic.in_metres:
+                continue
+            behind = gate_of(topic.name, topic.task)
+            passing = gate.passes(behind)
+            message = messages.build(topic) if passing else None
             if not is_current():
-                return False
-            if message is not None:
+                return MapsOut.ENDED
+            if not (passing and gate.passes(behind)):
+                withheld = True
+            elif message is not None:
                 publisher.publish(message)
-        return True
+        return MapsOut.WITHHELD if withheld else MapsOut.ALL

@@ -12,21 +12,20 @@ from dataclasses import dataclass
 import time
 from typing import Any
 
+from emu_perception.freshness import SAME_CLOCK_WITHIN_S
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.ros.faults import Faults
+from emu_perception.ros.gate import Gate
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.map_messages import Frame
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.publishers import MapPublishers
+from emu_perception.ros.publishers import MapPublishers, MapsOut
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
 from rclpy.node import Node
-
-# A stamp further off than this is of another clock, and its age no latency.
-_OTHER_CLOCK_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,17 @@ class MapPublishing:
             on_error=lambda error: statistics.failed(f'publishing: {type(error).__name__}'))
 
     def offer(self, maps: MapSet) -> None:
-        """Publish this set, unless a newer one comes before its turn. Never blocks."""
+        """
+        Publish this set, unless a newer one comes before its turn. Never blocks.
+
+        The flag of its image has just gone out: what that took since the image was taken (or,
+        where that is not known, since it arrived) is counted here.
+        """
+        age_s = stamp_age_s(self._node, maps.frame.header.stamp)
+        waited_s = maps.timings.flagged_s - maps.timings.received_s
+        if age_s is None or abs(age_s) > SAME_CLOCK_WITHIN_S:
+            age_s = waited_s
+        self._statistics.flagged(maps.timings.flagged_s, max(age_s, waited_s))
         if self._worker.offer(maps) is not None:
             self._statistics.dropped('publishing_behind')
 
@@ -80,20 +89,24 @@ class MapPublishing:
         begun = time.monotonic()
         self._statistics.work_begins(begun, 'publishing')
         try:
-            current = maps.maps.publish(maps.frame, maps.prediction, maps.state, maps.settings,
-                                        lambda: self._risk.is_current(maps.session))
+            out = maps.maps.publish(
+                maps.frame, maps.prediction, maps.state, maps.settings,
+                lambda: self._risk.is_current(maps.session),
+                Gate(maps.settings.gate, maps.state, lambda: self._risk.state.raised))
         except Exception as error:
             self._faults.failure(maps.session, maps.frame.header, error)
             return
         finally:
             self._statistics.work_ends(time.monotonic(), 'publishing')
-        if not current:
+        if out is MapsOut.ENDED:
             self._faults.ended()
             return
+        if out is MapsOut.WITHHELD:
+            self._statistics.withheld()
         done = time.monotonic()
         times = maps.timings.published(begun, done)
         age_s = stamp_age_s(self._node, maps.frame.header.stamp)
-        if age_s is not None and abs(age_s) > _OTHER_CLOCK_S:
+        if age_s is not None and abs(age_s) > SAME_CLOCK_WITHIN_S:
             self._log.once('stamps', f'the stamps of the images are {age_s:.0f} s older than this '
                            "node's clock says: no pipeline_latency_ms (for a recording, play its "
                            '/clock and set use_sim_time)', warning=False)

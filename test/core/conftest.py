@@ -10,6 +10,8 @@ from pathlib import Path
 
 from core_bench import make_metadata, make_network
 from cuda_bench import pretend_cuda, Runtime
+from emu_perception.backends import openvino_graphs
+from emu_perception.backends.openvino_conversion import converted_models
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 import numpy as np
@@ -69,3 +71,14 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> list[Runtime]:
     """Let backend 'cuda' run on the CPU; returns the runtimes that are made."""
     return pretend_cuda(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _graphs_of_this_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Let no graph come from another test, and be converted here: a process for each takes seconds.
+
+    test_openvino_conversion.py has the processes.
+    """
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(openvino_graphs, 'models_of', converted_models)

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 import time
 from typing import Any
 
-from emu_perception.backends import cuda
+from emu_perception.backends import BACKENDS, cuda
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -152,7 +154,8 @@ class Runtime:
 def pretend_cuda(monkeypatch: pytest.MonkeyPatch) -> list[Runtime]:
     """Let backend 'cuda' run on the CPU; returns the runtimes that are made."""
     monkeypatch.setattr(cuda, 'CudaRuntime', Runtime)
-    monkeypatch.setattr(cuda.CudaBackend, 'devices', ('cpu',))  # TensorRT's too.
+    for name in ('cuda', 'tensorrt'):
+        monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], devices=('cpu',)))
     monkeypatch.setattr(Runtime, 'made', [])
     return Runtime.made
 
@@ -164,7 +167,7 @@ def two(network: MultitaskNetwork, metadata: Any, backend: str = 'cuda',
             Predictor(network, metadata, device='cpu', backend=backend, **arguments))
 
 
-def assert_same(one: Prediction, two_: Prediction, tolerance: float = 2e-6) -> None:
+def assert_same(one: Prediction, two_: Prediction, tolerance: float = NETWORK) -> None:
     """Hold two predictions against each other."""
     assert one.network_size == two_.network_size and one.timing_ms.keys() == two_.timing_ms.keys()
     for name in MAPS:

@@ -10,6 +10,7 @@ A process of its own: the interpreter is chosen when Triton is imported, for the
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ os.environ['TRITON_INTERPRET'] = '1'
 
 from core_bench import make_metadata, make_network  # noqa: E402
 from cuda_bench import Runtime, two  # noqa: E402
-from emu_perception.backends import cuda  # noqa: E402
+from emu_perception.backends import BACKENDS, cuda  # noqa: E402
 from emu_perception.kernels.classifier import fused_classifier, plain_classifier  # noqa: E402
 from emu_perception.kernels.segmentation import fused_segmentation_maps  # noqa: E402
 from emu_perception.uncertainty import segmentation_maps  # noqa: E402
@@ -91,7 +92,8 @@ def classifier() -> list[float]:
 
 def backend() -> list[float]:
     """Return differences of whole predictions with both kernels; -1 if they were not used."""
-    cuda.CudaRuntime, cuda.CudaBackend.devices = Runtime, ('cpu',)
+    cuda.CudaRuntime = Runtime
+    BACKENDS['cuda'] = replace(BACKENDS['cuda'], devices=('cpu',))
     network = make_network()
     one, two_ = two(network, make_metadata(network, input_size=(32, 64)))
     model = two_._backend._model

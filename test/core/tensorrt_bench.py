@@ -20,11 +20,17 @@ import pytest
 
 
 def make_tensorrt() -> ModuleType:
-    """Return the module; ``built`` counts its engines, ``flags`` what was asked for last."""
+    """
+    Return the module.
+
+    ``built`` counts its engines, ``flags`` is what was asked for last, ``spoil`` may change each
+    result in place.
+    """
     import onnx
     import onnxruntime
     trt: Any = ModuleType('tensorrt')
     trt.__version__, trt.built, trt.flags, trt.float32 = '10.9', 0, [], 'float32'
+    trt.spoil = lambda name, values: None
     trt.MemoryPoolType = Enum('MemoryPoolType', ['WORKSPACE'])
     trt.BuilderFlag = Enum('BuilderFlag', ['FP16', 'BF16', 'TF32', 'OBEY_PRECISION_CONSTRAINTS'])
     trt.NetworkDefinitionCreationFlag = Enum('NetworkDefinitionCreationFlag', ['STRONGLY_TYPED'])
@@ -118,7 +124,9 @@ def make_tensorrt() -> ModuleType:
                 values = array_at(addresses[x.name], x.shape)
                 for y, found in zip(self.session.get_outputs(), self.session.run(
                         None, {x.name: values})):
-                    array_at(addresses[y.name], y.shape)[:] = found
+                    values = np.array(found)
+                    trt.spoil(y.name, values)
+                    array_at(addresses[y.name], y.shape)[:] = values
             run()
             for tape in Tape.open:
                 tape.operations.append((run, (), {}, None))
@@ -162,6 +170,6 @@ def pretend_tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> ModuleTy
         pytest.importorskip(name, reason=f'NOT TESTED: {name} is not installed')
     module = make_tensorrt()
     monkeypatch.setitem(sys.modules, 'tensorrt', module)
-    monkeypatch.setattr('emu_perception.backends.is_installed', lambda name: True)
+    monkeypatch.setattr('emu_perception.backends.registry.is_installed', lambda name: True)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return module

@@ -8,8 +8,7 @@ import logging
 
 from core_bench import make_metadata, make_network, Stub
 from cuda_bench import assert_same, picture, Runtime, Tape, two
-from emu_perception import backends
-from emu_perception.backends import cuda, cuda_program
+from emu_perception.backends import cuda, cuda_program, registry
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.predictor import Predictor
@@ -149,7 +148,7 @@ def test_a_kernel_that_fails_or_errs_is_left_out_and_said(monkeypatch, caplog, k
 
 
 def test_auto_takes_it_and_falls_back_loudly_from_a_network_it_cannot_take(monkeypatch, caplog):
-    monkeypatch.setattr(backends, 'PREFERRED_ON_CPU', backends.PREFERRED_ON_CUDA)
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('cuda', 'eager'))
     caplog.set_level(logging.INFO, 'emu_perception')
     network = make_network()
     assert Predictor(network, make_metadata(network), device='cpu').backend == 'cuda'
@@ -172,7 +171,7 @@ def test_auto_takes_it_and_falls_back_loudly_from_a_network_it_cannot_take(monke
 
 
 def test_auto_falls_back_from_a_gpu_that_fails_at_the_start(monkeypatch, caplog):
-    monkeypatch.setattr(backends, 'PREFERRED_ON_CPU', backends.PREFERRED_ON_CUDA)
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('cuda', 'eager'))
 
     def fail(self, x):
         raise RuntimeError('CUDA error: no kernel image is available for execution on the device')

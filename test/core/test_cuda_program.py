@@ -17,6 +17,7 @@ from emu_perception.backends import cuda_runtime
 from emu_perception.backends.cuda_network import DeviceNetwork
 from emu_perception.backends.cuda_program import Model, Program, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime
+from emu_perception.backends.request import BackendOptions
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 import pytest
 import torch
@@ -54,8 +55,8 @@ def test_everything_a_graph_holds_stays_on_the_gpu_and_asks_nothing_of_it(
     mode = FakeTensorMode()
     on_fake_gpu(network, mode)
     with torch.inference_mode(), mode:
-        model = Model(network, dtype, GPU, 1.3, torch.ones(3, device=GPU),
-                      torch.ones(3, device=GPU))
+        model = Model(network, dtype, BackendOptions(GPU, 'fp32', (0.5,) * 3, (0.2,) * 3,
+                                                     temperature=1.3))
         for sizes in SIZES:
             program = Program(model, sizes)
             block = torch.empty(program.input_bytes, dtype=torch.uint8, device=GPU)

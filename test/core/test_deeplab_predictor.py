@@ -10,7 +10,7 @@ from typing import Any
 
 from core_bench import CLASSES
 from deeplab_bench import constant, deeplab_document, picture, SIZE, small_deeplab, THINGS
-from emu_perception import backends
+from emu_perception.backends import registry
 from emu_perception.checkpoint import Calibration
 from emu_perception.errors import InputError
 from emu_perception.instances import cluster_instances, InstanceSettings
@@ -111,7 +111,7 @@ def test_instances_are_those_of_the_networks_size_brought_to_the_size_asked_for(
 @pytest.mark.parametrize('size', [(100, 150), (40, 60)])
 def test_numbers_of_instances_are_never_mixed_into_another_number(monkeypatch, size):
     drawn = np.where(np.indices(SIZE).sum(axis=0) // 7 % 2, 300, 7).astype(np.uint16)
-    monkeypatch.setattr('emu_perception.predictor.cluster_instances', lambda *_: drawn)
+    monkeypatch.setattr('emu_perception.backends.base.cluster_instances', lambda *_: drawn)
     found = predict(small_deeplab(), size=size).instance
     assert found.shape == size and found.dtype == np.uint16 and set(found.flat) == {7, 300}
 
@@ -133,7 +133,7 @@ def test_what_is_clustered_is_the_label_and_the_vectors_of_the_network(monkeypat
     def spy(label, vectors, settings):
         seen.update(label=label, vectors=vectors, settings=settings)
         return cluster_instances(label, vectors, settings)
-    monkeypatch.setattr('emu_perception.predictor.cluster_instances', spy)
+    monkeypatch.setattr('emu_perception.backends.base.cluster_instances', spy)
     constant(network, 'instance', 3.0, -2.0)
     prediction = predict(network)
     assert seen['settings'] == THINGS and np.array_equal(seen['label'], prediction.label)
@@ -163,7 +163,7 @@ def test_vectors_alone_are_refused_and_so_are_instances_without_scikit_learn(mon
 
 def test_backends_of_another_family_refuse_it_and_auto_goes_on_with_pytorch(caplog, monkeypatch):
     pytest.importorskip('openvino')
-    monkeypatch.setattr(backends, 'PREFERRED_ON_CPU', ('openvino', 'eager'))
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
     network = small_deeplab()
     metadata = deeplab_document(network)
     with pytest.raises(InputError, match="'openvino'.*'deeplab'.*'eager'"):

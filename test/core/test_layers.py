@@ -28,7 +28,7 @@ TRAINING = sorted((ROOT / 'training').rglob('*.py'))
 CORE_THIRD_PARTY = {'torch', 'timm', 'numpy', 'cv2', 'safetensors'}
 # Where a function asks for what not every user has, and says so in one line where it is missing.
 CORE_OPTIONAL = {
-    'huggingface_hub': 'networks/pretrained.py', 'openvino': 'backends/openvino_graphs.py',
+    'huggingface_hub': 'networks/pretrained.py', 'openvino': 'backends/openvino_conversion.py',
     'transformers': 'benchmarking/reference.py', 'rosbags': 'recordings',
     'rich': ('commands', 'benchmarking'),
     'yaml': 'cameras/calibration_files.py', 'sklearn': 'instances.py',

@@ -12,16 +12,17 @@ import threading
 import weakref
 
 from core_bench import make_metadata, make_network, Stub
-from emu_perception import backends
-from emu_perception.backends import is_installed
+from emu_perception.backends import is_installed, registry
 from emu_perception.backends import openvino as openvino_backend
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.openvino import KEPT_SIZES, OpenVinoWhenReady
-from emu_perception.backends.openvino_graphs import GraphMaker, import_openvino
+from emu_perception.backends.openvino_conversion import import_openvino
+from emu_perception.backends.openvino_graphs import GraphMaker
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK
 import torch
 
 pytestmark = pytest.mark.skipif(not is_installed('openvino'), reason='NOT TESTED: openvino is not '
@@ -38,7 +39,7 @@ class Gate:
         self.open.set()
         self.error = None
         self.stood_in = 0
-        make, network = GraphMaker.make, EagerBackend.network
+        make, predict = GraphMaker.make, EagerBackend.predict
 
         def held(maker, size):
             self.asked.append(size)
@@ -47,16 +48,16 @@ class Gate:
                 raise self.error
             return make(maker, size)
 
-        def counted(backend, x):
+        def counted(backend, image, request):
             self.stood_in += 1
-            return network(backend, x)
+            return predict(backend, image, request)
         monkeypatch.setattr(GraphMaker, 'make', held)
-        monkeypatch.setattr(EagerBackend, 'network', counted)
+        monkeypatch.setattr(EagerBackend, 'predict', counted)
 
 
 @pytest.fixture
 def gate(monkeypatch):
-    monkeypatch.setattr(backends, 'PREFERRED_ON_CPU', ('openvino', 'eager'))
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
     gate = Gate(monkeypatch)
     yield gate
     gate.open.set()
@@ -83,7 +84,7 @@ def same(one, two) -> None:
     for name in MAPS:
         a, b = getattr(one, name), getattr(two, name)
         known = np.isfinite(a) & np.isfinite(b)
-        assert known.any() and np.allclose(a[known], b[known], rtol=1e-4, atol=1e-4), name
+        assert known.any() and np.allclose(a[known], b[known], rtol=NETWORK, atol=NETWORK), name
     assert (one.label != two.label).mean() < 1e-3
 
 
@@ -207,7 +208,7 @@ def test_what_a_trace_took_for_a_constant_is_found_out(factor):
                 for backend in ('eager', 'openvino'))
     for size in (FIRST, (96, 192)):
         image = picture(size)
-        assert np.allclose(one(image).depth, two(image).depth, rtol=1e-4, equal_nan=True)
+        assert np.allclose(one(image).depth, two(image).depth, rtol=NETWORK, equal_nan=True)
 
 
 def test_a_task_that_has_no_graph_is_refused_and_not_left_out():
@@ -218,7 +219,7 @@ def test_a_task_that_has_no_graph_is_refused_and_not_left_out():
 
 def test_openvino_does_not_report_to_the_internet():
     """In a process of its own: this one's conftest has seen to it already."""
-    code = ('from emu_perception.backends.openvino_graphs import import_openvino; '
+    code = ('from emu_perception.backends.openvino_conversion import import_openvino; '
             'import_openvino(); from openvino.tools.ovc import convert_impl, telemetry_utils; '
             'print(convert_impl.tm.__name__, telemetry_utils.tm.__name__)')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

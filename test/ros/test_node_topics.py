@@ -119,7 +119,7 @@ def test_points_are_organised_and_aligned_with_the_label(make_bench):
 
 
 def test_without_camera_info_nothing_is_invented(make_bench):
-    bench = make_bench()
+    bench = make_bench(parameters={'fallback_hfov_deg': 0.0})
     info, cloud = bench.listen(CameraInfo, 'camera_info'), bench.listen(PointCloud2, 'points')
     label = bench.listen(Image, 'label')
     bench.until(lambda: len(label) >= 3, send=rgb_image())
@@ -130,7 +130,7 @@ def test_without_camera_info_nothing_is_invented(make_bench):
 
 
 def test_camera_info_of_another_size_is_not_used(make_bench):
-    bench = make_bench()
+    bench = make_bench(parameters={'fallback_hfov_deg': 0.0})
     label = bench.listen(Image, 'label')
     bench.until(lambda: len(label) >= 2, send=rgb_image(), camera_info=camera_info(128, 96))
     assert bench.predictor.calls[-1]['fx'] is None

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from builtin_interfaces.msg import Time
 from emu_perception.ros import image_messages
 from emu_perception.ros.node_statistics import Statistics
+from emu_perception.ros.parameters import Settings
 from emu_perception.ros.publishers import MapPublishers
 from emu_perception.ros.publishing import MapPublishing, MapSet, stamp_age_s
 from emu_perception.ros.timings import Timings
@@ -173,7 +174,7 @@ def test_times_of_a_published_image_are_counted_with_those_of_its_publishing():
     timings = Timings(now - 2.5, now - 2.0, now - 1.9, now - 1.8, now - 0.1, now, {'network': 9.0})
     publishing.offer(MapSet(
         session=1, frame=SimpleNamespace(header=Header()), prediction=None, state=None,
-        settings=None, maps=Publisher(), timings=timings))
+        settings=Settings(), maps=Publisher(), timings=timings))
     assert done.wait(TIMEOUT_S)
     publishing.stop()
     times = statistics.snapshot(time.monotonic()).times_ms

@@ -127,7 +127,7 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
     picture = view(sample.image, mean_color(sample.image, border), resized_image)
     if drawn.jitter is not None:
         picture = jittered(picture, drawn.jitter)
-    if recipe.spoil_probability > 0 and rng.random() < recipe.spoil_probability:
+    if recipe.corruption_probability > 0 and rng.random() < recipe.corruption_probability:
         picture = spoiled(picture, rng)
     divide = recipe.depth_scale_policy == 'divide'
     if depth is not None:

@@ -19,7 +19,9 @@ from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 import torch
 from torch.nn import functional as F
 from training.losses.terms import centroid_l1, cross_entropy, inverse_l1, inverse_mse
-from training.methods.module import Batch, TrainingModule
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch
+from training.methods.sampling import size_of
 from training.metrics.instance_vectors import InstanceVectorErrors
 from training.metrics.inverse_depth import InverseDepthErrors
 from training.recipes.recipe import Recipe
@@ -58,7 +60,7 @@ class DeepLab(TrainingModule):
 
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms, at the size of the views."""
-        raw, size = self.raw(batch), batch['label'].shape[-2:]
+        raw, size = self.raw(batch), size_of(batch['label'])
         # At the views' size in float32: autocast would round pixels and metres to three digits.
         maps = {task: upsample(part.float(), size) for task, part in raw.items()}
         terms = {}
@@ -81,7 +83,7 @@ class DeepLab(TrainingModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Compare labels and depths at the truth's full size, vectors at the network's."""
-        raw, size = self.network(self.normalized(batch['image'])), batch['label'].shape[-2:]
+        raw, size = self.network(self.normalized(batch['image'])), size_of(batch['label'])
         outputs = self.network.outputs_at(raw, size, self.depth_max)
         if self.confusion is not None and outputs.logits is not None:
             self.confusion.update(outputs.logits.argmax(1), batch['label'])
@@ -91,7 +93,7 @@ class DeepLab(TrainingModule):
                                        batch['inverse'])
         if INSTANCE in raw:
             self.vector_errors.update(
-                upsample(raw[INSTANCE].float(), batch['vectors'].shape[-2:]), batch['vectors'],
+                upsample(raw[INSTANCE].float(), size_of(batch['vectors'])), batch['vectors'],
                 batch['on_instance'])
 
     def validation_values(self) -> tuple[dict[str, float], float]:
@@ -129,7 +131,7 @@ class DeepLab(TrainingModule):
             self.network.eval()
             for batch in images:
                 raw = self.network(self.normalized(batch['image'].to(self.device)))
-                errors.update(upsample(raw[DEPTH].float(), batch['inverse'].shape[-2:])[:, 0],
+                errors.update(upsample(raw[DEPTH].float(), size_of(batch['inverse']))[:, 0],
                               batch['inverse'].to(self.device))
             found = errors.compute()
             if not int(found['pixels']):

@@ -19,8 +19,9 @@ import torch
 from torchvision.transforms import v2 as transforms
 from training.losses.terms import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
 from training.methods.cutmix import cutmix
-from training.methods.module import Batch, Parts, TrainingModule
-from training.methods.sampling import Teacher
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch, Parts
+from training.methods.sampling import size_of, Teacher
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 
@@ -104,7 +105,7 @@ class EMUFormer(TrainingModule):
         teacher, options = self._teacher.value, self._options
         if options.mix == 'cutmix':
             batch = cutmix(batch, options.mix_probability)
-        size = batch['label'].shape[-2:]
+        size = size_of(batch['label'])
         images = torch.stack([self.jitter(image) for image in batch['image']])
         members = None
         if options.members_per_step:

@@ -19,10 +19,9 @@ from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 from training.methods.module import TrainingModule
-from training.methods.sampling import own_samples, Sampled
+from training.methods.sampling import dropping, own_samples, Sampled, seeded
 from training.methods.shared_dropout import SharedDropout
 from training.recipes.recipe import Recipe
 
@@ -58,7 +57,8 @@ class MCDropout(TrainingModule):
         if network.num_heads > 1:
             raise InputError(f"has {network.num_heads} heads a task, so it cannot be sampled as "
                              "'mc_dropout'; leave the method to 'auto'")
-        if not arguments.get('head_dropout') and not arguments.get('stage_dropout'):
+        if not isinstance(network, MultitaskNetwork) or not (
+                arguments.get('head_dropout') or arguments.get('stage_dropout')):
             raise InputError('has no dropout, its samples would all be the same: train it with '
                              "method 'mc_dropout'")
         count = count or int((recipe.get('mc_dropout') or {}).get('samples', 10))
@@ -76,21 +76,9 @@ def samples(network: MultitaskNetwork, x: torch.Tensor, seed: int = 0, *,
                 if isinstance(module, _DropoutNd) and module.p > 0]
     if not dropouts:
         raise ValueError('the network has no dropout: its samples would all be the same')
+    network.eval()
     for index in range(count):
-        # Forked, so that sampling leaves the rest of the program its random numbers.
-        devices = [x.device] if x.device.type == 'cuda' else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed * 1_000 + index)
-            try:
-                _set_training(network, dropouts, on=True)
-                raw = network(x)
-            finally:
-                _set_training(network, dropouts, on=False)
+        with seeded(x.device, seed * 1_000 + index), dropping(dropouts):
+            raw = network(x)
         yield raw
         del raw
-
-
-def _set_training(network: nn.Module, dropouts: list[_DropoutNd], on: bool) -> None:
-    network.eval()
-    for module in dropouts:
-        module.train(on)

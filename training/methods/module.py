@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 import logging
 import math
 from typing import Any
@@ -15,47 +14,20 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION
 from emu_perception.uncertainty import predictive_moments
 import lightning
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 import torch
 from training.losses.lovasz import lovasz_softmax
 from training.losses.task_weights import TaskWeights
 from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
 from training.methods.optimization import make_optimizer
-from training.methods.sampling import one_pass, Sampled, Teacher, Triple, triple
+from training.methods.parts import Batch, CutViews, Parts
+from training.methods.sampling import one_pass, Sampled, size_of, Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
-Batch = dict[str, torch.Tensor]
-# Makes a batch of views of one that the loader has only drawn.
-CutViews = Callable[[Batch], Batch]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """
-    What a module is made of beside its network and its recipe; each method takes what it needs.
-
-    :ivar mean: of the input's normalisation, 0..1.
-    :ivar std: likewise.
-    :ivar class_weights: of the CE, [K]; None = all alike.
-    :ivar views_on: makes, on a device, what cuts the views there; None = the loader cuts them.
-    :ivar depth_max: metres, end of the data's range.
-    :ivar focal: focal length of the training camera in units of a view's width at scale 1; None if
-        the data set does not say.
-    :ivar teacher: of a student.
-    :ivar classes: of the data set, or of the teacher where that names none.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    class_weights: torch.Tensor | None = None
-    views_on: Callable[[torch.device], CutViews] | None = None
-    depth_max: float = math.inf
-    focal: float | None = None
-    teacher: Teacher | None = None
-    classes: tuple[str, ...] = ()
 
 
 class TrainingModule(lightning.LightningModule):
@@ -141,7 +113,7 @@ class TrainingModule(lightning.LightningModule):
     def normalized(self, image: torch.Tensor) -> torch.Tensor:
         """Map uint8 [B, 3, H, W] to the network's input."""
         x = image.to(memory_format=torch.channels_last).float()
-        return x * self.scale + self.shift
+        return x * self.get_buffer('scale') + self.get_buffer('shift')
 
     def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
         """Yield what validation takes the mean of: logits, depth and variance at ``size``."""
@@ -167,7 +139,7 @@ class TrainingModule(lightning.LightningModule):
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms of the loss by name."""
         return self.task_losses(self.network.outputs_at(
-            self.raw(batch), batch['label'].shape[-2:], self.depth_max), batch)
+            self.raw(batch), size_of(batch['label']), self.depth_max), batch)
 
     def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms that compare with the truth: CE, Lovasz and the depth loss."""
@@ -226,7 +198,7 @@ class TrainingModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Compare whole images with their truth at its full size."""
         moments = predictive_moments(self.samples(self.normalized(batch['image']),
-                                                  batch['label'].shape[-2:]))
+                                                  size_of(batch['label'])))
         if self.confusion is not None and moments.probabilities is not None:
             self.confusion.update(moments.probabilities.argmax(1), batch['label'])
         if self.depth_errors is not None and moments.depth is not None:
@@ -264,7 +236,7 @@ class TrainingModule(lightning.LightningModule):
         :param images: validation batches, for what has to be measured.
         """
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimiser with the schedule stepped after every batch."""
         optimizer, schedule = make_optimizer(
             self.network, self.recipe.optimizer, int(self.trainer.estimated_stepping_batches),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,9 +62,34 @@ class Teacher(Protocol):
         """Return what they say together: see ``Ensemble.moments``."""
 
 
+def size_of(maps: torch.Tensor) -> tuple[int, int]:
+    """Return (height, width) of maps [..., H, W]."""
+    return maps.shape[-2], maps.shape[-1]
+
+
 def triple(outputs: Outputs) -> Triple:
     """Return the fields of a network's outputs."""
     return outputs.logits, outputs.depth, outputs.depth_variance
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """Draw random numbers from a seed, and give the program its own back after."""
+    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def dropping(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Put some dropouts to work, in a network that is in eval mode."""
+    for module in modules:
+        module.train()
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.eval()
 
 
 def one_pass(network: Any, x: torch.Tensor, seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:

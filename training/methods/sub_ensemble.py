@@ -16,7 +16,8 @@ from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from training.methods.module import Batch, TrainingModule
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch
 from training.methods.sampling import own_samples, Sampled, Triple, triple
 from training.methods.shared import SharedSubEnsemble
 from training.recipes.recipe import Recipe
@@ -28,6 +29,8 @@ class SubEnsemble(TrainingModule):
     # The heads that a batch leaves out have no gradient: AdamW then skips them, decay included.
     leaves_parameters_out = True
 
+    network: MultitaskNetwork
+
     @classmethod
     def network_arguments(cls, recipe: Recipe, num_classes: int,
                           depth_factor: float = 1.0) -> dict[str, Any]:
@@ -38,7 +41,7 @@ class SubEnsemble(TrainingModule):
     @classmethod
     def sampled(cls, network: Network, recipe: Mapping[str, Any], count: int | None) -> Sampled:
         """Return the network with its encoder shared and its heads folded."""
-        if network.num_heads == 1:
+        if not isinstance(network, MultitaskNetwork) or network.num_heads == 1:
             raise InputError("has 1 heads a task, so it cannot be sampled as 'sub_ensemble'; "
                              "leave the method to 'auto'")
         return Sampled(SharedSubEnsemble(network), own_samples, network.num_heads)

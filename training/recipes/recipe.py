@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import logging
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from training.recipes.earlier_names import EARLIER_NAMES, renamed
 from training.recipes.options import build, option, RecipeError
-from training.recipes.registry import FAMILIES, METHODS, PRECISIONS
+from training.recipes.registry import FAMILIES, PRECISIONS, TRAINED
 from training.recipes.sections import (
     AugmentationRecipe,
     DistillationOptions,
@@ -25,6 +27,8 @@ from training.recipes.sections import (
 )
 import yaml
 
+LOGGER = logging.getLogger('training')
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -35,7 +39,7 @@ class Recipe:
     output: str = option('runs', 'where runs go')
     seed: int = option(0, 'of weights, order and views; member i of an ensemble adds i', low=0,
                        high=2**31)
-    method: str = option('baseline', 'how it is trained', choices=tuple(METHODS))
+    method: str = option('baseline', 'how it is trained', choices=tuple(TRAINED))
     input_size: tuple[int, int] = option(
         (480, 640), 'height and width of a whole image at the network, multiples of 32')
     crop_size: tuple[int, int] | None = option(
@@ -63,7 +67,7 @@ class Recipe:
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
     epochs: int = option(100, 'passes over the training images', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
-    frozen_statistics: float = option(
+    freeze_bn: float = option(
         0.0, 'share of the epochs, the last ones, in which batch norms train with their running '
         'statistics and update them no more; 0 = off', low=0, high=1)
     validate_every: int = option(1, 'epochs', low=1, high=100000)
@@ -112,19 +116,20 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     :raises RecipeError: in one line, if anything in it cannot be used.
     """
     path = Path(path)
-    document = _document(path)
+    document = renamed(_document(path), str(path))
     for override in overrides:
         _apply(override, document)
+    document = renamed(document, str(path))  # An override may have brought a whole section.
     if 'loss_weights' in document:
         document['loss_weights'] = loss_weights_section(document['loss_weights'])
     if not document.get('data'):
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
     recipe: Recipe = build(Recipe, document, str(path))
     _check_family(path, recipe)
-    if recipe.augmentation.spoil_probability > 0 and recipe.views == 'device':
-        raise RecipeError(f"{path}: field 'augmentation.spoil_probability' is "
-                          f"{recipe.augmentation.spoil_probability:g}, but only the loader spoils "
-                          'views: give views=loader, or leave it out')
+    if recipe.augmentation.corruption_probability > 0 and recipe.views == 'device':
+        raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
+                          f"{recipe.augmentation.corruption_probability:g}, but only the loader "
+                          'corrupts views: give views=loader, or leave it out')
     low, high = recipe.augmentation.scale
     if not 0 < low <= high:
         raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "
@@ -172,6 +177,10 @@ def _apply(override: str, document: dict[str, Any]) -> None:
     if not equals:
         raise RecipeError(f"override '{override}': write field=value, for example epochs=10")
     target = document
+    if name in EARLIER_NAMES:
+        LOGGER.warning("override '%s': the field is called '%s' now", override,
+                       EARLIER_NAMES[name])
+        name = EARLIER_NAMES[name]
     if name == 'loss_weights':  # Short for its mode, whatever else the recipe says of it.
         name = 'loss_weights.mode' if not value.lstrip().startswith('{') else name
     if name.startswith('loss_weights.') and isinstance(document.get('loss_weights'), str):

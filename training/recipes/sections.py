@@ -58,7 +58,7 @@ class AugmentationRecipe:
     color_jitter: float = option(
         0.0, 'range of brightness, contrast, saturation for all; 0 = off, as in the paper',
         low=0, high=0.9)
-    spoil_probability: float = option(
+    corruption_probability: float = option(
         0.0, 'share of views as a camera in trouble gives them: dark, blurred, covered, noised, '
         'with lens flare, each more or less; the truth stays, so the network learns to be unsure '
         'where it cannot see', low=0, high=1)

@@ -17,11 +17,12 @@ import timm
 import torch
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.data.instances import instance_settings
+from training.data.leakage import check_leakage
 from training.data.samples import SampleCache
-from training.data.unseen import check_unseen
 from training.losses.class_weights import class_weights
 from training.methods.ensemble import Ensemble, expanded
-from training.methods.module import CutViews, Parts, TrainingModule
+from training.methods.module import TrainingModule
+from training.methods.parts import CutViews, Parts
 from training.methods.registry import training_class
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
@@ -106,8 +107,8 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
     teacher = Ensemble(recipe.emuformer.teacher)
     LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
     for member in teacher.members:
-        check_unseen(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
-                     str(member.path))
+        check_leakage(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
+                      str(member.path))
         run = member.path.parent
         if (run / 'state').is_dir() and not (run / 'finished.json').exists():
             LOGGER.warning('%s: its training has not ended', member.path)
@@ -120,6 +121,7 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
 def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of the input that the encoder's weights expect."""
     configuration = timm.get_pretrained_cfg(encoder, allow_unregistered=False)
+    assert configuration is not None, encoder  # The network has been built of it.
     return tuple(configuration.mean), tuple(configuration.std)
 
 

@@ -12,14 +12,15 @@ import torch
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
-from training.methods.module import Parts, TrainingModule
+from training.methods.module import TrainingModule
 from training.methods.optimization import autocast, make_optimizer
+from training.methods.parts import Parts
 from training.recipes.recipe import Recipe
 from training.recipes.registry import PRECISIONS
 from training.recipes.sections import OptimizerRecipe
 from training.runs.building import normalization
-from training.speed.made_models import made_batch, made_network
 from training.speed.published import as_published, published
+from training.speed.synthetic_models import synthetic_batch, synthetic_network
 
 
 def training_step(module: TrainingModule, recipe: OptimizerRecipe, precision: str,
@@ -62,9 +63,9 @@ def layouts(module: Callable[[bool], TrainingModule], recipe: Recipe,
 def steps(recipe: Recipe, classes: int, teacher: Ensemble | None,
           device: torch.device) -> dict[str, Callable[[], Any]]:
     """Return a training step of both layouts, of a baseline or of a student with a teacher."""
-    batch = made_batch(recipe.batch_size, recipe.view_size, classes, device)
+    batch = synthetic_batch(recipe.batch_size, recipe.view_size, classes, device)
     mean, std = normalization(recipe.network.encoder)
-    network = made_network(recipe, 'baseline', classes)
+    network = synthetic_network(recipe, 'baseline', classes)
 
     def module(plain: bool) -> TrainingModule:
         own = as_published(network) if plain else copy.deepcopy(network)

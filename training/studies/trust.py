@@ -42,7 +42,7 @@ from training.calibration.training_pictures import (
 )
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetError, DatasetFolder, Sample
-from training.data.unseen import trained_on
+from training.data.leakage import trained_on
 from training.evaluation.measuring import file_hash
 from training.reporting.style import save
 from training.reporting.trust_study import table, trust_figure
@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(table(result))
         write_result(options.json, result)
         if options.figure:
-            save(trust_figure(result), options.figure, dpi=110)
+            save(trust_figure(result), options.figure)
             print(f'wrote {options.figure}')
     return run(command)
 

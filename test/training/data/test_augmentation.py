@@ -101,8 +101,8 @@ def test_missing_truth_stays_missing():
 
 def test_spoiled_views_keep_their_truth_and_come_as_often_as_asked(quadrants):
     changed = 0
-    for clean, other, again in zip(views(quadrants), views(quadrants, spoil_probability=0.5),
-                                   views(quadrants, spoil_probability=0.5)):
+    for clean, other, again in zip(views(quadrants), views(quadrants, corruption_probability=0.5),
+                                   views(quadrants, corruption_probability=0.5)):
         assert np.array_equal(clean.label, other.label)
         assert np.array_equal(clean.depth, other.depth)
         assert other.image.dtype == np.uint8 and other.image.shape == clean.image.shape

@@ -25,7 +25,7 @@ from training.fit import export as export_checkpoint
 from training.fit import fit, main
 from training.losses.terms import centroid_l1, inverse_l1, inverse_mse
 from training.methods.deeplab import DeepLab
-from training.prepare.made import prepare_made
+from training.prepare.synthetic import prepare_synthetic
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe, Recipe
 from training.runs.building import build_network, check_tasks, make_module
@@ -44,9 +44,9 @@ FIELDS = {
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory) -> Path:
-    """Return a made data set of ten images."""
+    """Return a synthetic data set of ten images."""
     root = tmp_path_factory.mktemp('scenes') / 'data'
-    prepare_made(root, images=10, size=(64, 96), progress=False)
+    prepare_synthetic(root, images=10, size=(64, 96), progress=False)
     return root
 
 
@@ -172,7 +172,7 @@ def test_a_checkpoint_is_calibrated_and_exported_with_its_card(trained, scenes, 
 
 
 def disparity_copy(scenes: Path, root: Path, baseline: float | None = 0.5) -> DatasetFolder:
-    """Return the made scenes at twice the size with disparities in place of metres."""
+    """Return the synthetic scenes at twice the size with disparities in place of metres."""
     import cv2
 
     source = DatasetFolder(scenes)
@@ -226,8 +226,8 @@ def test_disparities_without_the_camera_are_refused(scenes, tmp_path):
         check_tasks(recipe_for(folder.root, tmp_path), folder)
 
 
-def test_a_folder_without_things_has_no_task_instance(made, tmp_path, capsys):
-    recipe_for(made, tmp_path)
+def test_a_folder_without_things_has_no_task_instance(synthetic, tmp_path, capsys):
+    recipe_for(synthetic, tmp_path)
     assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress']) == 1
     assert "field 'things' is missing" in capsys.readouterr().err
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Made scenes: objects on a plain, with image, labels, instances and depth that are known.
+Synthetic scenes: objects on a plain, with image, labels, instances and depth that are known.
 
 A pinhole camera at a known height looks along a plain that ends at a wall, with the sky above.
 Boxes, balls and cones stand on the plain, each with its depth, size and texture; what is nearer
@@ -31,7 +31,7 @@ FOCAL = 0.8
 @dataclass(frozen=True)
 class Scene:
     """
-    One made image with its truth.
+    One synthetic image with its truth.
 
     :ivar image: uint8 [H, W, 3], rgb.
     :ivar label: uint8 [H, W], index into ``CLASSES``.
@@ -62,7 +62,7 @@ class _Canvas:
         self.depth[mask] = np.broadcast_to(depth, self.depth.shape)[mask]
 
 
-def made_scene(rng: np.random.Generator, size: tuple[int, int], objects: int = 6) -> Scene:
+def synthetic_scene(rng: np.random.Generator, size: tuple[int, int], objects: int = 6) -> Scene:
     """
     Draw one scene; the same generator state gives the same scene.
 

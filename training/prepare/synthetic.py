@@ -1,11 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Made scenes with labels, instances and depth that are known, for tests and small studies.
+Synthetic scenes with labels, instances and depth that are known, for tests and small studies.
 
 Boxes, balls and cones on a plain before a wall, with poles that split them and the sky above
-(training/data/made_scenes.py). The same seed gives the same folder. Four fifths are train, the
-rest val. Depth is metric; the class `sky` stands for an inverse depth of 0.
+(training/data/synthetic_scenes.py). The same seed gives the same folder. Four fifths are train,
+the rest val. Depth is metric; the class `sky` stands for an inverse depth of 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
-from training.data.made_scenes import CLASSES, FAR_M, FOCAL, made_scene, PALETTE, THINGS
+from training.data.synthetic_scenes import CLASSES, FAR_M, FOCAL, PALETTE, synthetic_scene, THINGS
 from training.prepare.folder_writer import (
     add_output_arguments,
     encode_metres,
@@ -27,8 +27,9 @@ from training.prepare.folder_writer import (
 )
 
 
-def prepare_made(out: Path, *, images: int, size: tuple[int, int] = (64, 128), seed: int = 0,
-                 image_format: str = 'png', force: bool = False, progress: bool = True) -> None:
+def prepare_synthetic(out: Path, *, images: int, size: tuple[int, int] = (64, 128), seed: int = 0,
+                      image_format: str = 'png', force: bool = False,
+                      progress: bool = True) -> None:
     """
     Write the data set folder.
 
@@ -44,7 +45,7 @@ def prepare_made(out: Path, *, images: int, size: tuple[int, int] = (64, 128), s
     encoding = metric_encoding(0.0, FAR_M + 1.0)
     stems = [f'{index:05d}' for index in range(images)]
     for index, stem in enumerate(track(stems, f'{out}', disable=not progress)):
-        scene = made_scene(np.random.default_rng((seed, index)), size)
+        scene = synthetic_scene(np.random.default_rng((seed, index)), size)
         writer.image(stem, scene.image)
         writer.label(stem, scene.label)
         writer.depth(stem, encode_metres(scene.depth, encoding))
@@ -52,8 +53,9 @@ def prepare_made(out: Path, *, images: int, size: tuple[int, int] = (64, 128), s
     val = stems[-(images // 5):]
     height, width = size
     writer.finish(
-        {'train': stems[:-len(val)], 'val': val}, name='made', classes=CLASSES, palette=PALETTE,
-        things=THINGS, depth=encoding, source=f'drawn by training.prepare made, seed {seed}',
+        {'train': stems[:-len(val)], 'val': val}, name='synthetic', classes=CLASSES,
+        palette=PALETTE, things=THINGS, depth=encoding,
+        source=f'drawn by training.prepare synthetic, seed {seed}',
         intrinsics=Intrinsics(width, height, FOCAL * width, FOCAL * width, (width - 1) / 2,
                               (height - 1) / 2))
 
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--size is '{options.size}': give height and width, as 64x128")
     if options.seed < 0:
         raise InputError(f'--seed is {options.seed}: give 0 or more')
-    prepare_made(options.out, images=options.images, size=(int(match[1]), int(match[2])),
-                 seed=options.seed, image_format=options.image_format, force=options.force,
-                 progress=not options.no_progress)
+    prepare_synthetic(options.out, images=options.images, size=(int(match[1]), int(match[2])),
+                      seed=options.seed, image_format=options.image_format, force=options.force,
+                      progress=not options.no_progress)
     return 0

@@ -1,10 +1,9 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From a network's maps to those of a Prediction: calibration, unknown labels, range, scores.
+One block of bytes up to a GPU and one down: the tables of maps and scores say what lies where.
 
-Tensor operations without a value that the CPU has to know, so that a CUDA graph can hold them; on
-a GPU everything goes down in one block of bytes, laid out by the tables of maps and scores.
+What ``postprocessing`` and OpenCV's resizing do, as tensor operations that a CUDA graph can hold.
 """
 
 from __future__ import annotations
@@ -12,65 +11,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-from emu_perception.backends.base import Finishing
+from emu_perception.backends.postprocessing import Factors, finished
+from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.kernels.resampling import linear_taps, nearest_taps, Taps
 from emu_perception.maps import MapRow, MAPS, maps_of
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
-from emu_perception.prediction import Prediction, UNLABELLED
-from emu_perception.scores import measured, scores_of
+from emu_perception.prediction import Prediction
+from emu_perception.scores import scores_of
 import numpy as np
 import torch
 
-# Bytes before the image in the block that is uploaded: float32 scale, variance factor, largest
-# depth, entropy above which a label is unknown.
-PARAMETERS = 4
-HEADER_BYTES = 4 * PARAMETERS
+# Bytes before the image in the block that is uploaded: ``Factors``, float32.
+HEADER_BYTES = 4 * 4
 SCORE_BYTES = 8
 
 
-def parameters(finishing: Finishing) -> np.ndarray:
+def header(request: Request, options: BackendOptions) -> np.ndarray:
     """Return what changes from image to image, float32 [4]."""
-    unknown = finishing.unknown_label_entropy
-    return np.array([finishing.depth_scale, finishing.variance_factor, finishing.depth_max,
+    factors = Factors.of(request, options)
+    unknown = factors.unknown_label_entropy
+    return np.array([factors.depth_scale, factors.variance_factor, factors.depth_max,
                      math.inf if unknown is None else unknown], np.float32)
-
-
-def finished(maps: NetworkMaps, depth_scale: torch.Tensor | float,
-             variance_factor: torch.Tensor | float, depth_max: torch.Tensor | float,
-             unknown_label_entropy: torch.Tensor | float | None,
-             ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """
-    Return maps at the network's size and scores, both by name.
-
-    :param depth_scale: from the network's depths to this camera's.
-    :param variance_factor: likewise, of variances, with their calibration.
-    :param depth_max: metres at the network.
-    :param unknown_label_entropy: nats; None = off.
-    """
-    calibrated = maps.calibrated(depth_scale, variance_factor)
-    label, depth = maps.label, calibrated.depth
-    if label is not None and maps.entropy is not None and unknown_label_entropy is not None:
-        # Not label[mask] = x, which may ask the GPU how many there are.
-        label = label.masked_fill(maps.entropy > unknown_label_entropy, UNLABELLED)
-    if maps.depth is not None and depth is not None:
-        depth = in_range(maps.depth, depth_max, depth)
-    named = {'label': label, 'segmentation_entropy': maps.entropy, 'confidence': maps.confidence,
-             'depth': depth, 'depth_variance': calibrated.depth_variance}
-    return ({name: values for name, values in named.items() if values is not None},
-            measured(calibrated))
-
-
-def in_range(depth: torch.Tensor, depth_max: torch.Tensor | float,
-             scaled: torch.Tensor) -> torch.Tensor:
-    """
-    Mark depths the network cannot know: +inf beyond its range, NaN for 0 and not finite.
-
-    :param depth: metres at the network.
-    :param scaled: the same depths in this camera's metres, which are returned.
-    """
-    scaled = torch.where(depth > depth_max, math.inf, scaled)
-    return torch.where(depth > 0, scaled, math.nan)
 
 
 @dataclass(frozen=True)
@@ -104,11 +66,13 @@ def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing) -> torch
     """
     Finish the maps and return them as one block of bytes, to be read by ``unpacked``.
 
-    :param values: ``parameters``, float32 [4] on the maps' device.
+    :param values: ``header``, float32 [4] on the maps' device.
     """
-    named, scores = finished(maps, *values)
+    named, scores = finished(maps, Factors(*values))
+    tasks = tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
+                  if there is not None)
     parts = [torch.stack(list(scores.values()))] + [
-        resizing.apply(row, named[row.name]) for row in packed_rows(_tasks_of(maps))]
+        resizing.apply(row, named[row.name]) for row in packed_rows(tasks)]
     return torch.cat([part.contiguous().flatten().view(torch.uint8) for part in parts])
 
 
@@ -136,8 +100,3 @@ def unpacked(block: np.ndarray, tasks: tuple[str, ...], size: tuple[int, int],
         at = end
     return Prediction({name: maps[name] for name in MAPS if name in maps}, scores, network_size,
                       timing_ms)
-
-
-def _tasks_of(maps: NetworkMaps) -> tuple[str, ...]:
-    return tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
-                 if there is not None)

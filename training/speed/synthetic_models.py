@@ -16,7 +16,8 @@ from training.recipes.recipe import Recipe
 from training.runs.building import normalization
 
 
-def made_network(recipe: Recipe, method: str, classes: int, seed: int = 0) -> MultitaskNetwork:
+def synthetic_network(recipe: Recipe, method: str, classes: int,
+                      seed: int = 0) -> MultitaskNetwork:
     """Return the network that a method trains by this recipe, with random weights."""
     torch.manual_seed(seed)
     network = MultitaskNetwork(**training_class(method).network_arguments(recipe, classes))
@@ -24,9 +25,10 @@ def made_network(recipe: Recipe, method: str, classes: int, seed: int = 0) -> Mu
     return network.eval()
 
 
-def made_checkpoint(path: Path, recipe: Recipe, method: str, classes: int, seed: int = 0) -> Path:
+def synthetic_checkpoint(path: Path, recipe: Recipe, method: str, classes: int,
+                         seed: int = 0) -> Path:
     """Write such a network as a checkpoint that says how it is sampled."""
-    network = made_network(recipe, method, classes, seed)
+    network = synthetic_network(recipe, method, classes, seed)
     mean, std = normalization(recipe.network.encoder)
     segments = 'segmentation' in network.tasks
     save_checkpoint(path, network, CheckpointMetadata(
@@ -38,14 +40,14 @@ def made_checkpoint(path: Path, recipe: Recipe, method: str, classes: int, seed:
     return path
 
 
-def made_members(folder: Path, recipe: Recipe, classes: int, count: int) -> list[Path]:
+def synthetic_members(folder: Path, recipe: Recipe, classes: int, count: int) -> list[Path]:
     """Write networks that differ by their seeds."""
-    return [made_checkpoint(folder / f'member_{i}.safetensors', recipe, 'baseline', classes, i)
-            for i in range(count)]
+    return [synthetic_checkpoint(folder / f'member_{i}.safetensors', recipe, 'baseline', classes,
+                                 i) for i in range(count)]
 
 
-def made_batch(count: int, size: tuple[int, int], classes: int,
-               device: torch.device) -> dict[str, torch.Tensor]:
+def synthetic_batch(count: int, size: tuple[int, int], classes: int,
+                    device: torch.device) -> dict[str, torch.Tensor]:
     """
     Return a batch of views as ``training.data.samples`` makes them, of noise.
 

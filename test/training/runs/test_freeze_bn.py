@@ -17,11 +17,11 @@ from training.runs.callbacks import first_frozen_epoch
 import yaml
 
 
-def recipe_for(made: Path, tmp_path: Path, *overrides: str) -> Recipe:
+def recipe_for(synthetic: Path, tmp_path: Path, *overrides: str) -> Recipe:
     path = tmp_path / 'recipe.yaml'
     path.write_text(yaml.safe_dump({
-        'name': 'made', 'input_size': [96, 128], 'batch_size': 2, 'epochs': 3,
-        'network': {'encoder': 'resnet10t', 'head_dim': 16}, 'data': str(made),
+        'name': 'synthetic', 'input_size': [96, 128], 'batch_size': 2, 'epochs': 3,
+        'network': {'encoder': 'resnet10t', 'head_dim': 16}, 'data': str(synthetic),
         'output': str(tmp_path), 'optimizer': {'learning_rate': 1e-3}}))
     return load_recipe(path, overrides)
 
@@ -52,15 +52,15 @@ def steps(monkeypatch):
 
 @pytest.mark.parametrize('method', ['baseline', 'emuformer'])
 def test_statistics_stand_still_in_the_last_epochs_and_scales_learn_on(
-        made, tmp_path, steps, method):
+        synthetic, tmp_path, steps, method):
     """With a validation of the moving average, which swaps all buffers, after each epoch."""
     more = []
     if method == 'emuformer':
-        teacher = fit(recipe_for(made, tmp_path, 'epochs=1', 'name=teacher'), progress=False)
+        teacher = fit(recipe_for(synthetic, tmp_path, 'epochs=1', 'name=teacher'), progress=False)
         more = [f'emuformer.teacher=[{teacher}]']
         assert steps[-1][1] == {True}, 'off, the norms must train'
         steps.clear()
-    fit(recipe_for(made, tmp_path, 'frozen_statistics=0.5', 'ema_decay=0.5', f'method={method}',
+    fit(recipe_for(synthetic, tmp_path, 'freeze_bn=0.5', 'ema_decay=0.5', f'method={method}',
                    *more), progress=False)
     assert [epoch for epoch, *_ in steps] == [0, 0, 1, 1, 2, 2]
     assert [modes for _, modes, *_ in steps] == [{True}] * 2 + [{False}] * 4
@@ -72,9 +72,9 @@ def test_statistics_stand_still_in_the_last_epochs_and_scales_learn_on(
 
 
 def test_a_run_that_is_resumed_among_its_frozen_epochs_is_the_one_without_a_stop(
-        made, tmp_path, power_cut):
+        synthetic, tmp_path, power_cut):
     def recipe(name):
-        return recipe_for(made, tmp_path, f'name={name}', 'frozen_statistics=0.5',
+        return recipe_for(synthetic, tmp_path, f'name={name}', 'freeze_bn=0.5',
                           'ema_decay=0.5', 'validate_every=3')
     fit(recipe('straight'), progress=False)
     power_cut(recipe('cut'))

@@ -16,8 +16,8 @@ def trained_on(metadata: CheckpointMetadata, folder: DatasetFolder, split: str) 
             and split in str(provenance.get('split')).split('+'))
 
 
-def check_unseen(train_on: str, folder: DatasetFolder, metadata: CheckpointMetadata,
-                 field: str, path: str) -> None:
+def check_leakage(train_on: str, folder: DatasetFolder, metadata: CheckpointMetadata,
+                  field: str, path: str) -> None:
     """
     Check that what a network starts or learns from has not seen what it is chosen by.
 

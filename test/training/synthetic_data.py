@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""A made data set folder: drawn rooms with labels and depths that are known."""
+"""A synthetic data set folder: drawn rooms with labels and depths that are known."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import yaml
 
 CLASSES = ('wall', 'floor', 'box')
 FIELDS = {  # Of a recipe that trains in seconds.
-    'name': 'made', 'input_size': [96, 128], 'batch_size': 4, 'epochs': 1,
+    'name': 'synthetic', 'input_size': [96, 128], 'batch_size': 4, 'epochs': 1,
     'network': {'encoder': 'resnet10t', 'head_dim': 16},
     'optimizer': {'learning_rate': 2e-3, 'head_factor': 2.0, 'gradient_clip': 5.0}}
-SCALE_M = 0.001  # Metres of one step of the made depth maps.
+SCALE_M = 0.001  # Metres of one step of the synthetic depth maps.
 
 
 def make_dataset(root: Path, images: int = 6, size: tuple[int, int] = (96, 128)) -> Path:
@@ -50,7 +50,7 @@ def make_dataset(root: Path, images: int = 6, size: tuple[int, int] = (96, 128))
     for split, part in (('train', stems[:4]), ('val', stems[-2:] if images > 4 else stems)):
         (root / f'{split}.txt').write_text('\n'.join(part))
     (root / 'dataset.yaml').write_text(yaml.safe_dump({
-        'name': 'made', 'classes': list(CLASSES), 'ignore_index': 255,
+        'name': 'synthetic', 'classes': list(CLASSES), 'ignore_index': 255,
         'depth': {'scale': SCALE_M, 'offset': 0.0, 'invalid': [0], 'min': 0.1, 'max': 10.0},
         'intrinsics': {'width': width, 'height': height, 'fx': 110.0, 'fy': 110.0,
                        'cx': width / 2, 'cy': height / 2}}))
@@ -59,4 +59,4 @@ def make_dataset(root: Path, images: int = 6, size: tuple[int, int] = (96, 128))
 
 def members(root: Path) -> list[Path]:
     """Return the checkpoints of the fixture ``trained``."""
-    return sorted((root / 'made').glob('member_*/best.safetensors'))
+    return sorted((root / 'synthetic').glob('member_*/best.safetensors'))

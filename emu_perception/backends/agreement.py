@@ -1,0 +1,198 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whether two answers to one image differ by more than rounding, at any pixel or on the whole.
+
+All bounds come from one number a precision: the rounding error of a raw map (logits; mean and
+log-variance of the depth) relative to the largest value in it. Each layer rounds, so the errors of
+a value of order 1 add up like steps of random sign: about the root of a hundred layers times the
+unit of the last place, and a few times that at the worst of a million pixels. Measured in units of
+the last place (the shipped model, MiT-B0 and B2, ResNet-18, EfficientNet-Lite0 with both contexts;
+PyTorch's autocast, converted weights, OpenVINO; three kinds of images): 11 on average and 53 at
+the worst pixel. Twice that is allowed.
+
+What follows for the maps is the slope of what is made of the raw values:
+entropy H of the softmax of z: |dH| <= E|log p + H| max|dz| <= (1 + ln(K) / 2) max|dz|, and on
+average, where the errors of the K logits cancel in part, no more than theirs;
+confidence p: |dp| <= 2 p (1 - p) max|dz| <= max|dz| / 2;
+log of the variance, softplus(s) + floor: its slope in s is at most 1;
+label: another one may win only where it was within twice max|dz| of the best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+import math
+
+from emu_perception.backends.postprocessing import Factors, finished
+from emu_perception.backends.request import BackendOptions, Request
+from emu_perception.maps import MAPS
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.prediction import Prediction
+from emu_perception.scores import measured
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+# Unit of the last place. In float32 there is no need to be as strict, and fast convolutions
+# (Winograd's, as long as they are allowed) lose up to 7 of its 24 bits.
+ROUNDING = {'fp32': 2.0 ** -17, 'tf32': 2.0 ** -11, 'fp16': 2.0 ** -11, 'bf16': 2.0 ** -8}
+_WORST, _MEAN = 100.0, 25.0
+# Pixels whose logits are looked at in one go.
+_CHUNK = 1 << 16
+
+
+def rounds_to_tf32(options: BackendOptions) -> bool:
+    """Return whether convolutions in float32 are not: NVIDIA GPUs from Ampere on round them."""
+    return (options.precision == 'fp32' and options.device.type == 'cuda'
+            and bool(torch.backends.cudnn.allow_tf32)
+            and torch.cuda.get_device_capability(options.device) >= (8, 0))
+
+
+@dataclass(frozen=True)
+class Slack:
+    """How far a map may be off, in its unit: at the worst pixel, and on average."""
+
+    worst: float
+    mean: float
+
+    @classmethod
+    def of(cls, rounding: float, largest: float) -> Slack:
+        """Return that of a raw map; sums of order 1 leave their rounding in any result."""
+        return cls(_WORST * rounding * max(1.0, largest), _MEAN * rounding * max(1.0, largest))
+
+    def times(self, factor: float) -> Slack:
+        """Return that of what has this slope."""
+        return Slack(factor * self.worst, factor * self.mean)
+
+
+class Expected:
+    """
+    An answer for others to be held against.
+
+    :param raw: logits [1, K, h/4, w/4] and mean and log-variance [1, 2, h/4, w/4] by task.
+    :param maps: what became of them.
+    :param rounding: of whoever is to be held against it; None = by the precision of the options.
+    """
+
+    def __init__(self, raw: dict[str, torch.Tensor], maps: NetworkMaps, options: BackendOptions,
+                 rounding: float | None = None) -> None:
+        if rounding is None:
+            rounding = ROUNDING['tf32' if rounds_to_tf32(options) else options.precision]
+        height, width = next(x for x in (maps.label, maps.depth) if x is not None).shape
+        size = (height, width)
+        named, _ = finished(maps, Factors.of(Request(size, size), options))
+        self._maps = {name: values.cpu().numpy() for name, values in named.items()}
+        self._depth_max = options.depth_max
+        self._slack: dict[str, Slack] = {}
+        if SEGMENTATION in raw:
+            self._logits = (raw[SEGMENTATION].float() / options.temperature).cpu()
+            slack = Slack.of(rounding, float(self._logits.abs().max()))
+            classes = raw[SEGMENTATION].shape[1]
+            self._slack.update({
+                'label': slack.times(2.0), 'confidence': slack.times(0.5),
+                'segmentation_entropy': Slack((1.0 + math.log(classes) / 2.0) * slack.worst,
+                                              slack.mean)})
+        if DEPTH in raw and maps.depth is not None:
+            mean, spread = (float(x) for x in raw[DEPTH].abs().amax(dim=(0, 2, 3)))
+            self._slack.update({'depth': Slack.of(rounding, mean),
+                                'depth_variance': Slack.of(rounding, spread)})
+            # Before what is beyond the range is marked: a mark may be there or not at its end.
+            self._maps['depth'] = maps.depth.cpu().numpy()
+        self._scores = self._bounds(maps, options)
+
+    def problem(self, found: Prediction) -> str:
+        """Return what differs, in words; '' where all is as it should be."""
+        if found.maps.keys() != self._maps.keys():
+            return f'its maps are {", ".join(found.maps)}'
+        for name, expected in self._maps.items():
+            values = found.maps[name]
+            if values.shape != expected.shape or values.dtype != expected.dtype:
+                return (f'{name} is {values.dtype} {list(values.shape)}, not {expected.dtype} '
+                        f'{list(expected.shape)}')
+            problem = _too_far(name, self._off(name, values, expected), self._slack[name])
+            if problem:
+                return problem
+        if found.scores.keys() != self._scores.keys():
+            return f'its scores are {", ".join(found.scores)}'
+        for name, (low, high) in self._scores.items():
+            value = found.scores[name]
+            if not (low <= value <= high or math.isnan(value) and math.isnan(low)):
+                return f'the score {name} is {value:.5g}, not {low:.5g} to {high:.5g}'
+        return ''
+
+    def _off(self, name: str, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return how far each pixel is off, float64; inf where it is no answer."""
+        if name == 'label':
+            return self._below_best(found, expected)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            if name == 'depth_variance':
+                off = np.abs(np.log(found, dtype=np.float64) - np.log(expected, dtype=np.float64))
+            else:
+                off = np.abs(found.astype(np.float64) - expected)
+            if name == 'depth':
+                worst = self._slack['depth'].worst
+                off[(found <= 0) | np.isfinite(found) & (found > self._depth_max)] = math.inf
+                off[np.isposinf(found) & (expected >= self._depth_max - worst)] = 0.0
+                off[np.isnan(found) & (expected <= worst)] = 0.0
+        off[np.isnan(found) & np.isnan(expected)] = 0.0
+        off[np.isnan(off)] = math.inf
+        return off
+
+    def _below_best(self, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return by how much the logit of each label found is below the best one's."""
+        off = np.zeros(found.shape)
+        height, width = found.shape
+        rows, columns = np.nonzero(found != expected)
+        for begin in range(0, len(rows), _CHUNK):
+            y, x = rows[begin:begin + _CHUNK], columns[begin:begin + _CHUNK]
+            # Where ``F.interpolate`` reads for these pixels.
+            at = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1)
+            logits = F.grid_sample(
+                self._logits, torch.from_numpy(at.astype(np.float32))[None, None],
+                padding_mode='border', align_corners=False)[0, :, 0]
+            label = torch.from_numpy(found[y, x].astype(np.int64))
+            known = label < len(logits)
+            chosen = logits.gather(0, torch.where(known, label, 0)[None])[0]
+            off[y, x] = torch.where(known, logits.amax(dim=0) - chosen, math.inf).numpy()
+        return off
+
+    def _bounds(self, maps: NetworkMaps, options: BackendOptions,
+                ) -> dict[str, tuple[float, float]]:
+        """Return the least and the largest that each score may be, from those of the maps."""
+        calibrated = maps.calibrated(1.0, options.variance_scale)
+        found: dict[str, list[float]] = {}
+        for signs in product((-1.0, 1.0), repeat=3):
+            shifted = {name: sign * self._slack[name].mean if name in self._slack else 0.0
+                       for name, sign in zip(('segmentation_entropy', 'depth', 'depth_variance'),
+                                             signs)}
+            moved = replace(
+                calibrated, entropy=None if calibrated.entropy is None
+                else (calibrated.entropy + shifted['segmentation_entropy']).clamp(min=0.0),
+                depth=None if calibrated.depth is None
+                else (calibrated.depth + shifted['depth']).clamp(min=0.0),
+                depth_variance=None if calibrated.depth_variance is None
+                else calibrated.depth_variance * math.exp(shifted['depth_variance']))
+            for name, value in measured(moved).items():
+                found.setdefault(name, []).append(float(value))
+        # The mean itself may be taken in another order there.
+        return {name: (low - 1e-6 * abs(low), high + 1e-6 * abs(high))
+                for name, (low, high) in ((name, (float(np.min(values)), float(np.max(values))))
+                                          for name, values in found.items())}
+
+
+def _too_far(name: str, off: np.ndarray, slack: Slack) -> str:
+    worst, mean = float(off.max()), float(off.mean())
+    if worst <= slack.worst and mean <= slack.mean:
+        return ''
+    row, column = (int(x) for x in np.unravel_index(off.argmax(), off.shape))
+    if math.isinf(worst):
+        return f'{name} is no answer at row {row}, column {column}'
+    if name == 'label':
+        return (f'{(off > 0).mean():.1%} of its labels are others, up to {worst:.3g} below the '
+                f'best logit, where rounding explains {slack.worst:.3g}')
+    unit = 'of its log' if name == 'depth_variance' else MAPS[name].unit
+    return (f'{name} is {mean:.3g} {unit} off on average and {worst:.3g} at row {row}, column '
+            f'{column}, where rounding explains {slack.mean:.3g} and {slack.worst:.3g}')

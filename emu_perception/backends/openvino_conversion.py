@@ -1,0 +1,217 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A network and its maps as models of OpenVINO, converted from PyTorch in a process of its own.
+
+Converting traces the network, and each trace leaves ten to twenty megabytes in PyTorch for as long
+as the process lives: a robot that changes its model now and then would run out of memory. Beside
+that a running network is not held up by seconds of tracing (Python runs one thread at a time), and
+a converter that crashes takes nobody with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import logging
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+from typing import Any
+import warnings
+
+from emu_perception.networks.multitask import (
+    DEPTH,
+    FoldedNetwork,
+    SEGMENTATION,
+    VARIANCE_FLOOR,
+)
+from emu_perception.uncertainty import label_entropy_confidence
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+LOGGER = logging.getLogger('emu_perception')
+ORDER = (SEGMENTATION, DEPTH)
+# Far more than a small board needs for a large network.
+_TIMEOUT_S = 600.0
+_CHILD = f'import sys; from {__name__} import main; main(sys.argv[1])'
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """
+    What is to be converted.
+
+    :ivar network: with its normalisation.
+    :ivar temperature: divides the logits.
+    :ivar size: (height, width) of an input.
+    :ivar open_sizes: whether height and width are left open. What an encoder has computed from
+        them in Python is a constant of ``size`` all the same: each graph has to prove itself.
+    """
+
+    network: NormalizedNetwork
+    temperature: float
+    size: tuple[int, int]
+    open_sizes: bool
+
+
+def import_openvino() -> Any:
+    """
+    Import OpenVINO without its telemetry.
+
+    With it, importing and converting report to a server on the Internet unless the user has
+    found out how to decline: not from a robot. OpenVINO goes on without where it is not found.
+    """
+    if 'openvino' not in sys.modules:
+        sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
+    import openvino
+    return openvino
+
+
+def models_of(conversion: Conversion) -> tuple[Any, Any]:
+    """
+    Return OpenVINO's models of the network and of its maps, converted in another process.
+
+    In this one where that cannot be: a network whose classes are no module's, no memory for it.
+
+    :raises Exception: of many kinds, if OpenVINO cannot take this network.
+    """
+    with tempfile.TemporaryDirectory(prefix='emu_openvino_') as folder:
+        try:
+            torch.save(conversion, Path(folder) / 'conversion')
+            _convert_beside(folder)
+            core = import_openvino().Core()
+            # Mapped into memory: the files may go.
+            return tuple(core.read_model(Path(folder) / f'{part}.xml')
+                         for part in ('network', 'maps'))  # type: ignore[return-value]
+        except Exception as error:
+            LOGGER.debug('openvino: converting in this process (%s)', error)
+    return converted_models(conversion)
+
+
+def _convert_beside(folder: str) -> None:
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+    # A session of its own: Ctrl-C is for this process, which waits for the other.
+    done = subprocess.run([sys.executable, '-c', _CHILD, folder], env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=_TIMEOUT_S, start_new_session=True)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or [f'exit {done.returncode}'])[-1])
+
+
+def main(folder: str) -> None:
+    """Convert what lies in a folder, in a process that does nothing else."""
+    os.nice(5)  # A network may be running beside it.
+    torch.set_num_threads(1)
+    conversion = torch.load(Path(folder) / 'conversion', weights_only=False)
+    for part, model in zip(('network', 'maps'), converted_models(conversion), strict=True):
+        import_openvino().save_model(model, Path(folder) / f'{part}.xml', compress_to_fp16=False)
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def converted_models(conversion: Conversion) -> tuple[Any, Any]:
+    """Return OpenVINO's models of the network and of its maps, converted here."""
+    network, size = conversion.network, conversion.size
+    image = torch.zeros(1, *size, 3, dtype=torch.uint8)
+    raw = network(image)
+    model = converted(network, (image,), open_sizes=conversion.open_sizes)
+    whole = all(side % part == 0 for x in raw for side, part in zip(size, x.shape[-2:]))
+    if conversion.open_sizes and whole:
+        factors = tuple((size[0] // x.shape[-2], size[1] // x.shape[-1]) for x in raw)
+        maps = Maps(network.tasks, conversion.temperature, factors=factors)
+    else:
+        maps = Maps(network.tasks, conversion.temperature, size=size)
+    return model, converted(maps, raw, open_sizes=conversion.open_sizes and whole)
+
+
+def converted(module: nn.Module, inputs: tuple[torch.Tensor, ...], *,
+              open_sizes: bool = False) -> Any:
+    """Return the model of a module for the sizes of ``inputs``, or with height and width open."""
+    with warnings.catch_warnings():
+        # The tracer warns of what becomes a constant: the proof finds where that is wrong.
+        warnings.simplefilter('ignore')
+        # Traced here: OpenVINO would trace twice, to compare, which takes twice as long.
+        traced = torch.jit.trace(module, inputs, check_trace=False)
+        return import_openvino().convert_model(
+            traced, example_input=inputs if len(inputs) > 1 else inputs[0],
+            input=[_open(x) if open_sizes else list(x.shape) for x in inputs])
+
+
+def _open(x: torch.Tensor) -> list[int]:
+    # uint8 images are [1, h, w, 3], raw maps [1, C, h, w].
+    return [1, -1, -1, x.shape[3]] if x.dtype == torch.uint8 else [1, x.shape[1], -1, -1]
+
+
+def reshaped(model: Any, shapes: list[list[int]]) -> Any:
+    """Return a copy of a model for inputs of these shapes; the weights are shared."""
+    copy = model.clone()
+    copy.reshape(dict(enumerate(shapes)))
+    return copy
+
+
+class NormalizedNetwork(nn.Module):
+    """The network with its input's normalisation before it: uint8 [1, h, w, 3] in."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.tasks = tuple(task for task in ORDER if task in network.tasks)
+        self.register_buffer('scale', scale)
+        self.register_buffer('shift', shift)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the raw maps in the order of ``ORDER``."""
+        x = (image.float() * self.scale + self.shift).permute(0, 3, 1, 2)
+        raw = self.network(x)
+        return tuple(raw[task] for task in self.tasks)
+
+
+class Maps(nn.Module):
+    """
+    From raw maps to maps at the network's size.
+
+    :param factors: of the upsampling of each raw map, (vertical, horizontal), or
+    :param size: (height, width) of the maps, where no whole numbers lead there.
+    """
+
+    def __init__(self, tasks: tuple[str, ...], temperature: float, *,
+                 factors: tuple[tuple[int, int], ...] = (),
+                 size: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.tasks, self.temperature = tasks, temperature
+        self.factors, self.size = factors, size
+
+    def forward(self, *raw: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Upsample, then reduce: the order of training."""
+        maps: tuple[torch.Tensor, ...] = ()
+        for i, (task, x) in enumerate(zip(self.tasks, raw, strict=True)):
+            size = self.size
+            if size is None:
+                size = (x.shape[-2] * self.factors[i][0], x.shape[-1] * self.factors[i][1])
+            if task == SEGMENTATION:
+                logits = F.interpolate(x / self.temperature, size=size, mode='bilinear',
+                                       align_corners=False)
+                label, entropy, confidence = label_entropy_confidence(logits)
+                maps += (label.to(torch.uint8), entropy, confidence)
+            else:
+                mean, variance = F.interpolate(x, size=size, mode='bilinear',
+                                               align_corners=False).unbind(1)
+                maps += (F.relu(mean), _softplus(variance) + VARIANCE_FLOOR)
+        return maps
+
+
+def _softplus(x: torch.Tensor) -> torch.Tensor:
+    """
+    Return log(1 + e^x), accurate for small results too.
+
+    OpenVINO computes it as it is written, which is 7 % off at x = -12: there e^x is lost beside
+    the 1. Below -4 the first terms of the series are exact to 2e-6.
+    """
+    e = x.clamp(max=-4.0).exp()
+    return torch.where(x < -4.0, e * (1.0 - e * (0.5 - e / 3.0)), F.softplus(x))

@@ -1,0 +1,58 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend is told: once, of the checkpoint and the device, and with each image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+from emu_perception.instances import InstanceSettings
+import torch
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """
+    What stays the same for every image.
+
+    :ivar precision: of the network, 'fp32', 'bf16' or 'fp16'; maps are float32 always.
+    :ivar mean: of the input's normalisation, 0..1, rgb.
+    :ivar std: likewise.
+    :ivar temperature: calibration, divides the logits.
+    :ivar variance_scale: calibration, times the variance of the depth.
+    :ivar depth_max: metres, end of the checkpoint's range; beyond it a depth is +inf.
+    :ivar instances: how votes become instances; None = none are looked for.
+    """
+
+    device: torch.device
+    precision: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    temperature: float = 1.0
+    variance_scale: float = 1.0
+    depth_max: float = math.inf
+    instances: InstanceSettings | None = None
+
+    def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scale and shift [3] on the device: the network's input is x·scale + shift."""
+        scale = 255.0 * torch.tensor(self.std)
+        shift = -255.0 * torch.tensor(self.mean) / scale
+        return (1.0 / scale).to(self.device), shift.to(self.device)
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What is asked of one image.
+
+    :ivar network_size: (height, width) the network runs at, multiples of 32.
+    :ivar size: (height, width) of the maps.
+    :ivar depth_scale: from the network's depths to this camera's.
+    :ivar unknown_label_entropy: nats above which a label becomes 255; None = off.
+    """
+
+    network_size: tuple[int, int]
+    size: tuple[int, int]
+    depth_scale: float = 1.0
+    unknown_label_entropy: float | None = None
