@@ -41,7 +41,7 @@ from training.calibration.training_pictures import (
     training_pictures,
 )
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetError, DatasetFolder, Sample
+from training.data.dataset_folder import DatasetError, DatasetFolder, Example
 from training.data.leakage import trained_on
 from training.evaluation.measuring import file_hash
 from training.reporting.style import save
@@ -129,7 +129,7 @@ def _photographs(files: Sequence[Path]) -> list[Picture]:
 
 def _pictures(images: Sequence[np.ndarray]) -> list[Picture]:
     """Return images without truth, nor a known camera."""
-    return [Picture(Sample(f'photograph{i}', rgb, None, None), 'other', 0, None)
+    return [Picture(Example(f'photograph{i}', rgb, None, None), 'other', 0, None)
             for i, rgb in enumerate(images)]
 
 
