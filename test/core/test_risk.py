@@ -255,6 +255,14 @@ def test_an_image_near_its_threshold_says_why_the_flag_is_not_lowered():
     assert state.certain and not active().observe(BAD, 0.0).certain
 
 
+def test_an_image_with_a_fault_is_not_certain_whatever_its_scores_are():
+    monitor = active(clear_after=2)
+    old = monitor.observe(GOOD, 0.0, reason=R.STALE, detail='2.0 s old')
+    assert not old.certain and old.largest == 0.5
+    good = monitor.observe(GOOD, 0.1)
+    assert good.certain and good.raised and good.reason is R.STALE
+
+
 def test_the_share_is_changed_while_running():
     monitor = active()
     assert monitor.observe(NEAR, 0.0).raised

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from emu_perception.networks.statistics import BANDS, picture_statistics, with_statistics
 import pytest
+from rounding import FEW, NETWORK, rounding
 import torch
 
 
@@ -21,7 +22,8 @@ def test_numbers_by_hand():
     expected = [3.0, 1.0, 5.0 ** 0.5, 0.0, ln2, ln2, 0.0, -ln2, 0.0, ln2,
                 *(sigma / metres for metres in (1.0, 2.0, 4.0)), ln2, ln2 * (2 / 3) ** 0.5]
     expected[10:13] = [float(ratio.log()) for ratio in expected[10:13]]
-    assert found.tolist() == pytest.approx([float(value) for value in expected], abs=1e-5)
+    assert found.tolist() == pytest.approx([float(value) for value in expected],
+                                           abs=rounding(FEW, 5))
 
 
 def test_one_pass_gives_the_networks_own_maps_and_a_vector_of_its_channels(network):
@@ -34,7 +36,7 @@ def test_one_pass_gives_the_networks_own_maps_and_a_vector_of_its_channels(netwo
     length = 2 * sum(folded.encoder.channels) + sum(bands[task] for task in folded.tasks)
     assert statistics.shape == (2, length) and statistics.dtype == torch.float32
     alone = with_statistics(folded, images[1:])[1]
-    assert alone[0].tolist() == pytest.approx(statistics[1].tolist(), rel=1e-3, abs=1e-4)
+    assert alone[0].tolist() == pytest.approx(statistics[1].tolist(), rel=NETWORK, abs=NETWORK)
 
 
 def test_no_depth_gives_no_logarithm_of_zero(network):

@@ -267,11 +267,6 @@ class Bench:
         flags = self.received['risk']
         return flags[-1].data if flags else None
 
-    def now_image(self, *, age_s: float = 0.0, **fields: Any) -> Image:
-        """Make a good image that is stamped now by this machine's clock, or ``age_s`` ago."""
-        stamp_ns = time.time_ns() - round(age_s * 1e9)
-        return rgb_image(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9, **fields)
-
     def hang(self, **stamp: int) -> None:
         """Close the network's gate and wait until an image is stuck behind it."""
         self.predictor.gate.clear()
@@ -309,6 +304,12 @@ def rgb_image(width: int = 64, height: int = 48, *, frame_id: str = 'camera_opti
     image.header.frame_id = frame_id
     image.header.stamp.sec, image.header.stamp.nanosec = sec, nanosec
     return image
+
+
+def now_image(*, age_s: float = 0.0, frame_id: str = 'camera_optical_frame') -> Image:
+    """Make a good image that is stamped now by this machine's clock, or ``age_s`` ago."""
+    sec, nanosec = divmod(time.time_ns() - round(age_s * 1e9), 10**9)
+    return rgb_image(sec=sec, nanosec=nanosec, frame_id=frame_id)
 
 
 def camera_info(width: int = 64, height: int = 48, fx: float = 50.0, *, d: tuple[float, ...] = (),

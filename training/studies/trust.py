@@ -11,8 +11,8 @@ breaks of content and in mild changes: accuracy, calibration, coverage, the scor
 picture is bad where abs rel is above 0.3 or pixel accuracy below 0.45; the flag is judged by that.
 
 The two scores that are fitted are fitted here again, to the training images, corrupted likewise,
-and each kind is judged by a fit that has not seen it. Thresholds are joint, of the clean images of
-the other runs of frames; intervals are of whole runs drawn again. Photographs that are no rooms,
+and each kind is judged by a fit that has not seen it. Thresholds are joint, of the other runs of
+frames; intervals are of whole runs drawn again. Photographs that are no rooms,
 and folders of other images, have no truth: the share flagged is all that is known of them.
 """
 
@@ -51,7 +51,7 @@ from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
 from training.studies.trust_summary import summary
 
 FIGURES = ('.png', '.pdf', '.svg')
-CORRUPTED = 6  # Of each training image, for the fit.
+CORRUPTED = 4  # Of each training image, for the fit.
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: float = 95.0,
