@@ -27,6 +27,10 @@ demo: setup                 ## the node over real photographs, panels in out/dem
 test: setup                 ## all tests, lint included (TEST_ARGS='-k risk -x'; ROS=kilted; VERSIONS=newest)
 	@. .ci/environment && python -m pytest $(TEST_ARGS)
 
+quick: setup                ## ruff and the quick tests, two minutes: no ROS, no GPU, nothing slow
+	@. .ci/environment && python -m ruff check . && python -m pytest -q --durations=5 \
+	    --durations-min=2 -m 'not slow and not ros and not system and not gpu' $(TEST_ARGS)
+
 lint: setup                 ## ruff and mypy alone
 	@. .ci/environment && python -m ruff check . && python -m mypy
 

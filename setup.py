@@ -3,11 +3,15 @@
 """Build description for colcon (ament_python) and pip."""
 
 from glob import glob
+import os
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = 'emu_perception'
+# Not for a robot that does not ask: EMU_WITH_DEMO=1 colcon build, EMU_WITH_DEMO=1 pip install.
+WITH_DEMO = os.environ.get('EMU_WITH_DEMO', '') not in ('', '0')
+DEMO = (f'{PACKAGE}.benchmarking', f'{PACKAGE}.ros.benchmark', f'{PACKAGE}.ros.demo')
 HERE = Path(__file__).resolve().parent
 
 
@@ -26,7 +30,7 @@ setup(
     name=PACKAGE,
     version='0.1.0',
     # `training` is run from the repository's root and stays off the robot.
-    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*'], exclude=[] if WITH_DEMO else DEMO),
     # Whoever type-checks code that uses this package gets its types.
     package_data={PACKAGE: ['py.typed']},
     data_files=[
@@ -51,9 +55,9 @@ setup(
             f'emu_node = {PACKAGE}.ros.node:main',
             f'emu_multi = {PACKAGE}.ros.node:main_multi',
             f'replay_camera = {PACKAGE}.ros.replay_camera:main',
-            f'emu_demo = {PACKAGE}.ros.demo.command:main',
             f'emu_run = {PACKAGE}.commands.run:main',
-            f'emu_benchmark = {PACKAGE}.commands.benchmark:main',
+            *([f'emu_demo = {PACKAGE}.ros.demo.command:main',
+               f'emu_benchmark = {PACKAGE}.benchmarking.command:main'] if WITH_DEMO else []),
         ],
     },
 )

@@ -18,6 +18,10 @@ class CheckpointError(EmuError):
     """A checkpoint that cannot be used: the message names the file and the field."""
 
 
+class ForeignFileError(CheckpointError):
+    """A file of weights that is whole, but none of this package's: it has no document."""
+
+
 class InputError(EmuError):
     """An image, intrinsics or option that cannot be used: the message names field and value."""
 

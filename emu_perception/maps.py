@@ -1,16 +1,46 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a Prediction holds: one row a map."""
+"""
+What a Prediction holds: one row a map.
+
+Topics, recordings, files and pictures read this table: a new map is what fills it and a row here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
+    from emu_perception.checkpoint.metadata import CheckpointMetadata
 
-@dataclass(frozen=True)
+# How a map is coloured: classes by the palette, numbers by one colour each, amounts by a scale.
+PALETTE, NUMBERS, SCALE = 'palette', 'numbers', 'scale'
+
+
+def _as_it_is(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _byte(share: np.ndarray) -> np.ndarray:
+    """Return 0..1 as 0..255; what is no number is no confidence."""
+    return np.rint(np.clip(np.nan_to_num(share), 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _knowing_nothing(metadata: CheckpointMetadata) -> float:
+    """Return ln K nats: the entropy of a network that takes every class for equally likely."""
+    return math.log(max(len(metadata.classes), 2))
+
+
+def _range_end(metadata: CheckpointMetadata) -> float:
+    return metadata.depth_max if math.isfinite(metadata.depth_max) else 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class MapRow:
     """
     A row.
@@ -22,6 +52,16 @@ class MapRow:
     :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, and neither
         can depths across an edge (it would invent points in mid-air) or beside +inf and NaN.
     :ivar unknown: what a pixel holds of which nothing is known, in words.
+    :ivar words: for people.
+    :ivar topic: of what is given of it, below the node's name.
+    :ivar encoding: of the topic's images.
+    :ivar given_name: what users get is called: the map itself, or what is made of it.
+    :ivar given_unit: its unit.
+    :ivar given: makes that of the map.
+    :ivar pixels: makes the topic's pixels of that.
+    :ivar color: ``PALETTE``, ``NUMBERS``, ``SCALE``; '' has no colours.
+    :ivar color_topic: of the coloured picture; '' has none.
+    :ivar top: the value in the top colour of the scale.
     """
 
     name: str
@@ -30,15 +70,43 @@ class MapRow:
     dtype: type[np.generic]
     exact: bool
     unknown: str
+    words: str
+    topic: str
+    encoding: str
+    given_name: str = ''
+    given_unit: str = ''
+    given: Callable[[np.ndarray], np.ndarray] = _as_it_is
+    pixels: Callable[[np.ndarray], np.ndarray] = _as_it_is
+    color: str = ''
+    color_topic: str = ''
+    top: Callable[[CheckpointMetadata], float] | None = None
+
+    def __post_init__(self) -> None:
+        """Let what is given be called as the map where nothing else is said."""
+        object.__setattr__(self, 'given_name', self.given_name or self.name)
+        object.__setattr__(self, 'given_unit', self.given_unit or self.unit)
 
 
 MAPS: dict[str, MapRow] = {row.name: row for row in (
-    MapRow('label', 'segmentation', 'class index', np.uint8, True, '255'),
-    MapRow('segmentation_entropy', 'segmentation', 'nat', np.float32, False, 'none'),
-    MapRow('confidence', 'segmentation', '1', np.float32, False, 'none'),
-    MapRow('depth', 'depth', 'm', np.float32, True, 'NaN; +inf beyond the range'),
-    MapRow('depth_variance', 'depth', 'm²', np.float32, False, 'none'),
-    MapRow('instance', 'instance', 'object number', np.uint16, True, '0'),
+    MapRow(name='label', task='segmentation', unit='class index', dtype=np.uint8, exact=True,
+           unknown='255', words='labels', topic='label', encoding='mono8', color=PALETTE,
+           color_topic='label_color'),
+    MapRow(name='depth', task='depth', unit='m', dtype=np.float32, exact=True,
+           unknown='NaN; +inf beyond the range', words='depth', topic='depth/image',
+           encoding='32FC1', color=SCALE, top=_range_end),
+    MapRow(name='segmentation_entropy', task='segmentation', unit='nat', dtype=np.float32,
+           exact=False, unknown='none', words='entropy', topic='segmentation_uncertainty',
+           encoding='32FC1', color=SCALE, color_topic='segmentation_uncertainty_color',
+           top=_knowing_nothing),
+    MapRow(name='depth_variance', task='depth', unit='m²', dtype=np.float32, exact=False,
+           unknown='none', words='depth sigma', topic='depth_uncertainty', encoding='32FC1',
+           given_name='depth_sigma', given_unit='m', given=np.sqrt, color=SCALE,
+           color_topic='depth_uncertainty_color', top=lambda metadata: 1.0),
+    MapRow(name='confidence', task='segmentation', unit='1', dtype=np.float32, exact=False,
+           unknown='none', words='confidence', topic='confidence', encoding='mono8',
+           pixels=_byte),
+    MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
+           unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
 )}
 
 

@@ -24,8 +24,10 @@ from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
+from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.region import Region
 import numpy as np
 import torch
 
@@ -33,7 +35,6 @@ LOGGER = logging.getLogger('emu_perception')
 MIN_SIDE = 32
 MAX_ASPECT = 6.0
 MAX_SIDE = 16384
-_PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 class Predictor:
@@ -58,8 +59,8 @@ class Predictor:
         self.metadata = metadata
         self.device = resolved_device(device)
         self.precision = 'fp32' if precision == 'auto' else precision
-        if self.precision not in _PRECISIONS:
-            raise InputError(f"precision is '{precision}': give auto, {', '.join(_PRECISIONS)}")
+        if self.precision not in DTYPES:
+            raise InputError(f"precision is '{precision}': give auto, {', '.join(DTYPES)}")
         self.unknown_label_entropy = unknown_label_entropy
         _check_tasks(metadata)
         self._options = BackendOptions(
@@ -119,8 +120,8 @@ class Predictor:
         return network_size(image_size, self.metadata.input_size)
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """
         Run the network once.
 
@@ -131,6 +132,7 @@ class Predictor:
             camera of the training camera's field of view, which is said once.
         :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None =
             as the constructor was told.
+        :param score_region: part of the image that the scores are the means over; None = all.
         :raises InputError: if the image, size or fx cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -143,7 +145,8 @@ class Predictor:
         size = (height, width) if size is None else _checked_size(size)
         input_size = self.network_size((height, width))
         return backend.predict(image, Request(
-            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy))
+            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
+            score_region))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""

@@ -26,6 +26,7 @@ class RiskReason(str, Enum):
     UNCERTAIN = 'uncertain'
     NO_IMAGE = 'no_image'
     STALE = 'stale'
+    NO_CALIBRATION = 'no_calibration'
     UNUSABLE_INPUT = 'unusable_input'
     FAILURE = 'failure'
     INACTIVE = 'inactive'
@@ -62,6 +63,8 @@ class RiskState:
     :ivar largest: the largest of the scores that are judged, each divided by its threshold:
         above 1 it raises. None where none is judged.
     :ivar largest_of: the name of that score.
+    :ivar fault: whether the image itself, if there is one, has a fault that its scores do not
+        show, as being old or of an unknown lens.
     """
 
     raised: bool
@@ -70,6 +73,12 @@ class RiskState:
     scores: Mapping[str, float] = field(default_factory=dict)
     largest: float | None = None
     largest_of: str = ''
+    fault: bool = False
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether the image by itself is to be believed, whatever the flag says."""
+        return not self.fault and (self.largest is None or self.largest <= 1.0)
 
 
 class RiskMonitor:
@@ -77,12 +86,15 @@ class RiskMonitor:
     Turns the scores of successive images into one flag with hysteresis.
 
     Raised after ``raise_after`` uncertain images in a row, or at once by a fault; lowered after
-    ``clear_after`` usable, certain images in a row, whatever raised it. Between ``deactivate`` and
-    ``activate``, and before the first ``activate``, it stays raised whatever is reported.
+    ``clear_after`` usable images in a row whose scores are all at most ``clear_below`` of their
+    thresholds, whatever raised it. An image between the two leaves the flag as it is and ends both
+    counts. Between ``deactivate`` and ``activate``, and before the first ``activate``, it stays
+    raised whatever is reported.
     """
 
     def __init__(self, thresholds: RiskThresholds, *, expected: Collection[str] = (),
-                 raise_after: int = 1, clear_after: int = 3, stale_after_s: float = 1.0) -> None:
+                 raise_after: int = 1, clear_after: int = 3, clear_below: float = 0.9,
+                 stale_after_s: float = 1.0) -> None:
         """
         Start raised, with reason ``inactive``.
 
@@ -91,11 +103,14 @@ class RiskMonitor:
             missing is a failure, whether it has a threshold or not.
         :param raise_after: uncertain images in a row that raise the flag, at least 1.
         :param clear_after: certain images in a row that lower it, at least 1.
+        :param clear_below: share of a threshold that no score of such an image exceeds, above 0
+            and at most 1, where there is no gap between raising and clearing.
         :param stale_after_s: seconds without a processed image until the flag is raised, above 0.
         :raises InputError: if a value is out of its range.
         """
         self.configure(thresholds=thresholds, expected=expected, raise_after=raise_after,
-                       clear_after=clear_after, stale_after_s=stale_after_s)
+                       clear_after=clear_after, clear_below=clear_below,
+                       stale_after_s=stale_after_s)
         self._uncertain_run = 0
         self._certain_run = 0
         self._last_event_s: float | None = None
@@ -104,11 +119,15 @@ class RiskMonitor:
 
     def configure(self, *, thresholds: RiskThresholds | None = None,
                   expected: Collection[str] | None = None, raise_after: int | None = None,
-                  clear_after: int | None = None, stale_after_s: float | None = None) -> None:
+                  clear_after: int | None = None, clear_below: float | None = None,
+                  stale_after_s: float | None = None) -> None:
         """Change settings while running; counts and flag are kept. Nothing changes on error."""
         for name, count in (('raise_after', raise_after), ('clear_after', clear_after)):
             if count is not None and count < 1:
                 raise InputError(f'{name} is {count}: give a count of images of at least 1')
+        if clear_below is not None and not 0 < clear_below <= 1:
+            raise InputError(f'clear_below is {clear_below}: give a share of the thresholds above '
+                             '0 and at most 1')
         if stale_after_s is not None and not stale_after_s > 0:
             raise InputError(f'stale_after_s is {stale_after_s}: give seconds above 0')
         if thresholds is not None:
@@ -119,6 +138,8 @@ class RiskMonitor:
             self.raise_after = raise_after
         if clear_after is not None:
             self.clear_after = clear_after
+        if clear_below is not None:
+            self.clear_below = clear_below
         if stale_after_s is not None:
             self.stale_after_s = stale_after_s
 
@@ -140,18 +161,26 @@ class RiskMonitor:
         self._active = False
         return self._raise(RiskReason.INACTIVE, 'not active')
 
-    def observe(self, scores: Mapping[str, float], now_s: float) -> RiskState:
+    def observe(self, scores: Mapping[str, float], now_s: float, *,
+                reason: RiskReason = RiskReason.NONE, detail: str = '') -> RiskState:
         """
         Take in one processed image.
 
         :param scores: by name, each in its unit.
         :param now_s: steady clock, seconds.
+        :param reason: what speaks against the image whatever its scores are, and raises at once:
+            ``stale``, or ``no_calibration``, whose scores in metres mean nothing and are left
+            out; ``detail`` says more.
         """
         if not self._active:
             return self._state
         problem = problem_of(scores, self.expected)
         if problem:
             return self._fault(RiskReason.FAILURE, problem, now_s, scores)
+        if reason is RiskReason.NO_CALIBRATION:
+            scores = {name: value for name, value in scores.items() if not SCORES[name].in_metres}
+        if reason is not RiskReason.NONE:
+            return self._fault(reason, detail, now_s, scores)
         self._last_event_s = now_s
         excess = self._excess(scores)
         if excess:
@@ -162,6 +191,10 @@ class RiskMonitor:
             return self._hold(f'{excess} ({self._uncertain_run} of {self.raise_after} images)',
                               scores)
         self._uncertain_run = 0
+        near = self._near(scores)
+        if near:
+            self._certain_run = 0
+            return self._hold(near, scores)
         self._certain_run += 1
         if self._certain_run >= self.clear_after or not self._state.raised:
             return self._become(False, RiskReason.NONE, 'certain', scores)
@@ -174,6 +207,14 @@ class RiskMonitor:
     def failure(self, detail: str, now_s: float) -> RiskState:
         """Raise at once: inference failed."""
         return self._fault(RiskReason.FAILURE, detail, now_s, {})
+
+    def begin_anew(self, detail: str) -> RiskState:
+        """Raise with reason ``stale`` until images have come as after ``activate``."""
+        if not self._active:
+            return self._state
+        self._uncertain_run = self._certain_run = 0
+        self._last_event_s = None
+        return self._raise(RiskReason.STALE, detail)
 
     def check(self, now_s: float) -> RiskState:
         """Raise with reason ``stale`` if nothing has come for ``stale_after_s``."""
@@ -196,13 +237,20 @@ class RiskMonitor:
         return ', '.join(row.text(scores[name], self.thresholds.by_score[name])
                          for name, row in SCORES.items() if shares.get(name, 0.0) > 1.0)
 
+    def _near(self, scores: Mapping[str, float]) -> str:
+        """Say which scores are below their threshold, but not by enough to lower the flag."""
+        return ', '.join(
+            f'{SCORES[name].text(scores[name])} is above {self.clear_below:g} of its threshold '
+            f'{self.thresholds.by_score[name]:.3f}'
+            for name, share in self._shares(scores).items() if share > self.clear_below)
+
     def _fault(self, reason: RiskReason, detail: str, now_s: float,
                scores: Mapping[str, float]) -> RiskState:
         if not self._active:
             return self._state
         self._uncertain_run = self._certain_run = 0
         self._last_event_s = now_s
-        return self._raise(reason, detail, scores)
+        return self._become(True, reason, detail, scores, fault=True)
 
     def _raise(self, reason: RiskReason, detail: str,
                scores: Mapping[str, float] | None = None) -> RiskState:
@@ -212,13 +260,13 @@ class RiskMonitor:
         return self._become(self._state.raised, self._state.reason, detail, scores)
 
     def _become(self, raised: bool, reason: RiskReason, detail: str,
-                scores: Mapping[str, float]) -> RiskState:
+                scores: Mapping[str, float], *, fault: bool = False) -> RiskState:
         # A score that is no number is larger than any: it is what raised.
         shares = {name: math.inf if math.isnan(share) else share
                   for name, share in self._shares(scores).items()}
         largest_of = max(shares, key=shares.__getitem__, default='')
         self._state = RiskState(raised, reason, detail, dict(scores),
-                                shares.get(largest_of), largest_of)
+                                shares.get(largest_of), largest_of, fault)
         return self._state
 
 

@@ -13,6 +13,11 @@ from emu_perception.scores import SCORES
 if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
     from emu_perception.checkpoint.metadata import Calibration
 
+# Numbers for programs; they stay what they are when reasons or their words change.
+CODES: dict[RiskReason, int] = {
+    RiskReason.NONE: 0, RiskReason.UNCERTAIN: 1, RiskReason.INACTIVE: 10, RiskReason.NO_IMAGE: 11,
+    RiskReason.STALE: 12, RiskReason.NO_CALIBRATION: 13, RiskReason.UNUSABLE_INPUT: 20,
+    RiskReason.FAILURE: 30}
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
 OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
 
@@ -48,13 +53,19 @@ def status_fields(state: RiskState, thresholds: RiskThresholds, sources: Mapping
     level = OK if not state.raised else WARN if state.reason in _NOT_FAULTS else ERROR
     message = f'{"raised" if state.raised else "clear"}: {state.detail}'
     values: dict[str, object] = {
-        'raised': state.raised, 'reason': state.reason.value, 'detail': state.detail,
+        'raised': state.raised, 'reason': state.reason.value, 'code': CODES[state.reason],
+        'detail': state.detail,
         'largest_score': state.largest, 'largest_score_of': state.largest_of or None}
     values.update({row.key: state.scores.get(name) for name, row in SCORES.items()})
     for name, row in SCORES.items():
         values[row.threshold_key] = thresholds.by_score.get(name)
         values[row.origin_key] = sources.get(name, '')
     return level, message, {key: status_text(value) for key, value in values.items()}
+
+
+def status_names(name: str, state: RiskState) -> tuple[str, ...]:
+    """Return the names of risk_status' entries: the flag's and, raised, its reason's."""
+    return (name, f'{name}: {state.reason.value}') if state.raised else (name,)
 
 
 def status_text(value: object) -> str:

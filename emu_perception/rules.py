@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 import math
 from typing import Any, Generic, TypeVar
@@ -65,6 +65,40 @@ class Rule(Generic[Value]):
             words += f' above {self.low:g}' if self.open else f' of at least {self.low:g}'
             words += f' and at most {self.high:g}' if math.isfinite(self.high) else ''
         return f'{words} {self.unit}'.rstrip()
+
+
+@dataclass(frozen=True)
+class ListRule(Generic[Value]):
+    """
+    What a list of values must be.
+
+    :ivar each: what each value must be.
+    """
+
+    each: Rule[Value]
+
+    def checked(self, values: object) -> tuple[Value, ...]:
+        """
+        Return the values.
+
+        :raises ValueError: 'give ...', what they must be.
+        """
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+            raise ValueError(f'give {self.wanted}')
+        try:
+            return tuple(self.each.checked(value) for value in values)
+        except ValueError:
+            raise ValueError(f'give {self.wanted}') from None
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of each."""
+        return self.each.unit
+
+    @property
+    def wanted(self) -> str:
+        """Return what the values must be, in words."""
+        return f'a list, each {self.each.wanted}'
 
 
 def object_of(values: object) -> dict[str, Any]:

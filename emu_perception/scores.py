@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emu_perception.measures import depth_sigma, segmentation_entropy
+from emu_perception.measures import depth_sigma, relative_depth_sigma, segmentation_entropy
 from emu_perception.network_maps import NetworkMaps
 
 if TYPE_CHECKING:  # The node reads the table before it is configured, where torch may be missing.
@@ -82,6 +82,11 @@ class Score:
         return f'threshold_{self.column.removeprefix("mean_")}'
 
     @property
+    def in_metres(self) -> bool:
+        """Tell whether it means anything only where the camera's focal length is known."""
+        return self.unit == 'm'
+
+    @property
     def suffix(self) -> str:
         """Return the unit as the end of a key."""
         return '' if self.unit == '1' else f'_{self.unit}'
@@ -99,6 +104,10 @@ SCORES: dict[str, Score] = {score.name: score for score in (
     Score(name='depth_sigma', unit='m', task='depth', words='mean depth sigma',
           measure=depth_sigma.measure, tag='depth',
           topic='mean_depth_uncertainty', column='mean_sigma_m', highest=1000.0),
+    Score(name='relative_depth_sigma', unit='1', task='depth', words='mean relative depth sigma',
+          measure=relative_depth_sigma.measure, tag='relative_depth',
+          topic='mean_relative_depth_uncertainty', column='mean_relative_sigma', highest=10.0,
+          instead_of='depth_sigma'),
 )}
 
 

@@ -60,10 +60,11 @@ ARGUMENTS = [
     DeclareLaunchArgument('rviz_frame', default_value='camera_optical_frame',
                           description="Fixed frame of rviz2: the images' frame_id."),
     DeclareLaunchArgument('replay', default_value='',
-                          description='Folder of images (or data set root), image, video file or '
-                          "camera ('0', '/dev/video0') to publish on image_topic. Empty: none."),
+                          description='Folder of images (or data set root), image, video, ROS 2 '
+                          "bag or camera ('0', '/dev/video0') to publish on image_topic. Empty: "
+                          'none.'),
     DeclareLaunchArgument('replay_rate', default_value='10.0',
-                          description="Images a second of the replay; 0: the video's own rate."),
+                          description="Images a second of the replay; 0: the source's own rate."),
     DeclareLaunchArgument('replay_loop', default_value='true',
                           description='Start the replay over at its end.'),
     DeclareLaunchArgument('replay_camera_info', default_value='',

@@ -17,6 +17,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 
+# Whoever asks for one of these talks to nodes, in this process or in others.
+ROS_FIXTURES = {'ros', 'domain_id', 'installed'}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs nodes, so that ``make quick`` can leave it out."""
+    for item in items:
+        if ROS_FIXTURES & set(getattr(item, 'fixturenames', ())):
+            item.add_marker('ros')
+
+
 class LiveBytes(TorchDispatchMode):
     """Follows the bytes of all tensors that operations under it have made and that still live."""
 

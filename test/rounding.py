@@ -16,6 +16,9 @@ import torch
 # For what is the same in exact arithmetic and is compared in float64: room for ten thousand
 # roundings, and nothing that float32 could show.
 EXACT = 1e-12
+# Of the maps of a whole network in float32 that is run in another way, where values are of order
+# 1: what ``emu_perception.backends.agreement`` allows on average, 1.9e-4.
+NETWORK = 25 * 2.0 ** -17
 # Of a path of operations that is not counted one by one, but is much shorter than this.
 FEW = 32
 

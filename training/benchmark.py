@@ -6,7 +6,7 @@ Measure the speed of training steps and of ensembles, against the published layo
 python -m training.benchmark --recipe training/recipes/paper.yaml [--what step,distill]
                              [--teachers 10] [--rounds 10] [--json OUT] [field=value ...]
 
-A step is forward, loss, backward and optimiser on a made batch; ``distill`` has a teacher of
+A step is forward, loss, backward and optimiser on a synthetic batch; ``distill`` has a teacher of
 --teachers networks beside it. Ensembles (--what ensemble,sub_ensemble,mc_dropout,head_dropout)
 answer one image: uint8 to the moments of --teachers samples at full size. Both layouts have the
 same weights, in turn, in one process; medians. No data set is needed.
@@ -32,8 +32,8 @@ from training.command_line import check_writable, command_parser, recipe_of, run
 from training.methods.ensemble import Ensemble
 from training.recipes.recipe import Recipe
 from training.speed.ensembles import ENSEMBLES, ensembles
-from training.speed.made_models import made_members
-from training.speed.steps import PRECISIONS, steps
+from training.speed.steps import steps
+from training.speed.synthetic_models import synthetic_members
 
 STEPS = ('step', 'distill')
 WHAT = (*STEPS, *ENSEMBLES)
@@ -51,8 +51,8 @@ def measured(what: str, recipe: Recipe, options: argparse.Namespace,
     else:
         teacher = None
         if what == 'distill':
-            teacher = Ensemble(made_members(folder, recipe, options.classes, options.teachers),
-                               device=device)
+            teacher = Ensemble(synthetic_members(
+                folder, recipe, options.classes, options.teachers), device=device)
         calls = steps(recipe, options.classes, teacher, device)
         count, more = recipe.batch_size, {} if teacher is None else {'teachers': teacher.samples}
         torch.manual_seed(0)
@@ -98,9 +98,6 @@ def main(arguments: list[str] | None = None) -> int:
                 raise InputError(f'--{name} is {getattr(options, name)}: give 1 or more')
         recipe = recipe_of(options, 'data=made up', f'mc_dropout.samples={options.teachers}',
                            f'sub_ensemble.heads={max(2, options.teachers)}')
-        if recipe.precision not in PRECISIONS:
-            raise InputError(f"field 'precision' is '{recipe.precision}': give "
-                             f'{" or ".join(PRECISIONS)} here')
         check_writable(options.json)
         if options.threads:
             torch.set_num_threads(options.threads)

@@ -22,7 +22,7 @@ import sys
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.recipes.options import RecipeError
-from training.runs.building import check_tasks
+from training.runs.building import check_tasks, kind_of
 from training.runs.members import member_recipe, stop_children_when_stopped, train_all
 from training.runs.peak_memory import side_by_side
 
@@ -75,9 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         stop_children_when_stopped()
         recipe = recipe_of(options)
-        if recipe.method == 'emuformer':
-            raise RecipeError("field 'method' is 'emuformer': members learn from the truth alone; "
-                              'give baseline, then training.distill')
+        if kind_of(recipe).needs_teacher:
+            raise RecipeError(f"field 'method' is '{recipe.method}': members learn from the truth "
+                              'alone; give baseline, then training.distill')
         check_tasks(recipe, DatasetFolder(recipe.data))
         recipes = [member_recipe(recipe, index) for index in chosen_members(options)]
         failed = train_all(recipes, side_by_side(options.parallel, recipe),

@@ -26,7 +26,7 @@ from training.command_line import check_writable, command_parser, evenly_spaced,
 from training.data.dataset_folder import (
     DatasetFolder,
 )
-from training.data.unseen import trained_on
+from training.data.leakage import trained_on
 from training.evaluation.measuring import Crop, description, evaluate, FORMAT, trivial
 from training.evaluation.three_task_figures import (
     printed,

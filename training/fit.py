@@ -32,17 +32,12 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.progress import track
 from timm.layers import convert_sync_batchnorm
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 from training.calibration.risk_thresholds import risk_thresholds
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.data.device_views import views_on_device
-from training.data.resident import DrawnViews
-from training.data.samples import (
-    EpochSampler,
-    SampleCache,
-    ShardSampler,
-    TrainingViews,
+from training.data.examples import (
     WholeImages,
 )
 from training.methods.ensemble import Ensemble
@@ -52,12 +47,13 @@ from training.recipes.recipe import Recipe
 from training.runs.building import build_network, check_tasks, load_teacher, make_module
 from training.runs.callbacks import (
     first_frozen_epoch,
-    FrozenStatistics,
+    FreezeBN,
     ImagePanels,
     ProgressFile,
     StopAfter,
 )
 from training.runs.folder_lock import locked
+from training.runs.loading import example_caches, loaders
 from training.runs.provenance import classes_of, metadata_of
 from training.runs.run_folder import check_same_recipe, epochs_done
 import yaml
@@ -81,7 +77,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     folder.check_files(('train', 'val'))
     folder.restrict(('train', 'val'))
     teacher = load_teacher(recipe, folder)
-    train, val = sample_caches(recipe, folder)
+    train, val = example_caches(recipe, folder)
     if len(train) < recipe.batch_size:
         lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
@@ -128,17 +124,6 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     return path
 
 
-def sample_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[SampleCache, SampleCache]:
-    """Return the samples of train and val, with the truth that the recipe's network learns."""
-    deeplab, tasks = recipe.network.family == 'deeplab', recipe.network.tasks
-    train, val = (
-        SampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
-                    recipe.cache_images, inverse=deeplab and DEPTH in tasks,
-                    instance=deeplab and INSTANCE in tasks)
-        for splits in (recipe.train_on, 'val'))
-    return train, val
-
-
 def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
     """
     Check that a run may start, or go on, in its folder.
@@ -172,9 +157,9 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
                  ProgressFile(recipe.folder / 'progress.json')]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
-    if recipe.frozen_statistics > 0:
-        callbacks.append(FrozenStatistics(
-            first_frozen_epoch(recipe.frozen_statistics, recipe.epochs)))
+    if recipe.freeze_bn > 0:
+        callbacks.append(FreezeBN(
+            first_frozen_epoch(recipe.freeze_bn, recipe.epochs)))
     if recipe.ema_decay > 0:
         # Said, since the model is still in host memory when the callback is set up: the average
         # would stay there, and all weights be copied to it at every step.
@@ -198,37 +183,6 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         logger=[CSVLogger(recipe.folder / 'logs', name='', version=f'start_{start}'),
                 TensorBoardLogger(recipe.folder, name='tensorboard', version='')],
         log_every_n_steps=10)
-
-
-def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache, val: SampleCache,
-            first_epoch: int = 0) -> tuple[DataLoader, DataLoader]:
-    """
-    Return the loaders of training views and of whole validation images.
-
-    :param first_epoch: of this part of the run. Worker processes are asked for views before
-        Lightning has restored the epoch.
-    """
-    processes = recipe.processes
-    how = (recipe.input_size, recipe.augmentation, recipe.seed, recipe.crop_size)
-    views: DrawnViews | TrainingViews = TrainingViews(train, *how)
-    if recipe.views == 'device':
-        height, width = train.folder.image(train.stems[0]).shape[:2]
-        views = DrawnViews(len(train), (height, width), *how)
-    sampler = EpochSampler(
-        len(views), recipe.seed, lambda: max(first_epoch, module.current_epoch), processes,
-        lambda: module.global_rank)
-    # A last batch that is not full is dropped: batch norm needs more than one image.
-    loader = DataLoader(views, recipe.batch_size // processes, sampler=sampler, drop_last=True,
-                        num_workers=recipe.workers, persistent_workers=recipe.workers > 0,
-                        pin_memory=torch.cuda.is_available())
-    images: WholeImages | Subset = WholeImages(val, recipe.input_size)
-    count = len(val)
-    if 0 < recipe.validation_images < count:
-        step = count / recipe.validation_images
-        images = Subset(images, [int(i * step) for i in range(recipe.validation_images)])
-        count = recipe.validation_images
-    return loader, DataLoader(images, 1, sampler=ShardSampler(count, processes,
-                                                              lambda: module.global_rank))
 
 
 def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,

@@ -81,7 +81,8 @@ class Expected:
                  rounding: float | None = None) -> None:
         if rounding is None:
             rounding = ROUNDING['tf32' if rounds_to_tf32(options) else options.precision]
-        size = tuple(next(x for x in (maps.label, maps.depth) if x is not None).shape)
+        height, width = next(x for x in (maps.label, maps.depth) if x is not None).shape
+        size = (height, width)
         named, _ = finished(maps, Factors.of(Request(size, size), options))
         self._maps = {name: values.cpu().numpy() for name, values in named.items()}
         self._depth_max = options.depth_max

@@ -30,11 +30,12 @@ from emu_perception.backends.cuda_program import (
     Sizes,
 )
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
-from emu_perception.backends.eager import DTYPES, EagerBackend
+from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.proving import Disproof, Proof
 from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import FoldedNetwork
+from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 import numpy as np
 import torch
@@ -132,7 +133,8 @@ class CudaBackend(Backend):
     def predict(self, image: np.ndarray, request: Request) -> Prediction:
         """Go from image to prediction on the fast path; after a failure, which is said, not."""
         if self._failures < FAILURES:
-            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size)
+            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size,
+                          request.score_region)
             try:
                 job = self._begin(sizes, image, request)
             except Exception as error:  # CUDA and Triton raise many kinds.

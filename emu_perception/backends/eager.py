@@ -10,12 +10,11 @@ from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, InferenceNetwork
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
+from emu_perception.precisions import DTYPES
 from emu_perception.preprocessing import resized_image
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
-
-DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 class EagerBackend(Stages[torch.Tensor, dict[str, torch.Tensor]], Backend):

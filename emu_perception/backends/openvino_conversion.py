@@ -155,6 +155,9 @@ def reshaped(model: Any, shapes: list[list[int]]) -> Any:
 class NormalizedNetwork(nn.Module):
     """The network with its input's normalisation before it: uint8 [1, h, w, 3] in."""
 
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor) -> None:
         super().__init__()
         self.network = network

@@ -76,6 +76,9 @@ class CompiledReference:
 
 class _Network(nn.Module):
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, raw: Any, metadata: CheckpointMetadata) -> None:
         super().__init__()
         self.raw, self.tasks = raw, tuple(raw.tasks)

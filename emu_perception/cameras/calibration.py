@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 from typing import Any
 
 
@@ -54,6 +55,11 @@ def pinhole_info(width: int, height: int, fx: float, fy: float | None = None,
     cy = (height - 1) / 2 if cy is None else cy
     return CameraInfo(width, height, k=(fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0),
                       p=(fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0))
+
+
+def info_of_view(width: int, height: int, hfov_deg: float) -> CameraInfo:
+    """Return the calibration of an image of which the horizontal field of view is known."""
+    return pinhole_info(width, height, width / 2 / math.tan(math.radians(hfov_deg) / 2))
 
 
 def from_message(message: Any) -> CameraInfo:

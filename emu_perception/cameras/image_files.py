@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+import os
 from pathlib import Path
 import re
 
@@ -48,8 +49,10 @@ class ImageFiles:
         for index, path in enumerate(self.paths):
             stamp_ns = int(path.stem) if self.stamped else round(index / self.rate_hz * 1e9)
             info, problem = self._info_of(path)
-            yield InputImage(path.name, Header(stamp_ns, FRAME_ID), partial(read_image, path),
-                             info, problem, encoded=partial(_encoded, path))
+            # Of a name that is no UTF-8 what can be written into a table and a message.
+            name = os.fsencode(path.name).decode(errors='replace')
+            yield InputImage(name, Header(stamp_ns, FRAME_ID), partial(read_image, path), info,
+                             problem, encoded=partial(_encoded, path))
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -103,5 +106,6 @@ def _encoded(path: Path) -> tuple[bytes, str] | None:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), '') if part.isdigit() else (-1, part)
-            for part in re.split(r'(\d+)', path.name)]
+    # Every other part is digits; not all that str.isdigit takes for one is a number.
+    return [(int(part), '') if index % 2 else (-1, part)
+            for index, part in enumerate(re.split(r'(\d+)', path.name))]

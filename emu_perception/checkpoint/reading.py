@@ -11,6 +11,7 @@ from typing import Any
 from emu_perception.checkpoint.document import from_text, KEY, one_line
 from emu_perception.checkpoint.metadata import CheckpointMetadata
 from emu_perception.checkpoint.tensors import statistics_of, weights_of
+from emu_perception.errors import ForeignFileError
 from emu_perception.networks.families import build_network, Network
 from safetensors import safe_open, SafetensorError
 
@@ -66,7 +67,7 @@ def _open(path: Path) -> Any:
 def _metadata(file: Any, path: Path) -> CheckpointMetadata:
     text = (file.metadata() or {}).get(KEY)
     if text is None:
-        raise one_line(f"{path}: field '{KEY}': missing, so this .safetensors file is no "
-                       'emu_perception checkpoint; make one with training.export')
+        raise ForeignFileError(f"{path}: field '{KEY}': missing, so this .safetensors file is no "
+                               'emu_perception checkpoint; make one with training.export')
     metadata, shapes = from_text(text, path)
     return replace(metadata, statistics=statistics_of(file, shapes, path))

@@ -9,14 +9,15 @@ from collections.abc import Callable
 import math
 from pathlib import Path
 
+from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
 
 _DESCRIPTION = """
 Run the model over images, a video or a ROS 2 bag, as the node would.
 
-INPUT is an image, a folder of images (or a data set folder), a video, or a ROS 2 bag (its
-folder, or one .mcap or .db3 file). In DIR: frames.csv, panels/*.png, video.mp4, recording/ (an
-MCAP with the node's topics) and summary.json.
+INPUT is an image, a folder of images (or a data set folder), a video, a ROS 2 bag (its folder, or
+one .mcap or .db3 file), or a connected camera (0, /dev/video0; until Ctrl-C). In DIR: frames.csv,
+panels/*.png, video.mp4, recording/ (an MCAP with the node's topics) and summary.json.
 """
 
 
@@ -46,7 +47,12 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
                         help='focal length in pixels at the size of the images')
     camera.add_argument('--camera-info', type=Path, metavar='FILE',
                         help='ROS camera_calibration YAML, or dataset.yaml; default: the '
-                        'camera_info of a bag, the dataset.yaml of a data set folder')
+                        'camera_info of a bag, <name>.yaml beside an image, the dataset.yaml of a '
+                        'data set folder')
+    add('--hfov', type=number(0.0, 150.0, open_low=True), metavar='DEG',
+        help='horizontal field of view, where there is no good calibration (the parameter '
+        'fallback_hfov_deg); without any focal length no metres are recorded and the risk flag '
+        'stays raised')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
     add('--every', type=count(1), default=1, metavar='N',
@@ -81,10 +87,21 @@ def _add_risk(group: argparse._ArgumentGroup) -> None:
         add(f'--{row.parameter.replace("_", "-")}', type=number(0.0, row.highest), default=0.0,
             metavar=(row.suffix[1:] or 'x').upper(),
             help=f"{row.words} above which an image is uncertain; 0: the checkpoint's")
+    add('--risk-region', type=number(0.0, 1.0), nargs=4, default=(),
+        metavar=('TOP', 'BOTTOM', 'LEFT', 'RIGHT'),
+        help='part of the image whose mean uncertainties are judged, as fractions; the '
+        "checkpoint's thresholds are the whole image's")
     add('--raise-after', type=count(1), default=1, metavar='N',
         help='uncertain images in a row that raise the flag (default: %(default)s)')
     add('--clear-after', type=count(1), default=3, metavar='N',
         help='certain images in a row that lower it (default: %(default)s)')
+    add('--clear-below', type=number(0.0, 1.0, open_low=True), default=0.9, metavar='X',
+        help='share of its threshold that no score of such an image exceeds (default: '
+        '%(default)s)')
+    add('--judge', choices=('auto', 'each', 'stream'), default='auto',
+        help='each: every image by itself, as stills that have nothing to do with each other; '
+        'stream: as a camera, with --raise-after and --clear-after; auto: each for image files, '
+        'stream for videos, bags and cameras (default: %(default)s)')
     add('--stale-after', type=number(0.0, open_low=True), default=1.0, metavar='S',
         help='gap in a bag or video that raises it (default: %(default)s)')
     add('--unknown-label-entropy', type=number(0.0, 10.0), default=0.0, metavar='NAT',
@@ -97,12 +114,7 @@ def number(low: float, high: float = math.inf, *, open_low: bool = False
            ) -> Callable[[str], float]:
     """Return a parser of a finite number in a range."""
     def parse_number(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value) or not low <= value <= high or open_low and value == low:
-            limits = f'above {low:g}' if open_low else f'of at least {low:g}'
-            limits += f' and at most {high:g}' if math.isfinite(high) else ''
-            raise argparse.ArgumentTypeError(f'{text}: give a number {limits}')
-        return value
+        return _checked(Rule(float, low, high, open=open_low), float(text), text)
     parse_number.__name__ = 'number'
     return parse_number
 
@@ -110,12 +122,16 @@ def number(low: float, high: float = math.inf, *, open_low: bool = False
 def count(low: int) -> Callable[[str], int]:
     """Return a parser of a whole number from ``low`` on."""
     def parse_count(text: str) -> int:
-        value = int(text)
-        if value < low:
-            raise argparse.ArgumentTypeError(f'{text}: give a whole number of at least {low}')
-        return value
+        return _checked(Rule(int, low), int(text), text)
     parse_count.__name__ = 'whole number'
     return parse_count
+
+
+def _checked(rule: Rule[Value], value: Value, text: str) -> Value:
+    try:
+        return rule.checked(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text}: {error}') from error
 
 
 def _panels(text: str) -> int | None:

@@ -6,25 +6,33 @@ from __future__ import annotations
 
 import logging
 
-from emu_perception.cameras.calibration import CameraInfo, pinhole_info
+from emu_perception.cameras.calibration import CameraInfo, info_of_view, pinhole_info
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.source import InputImage
+
+_MISSING = 'missing'
+_REMEDY = 'give --fx, --camera-info or --hfov'
 
 LOGGER = logging.getLogger('emu_perception')
 
 
 class CameraChoice:
     """
-    The camera of each image: what the user says, else what came with the image.
+    The camera of each image: what the user says, else what came with the image, else his guess.
 
     :param fx: pixels, or None.
     :param info: a calibration that the user gave, or None.
+    :param hfov_deg: the horizontal field of view where there is neither, or None.
+    :param metric: whether the network gives metres, for which a focal length is needed.
     :raises InputError: if that cannot be one of any image.
     """
 
-    def __init__(self, fx: float | None, info: CameraInfo | None) -> None:
-        self._fx, self._info = fx, info
+    def __init__(self, fx: float | None, info: CameraInfo | None,
+                 hfov_deg: float | None = None, *, metric: bool = True) -> None:
+        self._fx, self._info, self._hfov_deg, self._metric = fx, info, hfov_deg, metric
+        self._problem: Remark | None = None
         self._said: set[str] = set()
         self._used = False
         if info is not None:
@@ -34,29 +42,52 @@ class CameraChoice:
         """
         Return the camera, or None (said once) where there is none of this size.
 
-        :raises InputError: if the user's calibration does not fit the first image.
+        :raises InputError: if the user's calibration does not fit the first image, or his field of
+            view is that of no camera.
         """
+        self._problem = None
+        camera = self._calibrated(image, width, height)
+        problem = self._problem
+        if problem is None or camera is not None:
+            return camera
+        if self._hfov_deg is not None:
+            self._problem = None
+            given = info_of_view(width, height, self._hfov_deg)
+            camera = judge(given, width, height, rectified=True, what='--hfov').needed()
+            self._say_once('hfov', f'{problem.text}: --hfov {self._hfov_deg:g} is used in its '
+                           'place')
+        elif self._metric:
+            self._say_once(problem.code, f'{problem.text}: depth is NOT scaled to this camera for '
+                           f'such images, and the risk flag is raised; {_REMEDY}')
+        elif problem.code != _MISSING:
+            self._say_once(problem.code, problem.text)
+        return camera
+
+    @property
+    def problem(self) -> str:
+        """Return in one line why the last image has no camera; '' where it has one."""
+        return self._problem.text if self._problem else ''
+
+    def _calibrated(self, image: InputImage, width: int, height: int) -> Camera | None:
         if self._fx is not None:
             given = pinhole_info(width, height, self._fx)
             return judge(given, width, height, rectified=True, what='--fx').needed()
         info, theirs = self._info or image.info, self._info is not None
         if info is None:
-            if image.info_problem:
-                self._say_unscaled('unreadable', f'{image.name}: {image.info_problem}')
+            self._problem = (Remark('unreadable', f'{image.name}: {image.info_problem}')
+                             if image.info_problem else
+                             Remark(_MISSING, 'no calibration came with the image'))
             return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
         judgement = judge(info, width, height, rectified=theirs or image.rectified, what=what)
         if theirs and not self._used:
             judgement.needed()
         if judgement.problem is not None:
-            self._say_unscaled(judgement.problem.code, judgement.problem.text)
+            self._problem = judgement.problem
         self._used |= judgement.camera is not None
         for warning in judgement.warnings:
             self._say_once(warning.code, warning.text)
         return judgement.camera
-
-    def _say_unscaled(self, code: str, text: str) -> None:
-        self._say_once(code, f'{text}: depth is NOT scaled to this camera for such images')
 
     def _say_once(self, code: str, text: str) -> None:
         if code not in self._said:

@@ -10,9 +10,10 @@ from typing import Any
 
 import cv2
 from emu_perception.checkpoint import CheckpointMetadata
-from emu_perception.commands.drawing import ColorRanges, draw_panel
+from emu_perception.commands.drawing import draw_panel
 from emu_perception.commands.result import Result
 from emu_perception.errors import EmuError
+from emu_perception.maps import MAPS
 from emu_perception.scores import SCORES
 import numpy as np
 
@@ -36,10 +37,12 @@ class Table:
     def add(self, result: Result) -> None:
         """Write one row, at once: a run that is killed leaves what it has done."""
         risk, prediction = result.risk, result.prediction
+        # The flag's are without those in metres where the focal length is not known.
+        scores = {**risk.scores, **(prediction.scores if prediction else {})}
         stamp_ns = result.source.header.stamp_ns
         values: list[object] = [
             result.source.name, f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-            *(_text(risk.scores.get(name)) for name in SCORES),
+            *(_text(scores.get(name)) for name in SCORES),
             int(risk.raised), risk.reason.value, risk.detail, _text(result.unknown_depth_share),
             _text(result.camera.fx if result.camera else None)]
         values += [_text(prediction.timing_ms[stage] if prediction else None, 2)
@@ -62,10 +65,10 @@ class Panels:
     :param rate_hz: of the video.
     """
 
-    def __init__(self, folder: Path, metadata: CheckpointMetadata, ranges: ColorRanges, *,
+    def __init__(self, folder: Path, metadata: CheckpointMetadata, *,
                  limit: int | None, expected: int | None, video: Path | None,
                  rate_hz: float) -> None:
-        self._folder, self._metadata, self._ranges = folder, metadata, ranges
+        self._folder, self._metadata = folder, metadata
         self._limit, self._expected, self._rate_hz = limit, expected, rate_hz
         self._video = video
         self._writer: cv2.VideoWriter | None = None
@@ -83,7 +86,7 @@ class Panels:
         wanted = self._wants_png(result.index)
         if result.prediction is None or not (wanted or self._video):
             return
-        bgr = cv2.cvtColor(draw_panel(result, self._metadata, self._ranges), cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(draw_panel(result, self._metadata), cv2.COLOR_RGB2BGR)
         if wanted:
             path = self._folder / f'{result.index:06d}_{Path(result.source.name).stem}.png'
             # By way of memory: cv2.imwrite tells neither a full disk nor why it failed.
@@ -118,7 +121,7 @@ class Panels:
 
 
 class Maps:
-    """maps/<image>.npz: the Prediction's maps, not compressed (numpy.load reads them)."""
+    """maps/<image>.npz: what is given of each map, not compressed (numpy.load reads them)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,16 +129,11 @@ class Maps:
 
     def add(self, result: Result) -> None:
         """Write one file."""
-        prediction = result.prediction
-        if prediction is None:
+        if result.shown is None:
             return
-        maps = {'label': prediction.label, 'depth': result.depth,
-                'segmentation_entropy': prediction.segmentation_entropy,
-                'confidence': prediction.confidence, 'depth_sigma': prediction.depth_sigma,
-                'instance': prediction.instance}
         name = f'{result.index:06d}_{Path(result.source.name).stem}.npz'
-        arrays: dict[str, Any] = {name: values for name, values in maps.items()
-                                  if values is not None}
+        arrays: dict[str, Any] = {row.given_name: values for row in MAPS.values()
+                                  if (values := result.shown.given(row.name)) is not None}
         np.savez(self._folder / name, stamp_ns=np.int64(result.source.header.stamp_ns), **arrays)
 
     def close(self) -> None:

@@ -15,12 +15,12 @@ import time
 from typing import Any
 
 from emu_perception.cameras.calibration_files import read_calibration
+from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import Source
 from emu_perception.commands import output_folder
 from emu_perception.commands.arguments import parse
 from emu_perception.commands.camera_choice import CameraChoice
-from emu_perception.commands.drawing import color_ranges
 from emu_perception.commands.file_outputs import Maps, Panels, Table
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.recording_output import RecordingOutput
@@ -32,9 +32,11 @@ from emu_perception.commands.selection import selected, Selection
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
+from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.risk_status import resolve_thresholds
 from emu_perception.scores import names_of, SCORES
+from emu_perception.shown import Look
 import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
@@ -63,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     output_folder.check_folder(options.out, options.force)
     output_folder.check_apart(options.input, options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
+    region = Region.of(options.risk_region)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(
             str(options.input), options.rate, image_topic=options.image_topic,
@@ -70,22 +73,28 @@ def run(options: argparse.Namespace) -> int:
         record = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
-                                   backend=options.backend,
-                                   unknown_label_entropy=options.unknown_label_entropy or None)
+                                   backend=options.backend)
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration)
+        each = (isinstance(source, ImageFiles) if options.judge == 'auto'
+                else options.judge == 'each')
         risk = RiskTrack(RiskMonitor(
             thresholds, expected=names_of(predictor.metadata.tasks),
             raise_after=options.raise_after, clear_after=options.clear_after,
-            stale_after_s=options.stale_after))
-        runner = Runner(predictor, risk, CameraChoice(options.fx, info),
-                        network_size=options.output_size == 'network',
-                        unknown_depth_sigma=options.unknown_depth_sigma)
+            clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
+        look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},
+                       unknown_depth_sigma=options.unknown_depth_sigma)
+        cameras = CameraChoice(options.fx, info, options.hfov,
+                               metric='depth' in predictor.metadata.tasks)
+        runner = Runner(predictor, risk, cameras, look,
+                        at_network_size=options.output_size == 'network',
+                        unknown_label_entropy=options.unknown_label_entropy,
+                        score_region=region)
         selection = Selection(options.every, options.start, options.end)
         output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
-                          thresholds.by_score)
+                          thresholds.by_score, judged='each' if each else 'stream')
         results = runner.results(selected(source, selection))
         interrupt = stack.enter_context(Interrupt())
         with ExitStack() as closing:
@@ -116,19 +125,18 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
              record: bool) -> Iterator[Output]:
     out: Path = options.out
     metadata = predictor.metadata
-    ranges = color_ranges(metadata, options.sigma_color_max)
     yield Table(out / output_folder.TABLE)
     video = options.video and source.total != 1
     if options.panels != 0 or video:
-        yield Panels(out / output_folder.PANELS, metadata, ranges, limit=options.panels,
+        yield Panels(out / output_folder.PANELS, metadata, limit=options.panels,
                      expected=selection.expected(source),
                      video=out / output_folder.VIDEO if video else None,
                      rate_hz=source.rate_hz / options.every)
     if options.maps:
         yield Maps(out / output_folder.MAPS)
     if record:
-        yield RecordingOutput(out / output_folder.RECORDING, metadata, ranges,
-                              source.image_topic, thresholds, origins)
+        yield RecordingOutput(out / output_folder.RECORDING, metadata.tasks, source.image_topic,
+                              thresholds, origins)
 
 
 def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
@@ -157,6 +165,9 @@ def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
     summary.seconds = time.perf_counter() - started
     summary.fps = summary.images / summary.seconds
     summary.risk_share = timeline.shares()
+    if summary.judged == 'stream':
+        summary.raises, summary.raises_per_minute = (timeline.raises,
+                                                     timeline.raises_per_minute())
     summary.scores = {name: float(np.mean(values)) for name, values in scores.items()}
     summary.network_ms = float(np.mean(network_ms)) if network_ms else 0.0
 

@@ -26,6 +26,8 @@ class Summary:
     :ivar network_ms: mean time of the network alone.
     :ivar thresholds: in force, by name of the score.
     :ivar scores: their means over the images, by name.
+    :ivar judged: 'each' image by itself, or all as the 'stream' of a camera.
+    :ivar raises: how often the flag went up; None where each image is judged by itself.
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
     :ivar files: of kind to path.
     """
@@ -34,6 +36,7 @@ class Summary:
     model: str
     device: str
     thresholds: Mapping[str, float]
+    judged: str = 'stream'
     images: int = 0
     unusable: int = 0
     with_focal_length: int = 0
@@ -42,6 +45,8 @@ class Summary:
     network_ms: float = 0.0
     scores: Mapping[str, float] = field(default_factory=dict)
     interrupted: bool = False
+    raises: int | None = None
+    raises_per_minute: float | None = None
     risk_share: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
@@ -65,12 +70,16 @@ class Summary:
             f', {self.unusable} of them unusable; {self.fps:.2f} images/s with all outputs, '
             f'network alone {self.network_ms:.0f} ms, {self.device}',
             f'{means or "-"}; thresholds: {limits or "none"}',
-            f'risk raised {100 * sum(raised.values()):.1f} % of the time'
+            f'risk raised {100 * sum(raised.values()):.1f} % of the '
+            f'{"images, each judged by itself" if self.judged == "each" else "time"}'
             f'{": " if reasons else ""}{reasons}']
+        if self.raises_per_minute is not None:
+            lines.append(f'the flag went up {self.raises} times, {self.raises_per_minute:.1f} a '
+                         'minute')
         if self.with_focal_length < self.images - self.unusable:
             lines.append(f'depth is to scale in {self.with_focal_length} of '
                          f'{self.images - self.unusable} images: no focal length for the others '
-                         '(--fx, --camera-info)')
+                         '(--fx, --camera-info, --hfov), whose metres are not recorded')
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 

@@ -11,13 +11,14 @@ from typing import Any
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.camera_choice import CameraChoice
-from emu_perception.commands.result import depth_to_publish, Result
+from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
-from emu_perception.prediction import Prediction
-from emu_perception.predictor import Predictor
+from emu_perception.predicts import predict, Predicts
+from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.scores import names_of
+from emu_perception.shown import Look, Shown
 import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
@@ -27,15 +28,19 @@ class Runner:
     """
     Turns images into results; whatever is wrong with one raises its flag and is counted.
 
-    :param network_size: maps at the network's size instead of the image's.
-    :param unknown_depth_sigma: metres; depth becomes NaN where sigma is above; 0: off.
+    :param look: of what is given of each image.
+    :param at_network_size: maps at the network's size instead of the image's.
+    :param unknown_label_entropy: nats; labels become 255 where the entropy is above; 0: off.
+    :param score_region: part of each image that its scores are the means over; None = all.
     :ivar unusable: images that could not be read or inferred.
     """
 
-    def __init__(self, predictor: Predictor, risk: RiskTrack, cameras: CameraChoice, *,
-                 network_size: bool = False, unknown_depth_sigma: float = 0.0) -> None:
-        self._predictor, self._risk, self._cameras = predictor, risk, cameras
-        self._network_size, self._unknown_depth_sigma = network_size, unknown_depth_sigma
+    def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
+                 at_network_size: bool, unknown_label_entropy: float,
+                 score_region: Region | None) -> None:
+        self._predictor, self._risk, self._cameras, self._look = predictor, risk, cameras, look
+        self._at_network_size = at_network_size
+        self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
         self.unusable = 0
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
@@ -54,29 +59,35 @@ class Runner:
     def _result(self, index: int, image: InputImage, stale_ns: int) -> Result:
         rgb: np.ndarray | None = None
         camera: Camera | None = None
-        prediction: Prediction | None = None
+        shown: Shown | None = None
         went_stale = self._risk.went_stale
         try:
             rgb = image.read()
         except InputError as error:
             state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
-            return Result(index, image, None, None, None, None, state, went_stale, stale_ns)
+            return Result(index, image, None, None, None, state, went_stale, stale_ns)
         height, width = rgb.shape[:2]
         camera = self._cameras.camera_of(image, width, height)
-        size = self._predictor.network_size((height, width)) if self._network_size else None
         try:
-            prediction = self._predictor(rgb, size=size, fx=camera.fx if camera else None)
+            prediction = predict(self._predictor, rgb, fx=camera.fx if camera else None,
+                                 at_network_size=self._at_network_size,
+                                 unknown_label_entropy=self._unknown_label_entropy,
+                                 score_region=self._score_region)
         except InputError as error:
             state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
             state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
         else:
-            state = self._risk.observe(prediction.scores)
+            # Whoever reads the flag must not take metres of another lens for this one's.
+            unknown = camera is None and 'depth' in self._predictor.metadata.tasks
+            state = self._risk.observe(
+                prediction.scores, detail=self._cameras.problem,
+                reason=RiskReason.NO_CALIBRATION if unknown else RiskReason.NONE)
             if problem_of(prediction.scores, names_of(self._predictor.metadata.tasks)):
-                self._count(image, state.detail)
-                prediction = None  # Such maps mislead.
-        depth = depth_to_publish(prediction, self._unknown_depth_sigma) if prediction else None
-        return Result(index, image, rgb, camera, prediction, depth, state, went_stale, stale_ns)
+                self._count(image, state.detail)  # Such maps mislead.
+            else:
+                shown = Shown(rgb, prediction, state, self._look)
+        return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns)
 
     def _fault(self, image: InputImage, reason: RiskReason, detail: str) -> Any:
         self._count(image, detail)

@@ -34,8 +34,9 @@ class ConvNormReLU(nn.Module):
 
     def fold(self) -> None:
         """Put the norm, in eval mode, into the convolution: the same function, one pass less."""
-        self.conv = fuse_conv_bn_eval(self.conv, self.norm)
-        self.norm = nn.Identity()
+        if isinstance(self.norm, nn.BatchNorm2d):  # Once is enough.
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
 
 
 class ASPP(nn.Module):

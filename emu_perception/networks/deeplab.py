@@ -9,7 +9,7 @@ There is one noise for the whole task instead of a variance for each pixel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import copy
 import math
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from emu_perception.errors import InputError
 from emu_perception.networks.aspp import ASPP, ConvNormReLU
 from emu_perception.networks.dilated_encoder import DilatedEncoder
-from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION, upsample
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -71,6 +71,8 @@ class MultitaskDeepLab(nn.Module):
     family: ClassVar[str] = 'deeplab'
     pixel_variance: ClassVar[bool] = False
     num_heads: ClassVar[int] = 1
+    truth: ClassVar[Mapping[str, str]] = {
+        SEGMENTATION: 'label', DEPTH: 'inverse', INSTANCE: 'instance'}
 
     def __init__(self, encoder: str = 'resnet101', tasks: Sequence[str] = TASKS,
                  num_classes: int = 40, output_stride: int = 8,
@@ -149,6 +151,46 @@ class MultitaskDeepLab(nn.Module):
         noise = self.get_buffer('depth_noise') / self.depth_factor ** 2
         return depth, noise * nearest.square().square()
 
+    @staticmethod
+    def description(arguments: Mapping[str, Any]) -> str:
+        """Return what people are told of the heads that an architecture has."""
+        return (f'output stride {arguments["output_stride"]}, ASPP of width '
+                f'{arguments["aspp_dim"]}, decoders of width {arguments["decoder_dim"]}')
+
+    def outputs_at(self, raw: Mapping[str, torch.Tensor], size: tuple[int, int],
+                   depth_max: float = math.inf) -> Outputs:
+        """
+        Return logits, depth and variance at ``size``.
+
+        An infinite depth becomes ``depth_max``: errors and the mixture of an ensemble need a
+        number.
+
+        :param depth_max: metres, end of the network's range; ``FAR_M`` where it is not known.
+        """
+        logits = upsample(raw[SEGMENTATION], size) if SEGMENTATION in raw else None
+        if DEPTH not in raw:
+            return Outputs(logits, None, None)
+        with torch.autocast(raw[DEPTH].device.type, enabled=False):
+            depth, variance = self.depth_moments(upsample(raw[DEPTH].float(), size), depth_max)
+        return Outputs(logits, depth.clamp(max=depth_max if math.isfinite(depth_max) else FAR_M),
+                       variance)
+
+    @property
+    def depth_layer(self) -> nn.Conv2d:
+        """Return the last layer of the depth decoder."""
+        layer = self.get_submodule(f'decoders.{DEPTH}.classifier')
+        assert isinstance(layer, nn.Conv2d)
+        return layer
+
+    def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
+        """
+        Return the factor to this network's raw depths from those of another of its family.
+
+        :param scale: of the depths in metres.
+        :param given: the other's architecture.
+        """
+        return self.depth_factor / (float(given.get('depth_factor', 1.0)) * scale)
+
     @torch.no_grad()
     def initialize_depth(self, mean_m: float, variance_m2: float) -> None:
         """
@@ -159,10 +201,10 @@ class MultitaskDeepLab(nn.Module):
         if DEPTH not in self.tasks:
             return
         raw = self.depth_factor / mean_m
-        classifier = self.decoders[DEPTH].classifier
+        classifier = self.depth_layer
         # Relative to the bias, whose order is 0.1 for inverse depth and 10 for disparity.
         nn.init.normal_(classifier.weight, std=0.01 * raw)
-        classifier.bias.fill_(raw)
+        classifier.get_parameter('bias').fill_(raw)
         # The delta method the other way round; data of one depth must not have noise 0.
         noise = max(1e-6 * mean_m ** 2, variance_m2) * (raw / mean_m) ** 2
         self.get_buffer('depth_noise').fill_(noise)

@@ -45,8 +45,9 @@ class FoldedHeads(nn.Module):
             self.register_buffer(f'weight{i}', weight)
         self.register_buffer('bias', torch.cat([bias for _, bias in folded]).to(dtype))
         for name, head in heads.items():
-            self.register_buffer(f'{name}_weight', head.classifier.weight.detach().clone())
-            self.register_buffer(f'{name}_bias', head.classifier.bias.detach().clone())
+            for part in ('weight', 'bias'):
+                self.register_buffer(f'{name}_{part}',
+                                     head.classifier.get_parameter(part).detach().clone())
 
     def forward(self, features: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
         """Map the encoder's maps to the raw map [B, outputs, H/4, W/4] of each task."""
@@ -60,8 +61,9 @@ class FoldedHeads(nn.Module):
 @torch.no_grad()
 def _fold(head: MLPHead) -> tuple[list[torch.Tensor], torch.Tensor]:
     norm = head.norm
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    shift = norm.bias.double() - norm.running_mean.double() * scale
+    mean, variance = (norm.get_buffer(f'running_{name}').double() for name in ('mean', 'var'))
+    scale = norm.weight.double() / (variance + norm.eps).sqrt()
+    shift = norm.bias.double() - mean * scale
     blocks = head.fuse.weight.double().flatten(1).split(head.dim, dim=1)[::-1]
     layers = [(layer.weight.double(), layer.bias.double()) for layer in head.linear]
     weights = [scale[:, None] * (f @ w) for f, (w, _) in zip(blocks, layers)]

@@ -91,6 +91,8 @@ class MultitaskNetwork(nn.Module):
     """
 
     pixel_variance: ClassVar[bool] = True  # The depth head has a variance for each pixel.
+    # By task, the kind of truth that it learns from.
+    truth: ClassVar[Mapping[str, str]] = {SEGMENTATION: 'label', DEPTH: 'depth'}
 
     def __init__(self, encoder: str, tasks: Sequence[str] = TASKS, num_classes: int = 40,
                  head_dim: int = 256, head_dropout: float = 0.1, context: str | None = None,
@@ -158,6 +160,33 @@ class MultitaskNetwork(nn.Module):
         features = self.features(images)
         return {task: self.head(task).forward_published(features) for task in self.tasks}
 
+    @staticmethod
+    def description(arguments: Mapping[str, Any]) -> str:
+        """Return what people are told of the heads that an architecture has."""
+        return (f'all-MLP heads of width {arguments["head_dim"]}, context '
+                f'{arguments["context"] or "none"}')
+
+    @staticmethod
+    def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
+                   depth_max: float = math.inf) -> Outputs:
+        """Return ``outputs_at``; mean and variance are the network's own and need no range."""
+        return outputs_at(raw, size)
+
+    @property
+    def depth_layer(self) -> nn.Conv2d:
+        """Return the last layer of the first depth head, whose channel 0 is the mean's."""
+        layer: nn.Conv2d = self.head(DEPTH).classifier
+        return layer
+
+    def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
+        """
+        Return the factor to this network's raw depths from those of another of its family.
+
+        :param scale: of the depths in metres.
+        :param given: the other's architecture.
+        """
+        return scale
+
     @torch.no_grad()
     def initialize_depth(self, mean_m: float, variance_m2: float) -> None:
         """
@@ -174,7 +203,8 @@ class MultitaskNetwork(nn.Module):
         for pair in range(self.num_heads):
             classifier = self.head(DEPTH, pair).classifier
             nn.init.normal_(classifier.weight, std=0.01)
-            classifier.bias.copy_(torch.stack([torch.tensor(mean_m), raw_variance]))
+            classifier.get_parameter('bias').copy_(
+                torch.stack([torch.tensor(mean_m), raw_variance]))
 
     def folded(self) -> FoldedNetwork:
         """
@@ -192,6 +222,7 @@ class FoldedNetwork(nn.Module):
     """The network with its heads folded (``folding.py``): what inference runs, in eval mode."""
 
     family: ClassVar[str] = 'all_mlp'
+    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
 
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
@@ -212,18 +243,3 @@ class FoldedNetwork(nn.Module):
                       ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``depth_moments``; the variance is the network's own and needs no range."""
         return depth_moments(raw)
-
-
-def segformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:
-    """Build the segmentation-only network."""
-    return MultitaskNetwork(encoder, (SEGMENTATION,), num_classes, **kwargs)
-
-
-def depthformer(encoder: str, **kwargs: Any) -> MultitaskNetwork:
-    """Build the depth-only network."""
-    return MultitaskNetwork(encoder, (DEPTH,), **kwargs)
-
-
-def segdepthformer(encoder: str, num_classes: int, **kwargs: Any) -> MultitaskNetwork:
-    """Build the network with both heads."""
-    return MultitaskNetwork(encoder, TASKS, num_classes, **kwargs)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,15 +62,16 @@ class MessageFactory:
         """Make a Float32."""
         return self._types['std_msgs/msg/Float32'](data=value)
 
-    def status(self, name: str, level: int, message: str, values: Mapping[str, str],
-               header: Header) -> Any:
-        """Make a DiagnosticArray of one status."""
+    def statuses(self, names: Sequence[str], level: int, message: str,
+                 values: Mapping[str, str], header: Header) -> Any:
+        """Make a DiagnosticArray of the same status under each of the names."""
         pair = self._types['diagnostic_msgs/msg/KeyValue']
-        status = self._types['diagnostic_msgs/msg/DiagnosticStatus'](
-            level=level, name=name, message=message, hardware_id='',
-            values=[pair(key=key, value=value) for key, value in values.items()])
         return self._types['diagnostic_msgs/msg/DiagnosticArray'](
-            header=self._header(header), status=[status])
+            header=self._header(header), status=[
+                self._types['diagnostic_msgs/msg/DiagnosticStatus'](
+                    level=level, name=name, message=message, hardware_id='',
+                    values=[pair(key=key, value=value) for key, value in values.items()])
+                for name in names])
 
     def _header(self, header: Header) -> Any:
         seconds, nanoseconds = divmod(header.stamp_ns, 10**9)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 from builtin_interfaces.msg import Time
-from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.calibration import from_message, info_of_view
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, Judgement
@@ -15,12 +16,20 @@ from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.topics import looks_rectified
 from sensor_msgs.msg import CameraInfo
 
+# Of so many camera_infos one says that they come as a stream, of which the end is worth a word.
+_STREAM = 5
+_ENDED_AFTER_S = 2.0
+_ENDED_AFTER_PERIODS = 5.0
+
 
 class CameraSource:
     """
     Keeps the newest camera_infos; written by the executor, read by the worker.
 
+    A calibration does not age: the newest counts for as long as no other comes.
+
     :ivar judgement: of the last image's camera_info.
+    :ivar fallback: whether the last image's camera is made of ``fallback_hfov_deg``.
     """
 
     def __init__(self, image_topic: str, camera_info_topic: str) -> None:
@@ -28,6 +37,8 @@ class CameraSource:
         self.image_topic = image_topic
         self.camera_info_topic = camera_info_topic
         self.judgement = _none('no_image', 'no image yet')
+        self.fallback = False
+        self._arrived_s: deque[float] = deque(maxlen=_STREAM)
         self._rectified = looks_rectified(image_topic)
         self._infos = InfoHistory()
 
@@ -42,17 +53,36 @@ class CameraSource:
         """Return in one line what is odd about the last image's camera_info."""
         return '; '.join(warning.text for warning in self.judgement.warnings)
 
-    def update(self, info: CameraInfo) -> None:
-        """Take a camera_info message."""
+    def update(self, info: CameraInfo, arrived_s: float | None = None) -> None:
+        """
+        Take a camera_info message.
+
+        :param arrived_s: steady clock; None for one that may have been sent long ago (latched).
+        """
+        if arrived_s is not None:
+            self._arrived_s.append(arrived_s)
         self._infos.add(_nanoseconds(info.header.stamp), from_message(info))
 
-    def camera_for(self, width: int, height: int, *, use: bool,
-                   stamp: Time | None = None) -> Camera | None:
+    def ended(self, now_s: float) -> str:
+        """Return in one line that a stream of camera_infos has ended, '' where it has not."""
+        times = list(self._arrived_s)
+        if len(times) < _STREAM:
+            return ''
+        silent_s, period_s = now_s - times[-1], (times[-1] - times[0]) / (_STREAM - 1)
+        if silent_s < max(_ENDED_AFTER_S, _ENDED_AFTER_PERIODS * period_s):
+            return ''
+        return (f'camera_info on {self.camera_info_topic} came every {period_s:.2g} s and has not '
+                f'come for {silent_s:.0f} s: the last one is used')
+
+    def camera_for(self, width: int, height: int, *, use: bool, stamp: Time | None = None,
+                   fallback_hfov_deg: float = 0.0) -> Camera | None:
         """
         Return the camera of an image of this size, or None with the reason in ``judgement``.
 
         :param stamp: the image's, by which its camera_info is found.
         :param use: False to do without (the parameter ``use_camera_info``).
+        :param fallback_hfov_deg: horizontal field of view where there is no plausible camera_info,
+            degrees; 0: none is known.
         """
         info = self._infos.for_image(_nanoseconds(stamp) if stamp else None)
         if not use:
@@ -66,8 +96,21 @@ class CameraSource:
             if unstamped is not None:
                 judgement = replace(
                     judgement, warnings=(*judgement.warnings, unstamped.about(what)))
+        self.fallback = judgement.problem is not None and fallback_hfov_deg > 0
+        if judgement.problem is not None and self.fallback:
+            judgement = _fallback(judgement.problem, width, height, fallback_hfov_deg)
         self.judgement = judgement
         return judgement.camera
+
+
+def _fallback(problem: Remark, width: int, height: int, hfov_deg: float) -> Judgement:
+    what = f'fallback_hfov_deg {hfov_deg:g}'
+    judgement = judge(info_of_view(width, height, hfov_deg), width, height, rectified=True,
+                      what=what)
+    if judgement.problem is not None:
+        return _none(judgement.problem.code, f'{problem.text}; {judgement.problem.text}')
+    return replace(judgement, warnings=(
+        Remark('fallback', f'{problem.text}: {what} is used in its place'), *judgement.warnings))
 
 
 def _none(code: str, text: str) -> Judgement:

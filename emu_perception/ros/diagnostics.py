@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_status import status_fields, status_text
+from emu_perception.risk_status import ERROR, status_fields, status_text
 from emu_perception.ros.node_statistics import Snapshot
 from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.scores import SCORES
@@ -21,7 +21,8 @@ from std_msgs.msg import Header
 if TYPE_CHECKING:  # the checkpoint package needs torch, which may be missing until configure
     from emu_perception.checkpoint.metadata import Calibration
 
-DROP_CAUSES = ('newer_image', 'publishing_behind', 'unusable_input', 'failure', 'deactivated')
+DROP_CAUSES = ('newer_image', 'publishing_behind', 'same_stamp', 'unusable_input', 'failure',
+               'deactivated')
 _HANGS_AFTER_S = 5.0
 
 
@@ -35,10 +36,16 @@ class Health:
     :ivar swap_problem: why the last swap of the model failed; the old one runs on.
     :ivar loading: the model that is being loaded beside the running one.
     :ivar input_problem: why no image comes.
-    :ivar camera_problem: why camera_info is not used.
-    :ivar camera_warnings: what is odd about one that is.
+    :ivar camera_problem: why there is no camera.
+    :ivar camera_warnings: what is odd about its camera_info.
+    :ivar fallback: whether the camera is made of ``fallback_hfov_deg``.
+    :ivar metres_withheld: which topics are withheld, and why.
+    :ivar warnings: what is odd about the images or their camera_info and may pass for good.
     :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
         None where it does not tell.
+    :ivar raises: how often the flag went up, in all and in the last minute.
+    :ivar consumer_timeout_s: after which a consumer takes silence for risk.
+    :ivar name_problem: who else publishes on the flag's topic.
     :ivar model: name, device, calibration and the like, for people.
     """
 
@@ -54,9 +61,15 @@ class Health:
     input_problem: str = ''
     camera_problem: str = ''
     camera_warnings: str = ''
+    fallback: bool = False
+    metres_withheld: str = ''
+    warnings: str = ''
     lost_before: int | None = None
     recent_drops: Mapping[str, int] = field(default_factory=dict)
     model: dict[str, object] = field(default_factory=dict)
+    raises: tuple[int, int] = (0, 0)
+    name_problem: str = ''
+    consumer_timeout_s: float = 1.0
 
 
 def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
@@ -64,9 +77,7 @@ def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
     """Make the message for /diagnostics; each status is named '<name>: <part>'."""
     hardware = str(health.model.get('device', ''))
     parts = [_input(name, snapshot, health), _inference(name, snapshot, health),
-             risk_status(f'{name}: risk', health.risk, health.thresholds,
-                         health.threshold_sources),
-             _model(name, health)]
+             _risk(name, health), _model(name, health)]
     for part in parts:
         part.hardware_id = hardware
     return DiagnosticArray(header=Header(stamp=stamp), status=parts)
@@ -121,12 +132,20 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
             level, message = DiagnosticStatus.ERROR, snapshot.last_error
         elif snapshot.image_age_s is None:
             message = 'waiting for the first image'
+        elif health.metres_withheld:
+            level, message = DiagnosticStatus.ERROR, health.metres_withheld
         elif health.camera_problem:
             level, message = DiagnosticStatus.WARN, health.camera_problem
+        elif health.recent_drops.get('same_stamp'):
+            level, message = DiagnosticStatus.WARN, snapshot.last_error
+        elif health.warnings:
+            level, message = DiagnosticStatus.WARN, health.warnings
+    used = 'fallback_hfov_deg' if health.fallback else 'used'
     values: dict[str, object] = {
         'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
-        'camera_info': health.camera_problem or ('used' if health.state == 'active' else 'n/a'),
+        'camera_info': health.camera_problem or (used if health.state == 'active' else 'n/a'),
         'camera_info_warnings': health.camera_warnings or 'none',
+        'withheld': health.metres_withheld or 'none', 'warnings': health.warnings or 'none',
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
         'received': snapshot.counts['received'], 'lost_before_node': health.lost_before}
     return status(f'{name}: input', level, message, values)
@@ -141,9 +160,16 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
             if in_work_s > _HANGS_AFTER_S:
                 level = DiagnosticStatus.ERROR
                 message = (f'one image has been in work for {in_work_s:.0f} s: the {thread} hangs')
+    late_s = snapshot.flag_latency_p95_s
+    if level == DiagnosticStatus.OK and late_s is not None and (
+            late_s > health.consumer_timeout_s / 2):
+        level, message = DiagnosticStatus.WARN, (
+            f'the flag comes late: {late_s:.2f} s after its image (95th percentile) is above half '
+            f'of consumer_timeout_s, {health.consumer_timeout_s:g} s')
     values: dict[str, object] = {
         'state': health.state, 'processed': snapshot.counts['processed'],
         'output_rate_hz': snapshot.output_rate_hz,
+        'image_to_flag_s_p95': late_s, 'withheld_by_gate': snapshot.counts['withheld'],
         'in_work_s': max(snapshot.in_work_s.values(), default=None)}
     # Always there, so that a logger of diagnostics has its columns from the first message on.
     for key in ('processing_time_ms', 'cyclic_time_ms', 'pipeline_latency_ms'):
@@ -153,6 +179,16 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
         values[f'dropped_{cause}'] = snapshot.drops.get(cause, 0)
     values['last_error'] = snapshot.last_error
     return status(f'{name}: inference', level, message, values)
+
+
+def _risk(name: str, health: Health) -> DiagnosticStatus:
+    level, message, values = status_fields(health.risk, health.thresholds,
+                                           health.threshold_sources)
+    if health.name_problem:
+        level, message = ERROR, f'{health.name_problem}; {message}'
+    raises, last_minute = health.raises
+    return status(f'{name}: risk', bytes([level]), message,
+                  {**values, 'raises': raises, 'raises_last_minute': last_minute})
 
 
 def _model(name: str, health: Health) -> DiagnosticStatus:

@@ -4,7 +4,8 @@
 The lifecycle node.
 
 The executor's thread only moves messages, timers and transitions; the network runs on a worker's
-thread. So transitions, parameters, staleness and diagnostics answer while an image is in work.
+thread. So transitions, parameters and diagnostics answer while an image is in work; the risk flag
+has a thread of its own, which answers while a transition loads a model too.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from emu_perception.errors import EmuError
 from emu_perception.model_file import resolve_model_file
 from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
+from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.logs import ForwardToRos, QuietLog
+from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_statistics import Statistics
-from emu_perception.ros.pipeline import Job, Pipeline
+from emu_perception.ros.pipeline import Pipeline, WaitingImage
 from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
-from emu_perception.ros.publishers import MapPublishers
-from emu_perception.ros.publishing import MapPublishing
+from emu_perception.ros.publishing_thread import PublishingThread
 from emu_perception.ros.qos import reliable, with_overrides
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.silence import clock_problem
@@ -44,8 +46,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
 SILENT_AFTER_S = 5.0
-WATCHDOG_PERIOD_S = 0.1
+SWAP_PERIOD_S = 0.1
 DIAGNOSTICS_PERIOD_S = 1.0
+LOOK_PERIOD_S = 1.0
 _OLD_WORKER_TIMEOUT_S = 10.0
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -75,17 +78,18 @@ class EmuNode(LifecycleNode):
         self._log = QuietLog(self.get_logger())
         self._forward = ForwardToRos(self._log)
         self._forward.start()
-        self._risk = RiskPublisher(self)
+        self._risk = RiskPublisher(self, self.report_callback_error)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', reliable(10),
                                                   **with_overrides())
         self._statistics = Statistics()
         self._faults = Faults(self._risk, self._statistics, self._log)
-        self._publishing = MapPublishing(self, self._risk, self._statistics, self._faults,
+        self._publishing = PublishingThread(self, self._risk, self._statistics, self._faults,
                                          self._log)
         self._pipeline: Pipeline | None = None
-        self._worker: Worker[Job] | None = None
-        self._last_worker: Worker[Job] | None = None
+        self._worker: Worker[WaitingImage] | None = None
+        self._last_worker: Worker[WaitingImage] | None = None
         self._session: int | None = None
+        self._arrivals = Arrivals(self.get_clock())
         self._activated_s = 0.0
         self._inputs = Subscriptions(self)
         self._configure_problem = ''
@@ -96,10 +100,11 @@ class EmuNode(LifecycleNode):
         # A timer of ROS time stands still under use_sim_time without /clock: these must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady_timers = [
-            self.create_timer(WATCHDOG_PERIOD_S, self._risk.tick, clock=steady),
-            self.create_timer(WATCHDOG_PERIOD_S, self._poll_swap, clock=steady),
+            self.create_timer(SWAP_PERIOD_S, self._poll_swap, clock=steady),
+            self.create_timer(LOOK_PERIOD_S, self._inputs.look_for_latched, clock=steady),
             self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)]
         answer_refused_transitions(self, self._log)
+        self._risk.start()
         if self._settings.autostart:
             # The first round of the executor, so that the services are there before.
             self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
@@ -125,6 +130,7 @@ class EmuNode(LifecycleNode):
         self._log.forget()
         self._session = self._risk.activate()
         self._activated_s = time.monotonic()
+        self._arrivals = Arrivals(self.get_clock())
         camera = self._pipeline.camera
         try:
             self._inputs.start(camera, self._settings.transport, self._on_image)
@@ -163,6 +169,7 @@ class EmuNode(LifecycleNode):
         """Stop the threads too."""
         self._release()
         self._publishing.stop()
+        self._risk.stop()  # before its topics are gone
         self._forward.stop()
         super().destroy_node()
 
@@ -178,7 +185,8 @@ class EmuNode(LifecycleNode):
             self._release()
         self._publishing.stop()
         self._risk.wait_until_received(timeout_s)
-        return ((self._last_worker is None or self._last_worker.join(timeout_s))
+        return (self._risk.stop()
+                and (self._last_worker is None or self._last_worker.join(timeout_s))
                 and self._publishing.join(timeout_s) and self._swap.join(timeout_s))
 
     def report_callback_error(self, error: Exception) -> None:
@@ -193,7 +201,8 @@ class EmuNode(LifecycleNode):
             return
         now_s = time.monotonic()
         self._statistics.received(now_s)
-        if self._worker.offer(Job(message, now_s, self._session)) is not None:
+        waiting = WaitingImage(message, now_s, self._session, self._arrivals)
+        if self._worker.offer(waiting) is not None:
             self._statistics.dropped('newer_image')
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -226,6 +235,7 @@ class EmuNode(LifecycleNode):
         snapshot = self._statistics.snapshot(now_s)
         drops = Counter(snapshot.drops)
         camera = self._pipeline.camera if self._pipeline else None
+        active = self._session is not None and snapshot.image_age_s is not None
         health = Health(
             state=('unconfigured' if self._pipeline is None else
                    'inactive' if self._session is None else 'active'),
@@ -236,8 +246,13 @@ class EmuNode(LifecycleNode):
             swap_problem=self._swap.problem, loading=self._swap.loading,
             input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
             camera_problem=camera.problem if camera else '',
-            camera_warnings=camera.warnings if camera else '', lost_before=self._inputs.lost,
-            recent_drops=drops - self._drops_before, model=dict(self._model_values))
+            camera_warnings=camera.warnings if camera else '',
+            fallback=camera.fallback if camera else False,
+            metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
+            warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
+            recent_drops=drops - self._drops_before, model=dict(self._model_values),
+            consumer_timeout_s=self._settings.consumer_timeout_s,
+            raises=self._risk.raises, name_problem=self._find_name_problem())
         if self._pipeline is not None:
             health.model['nodes_sharing_it'] = self._pipeline.predictor.users
         self._drops_before = drops
@@ -273,7 +288,7 @@ class EmuNode(LifecycleNode):
         self._introduce(predictor, converter)
 
     def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None
-                    ) -> Worker[Job]:
+                    ) -> Worker[WaitingImage]:
         return Worker(pipeline.process, on_stopped=pipeline.predictor.close, on_started=on_started,
                       on_error=self._on_worker_error)
 
@@ -321,6 +336,9 @@ class EmuNode(LifecycleNode):
                 and not self._pipeline.maps.publish_label_info()):
             self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
                            warning=False)
+        if self._settings.risk_region:
+            self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
+                           'fitted on whole images; set those of this part (risk_threshold_*)')
         if self._risk.thresholds == RiskThresholds():
             self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
                            'threshold: uncertainty never raises the risk flag')
@@ -336,6 +354,24 @@ class EmuNode(LifecycleNode):
         problem = '; '.join(filter(None, (clock_problem(self), self._inputs.explain_silence())))
         self._log.every(30.0, 'silence', problem)
         return problem
+
+    def _find_name_problem(self) -> str:
+        others = self._risk.foreign_publishers
+        if not others:
+            return ''
+        name = self.get_fully_qualified_name()
+        problem = (f'{others} more publish on {name}/risk: another node is called {name} too, or '
+                   'one was killed just now; each lowers the flag that the other raises')
+        self._log.every(30.0, 'name', problem)
+        return problem
+
+    def _find_warnings(self, now_s: float) -> str:
+        if self._session is None or self._pipeline is None:
+            return ''
+        camera = self._pipeline.camera
+        remarks = [remark.text for remark in self._arrivals.warnings]
+        remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
+        return '; '.join(filter(None, (*remarks, camera.ended(now_s))))
 
     def _stop_input(self) -> None:
         self._session = None

@@ -5,26 +5,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-import math
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
-import cv2
-from emu_perception import visualization
 from emu_perception.cameras.camera import Camera
-from emu_perception.prediction import Prediction
-from emu_perception.risk import RiskState
-from emu_perception.risk_status import banner_text
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_published_image
-from emu_perception.ros.parameters import Settings
 from emu_perception.ros.point_cloud import to_point_cloud
+from emu_perception.shown import Shown
+from emu_perception.topics import CAMERA_INFO, POINTS, Topic
 import numpy as np
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
-
-if TYPE_CHECKING:
-    from emu_perception.checkpoint import CheckpointMetadata
 
 
 @dataclass(frozen=True)
@@ -37,115 +28,44 @@ class Frame:
 
 
 class MapMessages:
-    """Builds the message of each topic from one prediction."""
+    """Builds the message of each topic from what is given of one image."""
 
-    def __init__(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
-                 metadata: CheckpointMetadata) -> None:
-        """Take all that the maps show."""
-        self._frame, self._prediction, self._risk = frame, prediction, risk
-        self._settings, self._metadata = settings, metadata
-        # ln K nats: the entropy of knowing nothing.
-        self._entropy_limit = (settings.entropy_color_max
-                               or math.log(max(len(metadata.classes), 2)))
+    def __init__(self, frame: Frame, shown: Shown, points_sigma_margin: float = 0.0) -> None:
+        """Take all that the maps show; points come nearer by so many sigma."""
+        self._frame, self._shown, self._margin = frame, shown, points_sigma_margin
 
-    def build(self, name: str) -> Any:
+    def build(self, topic: Topic) -> Any:
         """Return what the topic's publisher takes, or None where this image has nothing."""
-        if name in ('camera_info', 'depth/camera_info'):
+        if topic.kind == CAMERA_INFO:
             return self._camera_info()
-        if name == 'points':
+        if topic.kind == POINTS:
             return self._points()
-        if name == 'instance' and self._prediction.instance is None:
-            return None  # a checkpoint that has votes but no labels to tell things by
-        pixels, encoding = getattr(self, f'_{name.replace("/", "_")}')()
+        found = self._shown.image(topic)
+        if found is None:
+            return None
+        pixels, encoding = found
         return to_published_image(np.ascontiguousarray(pixels), encoding, self._frame.header)
 
-    @cached_property
-    def _sigma(self) -> np.ndarray | None:
-        return self._prediction.depth_sigma
-
-    def _label(self) -> tuple[np.ndarray, str]:
-        return _given(self._prediction.label), 'mono8'
-
-    def _instance(self) -> tuple[np.ndarray, str]:
-        return _given(self._prediction.instance), '16UC1'
-
-    def _label_color(self) -> tuple[np.ndarray, str]:
-        return visualization.label_color(_given(self._prediction.label),
-                                         self._metadata.palette), 'rgb8'
-
-    def _overlay(self) -> tuple[np.ndarray, str]:
-        picture = self._picture()
-        if self._prediction.label is not None:
-            picture = visualization.overlay(picture, self._prediction.label,
-                                            self._metadata.palette, self._settings.overlay_alpha)
-        if self._prediction.instance is not None:
-            picture = visualization.instance_outlines(picture, self._prediction.instance)
-        return visualization.risk_banner(picture, self._risk.raised,
-                                         banner_text(self._risk)), 'rgb8'
-
-    def _confidence(self) -> tuple[np.ndarray, str]:
-        share = np.nan_to_num(_given(self._prediction.confidence))
-        return np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8), 'mono8'
-
-    def _segmentation_uncertainty(self) -> tuple[np.ndarray, str]:
-        return _given(self._prediction.segmentation_entropy), '32FC1'
-
-    def _segmentation_uncertainty_color(self) -> tuple[np.ndarray, str]:
-        return visualization.scalar_color(_given(self._prediction.segmentation_entropy), 0.0,
-                                          self._entropy_limit), 'rgb8'
-
-    def _depth_image(self) -> tuple[np.ndarray, str]:
-        if self._settings.depth_encoding == '16UC1':
-            return to_millimetres(self._depth()), '16UC1'
-        return self._depth(), '32FC1'
-
-    def _depth(self) -> np.ndarray:
-        depth, limit = _given(self._prediction.depth), self._settings.unknown_depth_sigma
-        if limit > 0:
-            # Written so that a sigma that is NaN makes the depth unknown too.
-            depth = np.where(_given(self._sigma) <= limit, depth, np.float32(np.nan))
-        return depth
-
-    def _depth_uncertainty(self) -> tuple[np.ndarray, str]:
-        return _given(self._sigma), '32FC1'
-
-    def _depth_uncertainty_color(self) -> tuple[np.ndarray, str]:
-        return visualization.scalar_color(_given(self._sigma), 0.0,
-                                          self._settings.sigma_color_max_m), 'rgb8'
-
     def _camera_info(self) -> CameraInfo | None:
-        height, width = self._prediction.size
+        height, width = self._shown.prediction.size
         camera = self._frame.camera
         return camera and to_camera_info(camera.scaled(width, height).info, self._frame.header)
 
     def _points(self) -> PointCloud2 | None:
-        camera = self._frame.camera
+        camera, shown = self._frame.camera, self._shown
+        depth = shown.given('depth')
+        assert depth is not None, 'a topic exists only for a task the checkpoint has'
         if camera is None:  # a cloud needs the camera's geometry, and none is invented
             return None
-        height, width = self._prediction.size
-        return to_point_cloud(self._depth(), self._picture(), self._frame.header,
-                              camera.scaled(width, height),
-                              label=self._prediction.label, sigma=self._sigma)
+        height, width = shown.prediction.size
+        return to_point_cloud(self._nearest(depth), shown.picture, self._frame.header,
+                              camera.scaled(width, height), label=shown.prediction.label,
+                              sigma=shown.given('depth_variance'))
 
-    def _picture(self) -> np.ndarray:
-        height, width = self._prediction.size
-        rgb = self._frame.rgb
-        if rgb.shape[:2] == (height, width):
-            return rgb
-        return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def to_millimetres(depth: np.ndarray) -> np.ndarray:
-    """
-    Return a depth in metres as REP 118's uint16: whole millimetres, 0 where there is none.
-
-    Beyond 65.535 m there is none either: the nearest value that fits would be a lie.
-    """
-    millimetres = np.rint(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * 1e3)
-    fits = (millimetres > 0) & (millimetres <= np.iinfo(np.uint16).max)
-    return np.where(fits, millimetres, 0.0).astype(np.uint16)
-
-
-def _given(values: np.ndarray | None) -> np.ndarray:
-    assert values is not None, 'a topic exists only for a task the checkpoint has'
-    return values
+    def _nearest(self, depth: np.ndarray) -> np.ndarray:
+        """Return the depth less the margin, so that what may be near is told as near."""
+        sigma = self._shown.given('depth_variance')
+        if not self._margin > 0 or sigma is None:
+            return depth
+        # NaN, of depth or sigma, stays NaN; beyond the range stays beyond.
+        return np.maximum(depth - np.float32(self._margin) * sigma, np.float32(0.0))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+import math
 from statistics import median
 import threading
 
@@ -18,7 +19,9 @@ class Snapshot:
     """
     The figures of one moment; rates and mean times are over the last five seconds.
 
-    :ivar counts: images ``received`` and ``processed`` since the start.
+    :ivar counts: images ``received``, ``processed`` and, of those, ``withheld`` by the gate since
+        the start.
+    :ivar flag_latency_p95_s: from an image to its flag, 95th percentile; None without images.
     :ivar drops: images lost since the start, by cause.
     :ivar input_rate_hz, output_rate_hz: None until two images have come within the window.
     :ivar image_age_s: since the last image arrived; None before the first.
@@ -35,6 +38,7 @@ class Snapshot:
     in_work_s: Mapping[str, float]
     times_ms: Mapping[str, float]
     last_error: str
+    flag_latency_p95_s: float | None = None
 
 
 class Statistics:
@@ -43,10 +47,11 @@ class Statistics:
     def __init__(self) -> None:
         """Start with nothing counted."""
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter(received=0, processed=0)
+        self._counts: Counter[str] = Counter(received=0, processed=0, withheld=0)
         self._drops: Counter[str] = Counter()
         self._received: deque[float] = deque(maxlen=1000)
         self._processed: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=1000)
+        self._flagged: deque[tuple[float, float]] = deque(maxlen=1000)
         self._last_processed_s: float | None = None
         self._work_since_s: dict[str, float] = {}
         self._work_ended_s = float('-inf')
@@ -63,6 +68,16 @@ class Statistics:
         with self._lock:
             self._drops[cause] += 1
             self._last_error = error or self._last_error
+
+    def withheld(self) -> None:
+        """Count an image whose metres the gate has withheld."""
+        with self._lock:
+            self._counts['withheld'] += 1
+
+    def flagged(self, now_s: float, latency_s: float) -> None:
+        """Note how long it took from an image to its risk flag."""
+        with self._lock:
+            self._flagged.append((now_s, latency_s))
 
     def failed(self, error: str) -> None:
         """Keep the text of an error that cost no image."""
@@ -112,7 +127,13 @@ class Statistics:
                 image_age_s=now_s - self._received[-1] if self._received else None,
                 in_work_s={thread: now_s - since_s
                            for thread, since_s in self._work_since_s.items()},
-                times_ms=summary, last_error=self._last_error)
+                times_ms=summary, last_error=self._last_error,
+                flag_latency_p95_s=_p95([one for at_s, one in self._flagged
+                                         if now_s - at_s <= _WINDOW_S]))
+
+
+def _p95(values: list[float]) -> float | None:
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1] if values else None
 
 
 def _rate(times: list[float]) -> float | None:

@@ -14,7 +14,9 @@ import math
 from typing import Any
 
 from emu_perception.errors import InputError
-from emu_perception.rules import Rule
+from emu_perception.region import Region
+from emu_perception.ros.gate import GATES
+from emu_perception.rules import ListRule, Rule
 from emu_perception.scores import Score, SCORES
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -38,7 +40,7 @@ class Entry:
 
     default: Any
     description: str
-    rule: Rule
+    rule: Rule | ListRule
     change: str
 
 
@@ -47,6 +49,11 @@ def _parameter(default: Any, description: str, *, unit: str = '', low: float = -
     return field(default=default, metadata={'entry': Entry(
         default, description, Rule(type(default), low, high, choices=choices, unit=unit),
         change)})
+
+
+def _list_parameter(description: str, each: Rule) -> Any:
+    """Describe a live list, empty by default."""
+    return field(default=(), metadata={'entry': Entry([], description, ListRule(each), LIVE)})
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,12 @@ class Settings:
         'sensor_msgs/CompressedImage from <image topic>/compressed.',
         choices=('raw', 'compressed'), change=CONFIGURE)
     use_camera_info: bool = _parameter(
-        True, "Scale depth to the camera's focal length from camera_info. Off: depth is right "
-        'only for the camera of the training data.')
+        True, "Take the camera's focal length, to which depth is scaled, from camera_info. Off: "
+        'fallback_hfov_deg is needed, or no metres are published and the risk flag stays raised.')
+    fallback_hfov_deg: float = _parameter(
+        0.0, 'Horizontal field of view of the images, where there is no plausible camera_info; 0: '
+        'not known, then no metres are published and the risk flag is raised.', unit='degrees',
+        low=0.0, high=150.0)
     depth_encoding: str = _parameter(
         '32FC1', "Encoding of ~/depth/image: '32FC1' is metres, NaN unknown, +inf beyond range; "
         "'16UC1' is whole millimetres, 0 where unknown, beyond range or beyond 65.535 m.",
@@ -95,9 +106,34 @@ class Settings:
         1, 'Uncertain images in a row that raise the risk flag.', unit='images', low=1, high=1000)
     clear_after: int = _parameter(
         3, 'Certain images in a row that lower the risk flag.', unit='images', low=1, high=1000)
+    clear_below: float = _parameter(
+        0.9, 'Share of its threshold that no score of such a certain image exceeds; between this '
+        'and the threshold the flag holds what it is.', low=0.05, high=1.0)
     stale_after_s: float = _parameter(
         1.0, 'Time without a processed image after which the risk flag is raised.', unit='s',
         low=0.05, high=3600.0)
+    max_image_age_s: float = _parameter(
+        1.0, 'Age by its stamp from which on an image raises the risk flag; where stamps are of '
+        "another clock than the node's, how far it may lag behind the quickest.", unit='s',
+        low=0.01, high=3600.0)
+    frozen_after_s: float = _parameter(
+        0.0, 'Time with the same pixels in every image after which the risk flag is raised; 0: '
+        'off (a warning tells of it). Not under use_sim_time.', unit='s', low=0.0, high=3600.0)
+    risk_region: tuple[float, ...] = _list_parameter(
+        'Part of the image whose mean uncertainties are judged: top, bottom, left, right, such as '
+        '[0.5, 1.0, 0.0, 1.0] for the lower half; empty: all of it, which is what the '
+        "checkpoint's thresholds are for.", Rule(float, 0.0, 1.0))
+    gate: tuple[str, ...] = _list_parameter(
+        'What is withheld unless the image itself is below all thresholds (whatever raise_after '
+        "says) and the flag is lowered: 'points' (~/points), 'depth' (~/depth/image, "
+        '~/depth/camera_info, ~/depth_uncertainty and its picture).', Rule(str, choices=GATES))
+    points_sigma_margin: float = _parameter(
+        0.0, '~/points are at depth - this * sigma, never below 0, so that what may be near stops '
+        'a robot; 0: at the depth.', low=0.0, high=10.0)
+    consumer_timeout_s: float = _parameter(
+        1.0, 'After so long without a flag or a cloud consumers stop the robot; diagnostics warn '
+        'where the time from an image to its flag (95th percentile) is above half of it.',
+        unit='s', low=0.05, high=3600.0)
     entropy_color_max: float = _parameter(
         0.0, 'Entropy shown in the top colour of ~/segmentation_uncertainty_color; 0: ln(number '
         'of classes), the largest there is.', unit='nat', low=0.0, high=10.0)
@@ -144,6 +180,7 @@ def validate(values: Mapping[str, object]) -> Settings:
     :raises InputError: one line with name, value and what is allowed.
     """
     checked: dict[str, Any] = {}
+    good: Any
     thresholds: dict[str, float] = {}
     for name, value in values.items():
         try:
@@ -154,7 +191,12 @@ def validate(values: Mapping[str, object]) -> Settings:
             checked[name] = good
         elif good:
             thresholds[_SCORE_OF[name]] = good
-    return Settings(**checked, risk_thresholds=thresholds)
+    settings = Settings(**checked, risk_thresholds=thresholds)
+    try:
+        Region.of(settings.risk_region)
+    except InputError as error:
+        raise InputError(f'parameter {error}') from error
+    return settings
 
 
 def descriptor(name: str) -> ParameterDescriptor:
@@ -165,6 +207,11 @@ def descriptor(name: str) -> ParameterDescriptor:
     result = ParameterDescriptor(
         name=name, description=entry.description + unit,
         additional_constraints=entry.change, read_only=entry.change == START)
+    if isinstance(rule, ListRule):
+        # rclpy takes an empty list for one of bytes, and YAML's [] for no value at all.
+        result.dynamic_typing = True
+        result.additional_constraints += f'; each: {rule.each.wanted}'
+        return result
     if rule.choices:
         result.additional_constraints += f'; one of: {", ".join(rule.choices)}'
     bounds = {'from_value': rule.low, 'to_value': rule.high}
@@ -186,7 +233,8 @@ def declare(node: Node) -> Settings:
     values = {}
     for name, entry in TABLE.items():
         try:
-            values[name] = node.declare_parameter(name, entry.default, descriptor(name)).value
+            value = node.declare_parameter(name, entry.default, descriptor(name)).value
+            values[name] = entry.default if value is None else value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             raise InputError(f'parameter {name} cannot be used: {error}') from error
     return validate(values)

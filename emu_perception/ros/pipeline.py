@@ -7,34 +7,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import time
-from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.prediction import Prediction
+from emu_perception.predicts import predict
+from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
+from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.image_messages import compressed_to_rgb
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.map_messages import Frame
+from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import SharedPredictor
-from emu_perception.ros.publishers import MapPublishers
-from emu_perception.ros.publishing import MapPublishing, MapSet
+from emu_perception.ros.publishing_thread import MapSet, PublishingThread
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
-from emu_perception.scores import names_of
+from emu_perception.scores import names_of, SCORES
+from emu_perception.topics import TOPICS
+import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+
+_LOG_EVERY_S = 5.0
+WITHHELD = ', '.join(f'~/{name}' for name in (
+    *(topic.name for topic in TOPICS.values() if topic.in_metres),
+    *(row.topic for row in SCORES.values() if row.in_metres)))
 
 
 @dataclass(frozen=True)
-class Job:
-    """An image in the mailbox: when it arrived (steady clock) and in which session."""
+class WaitingImage:
+    """An image in the mailbox: when it arrived (steady clock), in which session, after which."""
 
     message: Image | CompressedImage
     received_s: float
     session: int
+    arrivals: Arrivals
 
 
 @dataclass(frozen=True)
@@ -46,39 +57,48 @@ class Pipeline:
     camera: CameraSource
     risk: RiskPublisher
     maps: MapPublishers
-    publishing: MapPublishing
+    publishing: PublishingThread
     statistics: Statistics
     faults: Faults
     settings: Callable[[], Settings]
     log: QuietLog
 
-    def process(self, job: Job) -> None:
+    def process(self, waiting: WaitingImage) -> None:
         """Process one image; whatever goes wrong is counted, said, and raises the flag."""
         free_s = self.statistics.work_begins(time.monotonic())
         try:
-            self._process(job, max(job.received_s, free_s))
+            self._process(waiting, max(waiting.received_s, free_s))
         except InputError as error:
-            self.faults.report(job.session, job.message.header, RiskReason.UNUSABLE_INPUT,
+            self.faults.report(waiting.session, waiting.message.header, RiskReason.UNUSABLE_INPUT,
                                str(error))
         except Exception as error:
-            self.faults.failure(job.session, job.message.header, error)
+            self.faults.failure(waiting.session, waiting.message.header, error)
         finally:
             self.statistics.work_ends(time.monotonic())
 
-    def _process(self, job: Job, turn_s: float) -> None:
+    def _process(self, waiting: WaitingImage, turn_s: float) -> None:
         settings = self.settings()  # one snapshot: a change half-way never mixes two settings
-        message, header = job.message, job.message.header
+        message, header = waiting.message, waiting.message.header
         started = time.monotonic()
+        arrival = waiting.arrivals.judge(message, settings)
+        if arrival.repeated:
+            self._drop_repeated(message)
+            return
+        for warning in arrival.warnings:
+            self.log.once(warning.code, warning.text)
         rgb = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
         height, width = rgb.shape[:2]
         camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
-                                        stamp=header.stamp)
+                                        stamp=header.stamp,
+                                        fallback_hfov_deg=settings.fallback_hfov_deg)
         self._warn_about_camera()
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
-        state = self.risk.observe(job.session, header, prediction.scores)
+        reason, detail = self._objection(arrival.stale)
+        state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
+                                  detail=detail)
         if state is None:
             self.faults.ended()
             return
@@ -88,24 +108,47 @@ class Pipeline:
             self.faults.count('failure', state.detail)
             return
         self.publishing.offer(MapSet(
-            session=job.session, frame=Frame(header, rgb, camera), prediction=prediction,
+            session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps,
-            timings=Timings(job.received_s, turn_s, started, converted, predicted,
+            timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
                             flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
-    def _predict(self, rgb: Any, fx: float | None, settings: Settings) -> Any:
-        size = None
-        if settings.output_size == 'network' or not self.maps.wanted():
-            # Without a listener only the flag counts, which does not depend on the maps' size.
-            size = self.predictor.network_size(rgb.shape[:2])
-        return self.predictor(rgb, size=size, fx=fx,
-                              unknown_label_entropy=settings.unknown_label_entropy or None)
+    def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings) -> Prediction:
+        # Without a listener only the flag counts, which does not depend on the maps' size.
+        return predict(
+            self.predictor, rgb, fx=fx, unknown_label_entropy=settings.unknown_label_entropy,
+            score_region=Region.of(settings.risk_region),
+            at_network_size=settings.output_size == 'network' or not self.maps.wanted())
+
+    def _objection(self, stale: str) -> tuple[RiskReason, str]:
+        """Return what speaks against the image in work, whatever the network says of it."""
+        withheld = self.metres_withheld
+        if withheld:
+            return RiskReason.NO_CALIBRATION, f'{withheld}; {stale}' if stale else withheld
+        return (RiskReason.STALE, stale) if stale else (RiskReason.NONE, '')
+
+    @property
+    def metres_withheld(self) -> str:
+        """Return why the last image's metres are withheld, and which; '' where they are not."""
+        problem = self.camera.judgement.problem
+        if problem is None or 'depth' not in self.predictor.metadata.tasks:
+            return ''
+        return f'{problem.text}: withheld {WITHHELD}'
+
+    def _drop_repeated(self, message: Image | CompressedImage) -> None:
+        stamp = message.header.stamp
+        text = (f'the stamp of the last image again, {stamp.sec}.{stamp.nanosec:09d}: is the '
+                'camera frozen?')
+        self.statistics.dropped('same_stamp', text)
+        self.log.every(_LOG_EVERY_S, 'same_stamp', f'image dropped (same_stamp): {text}')
 
     def _warn_about_camera(self) -> None:
-        problem = self.camera.judgement.problem
-        if problem:
+        problem, withheld = self.camera.judgement.problem, self.metres_withheld
+        if problem and withheld:
             self.log.once(f'camera {problem.code}',
-                          f'{problem.text}: depth is NOT scaled to this camera, and there are no '
-                          'points and no camera_info')
+                          f'{withheld} and ~/camera_info, and the risk flag stays raised; who '
+                          'knows the field of view can set the parameter fallback_hfov_deg')
+        elif problem:
+            self.log.once(f'camera {problem.code}', f'{problem.text}: there is no ~/camera_info')
         for warning in self.camera.judgement.warnings:
             self.log.once(f'camera {warning.code}', warning.text)

@@ -6,8 +6,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.duration import Duration
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSLivelinessPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
+
+FLAG_PROMISE_S = 1.0
 
 
 def newest() -> QoSProfile:
@@ -23,10 +32,25 @@ def reliable(depth: int = 1) -> QoSProfile:
 
 
 def latched() -> QoSProfile:
-    """For publishers whose last message a late subscriber gets too."""
+    """For publishers whose last message a late subscriber gets too, and for such a subscriber."""
     return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1,
                       reliability=QoSReliabilityPolicy.RELIABLE,
                       durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def watched() -> QoSProfile:
+    """
+    For the risk flag: latched, with a promise whose breach a subscriber can be told of.
+
+    Liveliness by topic and not automatic: with that the middleware's own threads would vouch for
+    a process that hangs. A subscriber that asks for less than these seconds gets nothing. No
+    lifespan: it goes by the writer's clock, and one that runs ahead would drop flags.
+    """
+    profile = latched()
+    profile.deadline = Duration(seconds=FLAG_PROMISE_S)
+    profile.liveliness = QoSLivelinessPolicy.MANUAL_BY_TOPIC
+    profile.liveliness_lease_duration = Duration(seconds=FLAG_PROMISE_S)
+    return profile
 
 
 def with_overrides() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 
+from rclpy.clock import Clock, ROSClock
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
@@ -66,6 +67,11 @@ def _other_topics(node: Node, topic: str) -> str:
     named = ', '.join(f'{name} ({", ".join(others[name])})' for name in similar[:_NAMED])
     more = f' and {len(others) - _NAMED} more' if len(others) > _NAMED else ''
     return f'; image topics there are: {named}{more}'
+
+
+def is_simulated(clock: Clock) -> bool:
+    """Tell whether a node's clock is /clock, which may not have begun (it is 0 then)."""
+    return isinstance(clock, ROSClock) and clock.ros_time_is_active
 
 
 def clock_problem(node: Node) -> str:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import time
 from typing import Any
 
 from emu_perception.ros.camera_source import CameraSource
-from emu_perception.ros.qos import newest, with_overrides
+from emu_perception.ros.qos import latched, newest, with_overrides
 from emu_perception.ros.silence import explain_silence
 from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -58,12 +60,21 @@ class LossCounter:
 
 
 class Subscriptions:
-    """The image and its camera_info; for the executor's thread."""
+    """
+    The image and its camera_info; for the executor's thread.
+
+    Of camera_info there are two. Best effort and volatile gets what is sent from now on, by
+    publishers of any kind. What a latched publisher has sent before is got by a reliable,
+    transient-local one alone; that one is there only while such a publisher is, since every
+    volatile publisher would log it as incompatible.
+    """
 
     def __init__(self, node: Node) -> None:
         """Subscribe to nothing yet."""
         self._node = node
         self._active: list[Any] = []
+        self._latched_info: Any = None
+        self._camera: CameraSource | None = None
         self._losses = LossCounter()
         self._image_type: type = Image
         self._image_qos = newest()
@@ -80,9 +91,12 @@ class Subscriptions:
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._image_qos, self._image_topic = newest(), camera.image_topic
         self._losses.begin()
+        self._camera = camera
         subscribe, options = self._node.create_subscription, with_overrides
-        self._active.append(subscribe(CameraInfo, 'camera_info', camera.update, newest(),
-                                      **options()))
+        self._active.append(subscribe(
+            CameraInfo, 'camera_info', lambda info: camera.update(info, time.monotonic()),
+            newest(), **options()))
+        self.look_for_latched()
 
         def with_info(message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
             self._losses.note(info, lambda: self._node.count_publishers(self._image_topic) > 1)
@@ -91,8 +105,28 @@ class Subscriptions:
         self._active.append(subscribe(self._image_type, self._image_topic, callback,
                                       self._image_qos, **options()))
 
+    def look_for_latched(self) -> None:
+        """Subscribe to a latched camera_info while somebody publishes one; to be called often."""
+        camera = self._camera
+        if camera is None:
+            return
+        there = any(
+            publisher.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
+            and publisher.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+            for publisher in self._node.get_publishers_info_by_topic(camera.camera_info_topic))
+        if there and self._latched_info is None:
+            self._latched_info = self._node.create_subscription(
+                CameraInfo, 'camera_info', lambda info: camera.update(info), latched())
+        elif not there and self._latched_info is not None:
+            self._node.destroy_subscription(self._latched_info)
+            self._latched_info = None
+
     def stop(self) -> None:
         """Unsubscribe."""
+        self._camera = None
+        if self._latched_info is not None:
+            self._active.append(self._latched_info)
+            self._latched_info = None
         for subscription in self._active:
             self._node.destroy_subscription(subscription)
         self._active = []

@@ -21,6 +21,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -166,7 +167,7 @@ def two(network: MultitaskNetwork, metadata: Any, backend: str = 'cuda',
             Predictor(network, metadata, device='cpu', backend=backend, **arguments))
 
 
-def assert_same(one: Prediction, two_: Prediction, tolerance: float = 2e-6) -> None:
+def assert_same(one: Prediction, two_: Prediction, tolerance: float = NETWORK) -> None:
     """Hold two predictions against each other."""
     assert one.network_size == two_.network_size and one.timing_ms.keys() == two_.timing_ms.keys()
     for name in MAPS:

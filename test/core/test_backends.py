@@ -14,6 +14,7 @@ from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK, unit
 import torch
 
 MAPS = ('depth', 'segmentation_entropy', 'confidence', 'depth_variance')
@@ -48,10 +49,10 @@ def test_a_backend_gives_what_pytorch_gives_in_float32(name, encoder, context):
             x, y = getattr(a, field), getattr(b, field)
             assert y.dtype == x.dtype and y.shape == x.shape and y.flags.c_contiguous
             known = np.isfinite(x) & np.isfinite(y)
-            assert np.allclose(x[known], y[known], rtol=1e-4, atol=1e-4), field
+            assert np.allclose(x[known], y[known], rtol=NETWORK, atol=NETWORK), field
             assert (np.isfinite(x) == np.isfinite(y)).mean() > 0.999
         assert (a.label != b.label).mean() < 1e-3 and b.label.dtype == np.uint8
-        assert b.scores['depth_sigma'] == pytest.approx(a.scores['depth_sigma'], rel=1e-4)
+        assert b.scores['depth_sigma'] == pytest.approx(a.scores['depth_sigma'], rel=NETWORK)
 
 
 @pytest.mark.parametrize('name', OTHERS)
@@ -69,7 +70,11 @@ def test_a_single_task_runs_on_every_backend(name, task):
 @pytest.mark.parametrize('raw', [-16.0, -9.0, -4.25, -3.75, 0.0, 12.0])
 def test_small_variances_are_exact_and_reduced_precision_leaves_the_maps_in_float32(
         name, precision, raw):
-    """log(1 + e^x) as it is written loses e^x beside the 1; bf16 maps would be 0.4 % off."""
+    """
+    The logarithm of 1 + e^x as it is written loses e^x beside the 1: u / e^x of it.
+
+    Which is 5e-4 at x = -9; a quarter of that is allowed. Maps in bf16 would be 4e-3 off.
+    """
     need(name)
     network = make_network()
     with torch.no_grad():
@@ -79,7 +84,7 @@ def test_small_variances_are_exact_and_reduced_precision_leaves_the_maps_in_floa
     prediction = Predictor(network, metadata, device='cpu', backend=name, precision=precision)(
         picture())
     expected = (np.log1p(np.exp(raw)) + 1e-6) * metadata.calibration.variance_scale
-    assert np.allclose(prediction.depth_variance, expected, rtol=1e-5)
+    assert np.allclose(prediction.depth_variance, expected, rtol=unit() * np.exp(9.0) / 4, atol=0)
 
 
 @pytest.mark.parametrize('name', OTHERS)

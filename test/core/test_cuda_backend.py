@@ -16,7 +16,8 @@ import weakref
 from core_bench import make_metadata, make_network
 from cuda_bench import assert_same, MAPS, picture, two
 from emu_perception.backends import cuda, cuda_plan
-from emu_perception.commands.benchmark import main
+from emu_perception.backends.agreement import ROUNDING
+from emu_perception.benchmarking.command import main
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 import numpy as np
 import pytest
@@ -92,8 +93,9 @@ def test_weights_are_converted_once_and_the_error_is_no_more_than_with_autocast(
             error, usual = (np.abs(getattr(x, name) - getattr(a, name)).mean() for x in (c, b))
             assert 0 < error < 1.5 * usual
         assert (c.label == a.label).mean() > 0.98
+        # What agreement.py allows a backend of this precision on average.
         assert c.scores['depth_sigma'] == pytest.approx(
-            a.scores['depth_sigma'], rel={'fp16': 1e-3, 'bf16': 1e-2}[precision])
+            a.scores['depth_sigma'], rel=25 * ROUNDING[precision])
     assert all(values.dtype == torch.float32 for values in network.parameters())
 
 
@@ -105,7 +107,8 @@ def test_small_variances_are_exact_in_float16():
     metadata = make_metadata(network)
     found = two(network, metadata, precision='fp16')[1](picture()).depth_variance
     expected = (np.log1p(np.exp(-16.3)) + 1e-6) * metadata.calibration.variance_scale
-    assert np.allclose(found, expected, rtol=1e-5)
+    # As in test_backends.py; a bias in float16 would be 6e-4 off.
+    assert np.allclose(found, expected, rtol=1e-4, atol=0)
 
 
 def test_a_nan_of_the_network_reaches_the_means():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core_bench import CLASSES
 from deeplab_bench import deeplab_document, small_deeplab, THINGS
+from emu_perception.benchmarking import command as benchmark
 from emu_perception.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from emu_perception.commands import benchmark
 from emu_perception.errors import CheckpointError
 from emu_perception.networks.deeplab import MultitaskDeepLab, TASKS
 import pytest
@@ -41,7 +41,7 @@ def test_network_noise_and_settings_come_back_as_they_were(tmp_path, tasks, half
     assert isinstance(loaded, MultitaskDeepLab) and not loaded.training
     assert found == metadata == read_metadata(path) and loaded.arguments == network.arguments
     assert found.architecture['family'] == 'deeplab' and not found.pixel_variance
-    assert ('instances' in document_of(path)) == (metadata.instances is not None)
+    assert (document_of(path)['instances'] is not None) == (metadata.instances is not None)
     for name, tensor in network.state_dict().items():
         same = loaded.state_dict()[name]
         assert torch.allclose(same, tensor, rtol=1e-3 if half else 0, atol=1e-3 if half else 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from emu_perception.networks.multitask import depthformer, segdepthformer, segformer
+from emu_perception.networks.multitask import MultitaskNetwork
 import pytest
 import torch
 from torch import nn
@@ -31,9 +31,10 @@ def networks() -> dict[tuple[str, int], nn.Module]:
     """Return the paper's networks, without memory behind them."""
     return {(name, classes): network.eval().to('meta')
             for classes in (19, 40) for name, network in (
-                ('segformer', segformer('mit_b2', classes, head_dim=768)),
-                ('depthformer', depthformer('mit_b2', head_dim=768)),
-                ('segdepthformer', segdepthformer('mit_b2', classes, head_dim=768)))}
+                ('segformer', MultitaskNetwork('mit_b2', ('segmentation',), classes,
+                                               head_dim=768)),
+                ('depthformer', MultitaskNetwork('mit_b2', ('depth',), head_dim=768)),
+                ('segdepthformer', MultitaskNetwork('mit_b2', num_classes=classes, head_dim=768)))}
 
 
 @pytest.mark.parametrize(('name', 'classes', 'millions'), [
@@ -56,7 +57,7 @@ def test_macs_of_b2_as_published_are_the_papers(networks, name, expected):
 
 def test_folded_b2_does_no_work_beyond_the_folded_products(networks):
     # 24.5 for the encoder, 4.28 for both heads: a quarter of the published layout's.
-    network = segdepthformer('mit_b2', 40, head_dim=768).folded().to('meta')
+    network = MultitaskNetwork('mit_b2', num_classes=40, head_dim=768).folded().to('meta')
     assert gmac(network) == pytest.approx(28.8, rel=0.005)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks are converted in another process, and their graphs are there again at the next start."""
+"""Networks are converted in another process; their graphs are there again at the next start."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from emu_perception.cache_files import cache_folder, read_cached, write_cached
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK
 import torch
 
 pytestmark = pytest.mark.skipif(not is_installed('openvino'), reason='NOT TESTED: openvino is not '
@@ -84,7 +85,7 @@ def test_what_another_process_converts_is_what_this_one_converts(monkeypatch):
             request.infer(values)
             found.append([output.data.copy() for output in request.output_tensors])
         for a, b in zip(*found, strict=True):
-            assert np.allclose(a, b, rtol=1e-5, atol=1e-5)
+            assert np.allclose(a, b, rtol=NETWORK, atol=NETWORK)
         values = found[0]
 
 
@@ -257,4 +258,4 @@ def test_a_precision_that_the_cpu_does_not_have_is_not_rounded_further(caplog, m
     assert 'no float16 arithmetic' in caplog.text
     exact = Predictor(network, make_metadata(network), device='cpu', backend='eager')(
         picture(), fx=90.0)
-    assert np.allclose(found.depth_variance, exact.depth_variance, rtol=1e-4)
+    assert np.allclose(found.depth_variance, exact.depth_variance, rtol=NETWORK)

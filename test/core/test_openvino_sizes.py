@@ -22,6 +22,7 @@ from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK
 import torch
 
 pytestmark = pytest.mark.skipif(not is_installed('openvino'), reason='NOT TESTED: openvino is not '
@@ -83,7 +84,7 @@ def same(one, two) -> None:
     for name in MAPS:
         a, b = getattr(one, name), getattr(two, name)
         known = np.isfinite(a) & np.isfinite(b)
-        assert known.any() and np.allclose(a[known], b[known], rtol=1e-4, atol=1e-4), name
+        assert known.any() and np.allclose(a[known], b[known], rtol=NETWORK, atol=NETWORK), name
     assert (one.label != two.label).mean() < 1e-3
 
 
@@ -207,7 +208,7 @@ def test_what_a_trace_took_for_a_constant_is_found_out(factor):
                 for backend in ('eager', 'openvino'))
     for size in (FIRST, (96, 192)):
         image = picture(size)
-        assert np.allclose(one(image).depth, two(image).depth, rtol=1e-4, equal_nan=True)
+        assert np.allclose(one(image).depth, two(image).depth, rtol=NETWORK, equal_nan=True)
 
 
 def test_a_task_that_has_no_graph_is_refused_and_not_left_out():

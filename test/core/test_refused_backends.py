@@ -18,6 +18,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+from rounding import NETWORK
 from tensorrt_bench import pretend_tensorrt
 import torch
 
@@ -119,7 +120,8 @@ def test_a_size_at_which_openvino_errs_is_left_to_pytorch(network, monkeypatch, 
                 thread.join(60)
     assert 'depth_variance is no answer' in one.backend_notes[0] and len(one.backend_notes) == 1
     assert caplog.text.count('stay with PyTorch') == 1
-    assert np.allclose(plain(picture()).depth_variance, one(picture()).depth_variance, rtol=1e-4)
+    assert np.allclose(plain(picture()).depth_variance, one(picture()).depth_variance,
+                       rtol=NETWORK)
 
 
 # -- CUDA and TensorRT, with a CPU in the place of the GPU ---------------------------------------
@@ -170,7 +172,8 @@ def test_a_size_at_which_cuda_errs_is_left_to_pytorch(network, monkeypatch, capl
     note, = fast.backend_notes
     assert 'depth_variance is no answer' in note and '288x96' in note
     assert caplog.text.count('going on with eager') == 1
-    assert np.allclose(plain(picture()).depth_variance, fast(picture()).depth_variance, rtol=1e-4)
+    assert np.allclose(plain(picture()).depth_variance, fast(picture()).depth_variance,
+                       rtol=NETWORK)
     assert len(fast.backend_notes) == 1
 
 
@@ -207,7 +210,7 @@ def test_an_engine_that_errs_is_refused_and_cuda_answers(
     assert "'tensorrt' is refused" in note and words in note
     assert 'going on with cuda' in caplog.text
     plain = Predictor(network, metadata, device='cpu', backend='eager')(picture())
-    assert np.allclose(plain.depth_variance, predictor(picture()).depth_variance, rtol=1e-4)
+    assert np.allclose(plain.depth_variance, predictor(picture()).depth_variance, rtol=NETWORK)
 
 
 @pytest.mark.usefixtures('fake_cuda')

@@ -119,7 +119,7 @@ def test_it_starts_raised_and_nothing_lowers_it_before_activation():
     (limits(depth=0.4), (99.0, 0.3), False),
     (limits(depth=0.4), (0.0, 0.5), True)])
 def test_either_task_raises_by_its_own_limit_and_none_without_one(thresholds, means, raised):
-    state = active(thresholds=thresholds).observe(scores(*means), 0.0)
+    state = active(thresholds=thresholds, clear_below=1.0).observe(scores(*means), 0.0)
     assert state.raised is raised
     assert state.scores == scores(*means)
 
@@ -198,18 +198,19 @@ def test_a_new_staleness_limit_holds_at_the_next_look():
 
 @pytest.mark.parametrize('wrong', [
     {'raise_after': 0}, {'raise_after': -1}, {'clear_after': 0}, {'stale_after_s': 0.0},
-    {'stale_after_s': -1.0}, {'stale_after_s': math.nan}], ids=str)
+    {'stale_after_s': -1.0}, {'stale_after_s': math.nan}, {'clear_below': 0.0},
+    {'clear_below': 1.01}, {'clear_below': math.nan}], ids=str)
 def test_a_setting_out_of_range_is_refused_and_changes_nothing(wrong):
     (name, value), = wrong.items()
     with pytest.raises(InputError, match=f'{name} is {value}'):
         RiskMonitor(LIMITS, **wrong)
     monitor = active(raise_after=2, clear_after=3)
     good = {'thresholds': RiskThresholds(), 'raise_after': 7, 'clear_after': 7,
-            'stale_after_s': 7.0}
+            'clear_below': 0.7, 'stale_after_s': 7.0}
     with pytest.raises(InputError):
         monitor.configure(**{**good, **wrong})
-    assert (monitor.thresholds, monitor.raise_after, monitor.clear_after,
-            monitor.stale_after_s) == (LIMITS, 2, 3, 1.0)
+    assert (monitor.thresholds, monitor.raise_after, monitor.clear_after, monitor.clear_below,
+            monitor.stale_after_s) == (LIMITS, 2, 3, 0.9, 1.0)
 
 
 @pytest.mark.parametrize('value', [0.0, -1.0, math.nan, math.inf])
@@ -229,6 +230,44 @@ def test_thresholds_do_not_change_with_the_mapping_that_they_were_made_from():
     thresholds = RiskThresholds(values)
     values.clear()
     assert thresholds == LIMITS != RiskThresholds()
+
+
+# -- near the threshold ---------------------------------------------------------------------------
+NEAR = scores(0.95, 0.2)  # below its limit, above 0.9 of it
+
+
+@pytest.mark.parametrize(('raise_after', 'clear_after', 'images', 'flags'), [
+    (1, 2, 'gg', '!.'), (1, 2, 'gngngg', '!!!!!.'), (1, 1, 'nnng', '!!!.'),
+    (1, 1, 'gnnn', '....'),      # down it stays down
+    (1, 1, 'gBnBnBng', '.!!!!!!.'),   # up it stays up, where it flapped at image rate
+    (2, 1, 'gBnBn', '.....'), (2, 1, 'gBB', '..!')])
+def test_between_the_threshold_and_a_share_of_it_the_flag_holds_what_it_is(
+        raise_after, clear_after, images, flags):
+    monitor = active(raise_after, clear_after)
+    given = {'g': GOOD, 'n': NEAR, 'B': BAD}
+    found = ['!' if monitor.observe(given[image], 0.0).raised else '.' for image in images]
+    assert ''.join(found) == flags
+
+
+def test_an_image_near_its_threshold_says_why_the_flag_is_not_lowered():
+    state = active().observe(NEAR, 0.0)
+    assert state.detail == 'mean entropy 0.950 nat is above 0.9 of its threshold 1.000'
+    assert state.certain and not active().observe(BAD, 0.0).certain
+
+
+def test_an_image_with_a_fault_is_not_certain_whatever_its_scores_are():
+    monitor = active(clear_after=2)
+    old = monitor.observe(GOOD, 0.0, reason=R.STALE, detail='2.0 s old')
+    assert not old.certain and old.largest == 0.5
+    good = monitor.observe(GOOD, 0.1)
+    assert good.certain and good.raised and good.reason is R.STALE
+
+
+def test_the_share_is_changed_while_running():
+    monitor = active()
+    assert monitor.observe(NEAR, 0.0).raised
+    monitor.configure(clear_below=0.96)
+    assert not monitor.observe(NEAR, 0.1).raised
 
 
 # -- what is missing, and how near the flag is ----------------------------------------------------
@@ -261,7 +300,7 @@ def test_nothing_is_largest_where_nothing_is_judged():
 @pytest.mark.parametrize('limit', [1.0, 1.7033467786825671, 0.8184624265831923, 1.9999999999999998,
                                    math.nextafter(2.0, 0.0), 3e-7, 1e300])
 def test_the_smallest_excess_raises_and_the_threshold_itself_does_not(limit):
-    monitor = active(thresholds=limits(segmentation=limit))
+    monitor = active(thresholds=limits(segmentation=limit), clear_below=1.0)
     assert not monitor.observe(scores(limit, None), 0.0).raised
     state = monitor.observe(scores(math.nextafter(limit, math.inf), None), 0.1)
     assert state.raised and state.largest > 1.0

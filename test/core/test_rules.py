@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from emu_perception.rules import checked_fields, Rule
+from emu_perception.rules import checked_fields, ListRule, Rule
 import pytest
 
 RATIO = Rule(float, low=0.0, high=1.0)
@@ -48,6 +48,16 @@ def test_it_says_what_to_give(rule, wanted):
     assert rule.wanted == wanted
     with pytest.raises(ValueError, match=f'^give {wanted}$'):
         rule.checked([])
+
+
+def test_a_list_is_one_of_good_values_or_refused_with_what_to_give():
+    rule = ListRule(WAY)
+    assert rule.checked(['raw', 'compressed']) == ('raw', 'compressed')
+    assert rule.checked([]) == rule.checked(()) == ()
+    for values in ('raw', b'raw', ['raw', 'other'], [1], None, 3, {'raw': 1}):
+        with pytest.raises(ValueError, match='^give a list, each one of raw, compressed$'):
+            rule.checked(values)
+    assert ListRule(LENGTH).checked(iter([1, 2.5])) == (1.0, 2.5)
 
 
 def test_an_open_bound_is_no_value_itself():

@@ -24,7 +24,7 @@ from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
-from rounding import rounding
+from rounding import NETWORK, rounding
 from tensorrt_bench import pretend_tensorrt
 import torch
 from torch.nn import functional as F
@@ -59,7 +59,7 @@ def test_the_exported_file_is_the_network(encoder, context, tmp_path):
     with torch.no_grad():
         expected = network(x)
     for task, found in zip(network.tasks, session.run(None, {'image': x.numpy()})):
-        assert np.allclose(found, expected[task].numpy(), rtol=1e-4, atol=1e-4)
+        assert np.allclose(found, expected[task].numpy(), rtol=NETWORK, atol=NETWORK)
 
 
 @pytest.mark.parametrize(('length', 'side'), [(15, 6), (20, 6), (3, 6), (7, 1), (12, 3)])
@@ -129,7 +129,7 @@ def test_an_engine_gives_what_pytorch_gives_with_and_without_graphs(fake_tensorr
         image = picture(seed=seed)
         a, b = one(image, fx=90.0), fast(image, fx=90.0)
         for name in MAPS:
-            assert np.allclose(getattr(a, name), getattr(b, name), rtol=1e-4, atol=1e-4,
+            assert np.allclose(getattr(a, name), getattr(b, name), rtol=NETWORK, atol=NETWORK,
                                equal_nan=True), name
     assert fake_tensorrt.built == 1
 
@@ -162,7 +162,7 @@ def test_an_engine_that_does_not_run_is_built_again(fake_tensorrt, folder, caplo
     write_engine(folder, path.stem, b'of another driver')
     _, fast = two(network, metadata, 'tensorrt')
     assert fake_tensorrt.built == 2 and 'does not run' in caplog.text
-    assert np.allclose(one(picture()).depth_variance, fast(picture()).depth_variance, atol=1e-4)
+    assert np.allclose(one(picture()).depth_variance, fast(picture()).depth_variance, atol=NETWORK)
 
 
 @pytest.mark.usefixtures('fake_cuda')

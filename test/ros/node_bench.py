@@ -13,9 +13,11 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.checkpoint import Calibration, FittedThreshold
+from emu_perception.freshness import Freshness, Verdict
 from emu_perception.maps import maps_of
 from emu_perception.prediction import Prediction, UNLABELLED
-from emu_perception.ros import lifecycle_node
+from emu_perception.region import Region
+from emu_perception.ros import arrivals, lifecycle_node
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import EmuNode
 from emu_perception.ros.predictor_pool import PredictorPool
@@ -77,6 +79,7 @@ class FakePredictor:
         """Make a network of these tasks."""
         self.metadata = FakeMetadata(tasks=tasks, calibration=calibration or fake_calibration())
         self.mean_entropy, self.mean_sigma = 0.5, 0.2
+        self.lost_scores: set[str] = set()
         self.gate = threading.Event()  # closed: the network hangs
         self.gate.set()
         self.fails: Exception | None = None
@@ -103,10 +106,11 @@ class FakePredictor:
         self.closed.set()
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """Answer, fail or dawdle."""
-        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx})
+        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx,
+                           'score_region': score_region})
         self.entered.set()
         assert self.gate.wait(3 * TIMEOUT_S)
         if self.fails is not None:
@@ -126,23 +130,44 @@ class FakePredictor:
         scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
             {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
-            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)},
+            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)
+             if name not in self.lost_scores},
             network_size=self.metadata.input_size,
             timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
 
 
+class AnyTime(Freshness):
+    """Finds nothing wrong with any stamp: most tests send one image again and again."""
+
+    def observe(self, *args: Any, **options: Any) -> Verdict:
+        """Answer as for an image of now."""
+        return Verdict()
+
+
 class Bench:
-    """The node under test on one executor, the helper on another."""
+    """
+    The node under test on one executor, the helper on another.
+
+    Unless a test says otherwise the camera's field of view is known, so that metres are published
+    without camera_info, and stamps are not looked at.
+    """
 
     def __init__(self, *, predictor: Any = None, loader: Callable[..., Any] | None = None,
                  pool: PredictorPool | None = None, parameters: dict[str, Any] | None = None,
                  name: str = 'emu', namespace: str = '', cli_args: list[str] | None = None,
-                 active: bool = True, diagnostics_period_s: float = 0.1) -> None:
-        """Start the node, in a hurry with its diagnostics, and activate it if ``active``."""
+                 active: bool = True, diagnostics_period_s: float = 0.1,
+                 clocked: bool = False) -> None:
+        """
+        Start the node, in a hurry with its diagnostics, and activate it if ``active``.
+
+        :param clocked: whether the node judges images by their stamps.
+        """
         gc.freeze()  # so that the collection in close() looks only at what comes from here on
         self.predictor = predictor or FakePredictor()
         lifecycle_node.DIAGNOSTICS_PERIOD_S = diagnostics_period_s
-        values = {'autostart': False, 'model_file': '/fake', **(parameters or {})}
+        arrivals.Freshness = Freshness if clocked else AnyTime  # type: ignore[misc]
+        values = {'autostart': False, 'model_file': '/fake', 'fallback_hfov_deg': 65.0,
+                  **(parameters or {})}
         self.node = EmuNode(
             name, namespace=namespace, predictor_loader=loader or self.predictor.load,
             predictor_pool=pool, cli_args=cli_args,
@@ -281,6 +306,12 @@ def rgb_image(width: int = 64, height: int = 48, *, frame_id: str = 'camera_opti
     image.header.frame_id = frame_id
     image.header.stamp.sec, image.header.stamp.nanosec = sec, nanosec
     return image
+
+
+def now_image(*, age_s: float = 0.0, frame_id: str = 'camera_optical_frame') -> Image:
+    """Make a good image that is stamped now by this machine's clock, or ``age_s`` ago."""
+    sec, nanosec = divmod(time.time_ns() - round(age_s * 1e9), 10**9)
+    return rgb_image(sec=sec, nanosec=nanosec, frame_id=frame_id)
 
 
 def camera_info(width: int = 64, height: int = 48, fx: float = 50.0, *, d: tuple[float, ...] = (),

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from emu_perception.ros.map_messages import to_millimetres
 from emu_perception.ros.point_cloud import POINT
+from emu_perception.shown import to_millimetres
 from node_bench import camera_info, rgb_image
 import numpy as np
 import pytest

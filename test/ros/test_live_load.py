@@ -9,13 +9,14 @@ import threading
 import time
 from typing import Any
 
-from node_bench import camera_info, FakePredictor, rgb_image
+from node_bench import camera_info, FakePredictor, rgb_image, TIMEOUT_S
 import pytest
 import rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
 
 SERVICE_S = 0.05
+ASLEEP_S = 0.3
 TOPICS = {'points': PointCloud2, 'overlay': Image, 'depth/image': Image, 'label': Image}
 
 
@@ -43,10 +44,15 @@ def test_camera_of_five_times_the_rate_leaves_the_latency_short_and_the_drops_co
     bench.helper.create_subscription(
         Image, '/emu/label', lambda m: arrived.append((m.header.stamp.sec, time.monotonic())), 1)
     bench.until(lambda: arrived, send=rgb_image(sec=0))
-    sent = []
-    for index in range(250):
-        sent.append(time.monotonic())
-        bench.send(rgb_image(sec=index + 1))
+    before, last_s, index = counts(bench), 0.0, 0
+    end = time.monotonic() + 6 * TIMEOUT_S
+    # However fast the machine is: until enough were served and enough were too many.
+    while index < 250 or any(counts(bench)[key] - before[key] < 20
+                             for key in ('processed', 'dropped_newer_image')):
+        index += 1
+        last_s = time.monotonic()
+        assert last_s < end, f'{index} images sent: {counts(bench)}'
+        bench.send(rgb_image(sec=index))
         time.sleep(SERVICE_S / 5)
 
     def settled() -> dict[str, int] | None:
@@ -56,16 +62,11 @@ def test_camera_of_five_times_the_rate_leaves_the_latency_short_and_the_drops_co
     time.sleep(0.3)
     found = bench.until(settled)
     assert found['dropped_newer_image'] == found['received'] - found['processed']
-    assert found['dropped_newer_image'] > 20 and found['processed'] > 20
     stamps = [stamp for stamp, _ in arrived if stamp]
     assert stamps == sorted(set(stamps)), 'an older image after a newer one'
-    latencies = [at - sent[stamp - 1] for stamp, at in arrived if stamp]
-    # A queue would be seconds behind at the end. With a slot for the newest an image waits for
-    # one other at most; the half second is for a busy machine.
-    cycle_s = float(bench.diagnostics()['inference']['cyclic_time_ms_max']) / 1000
-    assert max(latencies) < 2 * cycle_s + 0.5, f'a cycle takes {cycle_s} s'
-    half = len(latencies) // 2
-    assert sum(latencies[half:]) / half < 1.5 * sum(latencies[:half]) / half + 0.2, 'it piles up'
+    # A queue would still have hundreds to serve. With a slot for the newest there are, when the
+    # last image is sent, one on its way, one in the slot, one in the network and one published.
+    assert sum(at > last_s for _, at in arrived) <= 4, 'it piles up'
 
 
 def resident_mb() -> float:
@@ -83,7 +84,7 @@ def crowd(ros: None, domain_id: int) -> Any:
     for index in range(20):
         nodes.append(rclpy.create_node(f'listener_{index}', context=context))
         topic, kind = list(TOPICS.items())[index % 4]
-        nodes[-1].create_subscription(kind, f'/emu/{topic}', lambda _: time.sleep(0.3),
+        nodes[-1].create_subscription(kind, f'/emu/{topic}', lambda _: time.sleep(ASLEEP_S),
                                       QoSProfile(depth=1 + index % 10))
     executor = rclpy.executors.MultiThreadedExecutor(4, context=context)
     for node in nodes[:4]:
@@ -119,10 +120,13 @@ def test_twenty_slow_subscribers_neither_slow_the_node_nor_grow_it_and_may_vanis
                     camera_info=camera_info(), timeout_s=60.0)
         return resident_mb()
     warm = after(30)
-    grown = after(60) - warm
-    assert grown < 15.0, f'{grown:.1f} MB more after 60 images of 0.2 MB'
-    slowest = float(bench.diagnostics()['inference']['processing_time_ms_max'])
-    assert slowest < 1000.0, f'an image took {slowest} ms: the node waits for its subscribers'
+    grown = after(240) - warm
+    # So much would be kept if one copy of each image's maps went into a queue: 64x48 pixels of
+    # points (24 bytes), overlay (3), depth (4) and label (1).
+    kept = 240 * 64 * 48 * (24 + 3 + 4 + 1) / 2**20
+    assert grown < kept, f'{grown:.1f} MB more, where a queue would hold {kept:.1f} MB'
+    usual = float(bench.diagnostics()['inference']['publish_time_ms_median'])
+    assert usual < 1e3 * ASLEEP_S, f'publishing takes {usual} ms: it waits for its subscribers'
     crowd()
     labels = bench.listen(Image, 'label')
     bench.until(lambda: len(labels) >= 3, send=rgb_image())

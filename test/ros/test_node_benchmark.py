@@ -10,9 +10,8 @@ from pathlib import Path
 import subprocess
 import sys
 
+from emu_perception.benchmarking.command import main
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
-from emu_perception.commands import node_benchmark
-from emu_perception.commands.benchmark import main
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros.benchmark import command, figures
@@ -88,7 +87,7 @@ def test_option_that_cannot_be_used_is_one_line(capsys, arguments, said):
 
 
 def test_without_ros_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr(node_benchmark, 'find_spec', lambda name: None)
+    monkeypatch.setattr('emu_perception.benchmarking.node.find_spec', lambda name: None)
     assert main(['--node', '--rates', '10']) == 1
     error = capsys.readouterr().err
     assert 'needs ROS 2' in error and error.count('\n') == 1
@@ -138,8 +137,8 @@ def test_who_ends_the_command_ends_the_program_that_started_the_node(tmp_path):
                     'signal.signal(signal.SIGTERM, end)\n'
                     "print('ready', flush=True)\ntime.sleep(60)\n")
     command = subprocess.Popen(
-        [sys.executable, '-c', 'import sys\nfrom emu_perception.commands import node_benchmark\n'
-         "node_benchmark.PROGRAM = 'program'\nsys.exit(node_benchmark.benchmark_node([]))"],
+        [sys.executable, '-c', 'import sys\nfrom emu_perception.benchmarking import node\n'
+         "node.PROGRAM = 'program'\nsys.exit(node.benchmark_node([]))"],
         env={**os.environ, 'PYTHONPATH': f'{tmp_path}:{os.environ.get("PYTHONPATH", "")}'},
         stdout=subprocess.PIPE, text=True)
     try:

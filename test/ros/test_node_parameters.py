@@ -93,7 +93,7 @@ def test_risk_parameters_are_applied_live(make_bench):
 
 def test_use_camera_info_is_applied_live(make_bench):
     from node_bench import camera_info
-    bench = make_bench()
+    bench = make_bench(parameters={'fallback_hfov_deg': 0.0})
     bench.until(lambda: bench.predictor.calls and bench.predictor.calls[-1]['fx'] == 50.0,
                 send=rgb_image(), camera_info=camera_info())
     assert bench.set(use_camera_info=False).successful

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import time
 
+from emu_perception.region import Region
+from emu_perception.scores import SCORES
 from node_bench import fake_calibration, FakePredictor, rgb_image
+import numpy as np
 import pytest
-from std_msgs.msg import Bool
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool, Float32
 
 
 def reason(bench):
@@ -26,7 +30,7 @@ def test_flag_is_raised_before_the_first_image_and_latched_for_late_subscribers(
 
 
 def test_certain_images_lower_it_uncertain_ones_raise_it_by_the_models_own_voice(make_bench):
-    bench = make_bench()
+    bench = make_bench(parameters={'clear_below': 1.0})
     bench.clear_risk()
     bench.predictor.mean_entropy = 0.81  # the checkpoint's threshold is 0.8
     bench.until(lambda: bench.risk() is True, send=rgb_image())
@@ -105,3 +109,56 @@ def test_threshold_and_where_it_came_from_are_told(make_bench, calibration, para
     if source.startswith('none'):
         bench.predictor.mean_entropy = 50.0
         bench.clear_risk()
+
+
+@pytest.mark.parametrize('row', SCORES.values(), ids=SCORES)
+def test_every_score_has_a_parameter_that_lets_it_raise_and_a_topic(make_bench, row):
+    unjudged = fake_calibration(segmentation=None, depth=None)
+    bench = make_bench(predictor=FakePredictor(calibration=unjudged))
+    values = bench.listen(Float32, row.topic)
+    bench.clear_risk()
+    assert bench.set(**{row.parameter: 0.01}).successful
+    bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    status = bench.diagnostics()['risk']
+    assert row.words in status['detail'] and status['largest_score_of'] == row.name
+    assert (status[row.threshold_key], status[row.origin_key]) == ('0.01', 'parameter')
+    value = bench.predictor(np.zeros((48, 64, 3), np.uint8)).scores[row.name]
+    assert float(status[row.key]) == pytest.approx(values[-1].data) == pytest.approx(value)
+    assert float(status['largest_score']) == pytest.approx(100.0 * value)
+
+
+def test_a_score_that_the_network_should_have_given_raises_and_its_maps_are_held_back(make_bench):
+    bench = make_bench()
+    labels = bench.listen(Image, 'label')
+    bench.clear_risk()
+    bench.until(lambda: labels, send=rgb_image())
+    bench.predictor.lost_scores = {'depth_sigma'}
+    bench.until(lambda: reason(bench) == 'failure', send=rgb_image())
+    assert 'lacks the score depth_sigma' in bench.diagnostics()['risk']['detail']
+    calls = len(bench.predictor.calls)
+    bench.until(lambda: len(bench.predictor.calls) >= calls + 2, send=rgb_image())
+    count = len(labels)
+    bench.until(lambda: len(bench.predictor.calls) >= calls + 5, send=rgb_image())
+    assert len(labels) == count
+
+
+def test_images_near_the_threshold_do_not_lower_it_until_the_share_is_changed(make_bench):
+    bench = make_bench()
+    bench.predictor.mean_entropy = 0.79  # the checkpoint's threshold is 0.8
+    bench.until(lambda: 'above 0.9 of its threshold' in bench.diagnostics()['risk']['message'],
+                send=rgb_image())
+    calls = len(bench.predictor.calls)
+    bench.until(lambda: len(bench.predictor.calls) > calls + 4, send=rgb_image())
+    assert bench.risk() is True
+    assert bench.set(clear_below=0.99).successful
+    bench.clear_risk()
+
+
+def test_region_goes_with_each_image_is_live_and_its_thresholds_are_said_to_be_others(make_bench):
+    bench = make_bench(parameters={'risk_region': [0.5, 1.0, 0.0, 1.0]})
+    bench.until(lambda: bench.predictor.calls, send=rgb_image())
+    assert bench.predictor.calls[-1]['score_region'] == Region(0.5, 1.0, 0.0, 1.0)
+    assert bench.set(risk_region=[]).successful
+    bench.until(lambda: bench.predictor.calls[-1]['score_region'] is None, send=rgb_image())
+    refused = bench.set(risk_region=[1.0, 0.5, 0.0, 1.0])
+    assert not refused.successful and 'give top, bottom, left, right' in refused.reason

@@ -23,6 +23,7 @@ from emu_perception.ros.parameters import (
     validate,
     value_of,
 )
+from emu_perception.rules import ListRule
 from emu_perception.scores import SCORES
 import pytest
 import yaml
@@ -61,7 +62,7 @@ def test_defaults_pass_their_own_rules():
 
 def test_defaults_of_the_risk_flag_are_those_of_the_core():
     core = inspect.signature(RiskMonitor.__init__).parameters
-    for name in ('raise_after', 'clear_after', 'stale_after_s'):
+    for name in ('raise_after', 'clear_after', 'clear_below', 'stale_after_s'):
         assert getattr(Settings(), name) == core[name].default, name
 
 
@@ -73,13 +74,16 @@ def test_description_says_what_unit_and_when(name):
     assert len(described.description) > 20 and entry.change in described.additional_constraints
     assert rule.unit in described.description
     assert described.read_only == (entry.change == START)
-    if math.isfinite(rule.low):
+    if isinstance(rule, ListRule):
+        assert described.dynamic_typing and rule.each.wanted in described.additional_constraints
+    elif math.isfinite(rule.low):
         ranges = described.integer_range or described.floating_point_range
         assert (ranges[0].from_value, ranges[0].to_value) == (rule.low, rule.high)
 
 
 @pytest.mark.parametrize('name, value', [
-    (name, value) for name, entry in TABLE.items() if math.isfinite(entry.rule.low)
+    (name, value) for name, entry in TABLE.items()
+    if not isinstance(entry.rule, ListRule) and math.isfinite(entry.rule.low)
     for value in (entry.rule.low - 1, entry.rule.high + 1, float('nan'), 'text', None, True)])
 def test_value_out_of_range_or_of_wrong_type_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f'parameter {name} is'):
@@ -88,10 +92,21 @@ def test_value_out_of_range_or_of_wrong_type_is_refused_by_name(name, value):
 
 @pytest.mark.parametrize('name, value', [
     ('transport', 'theora'), ('output_size', 'half'), ('model_file', 3), ('device', None),
-    ('use_camera_info', 1)])
+    ('use_camera_info', 1), ('gate', 'points'), ('gate', ['point']), ('gate', [3]),
+    ('gate', None), ('gate', 1), ('risk_region', [0.5, 1.0, 0.0, 1.5]), ('risk_region', ['a']),
+    ('risk_region', 0.5)])
 def test_wrong_choice_or_type_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f'parameter {name} is'):
         validate({name: value})
+
+
+@pytest.mark.parametrize('value, said', [
+    ([0.5, 1.0], 'has 2 values: give top, bottom, left, right'),
+    ([0.5, 0.5, 0.0, 1.0], 'is 0.5, 0.5, 0, 1: give top'), ([0.5, 1.0, 1.0, 0.0], 'give top')])
+def test_region_that_is_none_is_refused_by_name(value, said):
+    with pytest.raises(InputError, match=f'parameter risk_region {said}|risk_region is .*{said}'):
+        validate({'risk_region': value})
+    assert validate({'risk_region': [0, 1, 0.25, 1]}).risk_region == (0.0, 1.0, 0.25, 1.0)
 
 
 def test_whole_number_is_taken_for_a_float():
@@ -110,9 +125,12 @@ def test_change_is_all_or_nothing_and_leaves_foreign_names_alone():
 @pytest.mark.parametrize('name', TABLE)
 def test_only_live_parameters_change_while_configured(name):
     entry = TABLE[name]
-    value = {bool: not entry.default, str: 'other', int: 7, float: 0.7}[type(entry.default)]
-    if entry.rule.choices:
-        value = entry.rule.choices[1]
+    if isinstance(entry.rule, ListRule):
+        value = entry.rule.each.choices[:1] or (0.5, 1.0, 0.0, 1.0)
+    else:
+        value = {bool: not entry.default, str: 'other', int: 7, float: 0.7}[type(entry.default)]
+        if entry.rule.choices:
+            value = entry.rule.choices[1]
     change = {name: value}
     if entry.change in (LIVE, SWAP):
         assert value_of(changed(Settings(), change, configured=True), name) == value

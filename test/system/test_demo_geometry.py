@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emu_perception.cameras.pinhole import Pinhole
 from emu_perception.ros.demo import frames
 from emu_perception.ros.demo.answers import DepthScore
 from emu_perception.ros.demo.geometry import (
     cut,
     disparity_to_depth,
     path_of_windows,
-    Pinhole,
     seen_through,
     Window,
 )

@@ -9,6 +9,7 @@ import configparser
 import os
 from pathlib import Path
 import re
+import runpy
 import sys
 from typing import Any
 import xml.etree.ElementTree as ElementTree
@@ -18,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = 'emu_perception'
+DEMO = {f'{PACKAGE}.{part}' for part in ('benchmarking', 'ros.demo', 'ros.benchmark')}
 # Not ROS packages: what they come with is checked by rosdep's keys below.
 PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'sklearn': 'python3-sklearn',
                'timm': 'python3-timm-pip', 'torch': 'python3-torch', 'yaml': 'python3-yaml'}
@@ -84,6 +86,40 @@ def test_licence_text_and_header() -> None:
                 assert file.read_text().startswith(
                     '# Copyright 2026 The emu_perception authors\n'
                     '# SPDX-License-Identifier: Apache-2.0\n'), file
+
+
+def setup_arguments(monkeypatch: pytest.MonkeyPatch, wish: str | None) -> dict[str, Any]:
+    """Return what setup.py asks setuptools for."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv('EMU_WITH_DEMO', raising=False)
+    if wish is not None:
+        monkeypatch.setenv('EMU_WITH_DEMO', wish)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr('setuptools.setup', asked.update)
+    runpy.run_path('setup.py')
+    return asked
+
+
+@pytest.mark.parametrize(('wish', 'there'), [(None, False), ('', False), ('0', False),
+                                             ('1', True)])
+def test_demo_and_benchmarks_are_installed_where_they_are_asked_for(
+        monkeypatch: pytest.MonkeyPatch, wish: str | None, there: bool) -> None:
+    """A robot needs neither photographs nor a reference implementation."""
+    asked = setup_arguments(monkeypatch, wish)
+    assert (DEMO & set(asked['packages']) == DEMO) is there
+    assert bool(DEMO & set(asked['packages'])) is there
+    commands = {line.split(' = ')[0] for line in asked['entry_points']['console_scripts']}
+    assert {'emu_node', 'emu_multi', 'emu_run', 'replay_camera'} <= commands
+    assert ('emu_demo' in commands) is ('emu_benchmark' in commands) is there
+
+
+def test_what_is_always_installed_imports_nothing_of_demo_and_benchmarks() -> None:
+    """Else a robot without them has a node that does not start."""
+    for file in (ROOT / PACKAGE).rglob('*.py'):
+        home = '.'.join(file.relative_to(ROOT).parent.parts)
+        if home not in DEMO:
+            for part in DEMO:
+                assert not re.search(rf'(from|import) {re.escape(part)}\b', file.read_text()), file
 
 
 def test_files_are_installed_where_ros_looks(installed: Path) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for the offline layer: a made data set folder, and the real one where it is."""
+"""Fixtures for the offline layer: a synthetic data set folder, and the real one where it is."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from made_data import FIELDS, make_dataset
 import pytest
 from small_models import saved  # noqa: F401
+from synthetic_data import FIELDS, make_dataset
 import torch
 from training.recipes.recipe import Recipe
 import yaml
@@ -20,14 +20,14 @@ NYUV2 = Path(os.environ.get('EMU_NYUV2', Path(__file__).parents[3] / 'shared/dat
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
-    """Return the root of a fresh made data set of six images."""
+def synthetic(tmp_path: Path) -> Path:
+    """Return the root of a fresh synthetic data set of six images."""
     return make_dataset(tmp_path / 'data')
 
 
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two members, trained for one epoch on a made data set."""
+    """Return a folder with two members, trained for one epoch on a synthetic data set."""
     from training import ensemble
     root = tmp_path_factory.mktemp('trained')
     data = make_dataset(root / 'data')
@@ -61,5 +61,5 @@ def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recipe], None]:
 def nyuv2() -> Path:
     """Return the real data set folder, or skip, saying so."""
     if not (NYUV2 / 'dataset.yaml').exists():
-        pytest.skip(f'NYUv2 is not at {NYUV2} (set EMU_NYUV2): tested on made data only')
+        pytest.skip(f'NYUv2 is not at {NYUV2} (set EMU_NYUV2): tested on synthetic data only')
     return NYUV2

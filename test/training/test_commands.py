@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands as a user says them, on a made data set: what they leave, skip and refuse."""
+"""The commands as a user says them, on a synthetic data set: what they leave, skip and refuse."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores, SCORES
-from made_data import FIELDS, members
 import numpy as np
 import pytest
+from synthetic_data import FIELDS, members
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
-from training.calibration.constants import best_temperature, VarianceScale
 from training.data.dataset_folder import DatasetFolder
 from training.fit import main as fit_main
 from training.recipes.recipe import load_recipe
 from training.reporting.model_card import model_card
 from training.runs.folder_lock import locked
-from training.runs.peak_memory import that_fit
 import yaml
 
 
 @pytest.fixture
-def recipe(made, tmp_path):
+def recipe(synthetic, tmp_path):
     path = tmp_path / 'recipe.yaml'
-    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(made), 'output': str(tmp_path / 'out')}))
+    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(synthetic),
+                                    'output': str(tmp_path / 'out')}))
     return path
 
 
@@ -64,12 +63,12 @@ def test_finished_members_are_skipped_and_another_recipe_is_refused(trained, cap
 @pytest.mark.slow
 def test_one_member_that_fails_is_named_and_does_not_take_the_others_along(
         recipe, tmp_path, capsys):
-    broken = tmp_path / 'out/made/member_00'
+    broken = tmp_path / 'out/synthetic/member_00'
     broken.mkdir(parents=True)
     (broken / 'state').write_text('a file where the run needs a folder')
     code = ensemble.main(['--recipe', str(recipe), '--members', '2', '--no-progress'])
     assert code == 1 and 'member_00' in capsys.readouterr().err
-    assert (tmp_path / 'out/made/member_01/best.safetensors').exists()
+    assert (tmp_path / 'out/synthetic/member_01/best.safetensors').exists()
 
 
 @pytest.mark.parametrize(('arguments', 'environment', 'expected'), [
@@ -88,11 +87,6 @@ def test_members_are_spread_over_shards_and_jobs(monkeypatch, arguments, environ
     assert ensemble.chosen_members(options) == expected
 
 
-def test_members_side_by_side_are_as_many_as_fit():
-    assert that_fit(140 * 10**9, 10 * 10**9) == 12
-    assert that_fit(8 * 10**9, 10 * 10**9) == 1, 'one is always tried'
-
-
 def test_two_processes_never_train_into_one_folder(recipe, capsys):
     loaded = load_recipe(recipe)
     loaded.folder.mkdir(parents=True)
@@ -104,34 +98,34 @@ def test_two_processes_never_train_into_one_folder(recipe, capsys):
 # -- distill ------------------------------------------------------------------------------------
 def test_a_student_starts_from_the_first_member_and_names_its_teacher(trained):
     code = distill.main(['--recipe', str(trained / 'recipe.yaml'), '--teacher',
-                         str(trained / 'made'), '--no-progress', 'optimizer.learning_rate=1e-12',
-                         'optimizer.head_factor=1'])
+                         str(trained / 'synthetic'), '--no-progress',
+                         'optimizer.learning_rate=1e-12', 'optimizer.head_factor=1'])
     assert code == 0
     network, metadata = load_checkpoint(trained / 'made_emuformer/last.safetensors')
     first = load_checkpoint(members(trained)[0])[0].state_dict()
     assert torch.allclose(network.state_dict()['encoder.model.conv1.0.weight'],
                           first['encoder.model.conv1.0.weight'], atol=1e-6)
     assert [t['name'] for t in metadata.provenance['teacher']] == [
-        'made/member_00', 'made/member_01']
+        'synthetic/member_00', 'synthetic/member_01']
     assert metadata.provenance['recipe']['method'] == 'emuformer'
 
 
 @pytest.mark.slow
 def test_a_robots_recording_without_labels_and_with_another_camera_can_teach_a_student(
-        made, trained, recipe, tmp_path):
+        synthetic, trained, recipe, tmp_path):
     """No classes, fx twice as large: labels come from the teacher, depths start twice as far."""
-    document = yaml.safe_load((made / 'dataset.yaml').read_text())
+    document = yaml.safe_load((synthetic / 'dataset.yaml').read_text())
     del document['classes']
     for name in ('fx', 'fy'):
         document['intrinsics'][name] *= 2
-    (made / 'dataset.yaml').write_text(yaml.safe_dump(document))
+    (synthetic / 'dataset.yaml').write_text(yaml.safe_dump(document))
     teacher = members(trained)[0]
     code = distill.main(['--recipe', str(recipe), '--teacher', str(teacher), '--no-progress',
                          'optimizer.learning_rate=1e-12', 'optimizer.head_factor=1', 'name=mine'])
     assert code == 0
     path = tmp_path / 'out/mine/last.safetensors'
     assert read_metadata(path).classes == ('wall', 'floor', 'box')
-    image = DatasetFolder(made).image('000')
+    image = DatasetFolder(synthetic).image('000')
     before, after = (Predictor.load(p, 'cpu')(image, fx=220.0) for p in (teacher, path))
     assert np.allclose(after.depth, before.depth, rtol=0.05)
 
@@ -153,7 +147,7 @@ def evaluated(trained, tmp_path, *arguments):
 
 
 def test_the_json_has_the_keys_that_others_rely_on(trained, tmp_path):
-    result = evaluated(trained, tmp_path, '--checkpoint', str(trained / 'made'), '--trivial')
+    result = evaluated(trained, tmp_path, '--checkpoint', str(trained / 'synthetic'), '--trivial')
     assert result['method'] == 'ensemble' and result['samples'] == 2 and result['images'] == 2
     assert {'miou', 'ece', 'nll', 'brier', 'p_accurate_given_certain',
             'p_uncertain_given_inaccurate', 'pavpu', 'ause', 'auroc'} <= set(
@@ -162,8 +156,8 @@ def test_the_json_has_the_keys_that_others_rely_on(trained, tmp_path):
             'p_accurate_given_certain'} <= set(result['depth'])
     assert result['void'] == 'exclude' and result['threshold'] == 'mean'
     assert len(result['policies']) == 4 and result['trivial']['majority_class'] == 'floor'
-    sample = DatasetFolder(trained / 'data').sample('004')
-    assert result['depth']['pixels'] == 2 * int((sample.depth > 0).sum()), 'not at full size'
+    example = DatasetFolder(trained / 'data').example('004')
+    assert result['depth']['pixels'] == 2 * int((example.depth > 0).sum()), 'not at full size'
 
 
 def test_an_ensemble_of_one_twice_is_that_one(trained, tmp_path):
@@ -208,22 +202,6 @@ def test_what_cannot_be_measured_is_one_line(trained, capsys, arguments, words):
 
 
 # -- calibrate ----------------------------------------------------------------------------------
-def test_the_temperature_that_spoiled_the_logits_is_found_again():
-    torch.manual_seed(0)
-    logits = 3 * torch.randn(20000, 5)
-    label = torch.multinomial(logits.softmax(1), 1).squeeze(1)
-    assert best_temperature(2.5 * logits, label) == pytest.approx(2.5, rel=0.03)
-    assert best_temperature(logits, label) == pytest.approx(1.0, rel=0.03)
-
-
-def test_the_variance_scale_is_the_mean_squared_z():
-    scale = VarianceScale()
-    scale.add(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([1.0, 0.25, 1.0]),
-              torch.tensor([3.0, 2.5, 0.0]))
-    assert scale.value() == pytest.approx((4.0 + 1.0) / 2)
-    assert VarianceScale().value() == 1.0
-
-
 def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(trained, tmp_path):
     """A variance a hundred times too small is scaled back; NLL falls; thresholds are renewed."""
     source = tmp_path / 'spoiled.safetensors'
@@ -247,7 +225,7 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     for name, fitted in calibration.scores.items():
         assert fitted.threshold == values[f'risk_{SCORES[name].tag}']
         assert fitted.threshold != metadata.calibration.scores[name].threshold
-        assert fitted.fitted_on == {'data_set': 'made', 'split': 'val', 'images': 2}
+        assert fitted.fitted_on == {'data_set': 'synthetic', 'split': 'val', 'images': 2}
     assert calibration.temperature == pytest.approx(values['temperature']) != 1.0
     assert calibration.variance_scale > 2
     image = DatasetFolder(trained / 'data').image('004')
@@ -262,15 +240,15 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
 
 
 def test_without_labels_the_temperature_stays_and_the_variance_is_fitted(
-        made, trained, tmp_path, caplog):
-    document = yaml.safe_load((made / 'dataset.yaml').read_text())
+        synthetic, trained, tmp_path, caplog):
+    document = yaml.safe_load((synthetic / 'dataset.yaml').read_text())
     del document['classes']
-    (made / 'dataset.yaml').write_text(yaml.safe_dump(document))
+    (synthetic / 'dataset.yaml').write_text(yaml.safe_dump(document))
     network, metadata = load_checkpoint(members(trained)[0])
     source = tmp_path / 'warm.safetensors'
     save_checkpoint(source, network, replace(metadata, calibration=Calibration(temperature=1.7)))
-    assert calibrate.main(['--checkpoint', str(source), '--data', str(made), '--device', 'cpu',
-                           '--no-progress']) == 0
+    assert calibrate.main(['--checkpoint', str(source), '--data', str(synthetic), '--device',
+                           'cpu', '--no-progress']) == 0
     calibration = read_metadata(source).calibration
     assert calibration.temperature == 1.7 and calibration.variance_scale != 1.0
     assert 'no truth for segmentation' in caplog.text
@@ -302,7 +280,7 @@ def test_a_fold_is_measured_with_the_constants_of_the_others(trained, tmp_path, 
     assert both['of_folds'][0]['variance_scale'] != both['of_folds'][1]['variance_scale']
 
 
-def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_path, capsys,
+def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, synthetic, tmp_path, capsys,
                                                            caplog):
     """Nothing is left to choose or to calibrate by, so nothing is: its twin's constants serve."""
     def command(name: str, *more: str) -> tuple[int, str]:
@@ -318,12 +296,12 @@ def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_pat
     assert metadata.metrics == {} and metadata.calibration == Calibration()
     assert {SCORES[name].task for name in read_metadata(twin).calibration.scores} == {
         'segmentation', 'depth'}
-    for options, word in ((['--data', str(made)], 'was trained on'), ([], 'give --data'),
+    for options, word in ((['--data', str(synthetic)], 'was trained on'), ([], 'give --data'),
                           (['--constants-of', str(twin)], 'is not calibrated'),
                           (['--constants-of', str(everything)], 'is not calibrated')):
         code, said = command('all', *options)
         assert code == 1 and word in said, (options, said)
-    assert command('twin', '--data', str(made))[0] == 0
+    assert command('twin', '--data', str(synthetic))[0] == 0
     assert command('all', '--constants-of', str(twin))[0] == 0
     metadata = read_metadata(everything)
     assert metadata.calibration == read_metadata(twin).calibration
@@ -336,7 +314,7 @@ def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, made, tmp_pat
     figures = tmp_path / 'figures.json'
     for path, expected, words in ((everything, 1, ['flatter', 'was trained on']),
                                   (twin, 0, ['Measured on its twin `twin`'])):
-        assert evaluate.main(['--checkpoint', str(path), '--data', str(made), '--json',
+        assert evaluate.main(['--checkpoint', str(path), '--data', str(synthetic), '--json',
                               str(figures), '--device', 'cpu', '--no-progress']) == 0
         assert json.loads(figures.read_text())['seen_in_training'] == bool(expected)
         code = export.main(['--checkpoint', str(everything), '--metrics', str(figures), '--out',
@@ -367,8 +345,8 @@ def test_a_calibration_option_out_of_range_is_one_line(trained, capsys, option):
     assert option.split('=')[0] in capsys.readouterr().err
 
 
-def test_fit_reads_no_stem_that_is_kept_apart(recipe, made, capsys):
-    (made / 'test.txt').write_text('002\n')
+def test_fit_reads_no_stem_that_is_kept_apart(recipe, synthetic, capsys):
+    (synthetic / 'test.txt').write_text('002\n')
     assert fit_main(['--recipe', str(recipe), '--no-progress']) == 1
     assert "test.txt: '002' is in train.txt" in capsys.readouterr().err
 
@@ -391,7 +369,7 @@ def test_two_processes_train_together_and_count_every_validation_image_once(
          'devices=2', 'epochs=2', f'method={method}', 'sub_ensemble.heads=2'],
         capture_output=True, text=True, env=environment, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
-    path = tmp_path / 'out/made/last.safetensors'
+    path = tmp_path / 'out/synthetic/last.safetensors'
     alone = evaluate.evaluate(evaluate.Ensemble([path]), DatasetFolder(
         yaml.safe_load(recipe.read_text())['data']), ['004', '005'], progress=False)
     # What the two measured in the last epoch is what one process measures now.
@@ -408,14 +386,14 @@ def test_one_command_trains_measures_and_makes_the_table_and_does_nothing_twice(
     command = ['--recipe', str(recipe), '--members', '2', '--only', 'ensemble,emuformer',
                '--no-progress']
     assert compare.main(command) == 0
-    results = tmp_path / 'out/made/results'
+    results = tmp_path / 'out/synthetic/results'
     table = (results / 'table.md').read_text()
     assert 'Deep ensemble (2)' in table and 'EMUFormer' in table
     assert '</html>' in (results / 'report.html').read_text()
     student = json.loads((results / 'emuformer.json').read_text())
     assert student['method'] == 'emuformer' and student['samples'] == 1
     times = {path: path.stat().st_mtime_ns for path in [
-        *tmp_path.glob('out/made/**/best.safetensors'), *results.glob('*.json')]}
+        *tmp_path.glob('out/synthetic/**/best.safetensors'), *results.glob('*.json')]}
     assert len(times) == 5
     assert compare.main(command) == 0
     assert times == {path: path.stat().st_mtime_ns for path in times}, 'done again'

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole training slice on made rooms: it learns, resumes, and writes usable checkpoints."""
+"""The whole training slice on synthetic rooms: it learns, resumes and writes checkpoints."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores
-from made_data import make_dataset
 import numpy as np
 import pytest
+from synthetic_data import make_dataset
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 import torch
 from training import export
@@ -32,16 +32,16 @@ from training.runs.callbacks import StopAfter
 import yaml
 
 FIELDS = {
-    'name': 'made', 'input_size': [96, 128], 'batch_size': 4,
+    'name': 'synthetic', 'input_size': [96, 128], 'batch_size': 4,
     'network': {'encoder': 'resnet10t', 'head_dim': 32, 'context': 'pyramid_pooling'},
     'augmentation': {'scale': [1.0, 1.0]},
     'optimizer': {'learning_rate': 2e-3, 'head_factor': 2.0, 'gradient_clip': 5.0,
                   'decay_norms_and_biases': False}}
 
 
-def recipe_for(made: Path, tmp_path: Path, *overrides: str) -> Recipe:
+def recipe_for(synthetic: Path, tmp_path: Path, *overrides: str) -> Recipe:
     path = tmp_path / 'recipe.yaml'
-    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(made), 'output': str(tmp_path)}))
+    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(synthetic), 'output': str(tmp_path)}))
     return load_recipe(path, overrides)
 
 
@@ -55,10 +55,10 @@ def measured(paths, folder, method='auto'):
 
 @pytest.fixture(scope='module')
 def overfitted(tmp_path_factory):
-    """Return a folder with a made data set and a baseline that knows it by heart."""
+    """Return a folder with a synthetic data set and a baseline that knows it by heart."""
     root = tmp_path_factory.mktemp('overfitted')
-    made = make_dataset(root / 'data')
-    fit(recipe_for(made, root, 'epochs=130', 'validate_every=65', 'ema_decay=0.9'),
+    synthetic = make_dataset(root / 'data')
+    fit(recipe_for(synthetic, root, 'epochs=130', 'validate_every=65', 'ema_decay=0.9'),
         progress=False)
     return root
 
@@ -69,11 +69,11 @@ def overfitted(tmp_path_factory):
     ('mc_dropout', ['epochs=110', 'mc_dropout.rate=0.05', 'mc_dropout.samples=5']),
     ('sub_ensemble', ['epochs=120', 'sub_ensemble.heads=2']),
     ('emuformer', ['epochs=60', 'ema_decay=0.9', 'network.initial_weights=teacher',
-                   'emuformer.teacher=[{}/made/best.safetensors]'])])
+                   'emuformer.teacher=[{}/synthetic/best.safetensors]'])])
 def test_every_method_overfits_four_images(overfitted, method, overrides):
     """Above .8 mIoU, under 0.2 m: no head is dead, depth and variance are no constants."""
     folder = DatasetFolder(overfitted / 'data')
-    best = overfitted / 'made/best.safetensors'
+    best = overfitted / 'synthetic/best.safetensors'
     if overrides is not None:
         best = fit(recipe_for(overfitted / 'data', overfitted, f'name={method}',
                               f'method={method}', 'validate_every=200',
@@ -86,7 +86,7 @@ def test_every_method_overfits_four_images(overfitted, method, overrides):
 
 
 def test_the_checkpoint_says_what_it_was_trained_on_and_when_to_distrust_it(overfitted):
-    best, folder = overfitted / 'made/best.safetensors', DatasetFolder(overfitted / 'data')
+    best, folder = overfitted / 'synthetic/best.safetensors', DatasetFolder(overfitted / 'data')
     metadata = read_metadata(best)
     assert metadata.classes == ('wall', 'floor', 'box') and metadata.intrinsics.fx == 110.0
     means = [Predictor.load(best, 'cpu')(folder.image(stem), fx=110.0)
@@ -98,11 +98,11 @@ def test_the_checkpoint_says_what_it_was_trained_on_and_when_to_distrust_it(over
         expected = np.percentile([m.scores[name] for m in means], 95.0)
         assert fitted.threshold == pytest.approx(expected, rel=1e-4)
         assert (fitted.percentile, fitted.fitted_on) == (95.0, {
-            'data_set': 'made', 'split': 'val', 'images': len(means)})
+            'data_set': 'synthetic', 'split': 'val', 'images': len(means)})
 
 
 def test_curves_and_pictures_are_there_for_tensorboard(overfitted):
-    events = EventAccumulator(str(overfitted / 'made/tensorboard'))
+    events = EventAccumulator(str(overfitted / 'synthetic/tensorboard'))
     events.Reload()
     tags = events.Tags()
     assert {'train/ce', 'train/gnll', 'val/miou', 'val/rmse'} <= set(tags['scalars'])
@@ -111,7 +111,7 @@ def test_curves_and_pictures_are_there_for_tensorboard(overfitted):
 
 @pytest.mark.parametrize(('method', 'workers'), [
     ('baseline', 0), ('baseline', 2), ('mc_dropout', 0), ('sub_ensemble', 0), ('emuformer', 0)])
-def test_resume_continues_as_if_never_stopped(made, tmp_path, power_cut, method, workers):
+def test_resume_continues_as_if_never_stopped(synthetic, tmp_path, power_cut, method, workers):
     """Two batches an epoch, so that their order counts; workers ask for views early."""
     if workers and 'EMU_ALONE' not in os.environ:
         # Workers are forks: of a process in which ROS and OpenVINO have left threads behind, as
@@ -124,11 +124,11 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, power_cut, method,
         return
     more = []
     if method == 'emuformer':
-        teacher = fit(recipe_for(made, tmp_path, 'epochs=1'), progress=False)
+        teacher = fit(recipe_for(synthetic, tmp_path, 'epochs=1'), progress=False)
         more = [f'emuformer.teacher=[{teacher}]']
 
     def recipe(name):
-        return recipe_for(made, tmp_path, 'epochs=3', f'name={name}', 'ema_decay=0.5',
+        return recipe_for(synthetic, tmp_path, 'epochs=3', f'name={name}', 'ema_decay=0.5',
                           'augmentation.scale=[0.7, 1.5]', f'method={method}',
                           'sub_ensemble.heads=2', 'validate_every=2', 'batch_size=2',
                           f'workers={workers}', *more)
@@ -144,10 +144,10 @@ def test_resume_continues_as_if_never_stopped(made, tmp_path, power_cut, method,
 
 
 def test_a_run_that_the_clock_stops_goes_on_to_what_it_would_have_been(
-        made, tmp_path, monkeypatch):
+        synthetic, tmp_path, monkeypatch):
     """Stopped within its first epoch, it makes that one, and --resume has time of its own."""
     def recipe(name, *more):
-        return recipe_for(made, tmp_path, 'epochs=3', 'batch_size=2', f'name={name}', *more)
+        return recipe_for(synthetic, tmp_path, 'epochs=3', 'batch_size=2', f'name={name}', *more)
     fit(recipe('straight'), progress=False)
     with monkeypatch.context() as patch:
         patch.setattr('training.fit.StopAfter', lambda seconds: StopAfter(0.0))
@@ -163,19 +163,19 @@ def test_a_run_that_the_clock_stops_goes_on_to_what_it_would_have_been(
     assert all(torch.equal(straight[name], stopped[name]) for name in straight)
 
 
-def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(made, tmp_path, capsys):
-    recipe_for(made, tmp_path)
+def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(synthetic, tmp_path, capsys):
+    recipe_for(synthetic, tmp_path)
     command = ['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress']
     assert main([*command, 'epochs=1']) == 0
-    before = (tmp_path / 'made/best.safetensors').read_bytes()
+    before = (tmp_path / 'synthetic/best.safetensors').read_bytes()
     assert main([*command, 'epochs=1']) == 1
     assert '--resume' in capsys.readouterr().err
     assert main([*command, 'epochs=1', '--resume', 'seed=7']) == 1
     assert "'seed' is 0, now it is 7" in capsys.readouterr().err
-    (tmp_path / 'made/state/last.ckpt').write_text('not a state')
+    (tmp_path / 'synthetic/state/last.ckpt').write_text('not a state')
     assert main([*command, '--resume', 'epochs=1']) == 1
     assert 'last.ckpt' in capsys.readouterr().err
-    assert (tmp_path / 'made/best.safetensors').read_bytes() == before
+    assert (tmp_path / 'synthetic/best.safetensors').read_bytes() == before
 
 
 def test_synchronised_batch_norms_are_the_same_function():
@@ -188,21 +188,22 @@ def test_synchronised_batch_norms_are_the_same_function():
 
 
 @pytest.mark.parametrize('tasks', ['segmentation', 'depth'])
-def test_single_task_networks_train_and_leave_the_other_out(made, tmp_path, tasks):
-    best = fit(recipe_for(made, tmp_path, 'epochs=1', f'network.tasks=[{tasks}]'), progress=False)
-    prediction = Predictor.load(best, 'cpu')(DatasetFolder(made).image('000'))
+def test_single_task_networks_train_and_leave_the_other_out(synthetic, tmp_path, tasks):
+    best = fit(recipe_for(synthetic, tmp_path, 'epochs=1', f'network.tasks=[{tasks}]'),
+               progress=False)
+    prediction = Predictor.load(best, 'cpu')(DatasetFolder(synthetic).image('000'))
     assert (prediction.label is None) == (tasks == 'depth')
     assert (prediction.depth is None) == (tasks == 'segmentation')
 
 
-def test_mixed_precision_trains_and_its_checkpoint_is_float32(made, tmp_path):
-    best = fit(recipe_for(made, tmp_path, 'epochs=1', 'precision=bf16-mixed'), progress=False)
+def test_mixed_precision_trains_and_its_checkpoint_is_float32(synthetic, tmp_path):
+    best = fit(recipe_for(synthetic, tmp_path, 'epochs=1', 'precision=bf16-mixed'), progress=False)
     network, _ = load_checkpoint(best)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_batch_named(made, tmp_path, capsys):
-    recipe_for(made, tmp_path)
+def test_a_loss_that_is_not_finite_stops_with_the_batch_named(synthetic, tmp_path, capsys):
+    recipe_for(synthetic, tmp_path)
     code = main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=5',
                  'optimizer.learning_rate=1', 'optimizer.head_factor=1000000',
                  'optimizer.gradient_clip=0'])
@@ -217,8 +218,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch_named(made, tmp_path, ca
     ('network.tasks=[flow]', ('tasks', 'flow')),
     ('batch_size=64', ('batch_size', '64', 'train.txt')),
 ])
-def test_what_is_wrong_ends_before_training_with_one_line(made, tmp_path, capsys, override, words):
-    recipe_for(made, tmp_path)
+def test_what_is_wrong_ends_before_training_with_one_line(synthetic, tmp_path, capsys, override,
+                                                          words):
+    recipe_for(synthetic, tmp_path)
     code = main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', override])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
     assert code == 1 and len(lines) == 1
@@ -226,23 +228,23 @@ def test_what_is_wrong_ends_before_training_with_one_line(made, tmp_path, capsys
         assert word in lines[0]
 
 
-def test_resume_without_a_run_says_so(made, tmp_path, capsys):
-    recipe_for(made, tmp_path)
+def test_resume_without_a_run_says_so(synthetic, tmp_path, capsys):
+    recipe_for(synthetic, tmp_path)
     assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--resume', 'epochs=1']) == 1
     assert '--resume' in capsys.readouterr().err
 
 
-def test_the_trivial_baselines_are_measured_and_are_poor(made):
-    folder = DatasetFolder(made)
+def test_the_trivial_baselines_are_measured_and_are_poor(synthetic):
+    folder = DatasetFolder(synthetic)
     result = trivial(folder, folder.stems('val'), progress=False)
     assert result['segmentation']['miou'] < 0.5 and result['depth']['rmse'] > 0.1
 
 
-def test_exported_model_carries_its_metrics_and_a_card_that_agrees(made, tmp_path):
-    best = fit(recipe_for(made, tmp_path, 'epochs=1'), progress=False)
+def test_exported_model_carries_its_metrics_and_a_card_that_agrees(synthetic, tmp_path):
+    best = fit(recipe_for(synthetic, tmp_path, 'epochs=1'), progress=False)
     metrics = tmp_path / 'val.json'
-    assert evaluate_main(['--checkpoint', str(best), '--data', str(made), '--json', str(metrics),
-                          '--trivial', '--device', 'cpu']) == 0
+    assert evaluate_main(['--checkpoint', str(best), '--data', str(synthetic), '--json',
+                          str(metrics), '--trivial', '--device', 'cpu']) == 0
     out = tmp_path / 'models/small.safetensors'
     assert export.main(['--checkpoint', str(best), '--metrics', str(metrics),
                         '--out', str(out)]) == 0
@@ -255,18 +257,18 @@ def test_exported_model_carries_its_metrics_and_a_card_that_agrees(made, tmp_pat
     card = out.with_suffix('.md').read_text()
     assert f"{measured['depth']['rmse']:.3f}" in card
     assert f"{measured['trivial']['segmentation']['miou']:.3f}" in card
-    image = DatasetFolder(made).image('000')
+    image = DatasetFolder(synthetic).image('000')
     full, half = (Predictor.load(path, 'cpu')(image, fx=110.0) for path in (best, out))
     assert np.allclose(full.depth, half.depth, rtol=0.02)
 
 
-def test_export_refuses_the_metrics_of_another_file_of_the_same_name(made, tmp_path, capsys):
+def test_export_refuses_the_metrics_of_another_file_of_the_same_name(synthetic, tmp_path, capsys):
     """Every run's best is called best.safetensors, and calibration changes a file in place."""
-    one = fit(recipe_for(made, tmp_path, 'epochs=1', 'name=one'), progress=False)
-    two = fit(recipe_for(made, tmp_path, 'epochs=1', 'name=two', 'seed=1'), progress=False)
+    one = fit(recipe_for(synthetic, tmp_path, 'epochs=1', 'name=one'), progress=False)
+    two = fit(recipe_for(synthetic, tmp_path, 'epochs=1', 'name=two', 'seed=1'), progress=False)
     metrics = tmp_path / 'm.json'
-    assert evaluate_main(['--checkpoint', str(one), '--data', str(made), '--json', str(metrics),
-                          '--device', 'cpu', '--no-progress']) == 0
+    assert evaluate_main(['--checkpoint', str(one), '--data', str(synthetic), '--json',
+                          str(metrics), '--device', 'cpu', '--no-progress']) == 0
     for text in (metrics.read_text(), '[]', '{"checkpoint": "best.safetensors"}'):
         metrics.write_text(text)
         assert export.main(['--checkpoint', str(two), '--metrics', str(metrics), '--out',
@@ -275,16 +277,16 @@ def test_export_refuses_the_metrics_of_another_file_of_the_same_name(made, tmp_p
 
 
 @pytest.mark.parametrize('kind', ['label', 'depth'])
-def test_maps_that_are_all_missing_are_noticed_before_training(made, tmp_path, capsys, kind):
-    (made / kind).rename(made / f'{kind}s')
-    recipe_for(made, tmp_path)
+def test_maps_that_are_all_missing_are_noticed_before_training(synthetic, tmp_path, capsys, kind):
+    (synthetic / kind).rename(synthetic / f'{kind}s')
+    recipe_for(synthetic, tmp_path)
     assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=1']) == 1
     message = capsys.readouterr().err
     assert f'/{kind}: holds no PNG' in message, message
 
 
-def test_images_of_another_aspect_are_refused_with_a_size_that_fits(made, tmp_path, capsys):
-    recipe_for(made, tmp_path)
+def test_images_of_another_aspect_are_refused_with_a_size_that_fits(synthetic, tmp_path, capsys):
+    recipe_for(synthetic, tmp_path)
     assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress',
                  'input_size=[64, 192]']) == 1
     assert 'input_size=[96, 128]' in capsys.readouterr().err

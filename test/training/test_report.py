@@ -437,27 +437,29 @@ def perfect(folder: DatasetFolder):
         stem = next(stem for stem in folder.stems('train') + folder.stems('val')
                     if np.array_equal(folder.image(stem), image))
         calls.append(stem)
-        sample = folder.sample(stem)
+        example = folder.example(stem)
         shape = image.shape[:2]
-        return Prediction(sample.label, sample.depth, np.full(shape, 0.5, np.float32),
-                          np.ones(shape, np.float32), np.full(shape, 0.04, np.float32), 0.5, 0.2,
-                          shape)
+        maps = {'label': example.label, 'depth': example.depth,
+                'segmentation_entropy': np.full(shape, 0.5, np.float32),
+                'confidence': np.ones(shape, np.float32),
+                'depth_variance': np.full(shape, 0.04, np.float32)}
+        return Prediction(maps, {'segmentation_entropy': 0.5, 'depth_sigma': 0.2}, shape)
 
     return predict, calls
 
 
 def made_result(folder: DatasetFolder) -> dict:
-    """Return a result on the made data set."""
-    document = make_result('x', 'emuformer', data_set='made', classes=3, images=2)
+    """Return a result on the synthetic data set."""
+    document = make_result('x', 'emuformer', data_set='synthetic', classes=3, images=2)
     document['classes'] = list(folder.classes)
     return document
 
 
-def test_pictures_show_image_prediction_truth_and_uncertainty(made, tmp_path):
-    folder = DatasetFolder(made)
+def test_pictures_show_image_prediction_truth_and_uncertainty(synthetic, tmp_path):
+    folder = DatasetFolder(synthetic)
     predict, calls = perfect(folder)
     text = report(write(tmp_path / 'in', [made_result(folder)]), tmp_path / 'page.html',
-                  data=made, images=1, predict=predict).read_text()
+                  data=synthetic, images=1, predict=predict).read_text()
     # Best and worst by two criteria, two images in all, each predicted once.
     assert sorted(calls) == ['000', '005']
     assert text.count('data:image/jpeg;base64,') == 4 * 7
@@ -466,8 +468,8 @@ def test_pictures_show_image_prediction_truth_and_uncertainty(made, tmp_path):
     assert 'box</span>' in text, 'the legend names the classes that are seen'
 
 
-def test_pictures_scale_prediction_and_truth_alike(made, tmp_path):
-    folder = DatasetFolder(made)
+def test_pictures_scale_prediction_and_truth_alike(synthetic, tmp_path):
+    folder = DatasetFolder(synthetic)
     result, = load(tmp_path / 'in', [made_result(folder)])
     pictures = draw(result, folder, 1, perfect(folder)[0])
     tiles = dict(pictures.tiles['005'])
@@ -477,8 +479,8 @@ def test_pictures_scale_prediction_and_truth_alike(made, tmp_path):
     assert pictures.ranges['sigma'] == pytest.approx(0.2)
 
 
-def test_pictures_run_the_first_checkpoint(made, tmp_path, monkeypatch):
-    folder = DatasetFolder(made)
+def test_pictures_run_the_first_checkpoint(synthetic, tmp_path, monkeypatch):
+    folder = DatasetFolder(synthetic)
     loaded = []
 
     class Stub:
@@ -496,17 +498,17 @@ def test_pictures_run_the_first_checkpoint(made, tmp_path, monkeypatch):
     checkpoint = tmp_path / 'first.safetensors'
     checkpoint.touch()
     document['checkpoints'] = [str(checkpoint), 'second.safetensors']
-    text = report(write(tmp_path / 'in', [document]), tmp_path / 'page.html', data=made,
+    text = report(write(tmp_path / 'in', [document]), tmp_path / 'page.html', data=synthetic,
                   images=1).read_text()
     assert loaded == [(str(checkpoint), 'cpu')] and 'data:image/jpeg' in text
 
 
-def test_without_pictures_the_page_says_why(made, tmp_path):
-    files = write(tmp_path / 'in', [made_result(DatasetFolder(made))])
+def test_without_pictures_the_page_says_why(synthetic, tmp_path):
+    files = write(tmp_path / 'in', [made_result(DatasetFolder(synthetic))])
     out = tmp_path / 'page.html'
     assert 'give the data set folder with --data' in report(files, out).read_text()
     assert ('names the checkpoint runs/emuformer/best.safetensors, which is not there'
-            in report(files, out, data=made).read_text())
+            in report(files, out, data=synthetic).read_text())
 
 
 def changed(**values: object) -> dict:
@@ -561,12 +563,12 @@ def test_results_of_other_data_are_refused_naming_both(field, value, tmp_path, c
     assert str(first) in error and str(second) in error and value in error
 
 
-def test_other_classes_of_the_data_set_are_refused(made, tmp_path, capsys):
-    folder = DatasetFolder(made)
+def test_other_classes_of_the_data_set_are_refused(synthetic, tmp_path, capsys):
+    folder = DatasetFolder(synthetic)
     document = made_result(folder) | {'classes': ['a', 'b', 'c']}
-    document['checkpoints'] = [str(made / 'dataset.yaml')]
+    document['checkpoints'] = [str(synthetic / 'dataset.yaml')]
     file, = write(tmp_path / 'in', [document])
-    assert main([str(file), '--out', str(tmp_path / 'p.html'), '--data', str(made)]) == 1
+    assert main([str(file), '--out', str(tmp_path / 'p.html'), '--data', str(synthetic)]) == 1
     assert "field 'classes' has not the classes of" in capsys.readouterr().err
 
 

@@ -105,16 +105,17 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / 'a.safetensors'
 
 
-def test_precision_says_what_evaluate_says_and_what_bf16_loses(made, tmp_path, capsys):
+def test_precision_says_what_evaluate_says_and_what_bf16_loses(synthetic, tmp_path, capsys):
     path, out = checkpoint(tmp_path), tmp_path / 'precision.json'
-    assert precision.main(['--checkpoint', str(path), '--data', str(made), '--device', 'cpu',
+    assert precision.main(['--checkpoint', str(path), '--data', str(synthetic), '--device', 'cpu',
                            '--json', str(out), '--no-progress']) == 0
     result = json.loads(out.read_text())
     full, half = result['precisions']['fp32'], result['precisions']['bf16']
-    folder = DatasetFolder(made)
+    folder = DatasetFolder(synthetic)
     expected = evaluate(Ensemble([path]), folder, folder.stems('val'), progress=False)
-    assert full['miou'] == pytest.approx(expected['segmentation']['miou'], abs=1e-4)
-    assert full['ece'] == pytest.approx(expected['segmentation']['ece'], abs=1e-4)
+    # A label in a thousand may flip, where two classes are as likely.
+    assert full['miou'] == pytest.approx(expected['segmentation']['miou'], abs=1e-3)
+    assert full['ece'] == pytest.approx(expected['segmentation']['ece'], abs=1e-3)
     assert full['rmse_m'] == pytest.approx(expected['depth']['rmse'], abs=1e-4)
     assert full['depth_nll'] == pytest.approx(expected['depth']['nll'], abs=1e-3)
     assert half != full and half['rmse_m'] == pytest.approx(full['rmse_m'], rel=0.05)
@@ -123,8 +124,8 @@ def test_precision_says_what_evaluate_says_and_what_bf16_loses(made, tmp_path, c
 
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--precisions', 'fp64'], ["'fp64'", 'bf16']), (['--limit', '0'], ['--limit is 0'])])
-def test_a_precision_that_is_none_is_one_line(made, tmp_path, capsys, arguments, words):
-    assert precision.main(['--checkpoint', str(checkpoint(tmp_path)), '--data', str(made),
+def test_a_precision_that_is_none_is_one_line(synthetic, tmp_path, capsys, arguments, words):
+    assert precision.main(['--checkpoint', str(checkpoint(tmp_path)), '--data', str(synthetic),
                            *arguments]) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert message.startswith('error: ') and all(word in message for word in words)

@@ -12,6 +12,7 @@ from emu_perception.checkpoint import Calibration
 from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
+from scipy.optimize import minimize_scalar
 import torch
 from torch.nn import functional as F
 from training.data.dataset_folder import DatasetError, DatasetFolder, training_focal
@@ -27,7 +28,7 @@ def best_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
     """
     Return the T that minimises the cross-entropy of logits / T (Guo et al. 2017).
 
-    The loss is convex in 1/T and so has one minimum; it is cut in by golden sections.
+    The loss is convex in 1/T and so has one minimum.
 
     :param logits: [N, K].
     :param label: [N], the true classes.
@@ -35,20 +36,8 @@ def best_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
     def loss(log_t: float) -> float:
         return float(F.cross_entropy(logits / float(np.exp(log_t)), label))
 
-    low, high = (float(np.log(bound)) for bound in TEMPERATURES)
-    ratio = (np.sqrt(5.0) - 1.0) / 2.0
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = loss(left), loss(right)
-    while high - low > 1e-4:
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = loss(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = loss(right)
-    return float(np.exp((low + high) / 2))
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method='bounded')
+    return float(np.exp(found.x))
 
 
 class VarianceScale:
@@ -101,21 +90,21 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
     rng = np.random.default_rng(0)
     found: dict[str, Observation] = {}
     for stem in track(stems, 'calibrate', disable=not progress):
-        sample = folder.sample(stem)
-        moments = ensemble.predict(sample.image, focal=training_focal(folder))
+        example = folder.example(stem)
+        moments = ensemble.predict(example.image, focal=training_focal(folder))
         logits = chosen_label = scale = None
-        if moments.probabilities is not None and sample.label is not None:
-            label = torch.from_numpy(sample.label).flatten().long()
+        if moments.probabilities is not None and example.label is not None:
+            label = torch.from_numpy(example.label).flatten().long()
             labelled = torch.nonzero(label < len(ensemble.classes)).squeeze(1).numpy()
             chosen = rng.choice(labelled, min(per_image, len(labelled)), replace=False)
             # The softmax of a logarithm of a softmax is itself: as good as the logits.
             p = moments.probabilities[0].flatten(1)[:, chosen].T.cpu()
             logits, chosen_label = p.clamp(min=1e-30).log(), label[chosen]
         if moments.depth is not None and moments.depth_variance is not None \
-                and sample.depth is not None:
+                and example.depth is not None:
             scale = VarianceScale()
             scale.add(moments.depth[0].cpu(), moments.depth_variance[0].cpu(),
-                      torch.from_numpy(sample.depth))
+                      torch.from_numpy(example.depth))
         found[stem] = Observation(logits, chosen_label, scale)
     known = {'segmentation': any(seen.label is not None and len(seen.label)
                                  for seen in found.values()),

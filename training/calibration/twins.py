@@ -16,6 +16,7 @@ from typing import Any
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from training.evaluation.measuring import file_hash
+from training.recipes.earlier_names import renamed
 
 # Where things are, what chance decides, and how fast it goes.
 MAY_DIFFER = ('name', 'output', 'data', 'train_on', 'seed', 'workers', 'devices', 'nodes', 'views',
@@ -56,7 +57,7 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
 
 def _recipe_fields(provenance: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {'data_set': provenance.get('data_set')}
-    for name, value in provenance.get('recipe', {}).items():
+    for name, value in renamed(provenance.get('recipe', {})).items():
         fields.update({f'{name}.{part}': inner for part, inner in value.items()}
                       if isinstance(value, dict) else {name: value})
     return {name: value for name, value in fields.items() if name not in MAY_DIFFER}

@@ -10,17 +10,18 @@ weighs them. What the network predicts has one noise a task: the depth's is kept
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 import logging
+from typing import Any
 
-from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
+from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 import torch
 from torch.nn import functional as F
 from training.losses.terms import centroid_l1, cross_entropy, inverse_l1, inverse_mse
-from training.methods.family_outputs import outputs_of
-from training.methods.module import Batch, Parts, TrainingModule
-from training.methods.sampling import Triple, triple
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch
+from training.methods.sampling import size_of
 from training.metrics.instance_vectors import InstanceVectorErrors
 from training.metrics.inverse_depth import InverseDepthErrors
 from training.recipes.recipe import Recipe
@@ -33,9 +34,16 @@ _SMALLEST_NOISE = 1e-12
 class DeepLab(TrainingModule):
     """Trains a ``MultitaskDeepLab``."""
 
-    def __init__(self, network: MultitaskDeepLab, recipe: Recipe, parts: Parts) -> None:
-        super().__init__(network, recipe, parts)
-        self.depth_max = parts.depth_max
+    @classmethod
+    def network_arguments(cls, recipe: Recipe, num_classes: int,
+                          depth_factor: float = 1.0) -> dict[str, Any]:
+        """Return the arguments of ``MultitaskDeepLab``."""
+        parts = recipe.network
+        return {'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': num_classes,
+                'encoder_arguments': parts.encoder_arguments,
+                'output_stride': parts.output_stride, 'aspp_rates': parts.aspp_rates,
+                'aspp_dim': parts.aspp_dim, 'decoder_dim': parts.decoder_dim,
+                'dropout': parts.head_dropout, 'depth_factor': depth_factor}
 
     def check_losses(self) -> None:
         """Check nothing: the noise is a task's, not a pixel's, and any loss has one."""
@@ -52,7 +60,7 @@ class DeepLab(TrainingModule):
 
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms, at the size of the views."""
-        raw, size = self.raw(batch), batch['label'].shape[-2:]
+        raw, size = self.raw(batch), size_of(batch['label'])
         # At the views' size in float32: autocast would round pixels and metres to three digits.
         maps = {task: upsample(part.float(), size) for task, part in raw.items()}
         terms = {}
@@ -67,10 +75,6 @@ class DeepLab(TrainingModule):
             terms[self._depth_term] = loss(maps[DEPTH][:, 0], batch['inverse'])
         return terms
 
-    def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
-        """Yield the one sample there is, depth in metres."""
-        yield triple(outputs_of(self.network, self.network(x), size, self.depth_max))
-
     def on_validation_epoch_start(self) -> None:
         """Start the metrics of what other networks do not have."""
         super().on_validation_epoch_start()
@@ -79,8 +83,8 @@ class DeepLab(TrainingModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Compare labels and depths at the truth's full size, vectors at the network's."""
-        raw, size = self.network(self.normalized(batch['image'])), batch['label'].shape[-2:]
-        outputs = outputs_of(self.network, raw, size, self.depth_max)
+        raw, size = self.network(self.normalized(batch['image'])), size_of(batch['label'])
+        outputs = self.network.outputs_at(raw, size, self.depth_max)
         if self.confusion is not None and outputs.logits is not None:
             self.confusion.update(outputs.logits.argmax(1), batch['label'])
         if self.depth_errors is not None and outputs.depth is not None:
@@ -89,7 +93,7 @@ class DeepLab(TrainingModule):
                                        batch['inverse'])
         if INSTANCE in raw:
             self.vector_errors.update(
-                upsample(raw[INSTANCE].float(), batch['vectors'].shape[-2:]), batch['vectors'],
+                upsample(raw[INSTANCE].float(), size_of(batch['vectors'])), batch['vectors'],
                 batch['on_instance'])
 
     def validation_values(self) -> tuple[dict[str, float], float]:
@@ -127,7 +131,7 @@ class DeepLab(TrainingModule):
             self.network.eval()
             for batch in images:
                 raw = self.network(self.normalized(batch['image'].to(self.device)))
-                errors.update(upsample(raw[DEPTH].float(), batch['inverse'].shape[-2:])[:, 0],
+                errors.update(upsample(raw[DEPTH].float(), size_of(batch['inverse']))[:, 0],
                               batch['inverse'].to(self.device))
             found = errors.compute()
             if not int(found['pixels']):

@@ -13,15 +13,15 @@ from __future__ import annotations
 from emu_perception.networks.multitask import (
     DEPTH,
     MultitaskNetwork,
-    outputs_at,
     SEGMENTATION,
 )
 import torch
 from torchvision.transforms import v2 as transforms
 from training.losses.terms import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
 from training.methods.cutmix import cutmix
-from training.methods.module import Batch, Parts, TrainingModule
-from training.methods.sampling import Teacher
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch, Parts
+from training.methods.sampling import size_of, Teacher
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 
@@ -50,13 +50,14 @@ class EMUFormer(TrainingModule):
     :raises RecipeError: if there is no teacher, or it does not fit the student.
     """
 
+    needs_teacher = True
+
     def __init__(self, network: MultitaskNetwork, recipe: Recipe, parts: Parts) -> None:
         self._options = recipe.emuformer
         super().__init__(network, recipe, parts)
         teacher, classes = parts.teacher, parts.classes
         if teacher is None:
-            raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the "
-                              'folder that training.ensemble wrote')
+            raise RecipeError("method 'emuformer' learns from a teacher, and there is none here")
         for task in network.tasks:
             if task not in teacher.tasks:
                 raise RecipeError(f"field 'network.tasks' has '{task}', the teacher "
@@ -104,14 +105,14 @@ class EMUFormer(TrainingModule):
         teacher, options = self._teacher.value, self._options
         if options.mix == 'cutmix':
             batch = cutmix(batch, options.mix_probability)
-        size = batch['label'].shape[-2:]
+        size = size_of(batch['label'])
         images = torch.stack([self.jitter(image) for image in batch['image']])
         members = None
         if options.members_per_step:
             members = torch.randperm(len(teacher.members))[:options.members_per_step].tolist()
         target = teacher.moments(images, size, focal=self._focal, seed=self.global_step,
                                  members=members)
-        outputs = outputs_at(self.raw(batch), size)
+        outputs = self.network.outputs_at(self.raw(batch), size)
         losses = self.task_losses(outputs, batch)
         if outputs.logits is not None and target.probabilities is not None:
             where = batch['label'] != IGNORE if options.kl_pixels == 'valid' else None

@@ -17,19 +17,19 @@ from typing import Any
 
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
 from emu_perception.preprocessing import focal_scale, network_size, resized_image
 from emu_perception.uncertainty import predictive_moments, PredictiveMoments
 import numpy as np
 import torch
-from torch import nn
-from training.methods import baseline
-from training.methods.family_outputs import outputs_of
-from training.methods.sampling import own_samples, Sampler, Triple
-from training.methods.shared import SharedSubEnsemble
-from training.methods.shared_dropout import SharedDropout
+from training.methods.registry import training_class
+from training.methods.sampling import Sampled, Triple
+from training.recipes.registry import METHODS, TRAINED
 
-SAMPLED = ('auto', 'deterministic', 'mc_dropout', 'sub_ensemble')
+# How a checkpoint can be sampled: as it was trained, in one pass, or by a method that draws more.
+_DRAWN = tuple(name for name in TRAINED if METHODS[name].samples)
+SAMPLED = ('auto', 'deterministic', *_DRAWN)
 
 
 @dataclass
@@ -37,17 +37,20 @@ class Member:
     """
     A checkpoint and the way its samples are drawn.
 
-    :ivar network: in the form in which its samples share what they can.
+    :ivar method: it was trained by.
     :ivar parameters: of the network as it was trained.
     """
 
     path: Path
-    network: nn.Module
     metadata: CheckpointMetadata
-    sampler: Sampler
-    samples: int
+    sampled: Sampled
     method: str
     parameters: int
+
+    @property
+    def network(self) -> Any:
+        """Return the network in the form in which it is sampled."""
+        return self.sampled.network
 
     @property
     def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,7 +87,14 @@ class Ensemble:
     @property
     def samples(self) -> int:
         """Return T, how many samples one answer is the mean of."""
-        return sum(member.samples for member in self.members)
+        return sum(member.sampled.count for member in self.members)
+
+    @property
+    def truth(self) -> frozenset[str]:
+        """Return the kinds of truth that all networks have learned from."""
+        kinds = [family_of(member.metadata.architecture).truth for member in self.members]
+        return frozenset.intersection(*(frozenset(kind[task] for task in self.tasks)
+                                        for kind in kinds))
 
     @property
     def parameters(self) -> int:
@@ -140,18 +150,17 @@ class Ensemble:
                  focal: float | None, seed: int) -> Iterator[Triple]:
         scale, shift = (part.to(self.device) for part in member.normalization)
         x = images.to(self.device).to(memory_format=torch.channels_last).float() * scale + shift
-        # Fitted on the deterministic pass: the mean of dropout samples is spread already.
-        calibration = (member.metadata.calibration if member.sampler is baseline.samples
+        calibration = (member.metadata.calibration if member.sampled.calibrated
                        else Calibration())
         width = images.shape[-1]
         factor = None
         if focal is not None:
             factor = focal_scale(member.metadata, focal * width, width, width)
         factor = 1.0 if factor is None else factor
-        for raw in member.sampler(member.network, x, seed):
+        for raw in member.sampled.sampler(member.network, x, seed):
             if SEGMENTATION in raw and calibration.temperature != 1.0:
                 raw[SEGMENTATION] = raw[SEGMENTATION].float() / calibration.temperature
-            outputs = outputs_of(member.network, raw, size, member.metadata.depth_max)
+            outputs = member.network.outputs_at(raw, size, member.metadata.depth_max)
             yield (outputs.logits, None if outputs.depth is None else outputs.depth * factor,
                    None if outputs.depth_variance is None
                    else outputs.depth_variance * (calibration.variance_scale * factor * factor))
@@ -188,22 +197,12 @@ def _member(path: Path, method: str, samples: int | None) -> Member:
     recipe: dict[str, Any] = metadata.provenance.get('recipe') or {}
     trained = str(recipe.get('method', 'baseline'))
     if method == 'auto':
-        method = trained if trained == 'mc_dropout' else 'deterministic'
-        method = 'sub_ensemble' if network.num_heads > 1 else method
-    if (method == 'sub_ensemble') != (network.num_heads > 1):
-        raise InputError(f'{path}: has {network.num_heads} heads a task, so it cannot be sampled '
-                         f"as '{method}'; leave the method to 'auto'")
-    if method == 'mc_dropout':
-        count = samples or int((recipe.get('mc_dropout') or {}).get('samples', 10))
-        arguments = network.arguments
-        if not arguments.get('head_dropout') and not arguments.get('stage_dropout'):
-            raise InputError(f'{path}: has no dropout, its samples would all be the same: train '
-                             "it with method 'mc_dropout'")
-        return Member(path, SharedDropout(network, count), metadata, own_samples, count, trained,
-                      parameters)
-    if method == 'sub_ensemble':
-        return Member(path, SharedSubEnsemble(network), metadata, own_samples, network.num_heads,
-                      trained, parameters)
-    if method != 'deterministic':
+        method = next((name for name in _DRAWN if training_class(name).recognises(
+            network, name == trained)), 'deterministic')
+    if method not in SAMPLED:
         raise InputError(f"method is '{method}': give {', '.join(SAMPLED)}")
-    return Member(path, network.folded(), metadata, baseline.samples, 1, trained, parameters)
+    kind = training_class('baseline' if method == 'deterministic' else method)
+    try:
+        return Member(path, metadata, kind.sampled(network, recipe, samples), trained, parameters)
+    except InputError as error:
+        raise InputError(f'{path}: {error}') from error

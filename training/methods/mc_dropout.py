@@ -11,17 +11,18 @@ when samples are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 import logging
 from typing import Any
 
+from emu_perception.errors import InputError
+from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 from training.methods.module import TrainingModule
-from training.methods.sampling import Sampler
+from training.methods.sampling import dropping, own_samples, Sampled, seeded
+from training.methods.shared_dropout import SharedDropout
 from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
@@ -36,8 +37,10 @@ class MCDropout(TrainingModule):
     """
 
     @classmethod
-    def network_arguments(cls, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    def network_arguments(cls, recipe: Recipe, num_classes: int,
+                          depth_factor: float = 1.0) -> dict[str, Any]:
         """Put the rate where the encoder has dropout, or after its stages where it has none."""
+        arguments = super().network_arguments(recipe, num_classes, depth_factor)
         rate = recipe.mc_dropout.rate
         own = arguments['encoder'].startswith('mit_')
         LOGGER.info('mc_dropout: rate %g in the heads and %s', rate,
@@ -47,10 +50,19 @@ class MCDropout(TrainingModule):
             return {**arguments, 'head_dropout': rate, 'encoder_arguments': encoder}
         return {**arguments, 'head_dropout': rate, 'stage_dropout': rate}
 
-
-def sampler(count: int) -> Sampler:
-    """Return the sampler that draws ``count`` samples."""
-    return partial(samples, count=count)
+    @classmethod
+    def sampled(cls, network: Network, recipe: Mapping[str, Any], count: int | None) -> Sampled:
+        """Return the network with its samples sharing what no dropout has touched."""
+        arguments = network.arguments
+        if network.num_heads > 1:
+            raise InputError(f"has {network.num_heads} heads a task, so it cannot be sampled as "
+                             "'mc_dropout'; leave the method to 'auto'")
+        if not isinstance(network, MultitaskNetwork) or not (
+                arguments.get('head_dropout') or arguments.get('stage_dropout')):
+            raise InputError('has no dropout, its samples would all be the same: train it with '
+                             "method 'mc_dropout'")
+        count = count or int((recipe.get('mc_dropout') or {}).get('samples', 10))
+        return Sampled(SharedDropout(network, count), own_samples, count)
 
 
 def samples(network: MultitaskNetwork, x: torch.Tensor, seed: int = 0, *,
@@ -64,21 +76,9 @@ def samples(network: MultitaskNetwork, x: torch.Tensor, seed: int = 0, *,
                 if isinstance(module, _DropoutNd) and module.p > 0]
     if not dropouts:
         raise ValueError('the network has no dropout: its samples would all be the same')
+    network.eval()
     for index in range(count):
-        # Forked, so that sampling leaves the rest of the program its random numbers.
-        devices = [x.device] if x.device.type == 'cuda' else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed * 1_000 + index)
-            try:
-                _set_training(network, dropouts, on=True)
-                raw = network(x)
-            finally:
-                _set_training(network, dropouts, on=False)
+        with seeded(x.device, seed * 1_000 + index), dropping(dropouts):
+            raw = network(x)
         yield raw
         del raw
-
-
-def _set_training(network: nn.Module, dropouts: list[_DropoutNd], on: bool) -> None:
-    network.eval()
-    for module in dropouts:
-        module.train(on)

@@ -4,57 +4,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 import logging
 import math
 from typing import Any
 
+from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
-from emu_perception.networks.multitask import DEPTH, Outputs, outputs_at, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION
 from emu_perception.uncertainty import predictive_moments
 import lightning
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 import torch
 from training.losses.lovasz import lovasz_softmax
 from training.losses.task_weights import TaskWeights
 from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
 from training.methods.optimization import make_optimizer
-from training.methods.sampling import Teacher, Triple, triple
+from training.methods.parts import Batch, CutViews, Parts
+from training.methods.sampling import one_pass, Sampled, size_of, Triple, triple
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
-Batch = dict[str, torch.Tensor]
-# Makes a batch of views of one that the loader has only drawn.
-CutViews = Callable[[Batch], Batch]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """
-    What a module is made of beside its network and its recipe; each method takes what it needs.
-
-    :ivar mean: of the input's normalisation, 0..1.
-    :ivar std: likewise.
-    :ivar class_weights: of the CE, [K]; None = all alike.
-    :ivar views_on: makes, on a device, what cuts the views there; None = the loader cuts them.
-    :ivar depth_max: metres, end of the data's range.
-    :ivar focal: focal length of the training camera in units of a view's width at scale 1; None if
-        the data set does not say.
-    :ivar teacher: of a student.
-    :ivar classes: of the data set, or of the teacher where that names none.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    class_weights: torch.Tensor | None = None
-    views_on: Callable[[torch.device], CutViews] | None = None
-    depth_max: float = math.inf
-    focal: float | None = None
-    teacher: Teacher | None = None
-    classes: tuple[str, ...] = ()
 
 
 class TrainingModule(lightning.LightningModule):
@@ -68,6 +41,8 @@ class TrainingModule(lightning.LightningModule):
 
     # Whether some parameters get no gradient in a step: distributed training must know.
     leaves_parameters_out = False
+    # Whether a teacher stands in for labels: where it does, the data set may do without.
+    needs_teacher = False
 
     def __init__(self, network: Network, recipe: Recipe, parts: Parts) -> None:
         super().__init__()
@@ -84,6 +59,7 @@ class TrainingModule(lightning.LightningModule):
         self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
         self.depth_loss = depth_loss(recipe.loss)
         self.task_weights = TaskWeights(recipe.loss_weights, self.term_weights())
+        self.depth_max = parts.depth_max
         self._views_on = parts.views_on
         self._cut_views: CutViews | None = None
         self.check_losses()
@@ -91,9 +67,37 @@ class TrainingModule(lightning.LightningModule):
             LOGGER.info('loss weights: %s', self.task_weights.description())
 
     @classmethod
-    def network_arguments(cls, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-        """Return the arguments of ``MultitaskNetwork`` as this method needs them."""
-        return arguments
+    def network_arguments(cls, recipe: Recipe, num_classes: int,
+                          depth_factor: float = 1.0) -> dict[str, Any]:
+        """
+        Return the arguments of the network that this trains, of its family.
+
+        :param depth_factor: metres times the unit of the data's inverse depths, for whom it
+            concerns.
+        """
+        parts = recipe.network
+        return {'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': num_classes,
+                'encoder_arguments': parts.encoder_arguments, 'head_dim': parts.head_dim,
+                'head_dropout': parts.head_dropout, 'context': parts.context}
+
+    @classmethod
+    def sampled(cls, network: Network, recipe: Mapping[str, Any], count: int | None) -> Sampled:
+        """
+        Return a trained network with the way this method samples it; here one pass.
+
+        :param recipe: it was trained with, as its checkpoint says; empty where it says nothing.
+        :param count: of samples, where it can be chosen; None = as in the recipe.
+        :raises InputError: if it cannot be sampled so; a clause that the file's name precedes.
+        """
+        if network.num_heads > 1:
+            raise InputError(f"has {network.num_heads} heads a task, so it cannot be sampled as "
+                             "'deterministic'; leave the method to 'auto'")
+        return Sampled(network.folded(), one_pass, calibrated=True)
+
+    @classmethod
+    def recognises(cls, network: Network, trained_so: bool) -> bool:
+        """Return whether this is how a network is sampled where nobody says how."""
+        return trained_so
 
     def check_losses(self) -> None:
         """
@@ -109,11 +113,11 @@ class TrainingModule(lightning.LightningModule):
     def normalized(self, image: torch.Tensor) -> torch.Tensor:
         """Map uint8 [B, 3, H, W] to the network's input."""
         x = image.to(memory_format=torch.channels_last).float()
-        return x * self.scale + self.shift
+        return x * self.get_buffer('scale') + self.get_buffer('shift')
 
     def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
         """Yield what validation takes the mean of: logits, depth and variance at ``size``."""
-        yield triple(outputs_at(self.network(x), size))
+        yield triple(self.network.outputs_at(self.network(x), size, self.depth_max))
 
     def raw(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the network's raw maps for a training batch."""
@@ -134,7 +138,8 @@ class TrainingModule(lightning.LightningModule):
 
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms of the loss by name."""
-        return self.task_losses(outputs_at(self.raw(batch), batch['label'].shape[-2:]), batch)
+        return self.task_losses(self.network.outputs_at(
+            self.raw(batch), size_of(batch['label']), self.depth_max), batch)
 
     def task_losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the bare terms that compare with the truth: CE, Lovasz and the depth loss."""
@@ -193,7 +198,7 @@ class TrainingModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Compare whole images with their truth at its full size."""
         moments = predictive_moments(self.samples(self.normalized(batch['image']),
-                                                  batch['label'].shape[-2:]))
+                                                  size_of(batch['label'])))
         if self.confusion is not None and moments.probabilities is not None:
             self.confusion.update(moments.probabilities.argmax(1), batch['label'])
         if self.depth_errors is not None and moments.depth is not None:
@@ -231,7 +236,7 @@ class TrainingModule(lightning.LightningModule):
         :param images: validation batches, for what has to be measured.
         """
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimiser with the schedule stepped after every batch."""
         optimizer, schedule = make_optimizer(
             self.network, self.recipe.optimizer, int(self.trainer.estimated_stepping_batches),

@@ -1,13 +1,15 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""AdamW or SGD in groups and the learning-rate schedule of equation 12."""
+"""AdamW or SGD in groups, the learning-rate schedule of equation 12, and mixed precision."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from emu_perception.precisions import DTYPES
 import torch
 from torch import nn
+from training.recipes.registry import PRECISIONS
 from training.recipes.sections import OptimizerRecipe
 
 
@@ -51,3 +53,9 @@ def make_optimizer(network: nn.Module, recipe: OptimizerRecipe, total_steps: int
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: polynomial(step, total_steps, recipe.power, recipe.warmup_steps))
     return optimizer, schedule
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Return what computes as a recipe's ``precision`` says, where Lightning does not."""
+    dtype = DTYPES[PRECISIONS[precision]]
+    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)

@@ -29,13 +29,15 @@ class SharedSubEnsemble(nn.Module):
     Takes the network's encoder over; the heads as they were trained are no longer needed.
     """
 
+    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
+
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
         self.tasks, self.pairs = network.tasks, network.num_heads
         self.encoder, self.context = network.encoder, network.context
-        self.heads = nn.ModuleList([
-            FoldedHeads({task: network.head(task, pair) for task in self.tasks})
-            for pair in range(self.pairs)])
+        heads = [FoldedHeads({task: network.head(task, pair) for task in self.tasks})
+                 for pair in range(self.pairs)]
+        self.heads, self.width = nn.ModuleList(heads), sum(heads[0].widths)
         self.eval().requires_grad_(False)
 
     def samples(self, x: torch.Tensor, seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:
@@ -43,12 +45,12 @@ class SharedSubEnsemble(nn.Module):
         *fine, coarsest = self.encoder(x)
         features = channels_last([*fine, self.context(coarsest)])
         size = features[0].shape[0] * features[0].shape[-2] * features[0].shape[-1]
-        width = sum(self.heads[0].widths)
-        together = max(1, PRODUCT_BYTES.get(x.device.type, 0) // (size * width * 4))
+        together = max(1, PRODUCT_BYTES.get(x.device.type, 0) // (size * self.width * 4))
         for first in range(0, self.pairs, together):
-            heads = list(self.heads[first:first + together])
+            heads = [head for head in self.heads[first:first + together]
+                     if isinstance(head, FoldedHeads)]
             hidden = hidden_map(heads, features)
-            for head, part in zip(heads, hidden.split(width, dim=1)):
+            for head, part in zip(heads, hidden.split(self.width, dim=1)):
                 yield task_maps(head, part)
             del hidden, part  # Freed before the next product.
 

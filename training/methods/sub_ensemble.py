@@ -9,13 +9,17 @@ inference all pairs answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from emu_perception.networks.multitask import MultitaskNetwork, outputs_at
+from emu_perception.errors import InputError
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from training.methods.module import Batch, TrainingModule
-from training.methods.sampling import Triple, triple
+from training.methods.module import TrainingModule
+from training.methods.parts import Batch
+from training.methods.sampling import own_samples, Sampled, Triple, triple
+from training.methods.shared import SharedSubEnsemble
 from training.recipes.recipe import Recipe
 
 
@@ -25,10 +29,27 @@ class SubEnsemble(TrainingModule):
     # The heads that a batch leaves out have no gradient: AdamW then skips them, decay included.
     leaves_parameters_out = True
 
+    network: MultitaskNetwork
+
     @classmethod
-    def network_arguments(cls, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    def network_arguments(cls, recipe: Recipe, num_classes: int,
+                          depth_factor: float = 1.0) -> dict[str, Any]:
         """Ask for as many heads as the options say."""
-        return {**arguments, 'num_heads': recipe.sub_ensemble.heads}
+        return {**super().network_arguments(recipe, num_classes, depth_factor),
+                'num_heads': recipe.sub_ensemble.heads}
+
+    @classmethod
+    def sampled(cls, network: Network, recipe: Mapping[str, Any], count: int | None) -> Sampled:
+        """Return the network with its encoder shared and its heads folded."""
+        if not isinstance(network, MultitaskNetwork) or network.num_heads == 1:
+            raise InputError("has 1 heads a task, so it cannot be sampled as 'sub_ensemble'; "
+                             "leave the method to 'auto'")
+        return Sampled(SharedSubEnsemble(network), own_samples, network.num_heads)
+
+    @classmethod
+    def recognises(cls, network: Network, trained_so: bool) -> bool:
+        """Return whether it has several pairs of heads: no other way of sampling has a use."""
+        return network.num_heads > 1
 
     def raw(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the raw maps of the pair whose turn it is."""
@@ -38,7 +59,7 @@ class SubEnsemble(TrainingModule):
     def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
         """Yield every pair's outputs."""
         for raw in samples(self.network, x):
-            yield triple(outputs_at(raw, size))
+            yield triple(self.network.outputs_at(raw, size))
 
 
 def samples(network: MultitaskNetwork, x: torch.Tensor,

@@ -57,7 +57,7 @@ class EvaluationSuite(nn.Module):
         if threshold not in THRESHOLDS or void not in VOIDS:
             raise ValueError(f'threshold {threshold!r}, void {void!r}: threshold is one of '
                              f'{THRESHOLDS}, void one of {VOIDS}')
-        self.num_classes, self.has_depth = num_classes, depth
+        self.num_classes, self.has_depth = num_classes or 0, depth
         self.void, self.threshold = void, threshold
         self.segmentation, self.depth = nn.ModuleDict(), nn.ModuleDict()
         if num_classes:

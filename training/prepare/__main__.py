@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Make and check data set folders: training.prepare nyuv2 | cityscapes | bag | made | check.
+Make and check data set folders: training.prepare nyuv2 | cityscapes | bag | synthetic | check.
 
 Each converter writes image/, depth/, label/, {train,val,test}.txt and, last of all, dataset.yaml:
 a folder without dataset.yaml is a conversion that did not finish. `COMMAND --help` says more.
@@ -14,7 +14,10 @@ import logging
 import sys
 
 from emu_perception.errors import EmuError
-from training.prepare import bag, check, cityscapes, made, nyuv2
+from training.prepare import bag, check, cityscapes, nyuv2, synthetic
+
+# Commands are found by the names that they had, too.
+EARLIER_NAMES = {'synthetic': ['made']}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,10 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m training.prepare', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
-    for module in (nyuv2, cityscapes, bag, made, check):
+    for module in (nyuv2, cityscapes, bag, synthetic, check):
         summary = str(module.__doc__).strip().splitlines()[0]
+        name = module.__name__.rpartition('.')[2]
         command = commands.add_parser(
-            module.__name__.rpartition('.')[2], help=summary, description=module.__doc__,
+            name, aliases=EARLIER_NAMES.get(name, []), help=summary, description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(command)
         command.set_defaults(run=module.run)

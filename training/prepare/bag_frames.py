@@ -24,7 +24,7 @@ _DECODERS: dict[str, Callable[[Record], np.ndarray]] = {
 
 
 @dataclass(frozen=True)
-class Frame:
+class BagFrame:
     """
     What a bag holds of one moment, all of one size.
 
@@ -74,7 +74,7 @@ def find_moments(bag: Bag, topics: dict[str, str], tolerance_ns: int) -> list[di
 
 
 def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
-                ) -> Iterator[Frame]:
+                ) -> Iterator[BagFrame]:
     """
     Yield the frames of these moments; one with a damaged message is left out with a warning.
 
@@ -107,8 +107,8 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
         maps[kind] = pixels
         if len(maps) == len(topics):
             _check_sizes(bag, topics, waiting.pop(index))
-            yield Frame(f"{moments[index]['image']:019d}", maps['image'], maps['depth'],
-                        maps.get('label'))
+            yield BagFrame(f"{moments[index]['image']:019d}", maps['image'], maps['depth'],
+                           maps.get('label'))
 
 
 def _check_sizes(bag: Bag, topics: dict[str, str], maps: dict[str, np.ndarray]) -> None:

@@ -36,12 +36,12 @@ from training.prepare.cityscapes_classes import (
     THINGS,
 )
 from training.prepare.cityscapes_files import (
-    Camera,
     find_frames,
-    Frame,
+    ImageFiles,
     read_camera,
     read_image,
     read_map,
+    StereoCamera,
 )
 from training.prepare.folder_writer import (
     add_output_arguments,
@@ -55,7 +55,7 @@ LABEL_KINDS = {'ids': 'labelIds', 'trainids': 'labelTrainIds'}
 DISPARITY_STEPS = 256  # Of one pixel, as in the published maps; theirs, too, are one too large.
 
 
-def metres_of(disparity: np.ndarray, camera: Camera) -> np.ndarray:
+def metres_of(disparity: np.ndarray, camera: StereoCamera) -> np.ndarray:
     """
     Return depth in metres, float64 [H, W], 0 where there is none.
 
@@ -136,8 +136,8 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
         things=THINGS if (out / 'instance').is_dir() else ())
 
 
-def _convert(frame: Frame, writer: FolderWriter, metric: DepthEncoding | None,
-             camera: Camera | None, labels: str, scale: float) -> tuple[int, int]:
+def _convert(frame: ImageFiles, writer: FolderWriter, metric: DepthEncoding | None,
+             camera: StereoCamera | None, labels: str, scale: float) -> tuple[int, int]:
     """Write one image and its maps; returns the written (width, height)."""
     image = read_image(frame.image)
     full = image.shape[:2]
@@ -170,7 +170,7 @@ def _convert(frame: Frame, writer: FolderWriter, metric: DepthEncoding | None,
     return size
 
 
-def _common_camera(cameras: list[Camera]) -> Camera | None:
+def _common_camera(cameras: list[StereoCamera]) -> StereoCamera | None:
     """Return the camera that most training images have."""
     if not cameras:
         return None
@@ -183,7 +183,7 @@ def _common_camera(cameras: list[Camera]) -> Camera | None:
     return common
 
 
-def _intrinsics(camera: Camera, size: tuple[int, int], scale: float) -> Intrinsics:
+def _intrinsics(camera: StereoCamera, size: tuple[int, int], scale: float) -> Intrinsics:
     """Return a camera's intrinsics at the written size."""
     # Pixel centres are at whole numbers: the centre scales about -0.5.
     return Intrinsics(*size, camera.fx * scale, camera.fy * scale,

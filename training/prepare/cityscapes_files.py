@@ -16,7 +16,7 @@ _IMAGE = '_leftImg8bit.png'
 
 
 @dataclass(frozen=True)
-class Camera:
+class StereoCamera:
     """Left camera (pixels at full size) and the stereo baseline (metres) of one image."""
 
     fx: float
@@ -27,7 +27,7 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Frame:
+class ImageFiles:
     """The files of one image; ``None`` is what it does not have, or what was not asked for."""
 
     stem: str
@@ -39,7 +39,7 @@ class Frame:
 
 
 def find_frames(root: Path, split: str, *, label_kind: str | None, disparity: bool,
-                camera: bool) -> list[Frame]:
+                camera: bool) -> list[ImageFiles]:
     """
     List the images of a split with their files.
 
@@ -68,7 +68,7 @@ def find_frames(root: Path, split: str, *, label_kind: str | None, disparity: bo
                 paths[kind] = None
                 if kind != 'instance' and (kind != 'camera' or camera):
                     missing.append(path)
-        frames.append(Frame(stem, image, **paths))
+        frames.append(ImageFiles(stem, image, **paths))
     if missing:
         more = f' and {len(missing) - 1} more are' if len(missing) > 1 else ' is'
         raise DatasetError(f'{missing[0]}{more} missing: unpack the package '
@@ -78,7 +78,7 @@ def find_frames(root: Path, split: str, *, label_kind: str | None, disparity: bo
     return frames
 
 
-def read_camera(path: Path) -> Camera:
+def read_camera(path: Path) -> StereoCamera:
     """
     Read a ``*_camera.json``.
 
@@ -87,8 +87,8 @@ def read_camera(path: Path) -> Camera:
     try:
         values = json.loads(path.read_text())
         inner, outer = values['intrinsic'], values['extrinsic']
-        camera = Camera(float(inner['fx']), float(inner['fy']), float(inner['u0']),
-                        float(inner['v0']), float(outer['baseline']))
+        camera = StereoCamera(float(inner['fx']), float(inner['fy']), float(inner['u0']),
+                              float(inner['v0']), float(outer['baseline']))
     except OSError as error:
         raise DatasetError(f'{path}: cannot be read ({error.strerror})') from error
     except KeyError as error:

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import logging
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from training.recipes.earlier_names import EARLIER_NAMES, renamed
 from training.recipes.options import build, option, RecipeError
+from training.recipes.registry import FAMILIES, PRECISIONS, TRAINED
 from training.recipes.sections import (
     AugmentationRecipe,
     DistillationOptions,
@@ -23,7 +27,7 @@ from training.recipes.sections import (
 )
 import yaml
 
-METHODS = ('baseline', 'mc_dropout', 'sub_ensemble', 'emuformer')
+LOGGER = logging.getLogger('training')
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Recipe:
     output: str = option('runs', 'where runs go')
     seed: int = option(0, 'of weights, order and views; member i of an ensemble adds i', low=0,
                        high=2**31)
-    method: str = option('baseline', 'how it is trained', choices=METHODS)
+    method: str = option('baseline', 'how it is trained', choices=tuple(TRAINED))
     input_size: tuple[int, int] = option(
         (480, 640), 'height and width of a whole image at the network, multiples of 32')
     crop_size: tuple[int, int] | None = option(
@@ -63,7 +67,7 @@ class Recipe:
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
     epochs: int = option(100, 'passes over the training images', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
-    frozen_statistics: float = option(
+    freeze_bn: float = option(
         0.0, 'share of the epochs, the last ones, in which batch norms train with their running '
         'statistics and update them no more; 0 = off', low=0, high=1)
     validate_every: int = option(1, 'epochs', low=1, high=100000)
@@ -72,7 +76,7 @@ class Recipe:
     max_minutes: int = option(0, 'stop at the end of the epoch in which this time is up, to be '
                               'resumed; 0 = none', low=0)
     precision: str = option('32-true', "Lightning's names; variance and losses are float32",
-                            choices=('32-true', 'bf16-mixed', '16-mixed'))
+                            choices=tuple(PRECISIONS))
     devices: int = option(1, 'processes on this machine, a GPU each where there are GPUs', low=1)
     nodes: int = option(1, 'machines (torchrun and SLURM say which is which)', low=1)
     workers: int = option(0, 'processes that make views, for each device', low=0, high=256)
@@ -112,15 +116,20 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     :raises RecipeError: in one line, if anything in it cannot be used.
     """
     path = Path(path)
-    document = _document(path)
+    document = renamed(_document(path), str(path))
     for override in overrides:
         _apply(override, document)
+    document = renamed(document, str(path))  # An override may have brought a whole section.
     if 'loss_weights' in document:
         document['loss_weights'] = loss_weights_section(document['loss_weights'])
     if not document.get('data'):
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
     recipe: Recipe = build(Recipe, document, str(path))
     _check_family(path, recipe)
+    if recipe.augmentation.corruption_probability > 0 and recipe.views == 'device':
+        raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
+                          f"{recipe.augmentation.corruption_probability:g}, but only the loader "
+                          'corrupts views: give views=loader, or leave it out')
     low, high = recipe.augmentation.scale
     if not 0 < low <= high:
         raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "
@@ -135,45 +144,19 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-# Fields that one family alone reads: said of the other they would do nothing.
-FIELDS_OF = {
-    'all_mlp': {'network': ('head_dim', 'context'),
-                'loss': ('depth', 'depth_weight', 'huber_delta', 'beta', 'segmentation',
-                         'lovasz_weight', 'class_weights')},
-    'deeplab': {'network': ('output_stride', 'aspp_rates', 'aspp_dim', 'decoder_dim'),
-                'loss': ('inverse_depth',)}}
-
-
 def _check_family(path: Path, recipe: Recipe) -> None:
-    if recipe.network.family == 'deeplab' and recipe.train_on != 'train':
-        raise RecipeError(f"{path}: field 'train_on' is '{recipe.train_on}', but the noise of "
-                          "family deeplab is measured on val: give 'train'")
     family, default = recipe.network.family, Recipe()
-    for other, sections in FIELDS_OF.items():
-        for section, names in sections.items() if other != family else ():
-            for name in names:
-                value = getattr(getattr(recipe, section), name)
-                # Compared, not looked up: a recipe that a run has written names every field.
-                if value != getattr(getattr(default, section), name):
-                    raise RecipeError(f"{path}: field '{section}.{name}' is {value!r}, but only "
-                                      f"family '{other}' has it and 'network.family' is "
-                                      f"'{family}': leave it out")
-    if recipe.clustering and family != 'deeplab':
-        raise RecipeError(f"{path}: field 'clustering' is {recipe.clustering}, but only family "
-                          f"'deeplab' has instances and 'network.family' is '{family}': leave it "
-                          'out')
-    if family == 'deeplab' and recipe.method != 'baseline':
-        raise RecipeError(f"{path}: field 'method' is '{recipe.method}', but 'network.family' is "
-                          "'deeplab', which has one noise a task, no second head and no variance "
-                          'for a pixel: give method baseline (training.ensemble makes several)')
-    if recipe.augmentation.spoil_probability > 0 and recipe.views == 'device':
-        raise RecipeError(f"{path}: field 'augmentation.spoil_probability' is "
-                          f"{recipe.augmentation.spoil_probability:g}, but only the loader spoils "
-                          'views: give views=loader, or leave it out')
-    if family == 'deeplab' and recipe.views == 'device':
-        raise RecipeError(f"{path}: field 'views' is 'device', but 'network.family' is 'deeplab', "
-                          'whose inverse depths and instances only the loader cuts: give '
-                          'views=loader')
+    for name, (value, why) in FAMILIES[family].only.items():
+        if attrgetter(name)(recipe) != value:
+            raise RecipeError(f"{path}: field '{name}' is '{attrgetter(name)(recipe)}', but "
+                              f"'network.family' is '{family}', {why}")
+    for other, rules in FAMILIES.items():
+        for name in rules.reads if other != family else ():
+            # Compared, not looked up: a recipe that a run has written names every field.
+            if attrgetter(name)(recipe) != attrgetter(name)(default):
+                raise RecipeError(f"{path}: field '{name}' is {attrgetter(name)(recipe)!r}, but "
+                                  f"only family '{other}' has it and 'network.family' is "
+                                  f"'{family}': leave it out")
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -194,6 +177,10 @@ def _apply(override: str, document: dict[str, Any]) -> None:
     if not equals:
         raise RecipeError(f"override '{override}': write field=value, for example epochs=10")
     target = document
+    if name in EARLIER_NAMES:
+        LOGGER.warning("override '%s': the field is called '%s' now", override,
+                       EARLIER_NAMES[name])
+        name = EARLIER_NAMES[name]
     if name == 'loss_weights':  # Short for its mode, whatever else the recipe says of it.
         name = 'loss_weights.mode' if not value.lstrip().startswith('{') else name
     if name.startswith('loss_weights.') and isinstance(document.get('loss_weights'), str):

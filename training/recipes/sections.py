@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.recipes.options import option
+from training.recipes.registry import FAMILIES
 
 # The core's own names, said again: it would bring torch. A test holds them to one another.
-FAMILIES = ('all_mlp', 'deeplab')
 CONTEXTS = ('pyramid_pooling', 'transformer')
 # exp of this is far beyond any loss, and far below what float32 holds.
 LARGEST_S = 30.0
@@ -21,7 +21,7 @@ class NetworkRecipe:
     """Arguments of the network of a family, and where its weights start from."""
 
     family: str = option('all_mlp', "all_mlp: EMUFormer's; deeplab: Kendall et al.'s three tasks, "
-                         "trained with method 'baseline'", choices=FAMILIES)
+                         "trained with method 'baseline'", choices=tuple(FAMILIES))
     encoder: str = option('mit_b2', 'a timm model with maps at strides 4, 8, 16, 32; mit_b0..b5; '
                           'deeplab: one that can be dilated, resnet101')
     initial_weights: str = option(
@@ -58,7 +58,7 @@ class AugmentationRecipe:
     color_jitter: float = option(
         0.0, 'range of brightness, contrast, saturation for all; 0 = off, as in the paper',
         low=0, high=0.9)
-    spoil_probability: float = option(
+    corruption_probability: float = option(
         0.0, 'share of views as a camera in trouble gives them: dark, blurred, covered, noised, '
         'with lens flare, each more or less; the truth stays, so the network learns to be unsure '
         'where it cannot see', low=0, high=1)

@@ -31,6 +31,6 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 @styled
-def save(figure: Figure, path: Path, dpi: int = 150) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's ending."""
-    figure.savefig(path, dpi=dpi)
+    figure.savefig(path, dpi=150)

@@ -7,35 +7,33 @@ from __future__ import annotations
 from collections.abc import Callable
 import logging
 from pathlib import Path
-from typing import Any
 
 from emu_perception.instances import need_clustering
-from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
-from emu_perception.networks.families import Network
-from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
+from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.families import FAMILIES, Network
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.networks.pretrained import initialize
 import timm
 import torch
 from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.examples import ExampleCache
 from training.data.instances import instance_settings
-from training.data.samples import SampleCache
-from training.data.unseen import check_unseen
+from training.data.leakage import check_leakage
 from training.losses.class_weights import class_weights
-from training.methods.baseline import Baseline
-from training.methods.deeplab import DeepLab
-from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble, expanded
-from training.methods.mc_dropout import MCDropout
-from training.methods.module import CutViews, Parts, TrainingModule
-from training.methods.sub_ensemble import SubEnsemble
+from training.methods.module import TrainingModule
+from training.methods.parts import CutViews, Parts
+from training.methods.registry import training_class
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 from training.runs.warm_start import is_checkpoint, view_focal, warm_start
 
 LOGGER = logging.getLogger('training')
-METHODS: dict[str, type[TrainingModule]] = {
-    'baseline': Baseline, 'mc_dropout': MCDropout, 'sub_ensemble': SubEnsemble,
-    'emuformer': EMUFormer}
+
+
+def kind_of(recipe: Recipe) -> type[TrainingModule]:
+    """Return what trains a recipe's network."""
+    return training_class(recipe.method, recipe.network.family)
 
 
 def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
@@ -49,17 +47,18 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     :raises RecipeError: if the recipe's clustering cannot be used.
     """
     tasks = recipe.network.tasks
-    if SEGMENTATION in tasks and not folder.classes and recipe.method != 'emuformer':
+    truth = {FAMILIES[recipe.network.family].truth[task] for task in tasks}
+    labels = SEGMENTATION in tasks and not kind_of(recipe).needs_teacher
+    if labels and not folder.classes:
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'classes' is missing, task "
                            'segmentation needs it')
     if DEPTH in tasks and folder.depth is None:
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth' is missing, task depth "
                            'needs it')
-    needed = [('label', SEGMENTATION)] if recipe.method != 'emuformer' else []
-    for kind, task in (*needed, ('depth', DEPTH)):
-        if task in tasks:
+    for kind, task, needed in (('label', SEGMENTATION, labels), ('depth', DEPTH, DEPTH in tasks)):
+        if needed:
             check_truth(folder, kind, task)
-    if INSTANCE in tasks:
+    if 'instance' in truth:
         if not folder.things:
             raise DatasetError(f"{folder.root}/dataset.yaml: field 'things' is missing, task "
                                'instance needs the names of the classes that have instances')
@@ -68,12 +67,10 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
         instance_settings(recipe.clustering, folder.things)
         if SEGMENTATION in tasks:
             need_clustering()
-    if recipe.network.family == 'deeplab':
-        if DEPTH in tasks and folder.inverse_factor is None:
-            raise DatasetError(f"{folder.root}/dataset.yaml: field 'intrinsics' with fx and "
-                               'baseline is missing: without it disparities are no depths')
-        return
-    if DEPTH in tasks and folder.depth is not None and folder.depth.quantity != 'depth':
+    if 'inverse' in truth and folder.inverse_factor is None:
+        raise DatasetError(f"{folder.root}/dataset.yaml: field 'intrinsics' with fx and baseline "
+                           'is missing: without it disparities are no depths')
+    if 'depth' in truth and folder.depth is not None and folder.depth.quantity != 'depth':
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth.quantity' is "
                            f"'{folder.depth.quantity}', task depth learns metres: convert the "
                            'data with metric depth, or give network.family=deeplab')
@@ -102,7 +99,7 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
 
     :raises RecipeError: if a student has no teacher, or one that has seen what it is measured on.
     """
-    if recipe.method != 'emuformer':
+    if not kind_of(recipe).needs_teacher:
         return None
     if not recipe.emuformer.teacher:
         raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the folder "
@@ -110,8 +107,8 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
     teacher = Ensemble(recipe.emuformer.teacher)
     LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
     for member in teacher.members:
-        check_unseen(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
-                     str(member.path))
+        check_leakage(recipe.train_on, folder, member.metadata, 'emuformer.teacher',
+                      str(member.path))
         run = member.path.parent
         if (run / 'state').is_dir() and not (run / 'finished.json').exists():
             LOGGER.warning('%s: its training has not ended', member.path)
@@ -124,33 +121,22 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
 def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of the input that the encoder's weights expect."""
     configuration = timm.get_pretrained_cfg(encoder, allow_unregistered=False)
+    assert configuration is not None, encoder  # The network has been built of it.
     return tuple(configuration.mean), tuple(configuration.std)
 
 
-def build_network(recipe: Recipe, folder: DatasetFolder, samples: SampleCache,
+def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
                   classes: tuple[str, ...]) -> tuple[Network, str]:
     """
     Return the network with its initial weights, and the licence of those.
 
-    :param samples: of the training split; their depths give the depth head its start.
+    :param examples: of the training split; their depths give the depth head its start.
     """
-    parts = recipe.network
-    arguments: dict[str, Any] = {
-        'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': max(1, len(classes)),
-        'encoder_arguments': parts.encoder_arguments}
-    network: Network
-    if parts.family == 'deeplab':
-        network = MultitaskDeepLab(
-            **arguments, output_stride=parts.output_stride, aspp_rates=parts.aspp_rates,
-            aspp_dim=parts.aspp_dim, decoder_dim=parts.decoder_dim, dropout=parts.head_dropout,
-            depth_factor=depth_factor(folder, recipe.input_size[1]))
-    else:
-        arguments.update(head_dim=parts.head_dim, head_dropout=parts.head_dropout,
-                         context=parts.context)
-        network = MultitaskNetwork(**METHODS[recipe.method].network_arguments(arguments, recipe))
+    network = FAMILIES[recipe.network.family](**kind_of(recipe).network_arguments(
+        recipe, max(1, len(classes)), depth_factor(folder, recipe.input_size[1])))
     if DEPTH in network.tasks:
-        network.initialize_depth(*depth_statistics(samples))
-    source = parts.initial_weights
+        network.initialize_depth(*depth_statistics(examples))
+    source = recipe.network.initial_weights
     if source == 'teacher':
         if not recipe.emuformer.teacher:
             raise RecipeError("field 'network.initial_weights' is 'teacher', but there is none: "
@@ -189,25 +175,23 @@ def make_module(network: Network, recipe: Recipe, folder: DatasetFolder, teacher
     parts = Parts(mean, std, weights, views_on, folder.depth_range[1],
                   view_focal(folder, recipe.input_size, recipe.view_size), teacher,
                   folder.classes or (teacher.classes if teacher is not None else ()))
-    if isinstance(network, MultitaskDeepLab):
-        return DeepLab(network, recipe, parts)
-    return METHODS[recipe.method](network, recipe, parts)
+    return kind_of(recipe)(network, recipe, parts)
 
 
-def depth_statistics(samples: SampleCache, images: int = 100) -> tuple[float, float]:
+def depth_statistics(examples: ExampleCache, images: int = 100) -> tuple[float, float]:
     """
     Return mean (m) and variance (m²) of the valid depth of evenly spaced images.
 
     :raises DatasetError: if there is no valid depth.
     """
-    step = max(1, len(samples) // images)
+    step = max(1, len(examples) // images)
     parts = []
-    for index in range(0, len(samples), step):
-        depth = samples[index].depth
+    for index in range(0, len(examples), step):
+        depth = examples[index].depth
         if depth is not None:
             parts.append(torch.from_numpy(depth[::8, ::8][depth[::8, ::8] > 0]))
     values = torch.cat(parts) if parts else torch.empty(0)
     if not len(values):
-        raise DatasetError(f'{samples.folder.root}/depth: no valid depth in the training images; '
+        raise DatasetError(f'{examples.folder.root}/depth: no valid depth in the training images; '
                            'check depth.scale, invalid, min and max in dataset.yaml')
     return float(values.mean()), float(values.var())

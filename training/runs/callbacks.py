@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from training.data.samples import WholeImages
+from training.data.examples import WholeImages
+from training.methods.sampling import size_of
 
 # Far below one epoch, far above the rounding of share times epochs.
 _ROUNDING = 1e-6
@@ -52,7 +53,7 @@ class ImagePanels(lightning.Callback):
                                             dataformats='HWC')
 
     def _panel(self, module: Any, batch: dict[str, torch.Tensor]) -> np.ndarray:
-        size = tuple(batch['label'].shape[-2:])
+        size = size_of(batch['label'])
         image = batch['image'].permute(1, 2, 0).numpy()
         moments = predictive_moments(module.samples(
             module.normalized(batch['image'][None].to(module.device)), size))
@@ -110,7 +111,7 @@ class StopAfter(lightning.Callback):
             trainer.should_stop = True
 
 
-class FrozenStatistics(lightning.Callback):
+class FreezeBN(lightning.Callback):
     """
     Freezes the statistics of the batch norms of a module's network from an epoch on.
 
@@ -127,7 +128,7 @@ class FrozenStatistics(lightning.Callback):
                              module: lightning.LightningModule) -> None:
         """Freeze; again in each epoch, as a validation between may have set all to training."""
         if trainer.current_epoch >= self._first_epoch:
-            freeze_statistics(module)
+            freeze_bn_statistics(module)
 
 
 def first_frozen_epoch(share: float, epochs: int) -> int:
@@ -135,7 +136,7 @@ def first_frozen_epoch(share: float, epochs: int) -> int:
     return epochs - math.ceil(share * epochs - _ROUNDING)
 
 
-def freeze_statistics(network: nn.Module) -> None:
+def freeze_bn_statistics(network: nn.Module) -> None:
     """
     Let batch norms use their running statistics and update them no more.
 

@@ -28,7 +28,7 @@ _DISTRIBUTED = ('SLURM_', 'RANK', 'WORLD_SIZE', 'LOCAL_', 'GROUP_', 'ROLE_', 'MA
 
 
 @dataclass
-class Job:
+class MemberRun:
     """A member in training."""
 
     index: int
@@ -55,7 +55,7 @@ def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> li
     """
     waiting = [recipe for recipe in recipes if not finished(recipe)]
     failed: list[Path] = []
-    running: list[Job] = []
+    running: list[MemberRun] = []
     columns = (TextColumn('{task.description}'), BarColumn(),
                TextColumn('{task.completed}/{task.total} epochs'), TimeElapsedColumn())
     with Progress(*columns, disable=not progress) as bars:
@@ -65,29 +65,29 @@ def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> li
         try:
             while waiting or running:
                 while waiting and len(running) < parallel:
-                    slot = min(set(range(parallel)) - {job.index for job in running})
+                    slot = min(set(range(parallel)) - {run.index for run in running})
                     recipe = waiting.pop(0)
                     bars.start_task(tasks[recipe.name])
                     running.append(_start(recipe, slot))
                 time.sleep(0.2)
-                for job in list(running):
-                    bars.update(tasks[job.recipe.name], completed=job.epoch)
-                    code = job.process.poll()
+                for run in list(running):
+                    bars.update(tasks[run.recipe.name], completed=run.epoch)
+                    code = run.process.poll()
                     if code is not None:
-                        running.remove(job)
-                        job.log.close()
+                        running.remove(run)
+                        run.log.close()
                         if code:
-                            failed.append(job.recipe.folder)
-                            LOGGER.error('%s', _reason(job.recipe.folder, code))
-                        elif not finished(job.recipe):
-                            failed.append(job.recipe.folder)
-                            LOGGER.warning('%s: stopped after %d of %d epochs', job.recipe.folder,
-                                           job.epoch, job.recipe.epochs)
+                            failed.append(run.recipe.folder)
+                            LOGGER.error('%s', _reason(run.recipe.folder, code))
+                        elif not finished(run.recipe):
+                            failed.append(run.recipe.folder)
+                            LOGGER.warning('%s: stopped after %d of %d epochs', run.recipe.folder,
+                                           run.epoch, run.recipe.epochs)
         finally:
-            for job in running:  # Ctrl-C reaches them too; this is for all other endings.
-                job.process.terminate()
-                job.process.wait()
-                job.log.close()
+            for run in running:  # Ctrl-C reaches them too; this is for all other endings.
+                run.process.terminate()
+                run.process.wait()
+                run.log.close()
     return failed
 
 
@@ -96,7 +96,7 @@ def stop_children_when_stopped() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
-def _start(recipe: Recipe, slot: int) -> Job:
+def _start(recipe: Recipe, slot: int) -> MemberRun:
     folder = recipe.folder
     folder.mkdir(parents=True, exist_ok=True)
     # Read back by fit: what is trained is this file and nothing else.
@@ -119,8 +119,8 @@ def _start(recipe: Recipe, slot: int) -> Job:
         names = visible if len(visible) == gpus else [str(i) for i in range(gpus)]
         environment['CUDA_VISIBLE_DEVICES'] = names[slot % gpus]
     log = (folder / 'log.txt').open('ab')
-    return Job(slot, recipe, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT,
-                                              env=environment), log)
+    return MemberRun(slot, recipe, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT,
+                                                    env=environment), log)
 
 
 def _reason(folder: Path, code: int) -> str:

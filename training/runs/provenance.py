@@ -52,7 +52,7 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence
             **({} if teacher is None else {'teacher': [
                 {'name': member.metadata.name, 'data_set': member.metadata.provenance.get(
                     'data_set'), 'split': member.metadata.provenance.get('split'),
-                 'samples': member.samples} for member in teacher.members]})})
+                 'samples': member.sampled.count} for member in teacher.members]})})
 
 
 def classes_of(folder: DatasetFolder, teacher: Ensemble | None) -> tuple[tuple[str, ...], Any]:

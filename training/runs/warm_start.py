@@ -8,15 +8,14 @@ import logging
 import re
 
 from emu_perception.checkpoint import load_checkpoint, read_metadata
-from emu_perception.errors import CheckpointError
-from emu_perception.networks.deeplab import MultitaskDeepLab
+from emu_perception.errors import ForeignFileError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.preprocessing import focal_scale
 import torch
 from training.data.augmentation import base_scale
 from training.data.dataset_folder import DatasetFolder
-from training.data.unseen import check_unseen
+from training.data.leakage import check_leakage
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 
@@ -27,11 +26,8 @@ def is_checkpoint(path: str) -> bool:
     """Return whether a file is a checkpoint of this package, and not weights from elsewhere."""
     try:
         read_metadata(path)
-    except CheckpointError as error:
-        # Encoder weights from elsewhere are .safetensors files too; all else is an error.
-        if 'is no emu_perception checkpoint' in str(error):
-            return False
-        raise
+    except ForeignFileError:  # Encoder weights from elsewhere are .safetensors files too.
+        return False
     return True
 
 
@@ -47,7 +43,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
     :return: the licence of the initial weights.
     """
     source, metadata = load_checkpoint(path)
-    check_unseen(recipe.train_on, folder, metadata, 'network.initial_weights', path)
+    check_leakage(recipe.train_on, folder, metadata, 'network.initial_weights', path)
     own, given = network.state_dict(), source.state_dict()
     fits = {name: tensor for name, tensor in given.items()
             if name in own and own[name].shape == tensor.shape}
@@ -60,8 +56,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
                 if not re.match(r'(heads|decoders)\.segmentation(_\d+)?\.classifier\.', name)}
     classifier = None
     if DEPTH in network.tasks:
-        classifier = (network.decoders[DEPTH] if isinstance(network, MultitaskDeepLab)
-                      else network.head(DEPTH)).classifier
+        classifier = network.depth_layer
         weight, bias = (next(name for name, own_part in network.named_parameters()
                              if own_part is part) for part in (classifier.weight, classifier.bias))
         if weight not in fits:
@@ -79,13 +74,10 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
         if scale is not None and scale != 1.0:
             LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
-        factor = scale or 1.0
-        if isinstance(network, MultitaskDeepLab):
-            given_factor = float(metadata.architecture.get('depth_factor', 1.0))
-            factor = network.depth_factor / (given_factor * (scale or 1.0))
+        factor = network.raw_depth_factor(scale or 1.0, metadata.architecture)
         if factor != 1.0:
-            classifier.weight[0] *= factor
-            classifier.bias[0] *= factor
+            for name in ('weight', 'bias'):
+                classifier.get_parameter(name)[0] *= factor
     return str(metadata.provenance.get('initial_weights_licence', 'unknown'))
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from training.methods.ensemble import Ensemble
+from training.methods.optimization import autocast
 from training.recipes.recipe import Recipe
-from training.speed.made_models import made_checkpoint, made_members
 from training.speed.published import published
-from training.speed.steps import PRECISIONS
+from training.speed.synthetic_models import synthetic_checkpoint, synthetic_members
 
 ENSEMBLES = ('ensemble', 'sub_ensemble', 'mc_dropout', 'head_dropout')
 
@@ -22,23 +22,21 @@ ENSEMBLES = ('ensemble', 'sub_ensemble', 'mc_dropout', 'head_dropout')
 def ensembles(what: str, recipe: Recipe, classes: int, samples: int, device: torch.device,
               folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, Ensemble]]:
     """Return a function for 'one' network, 'ours' and the 'published' layout of T samples."""
-    one = Ensemble([made_checkpoint(folder / 'one.safetensors', recipe, 'baseline', classes)],
+    one = Ensemble([synthetic_checkpoint(folder / 'one.safetensors', recipe, 'baseline', classes)],
                    device=device)
     if what == 'ensemble':
-        paths = made_members(folder, recipe, classes, samples)
+        paths = synthetic_members(folder, recipe, classes, samples)
     else:
         # Dropout in the heads alone is a network of the baseline, sampled.
         method = 'baseline' if what == 'head_dropout' else what
-        paths = [made_checkpoint(folder / f'{what}.safetensors', recipe, method, classes)]
+        paths = [synthetic_checkpoint(folder / f'{what}.safetensors', recipe, method, classes)]
     method = 'mc_dropout' if what == 'head_dropout' else 'auto'
     ours = Ensemble(paths, method=method, samples=samples, device=device)
     image = np.random.default_rng(0).integers(0, 256, (*recipe.input_size, 3), np.uint8)
 
     def call(ensemble: Ensemble) -> Callable[[], Any]:
-        dtype = PRECISIONS[recipe.precision]
-
         def answer() -> list[np.ndarray]:
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            with autocast(recipe.precision, device):
                 found = ensemble.predict(image)
             return [values.float().cpu().numpy() for values in (
                 found.probabilities, found.depth, found.depth_variance) if values is not None]

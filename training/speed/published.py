@@ -4,51 +4,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import copy
 from dataclasses import replace
+from functools import partial
 
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from torch import nn
-from training.methods import mc_dropout
+from training.methods import mc_dropout, sub_ensemble
 from training.methods.ensemble import Ensemble
 from training.methods.shared_dropout import SharedDropout
 
 
-class Published(nn.Module):
-    """
-    A network whose heads work as they were published, sampled one whole sample after the other.
+class PublishedNetwork(MultitaskNetwork):
+    """The network with its heads as they were published."""
 
-    :param samples: of Monte Carlo dropout; None = dropout is off.
-    """
+    def decode(self, features: list[torch.Tensor], pair: int = 0) -> dict[str, torch.Tensor]:
+        """Return the raw maps of one pair of heads."""
+        return {task: self.head(task, pair).forward_published(features) for task in self.tasks}
 
-    def __init__(self, network: MultitaskNetwork, samples: int | None = None) -> None:
-        super().__init__()
-        self.network, self.count = network, samples
-        # What ``mc_dropout.samples`` calls; the dropouts in it are the network's own.
-        network.forward = network.forward_published  # type: ignore
 
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the raw maps of the first pair of heads."""
-        return self.network(x)
-
-    def samples(self, x: torch.Tensor, seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield the raw maps of every sample; a sub-ensemble's encoder runs once."""
-        if self.count is not None:
-            yield from mc_dropout.samples(self.network, x, seed, count=self.count)
-            return
-        features = self.network.features(x)
-        for pair in range(self.network.num_heads):
-            yield {task: self.network.head(task, pair).forward_published(features)
-                   for task in self.network.tasks}
+def as_published(network: MultitaskNetwork) -> PublishedNetwork:
+    """Return a copy of a network in the published layout."""
+    found = PublishedNetwork(**network.arguments)
+    found.load_state_dict(network.state_dict())
+    return found
 
 
 def published(ensemble: Ensemble) -> Ensemble:
     """
-    Return an ensemble of the same checkpoints in the published layout.
+    Return an ensemble of the same checkpoints, each sample a whole pass in the published layout.
 
     :raises InputError: if a checkpoint has no such layout.
     """
@@ -59,7 +45,12 @@ def published(ensemble: Ensemble) -> Ensemble:
         if not isinstance(network, MultitaskNetwork):
             raise InputError(f'{member.path}: its heads are no all-MLP heads: there is no '
                              'published layout to compare with')
-        network.requires_grad_(False)
-        count = member.network.count if isinstance(member.network, SharedDropout) else None
-        found.members.append(replace(member, network=Published(network, count).eval()))
+        sampler = member.sampled.sampler
+        if isinstance(member.network, SharedDropout):
+            sampler = partial(mc_dropout.samples, count=member.sampled.count)
+        elif network.num_heads > 1:
+            sampler = sub_ensemble.samples
+        found.members.append(replace(member, sampled=replace(
+            member.sampled, network=as_published(network).eval().requires_grad_(False),
+            sampler=sampler)))
     return found.to(ensemble.device)

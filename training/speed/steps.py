@@ -12,31 +12,27 @@ import torch
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
-from training.methods.module import Parts, TrainingModule
-from training.methods.optimization import make_optimizer
+from training.methods.module import TrainingModule
+from training.methods.optimization import autocast, make_optimizer
+from training.methods.parts import Parts
 from training.recipes.recipe import Recipe
+from training.recipes.registry import PRECISIONS
 from training.recipes.sections import OptimizerRecipe
 from training.runs.building import normalization
-from training.speed.made_models import made_batch, made_network
-from training.speed.published import published
-
-PRECISIONS = {'32-true': None, 'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
+from training.speed.published import as_published, published
+from training.speed.synthetic_models import synthetic_batch, synthetic_network
 
 
-def training_step(module: TrainingModule, recipe: OptimizerRecipe, dtype: torch.dtype | None,
+def training_step(module: TrainingModule, recipe: OptimizerRecipe, precision: str,
                   batch: dict[str, torch.Tensor]) -> Callable[[], float]:
-    """
-    Return a function that trains one step and returns the loss, when all is done.
-
-    :param dtype: of autocast; None = none.
-    """
+    """Return a function that trains one step and returns the loss, when all is done."""
     module.train()
     device = batch['image'].device
     optimizer, schedule = make_optimizer(module.network, recipe, 1_000_000)
-    scaler = torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
+    scaler = torch.amp.GradScaler(device.type, enabled=PRECISIONS[precision] == 'fp16')
 
     def step() -> float:
-        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+        with autocast(precision, device):
             loss = torch.stack(list(module.losses(batch).values())).sum()
         scaler.scale(loss).backward()
         if recipe.gradient_clip:
@@ -58,24 +54,21 @@ def layouts(module: Callable[[bool], TrainingModule], recipe: Recipe,
     """
     Return a step of both layouts.
 
-    :param module: of its argument: whether teachers are in the published layout.
+    :param module: of its argument: whether network and teachers are in the published layout.
     """
-    ours, plain = module(False), module(True)
-    network: Any = plain.network
-    network.forward = network.forward_published
-    return {name: training_step(one, recipe.optimizer, PRECISIONS[recipe.precision], batch)
-            for name, one in (('ours', ours), ('published', plain))}
+    return {name: training_step(module(plain), recipe.optimizer, recipe.precision, batch)
+            for name, plain in (('ours', False), ('published', True))}
 
 
 def steps(recipe: Recipe, classes: int, teacher: Ensemble | None,
           device: torch.device) -> dict[str, Callable[[], Any]]:
     """Return a training step of both layouts, of a baseline or of a student with a teacher."""
-    batch = made_batch(recipe.batch_size, recipe.view_size, classes, device)
+    batch = synthetic_batch(recipe.batch_size, recipe.view_size, classes, device)
     mean, std = normalization(recipe.network.encoder)
-    network = made_network(recipe, 'baseline', classes)
+    network = synthetic_network(recipe, 'baseline', classes)
 
     def module(plain: bool) -> TrainingModule:
-        own = copy.deepcopy(network)
+        own = as_published(network) if plain else copy.deepcopy(network)
         if teacher is None:
             return Baseline(own, recipe, Parts(mean, std)).to(device)
         teachers = published(teacher) if plain else teacher

@@ -25,6 +25,7 @@ from rclpy.executors import ExternalShutdownException
 _START_TIMEOUT_S = 180.0
 # Between two images the demo writes a panel: that is not a camera that has died.
 _STALE_AFTER_S = 5.0
+_FALLBACK_HFOV_DEG = 60.0
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -52,7 +53,10 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
     frames = (make_frames(folder) if options.images is None
               else own_frames(options.images, folder, options.limit))
     node_parameters: dict[str, Any] = {
-        'stale_after_s': _STALE_AFTER_S,
+        'stale_after_s': _STALE_AFTER_S, 'max_image_age_s': _STALE_AFTER_S,
+        # Nobody knows the cameras of the photographs that are no rooms: their flag is to be the
+        # network's own, not that of a missing calibration.
+        'fallback_hfov_deg': _FALLBACK_HFOV_DEG,
         # Every image counts here: the default, best effort, may lose one on a busy machine.
         'qos_overrides./image.subscription.reliability': 'reliable'}
     if options.model is not None:

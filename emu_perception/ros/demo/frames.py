@@ -20,12 +20,12 @@ from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.calibration_files import write_calibration
 from emu_perception.cameras.image_files import read_image
+from emu_perception.cameras.pinhole import Pinhole
 from emu_perception.errors import EmuError, InputError
 from emu_perception.ros.demo.geometry import (
     cut,
     disparity_to_depth,
     path_of_windows,
-    Pinhole,
     seen_through,
 )
 import numpy as np

@@ -7,18 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
+from emu_perception.cameras.pinhole import Pinhole
 from emu_perception.preprocessing import resized_image
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Pinhole:
-    """Focal lengths and principal point in pixels; pixel centres lie at whole numbers."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emu_perception.ros.demo.report import score_key
+from emu_perception.ros.demo.answers import score_key
 from emu_perception.scores import SCORES
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

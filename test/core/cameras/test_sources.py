@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+import os
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,15 @@ def test_numbers_in_names_count_as_numbers(folder, opened):
         index * 10**8 for index in range(5)], 'called again it begins again'
     assert (source.total, source.stamped, source.live) == (5, False, False)
     np.testing.assert_array_equal(next(source.images()).read(), picture(0)[..., ::-1])
+
+
+def test_odd_names_are_names(tmp_path, opened):
+    data = cv2.imencode('.png', picture())[1].tobytes()
+    for name in (b'1\xc2\xb23.png', b'1a.png', b'a_\x89\xe6.png'):  # Superscript two; no UTF-8.
+        Path(os.fsdecode(os.fsencode(tmp_path) + b'/' + name)).write_bytes(data)
+    images = list(opened(tmp_path).images())
+    assert [image.name for image in images] == ['1a.png', '1\xb23.png', 'a_\ufffd\ufffd.png']
+    assert all(image.read().shape == (48, 64, 3) for image in images)
 
 
 def test_names_of_19_digits_are_stamps(tmp_path, opened):

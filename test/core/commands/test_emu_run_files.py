@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from core_bench import make_metadata, make_network
 import cv2
@@ -14,10 +15,13 @@ from emu_perception.cameras.calibration_files import write_calibration
 from emu_perception.cameras.video import Video
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.predictor import Predictor
+from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
 import numpy as np
 import pytest
 from run_bench import emu_run, FX, HEIGHT, scene, table, WIDTH, write_images, write_video
+
+LAST_DIGIT = 1e-6  # frames.csv and summary.json have six.
 
 
 def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
@@ -33,12 +37,12 @@ def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
             for field in ('label', 'depth', 'segmentation_entropy', 'confidence', 'depth_sigma'):
                 np.testing.assert_array_equal(maps[field], getattr(expected, field), field)
         assert float(row['mean_entropy_nat']) == pytest.approx(
-            expected.scores['segmentation_entropy'], abs=1e-6)
+            expected.scores['segmentation_entropy'], abs=LAST_DIGIT)
         assert float(row['mean_sigma_m']) == pytest.approx(
-            expected.scores['depth_sigma'], abs=1e-6)
+            expected.scores['depth_sigma'], abs=LAST_DIGIT)
         assert float(row['fx_px']) == FX and float(row['stamp_s']) == pytest.approx(index / 10)
         assert float(row['unknown_depth_share']) == pytest.approx(
-            1 - np.isfinite(expected.depth).mean(), abs=1e-6)
+            1 - np.isfinite(expected.depth).mean(), abs=LAST_DIGIT)
         assert all(float(row[f'{stage}_ms']) > 0
                    for stage in ('preprocess', 'network', 'postprocess'))
 
@@ -46,13 +50,14 @@ def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
 def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 12)
     predictor = Predictor.load(checkpoint, 'cpu')
-    means = [predictor(scene(index)) for index in range(12)]
+    means = [predictor(scene(index), fx=FX) for index in range(12)]
     limit = float(np.median([mean.scores['segmentation_entropy'] for mean in means]))
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--raise-after', '2',
                    '--clear-after', '2', '--risk-threshold-segmentation', str(limit),
-                   '--risk-threshold-depth', '900') == 0
+                   '--risk-threshold-depth', '900', '--clear-below', '0.99', '--judge',
+                   'stream', '--fx', str(FX)) == 0
     limits = RiskThresholds({'segmentation_entropy': limit, 'depth_sigma': 900.0})
-    monitor = RiskMonitor(limits, raise_after=2, clear_after=2)
+    monitor = RiskMonitor(limits, raise_after=2, clear_after=2, clear_below=0.99)
     monitor.activate()
     rows = table(tmp_path / 'out')
     states = [monitor.observe(mean.scores, 0.0)
@@ -64,6 +69,46 @@ def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     for reason in {row['reason'] for row in rows}:
         count = sum(row['reason'] == reason for row in rows)
         assert shares[reason] == pytest.approx(count / 12)
+    flags = [state.raised for state in states]
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    assert summary['judged'] == 'stream'
+    assert summary['raises'] == sum(b > a for a, b in zip(flags, flags[1:]))
+    assert summary['raises_per_minute'] == pytest.approx(summary['raises'] / (1.2 / 60))
+
+
+def test_stills_are_each_judged_by_themselves_a_good_one_is_clear(tmp_path, checkpoint, capsys):
+    paths = write_images(tmp_path / 'in', 8)
+    predictor = Predictor.load(checkpoint, 'cpu')
+    entropies = [predictor(scene(index)).scores['segmentation_entropy'] for index in range(8)]
+    limit = float(np.median(entropies))
+    options = ('--risk-threshold-segmentation', str(limit), '--risk-threshold-depth', '900',
+               '--raise-after', '3', '--fx', '90')
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, *options) == 0
+    found = [(row['risk'], row['reason']) for row in table(tmp_path / 'out')]
+    assert found == [('1', 'uncertain') if value > limit else ('0', 'none')
+                     for value in entropies]
+    assert 0 < sum(value > limit for value in entropies) < 8
+    said = capsys.readouterr().out
+    assert '% of the images, each judged by itself' in said and 'went up' not in said
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    assert (summary['judged'], summary['raises_per_minute']) == ('each', None)
+    good = paths[int(np.argmin(entropies))]
+    assert emu_run(good, tmp_path / 'one', checkpoint, *options) == 0
+    (row,) = table(tmp_path / 'one')
+    assert (row['risk'], row['reason'], row['detail']) == ('0', 'none', 'certain')
+
+
+def test_scores_are_of_the_region_that_is_asked_for(tmp_path, checkpoint, capsys):
+    path = write_images(tmp_path / 'in', 1)[0]
+    region = ('--risk-region', '0.5', '1', '0', '1')
+    assert emu_run(path, tmp_path / 'out', checkpoint, *region) == 0
+    (row,) = table(tmp_path / 'out')
+    expected = Predictor.load(checkpoint, 'cpu')(
+        scene(0), score_region=Region(0.5, 1.0, 0.0, 1.0)).scores['segmentation_entropy']
+    assert float(row['mean_entropy_nat']) == pytest.approx(expected, abs=1e-6)
+    assert emu_run(path, tmp_path / 'no', checkpoint, '--risk-region', '1', '0.5', '0', '1') == 1
+    assert 'risk_region is 1, 0.5, 0, 1: give top' in capsys.readouterr().err
+    assert not (tmp_path / 'no').exists()
 
 
 def test_thresholds_are_the_checkpoints_by_default(tmp_path, checkpoint):
@@ -80,7 +125,7 @@ def test_one_image_makes_a_panel(tmp_path, checkpoint):
     panel = cv2.imread(str(tmp_path / 'out/panels/000000_frame_8.png'))
     assert panel.shape == (2 * (360 + 26), 3 * 480, 3)
     banner = panel[30, 960 - 10]  # The right end of the strip across the labels, bgr.
-    assert banner[2] > 150 > banner[1], 'the first image does not lower the flag: red'
+    assert banner[2] > 150 > banner[1], 'this image is uncertain: red'
 
 
 def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint):
@@ -98,7 +143,19 @@ def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint
     first = next(Video(path, 1.0).images()).read()
     expected = Predictor.load(checkpoint, 'cpu')(first)
     assert float(rows[0]['mean_entropy_nat']) == pytest.approx(
-        expected.scores['segmentation_entropy'], abs=1e-6)
+        expected.scores['segmentation_entropy'], abs=LAST_DIGIT)
+
+
+def test_a_connected_camera_is_run_until_it_gives_nothing(tmp_path, checkpoint, monkeypatch):
+    frames = iter(range(3))
+    camera = SimpleNamespace(
+        isOpened=lambda: True, get=lambda _: 0.0, release=lambda: None,
+        grab=lambda: next(frames, None) is not None, retrieve=lambda: (True, scene(0)))
+    monkeypatch.setattr('emu_perception.cameras.video.cv2.VideoCapture', lambda device: camera)
+    assert emu_run(Path('/dev/null'), tmp_path / 'out', checkpoint, '--fx', '90') == 0
+    rows = table(tmp_path / 'out')
+    assert [row['source'] for row in rows] == ['000000', '000001', '000002']
+    assert all(float(row['stamp_s']) > 1e9 for row in rows), "this machine's clock"
 
 
 def test_every_start_and_end_choose_images(tmp_path, checkpoint):
@@ -113,7 +170,7 @@ def test_every_start_and_end_choose_images(tmp_path, checkpoint):
 
 def test_left_out_frames_make_nothing_stale(tmp_path, checkpoint):
     path = write_video(tmp_path / 'in.mp4', 12, 5.0)
-    assert emu_run(path, tmp_path / 'out', checkpoint, '--every', '6') == 0
+    assert emu_run(path, tmp_path / 'out', checkpoint, '--every', '6', '--hfov', '60') == 0
     assert {row['reason'] for row in table(tmp_path / 'out')} <= {'no_image', 'uncertain'}
 
 
@@ -122,7 +179,8 @@ def test_an_unreadable_image_is_a_row_a_warning_and_a_raised_flag(tmp_path, chec
     paths[1].write_bytes(paths[1].read_bytes()[:300])
     (tmp_path / 'in/frame_99.jpg').write_text('no image')
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--risk-threshold-segmentation',
-                   '9', '--risk-threshold-depth', '900') == 0
+                   '9', '--risk-threshold-depth', '900', '--judge', 'stream',
+                   '--fx', str(FX)) == 0
     rows = table(tmp_path / 'out')
     assert [row['reason'] == 'unusable_input' for row in rows] == [False, True, True, True]
     assert 'truncated' in rows[1]['detail'] and rows[1]['mean_entropy_nat'] == ''
@@ -184,7 +242,7 @@ def test_maps_at_the_networks_size_and_unknown_pixels(tmp_path, checkpoint):
         unknown = (expected.depth_sigma > limit) | np.isnan(expected.depth)
         np.testing.assert_array_equal(np.isnan(maps['depth']), unknown)
     share = float(table(tmp_path / 'out')[0]['unknown_depth_share'])
-    assert share == pytest.approx(unknown.mean(), abs=1e-6) and .45 < share < .65
+    assert share == pytest.approx(unknown.mean(), abs=LAST_DIGIT) and .45 < share < .65
 
 
 @pytest.mark.parametrize('task', ['segmentation', 'depth'])

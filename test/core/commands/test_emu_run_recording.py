@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+from core_bench import make_metadata, make_network
+from emu_perception.checkpoint import save_checkpoint
 from emu_perception.predictor import Predictor
 from emu_perception.scores import SCORES
 import numpy as np
@@ -69,7 +71,7 @@ def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, pl
         np.testing.assert_array_equal(found[topic][index][1].data, source[topic][index][1].data)
         for name, row in SCORES.items():
             message = found[f'/emu/{row.topic}'][index][1]
-            assert message.data == pytest.approx(expected.scores[name], rel=1e-6)
+            assert message.data == np.float32(expected.scores[name])
     rows = table(tmp_path / 'out')
     assert [str(int(message.data)) for _, message in found['/emu/risk']] == [
         row['risk'] for row in rows]
@@ -112,10 +114,41 @@ def test_the_results_of_files_can_be_run_again_and_give_the_same(tmp_path, check
 def test_without_camera_info_there_is_none_and_it_is_said(tmp_path, checkpoint, capsys):
     bag = write_bag(tmp_path / 'bag', recording(2, info=False))
     assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap') == 0
-    assert not {topic for topic in read_bag(tmp_path / 'out/recording') if 'info' in topic}
+    found = read_bag(tmp_path / 'out/recording')
+    assert not {topic for topic in found if 'info' in topic}
+    assert not {topic for topic in found if '/emu/depth' in topic or 'mean_depth' in topic}
+    assert len(found['/emu/label']) == len(found['/emu/mean_segmentation_uncertainty']) == 2
+    assert all(message.data for _, message in found['/emu/risk'])
+    assert {row['reason'] for row in table(tmp_path / 'out')} == {'no_calibration'}
+    assert 'mean_depth_uncertainty_m' in {entry.key for entry in found[
+        '/emu/risk_status'][0][1].status[0].values if entry.value == 'n/a'}
     captured = capsys.readouterr()
     assert "no camera_info at '/cam/camera_info'" in captured.err
     assert 'depth is to scale in 0 of 2 images' in captured.out
+    assert '--hfov' in captured.err
+
+
+def test_a_field_of_view_serves_where_there_is_no_calibration(tmp_path, checkpoint, capsys):
+    bag = write_bag(tmp_path / 'bag', recording(4, info=False))
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap', '--hfov', '90',
+                   '--risk-threshold-segmentation', '9', '--risk-threshold-depth', '900') == 0
+    rows, found = table(tmp_path / 'out'), read_bag(tmp_path / 'out/recording')
+    assert [float(row['fx_px']) for row in rows] == [pytest.approx(WIDTH / 2)] * 4
+    assert rows[-1]['reason'] == 'none' and len(found['/emu/depth/image']) == 4
+    assert capsys.readouterr().err.count('--hfov 90 is used') == 1
+    bag = write_bag(tmp_path / 'bag2', recording(1))
+    assert emu_run(bag, tmp_path / 'out2', checkpoint, '--hfov', '90') == 0
+    assert float(table(tmp_path / 'out2')[0]['fx_px']) == FX, 'a calibration goes before it'
+
+
+def test_a_network_without_depth_needs_no_focal_length(tmp_path, capsys):
+    network = make_network(tasks=('segmentation',))
+    save_checkpoint(tmp_path / 'model.safetensors', network, make_metadata(network))
+    bag = write_bag(tmp_path / 'bag', recording(4, info=False))
+    assert emu_run(bag, tmp_path / 'out', tmp_path / 'model.safetensors',
+                   '--risk-threshold-segmentation', '9') == 0
+    assert table(tmp_path / 'out')[-1]['reason'] == 'none'
+    assert 'NOT scaled' not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('change', 'fx', 'words'), [

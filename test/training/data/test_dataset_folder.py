@@ -18,36 +18,36 @@ def edit(root: Path, **changes: object) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
 
 
-def test_a_sample_decodes_to_rgb_labels_and_metres(made):
-    folder = DatasetFolder(made)
-    sample = folder.sample(folder.stems('train')[0])
-    assert sample.image.dtype == np.uint8 and sample.image.shape == (96, 128, 3)
-    assert set(np.unique(sample.label)) == {0, 1, 2, 255}
-    box = sample.label == 2
-    assert np.allclose(sample.image[box].mean(0), [30, 90, 200], atol=3), 'rgb order is wrong'
-    assert 1.0 <= sample.depth[box][:50].mean() <= 1.6
-    assert (sample.depth[-2:] == 0).all(), 'invalid raw value 0 must decode to 0'
+def test_a_sample_decodes_to_rgb_labels_and_metres(synthetic):
+    folder = DatasetFolder(synthetic)
+    example = folder.example(folder.stems('train')[0])
+    assert example.image.dtype == np.uint8 and example.image.shape == (96, 128, 3)
+    assert set(np.unique(example.label)) == {0, 1, 2, 255}
+    box = example.label == 2
+    assert np.allclose(example.image[box].mean(0), [30, 90, 200], atol=3), 'rgb order is wrong'
+    assert 1.0 <= example.depth[box][:50].mean() <= 1.6
+    assert (example.depth[-2:] == 0).all(), 'invalid raw value 0 must decode to 0'
 
 
-def test_scale_offset_and_range_are_applied(made):
-    edit(made, depth={'scale': 0.5, 'offset': 1.0, 'invalid': [7], 'min': 2.0, 'max': 5.0})
-    metres = DatasetFolder(made).metres(np.array([[1, 2, 4, 7, 8]], np.uint16))
+def test_scale_offset_and_range_are_applied(synthetic):
+    edit(synthetic, depth={'scale': 0.5, 'offset': 1.0, 'invalid': [7], 'min': 2.0, 'max': 5.0})
+    metres = DatasetFolder(synthetic).metres(np.array([[1, 2, 4, 7, 8]], np.uint16))
     # 1.5 is below min, 2 -> 2.0 is not above min, 4 -> 3.0, 7 is invalid, 8 -> 5.0 not below max.
     assert metres.tolist() == [[0, 0, 3.0, 0, 0]]
 
 
-def test_missing_truth_is_none_not_an_error(made):
-    (made / 'label/000.png').unlink()
-    (made / 'depth/000.png').unlink()
-    sample = DatasetFolder(made).sample('000')
-    assert sample.label is None and sample.depth is None
+def test_missing_truth_is_none_not_an_error(synthetic):
+    (synthetic / 'label/000.png').unlink()
+    (synthetic / 'depth/000.png').unlink()
+    example = DatasetFolder(synthetic).example('000')
+    assert example.label is None and example.depth is None
 
 
-def test_another_ignore_index_becomes_255(made):
-    label = cv2.imread(str(made / 'label/000.png'), cv2.IMREAD_UNCHANGED)
-    cv2.imwrite(str(made / 'label/000.png'), np.where(label == 255, 9, label))
-    edit(made, ignore_index=9)
-    assert set(np.unique(DatasetFolder(made).sample('000').label)) == {0, 1, 2, 255}
+def test_another_ignore_index_becomes_255(synthetic):
+    label = cv2.imread(str(synthetic / 'label/000.png'), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(synthetic / 'label/000.png'), np.where(label == 255, 9, label))
+    edit(synthetic, ignore_index=9)
+    assert set(np.unique(DatasetFolder(synthetic).example('000').label)) == {0, 1, 2, 255}
 
 
 def broken_size(root: Path) -> None:
@@ -72,11 +72,11 @@ def broken_class(root: Path) -> None:
     (broken_size, ('depth/000.png', '10x10', '128x96')),
     (broken_class, ('label/000.png', 'class 3', '3 classes')),
 ])
-def test_what_is_wrong_is_one_line_naming_file_and_field(made, spoil, words):
-    spoil(made)
+def test_what_is_wrong_is_one_line_naming_file_and_field(synthetic, spoil, words):
+    spoil(synthetic)
     with pytest.raises(DatasetError) as caught:
-        folder = DatasetFolder(made)
-        folder.sample(folder.stems('train')[0])
+        folder = DatasetFolder(synthetic)
+        folder.example(folder.stems('train')[0])
     message = str(caught.value)
     assert '\n' not in message
     for word in words:
@@ -87,46 +87,46 @@ def test_the_real_folder_holds_what_the_loops_expect(nyuv2):
     folder = DatasetFolder(nyuv2)
     train, val = folder.stems('train'), folder.stems('val')
     assert not set(train) & set(val), 'a validation image in the training split'
-    sample = folder.sample(val[0])
-    assert len(folder.classes) == 40 and sample.image.shape == (480, 640, 3)
-    assert 0.3 < sample.depth[sample.depth > 0].min() < sample.depth.max() < 10.0
+    example = folder.example(val[0])
+    assert len(folder.classes) == 40 and example.image.shape == (480, 640, 3)
+    assert 0.3 < example.depth[example.depth > 0].min() < example.depth.max() < 10.0
 
 
-def test_images_that_are_missing_are_found_before_a_training_starts(made):
-    folder = DatasetFolder(made)
+def test_images_that_are_missing_are_found_before_a_training_starts(synthetic):
+    folder = DatasetFolder(synthetic)
     folder.check_files(('train', 'val'))
-    (made / 'image/002.png').unlink()
+    (synthetic / 'image/002.png').unlink()
     with pytest.raises(DatasetError, match="1 of 4 images of train.txt are missing, '002'"):
         folder.check_files(('train', 'val'))
 
 
-def test_an_image_in_two_splits_is_refused(made):
-    (made / 'val.txt').write_text('004\n000\n')
+def test_an_image_in_two_splits_is_refused(synthetic):
+    (synthetic / 'val.txt').write_text('004\n000\n')
     with pytest.raises(DatasetError, match="val.txt: '000' is in train.txt too"):
-        DatasetFolder(made).check_files(('train', 'val'))
+        DatasetFolder(synthetic).check_files(('train', 'val'))
 
 
 @pytest.mark.parametrize(('field', 'value'), [
     ('classes', 'wall'), ('classes', 3), ('palette', [1, 2, 3]), ('palette', 'red'),
     ('ignore_index', 'foo'),
     ('intrinsics', {'width': 128, 'height': 96, 'fx': -5, 'fy': 5, 'cx': 1, 'cy': 1})])
-def test_a_field_of_the_wrong_kind_is_named(made, field, value):
-    document = yaml.safe_load((made / 'dataset.yaml').read_text())
-    (made / 'dataset.yaml').write_text(yaml.safe_dump({**document, field: value}))
+def test_a_field_of_the_wrong_kind_is_named(synthetic, field, value):
+    document = yaml.safe_load((synthetic / 'dataset.yaml').read_text())
+    (synthetic / 'dataset.yaml').write_text(yaml.safe_dump({**document, field: value}))
     with pytest.raises(DatasetError, match=f"dataset.yaml: field '{field}'"):
-        DatasetFolder(made)
+        DatasetFolder(synthetic)
 
 
-def test_a_stem_kept_apart_cannot_be_read(made):
+def test_a_stem_kept_apart_cannot_be_read(synthetic):
     """The test images may not be seen by any run that trains, chooses or calibrates."""
-    (made / 'test.txt').write_text('000\n')
-    (made / 'train.txt').write_text('001\n002\n')
-    folder = DatasetFolder(made)
+    (synthetic / 'test.txt').write_text('000\n')
+    (synthetic / 'train.txt').write_text('001\n002\n')
+    folder = DatasetFolder(synthetic)
     folder.restrict(('train', 'val'))
-    assert folder.sample('001').label is not None and folder.image('005') is not None
-    for read in (folder.sample, folder.image, folder.label):
+    assert folder.example('001').label is not None and folder.image('005') is not None
+    for read in (folder.example, folder.image, folder.label):
         with pytest.raises(DatasetError, match="'000' is kept apart"):
             read('000')
-    (made / 'test.txt').write_text('000\n001\n')
+    (synthetic / 'test.txt').write_text('000\n001\n')
     with pytest.raises(DatasetError, match="test.txt: '001' is in train.txt or val.txt too"):
         folder.restrict(('train', 'val'))

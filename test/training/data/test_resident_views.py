@@ -17,8 +17,8 @@ from training.data import resident
 from training.data.augmentation import draw_view, mean_color
 from training.data.dataset_folder import DatasetFolder
 from training.data.device_views import DeviceViews, lines, most_taps
+from training.data.examples import ExampleCache, TrainingViews
 from training.data.resident import DrawnViews, load_resident
-from training.data.samples import SampleCache, TrainingViews
 from training.fit import fit, main
 from training.methods.module import TrainingModule
 from training.recipes.options import RecipeError
@@ -29,7 +29,7 @@ import yaml
 CPU = torch.device('cpu')
 SIZE, LARGE, SMALL = (96, 128), (192, 256), (64, 96)
 FIELDS = {
-    'name': 'made', 'input_size': list(SIZE), 'batch_size': 2, 'views': 'device',
+    'name': 'synthetic', 'input_size': list(SIZE), 'batch_size': 2, 'views': 'device',
     'network': {'encoder': 'resnet10t', 'head_dim': 32},
     'optimizer': {'learning_rate': 2e-3, 'head_factor': 2.0, 'gradient_clip': 5.0}}
 
@@ -39,11 +39,11 @@ class BothWays:
 
     def __init__(self, root: Path, size=SIZE, whole=SIZE, seed=0, **fields):
         recipe, folder = AugmentationRecipe(**fields), DatasetFolder(root)
-        self.samples = SampleCache(folder, folder.stems('train'))
-        self.loader = TrainingViews(self.samples, whole, recipe, seed, size)
-        self.device = DeviceViews(load_resident(self.samples, CPU, recipe.border, False), size,
+        self.examples = ExampleCache(folder, folder.stems('train'))
+        self.loader = TrainingViews(self.examples, whole, recipe, seed, size)
+        self.device = DeviceViews(load_resident(self.examples, CPU, recipe.border, False), size,
                                   whole, recipe)
-        self.drawn = DrawnViews(len(self.samples), self.device.images.size, whole, recipe, seed,
+        self.drawn = DrawnViews(len(self.examples), self.device.images.size, whole, recipe, seed,
                                 size)
 
     def cut(self, keys):
@@ -65,9 +65,9 @@ KEYS = [(epoch, index) for epoch in range(15) for index in range(4)]
     ({'scale': (0.5, 1.4), 'size': SMALL, 'whole': LARGE}, 0.2),
     ({'scale': (0.5, 1.2), 'size': SMALL, 'whole': SMALL, 'color_jitter': 0.6}, 0.5),
     ({'scale': (1.0, 1.0)}, 0.0)])
-def test_the_device_cuts_the_same_views_as_the_loader(made, fields, grey_levels):
+def test_the_device_cuts_the_same_views_as_the_loader(synthetic, fields, grey_levels):
     """Geometry, padding, depth policy and colours; the pictures up to the rounding."""
-    loader, device = BothWays(made, **fields).cut(KEYS)
+    loader, device = BothWays(synthetic, **fields).cut(KEYS)
     assert set(loader) == set(device)
     for name, tensor in loader.items():
         assert tensor.shape == device[name].shape and tensor.dtype == device[name].dtype, name
@@ -100,50 +100,50 @@ def test_no_view_is_made_of_more_lines_than_the_recipe_says(seed):
                 assert found.source.max() < view.start[axis] + view.seen[axis] <= image[axis]
 
 
-def test_padding_is_unknown_and_has_the_mean_colour_of_what_may_be_seen(made):
+def test_padding_is_unknown_and_has_the_mean_colour_of_what_may_be_seen(synthetic):
     border = (10, 0, 0, 20)
-    both = BothWays(made, scale=(0.5, 0.5), border=border, border_probability=1.0,
+    both = BothWays(synthetic, scale=(0.5, 0.5), border=border, border_probability=1.0,
                     flip_probability=0.0)
     view = both.on_device([(0, 1)])
     padding = view['label'][0] == 255
     padding &= view['depth'][0] == 0
     assert padding.float().mean() > 0.5
-    color = mean_color(both.samples[1].image, border)
-    assert (color != mean_color(both.samples[1].image)).any()
+    color = mean_color(both.examples[1].image, border)
+    assert (color != mean_color(both.examples[1].image)).any()
     corner = view['image'][0, :, padding]
     assert (corner == torch.from_numpy(color)[:, None]).all(0).float().mean() > 0.95
 
 
-def test_a_view_does_not_depend_on_its_batch_and_changes_with_the_epoch(made):
-    both = BothWays(made, scale=(0.7, 1.5), color_jitter=0.3)
+def test_a_view_does_not_depend_on_its_batch_and_changes_with_the_epoch(synthetic):
+    both = BothWays(synthetic, scale=(0.7, 1.5), color_jitter=0.3)
     alone, among = both.on_device([(3, 2)]), both.on_device([(3, 0), (3, 2), (4, 2)])
     for name in alone:
         assert torch.equal(alone[name][0], among[name][1]), name
     assert not torch.equal(among['image'][1], among['image'][2])
-    other = BothWays(made, scale=(0.7, 1.5), color_jitter=0.3, seed=1)
+    other = BothWays(synthetic, scale=(0.7, 1.5), color_jitter=0.3, seed=1)
     assert not torch.equal(other.on_device([(3, 2)])['image'], alone['image'])
 
 
-def test_missing_truth_is_unknown(made):
-    (made / 'label/001.png').unlink()
-    (made / 'depth/002.png').unlink()
-    loader, device = BothWays(made).cut([(0, 1), (0, 2)])
+def test_missing_truth_is_unknown(synthetic):
+    (synthetic / 'label/001.png').unlink()
+    (synthetic / 'depth/002.png').unlink()
+    loader, device = BothWays(synthetic).cut([(0, 1), (0, 2)])
     assert (device['label'][0] == 255).all() and (device['depth'][1] == 0).all()
     assert torch.equal(loader['label'], device['label'])
 
 
-def test_nothing_is_read_back_from_the_device(made):
+def test_nothing_is_read_back_from_the_device(synthetic):
     """Values of fake tensors are not known: whatever asks for one, or a shape by it, raises."""
-    both = BothWays(made, scale=(0.5, 2.0), color_jitter=0.3)
+    both = BothWays(synthetic, scale=(0.5, 2.0), color_jitter=0.3)
     drawn = default_collate([both.drawn[key] for key in KEYS[:4]])
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         view = both.device({name: mode.from_tensor(part) for name, part in drawn.items()})
     assert view['image'].shape == (4, 3, *SIZE)
 
 
-def recipe_for(made: Path, tmp_path: Path, *overrides: str, **fields: object):
+def recipe_for(synthetic: Path, tmp_path: Path, *overrides: str, **fields: object):
     path = tmp_path / 'recipe.yaml'
-    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(made), 'output': str(tmp_path),
+    path.write_text(yaml.safe_dump({**FIELDS, 'data': str(synthetic), 'output': str(tmp_path),
                                     **fields}))
     return load_recipe(path, overrides)
 
@@ -162,24 +162,24 @@ def losses(monkeypatch):
 
 
 def test_training_on_views_of_the_device_learns_what_the_loaders_views_teach(
-        made, tmp_path, losses, monkeypatch):
+        synthetic, tmp_path, losses, monkeypatch):
     def run(views):
-        fit(recipe_for(made, tmp_path, f'name={views}', f'views={views}', 'epochs=8',
+        fit(recipe_for(synthetic, tmp_path, f'name={views}', f'views={views}', 'epochs=8',
                        'validate_every=100', 'augmentation.scale=[0.8, 1.3]'), progress=False)
 
     def refuse(*arguments):
         raise AssertionError('the loader has cut a view that the device cuts too')
     run('loader')
-    monkeypatch.setattr('training.data.samples.random_view', refuse)
+    monkeypatch.setattr('training.data.examples.random_view', refuse)
     run('device')
     loader, device = np.array(losses).reshape(2, -1)
     assert device[:4] == pytest.approx(loader[:4], rel=0.02), 'other views'
     assert device[-4:].mean() < 0.7 * device[:4].mean()
 
 
-def test_resume_continues_with_the_same_views(made, tmp_path, losses, power_cut):
+def test_resume_continues_with_the_same_views(synthetic, tmp_path, losses, power_cut):
     def recipe(name):
-        return recipe_for(made, tmp_path, f'name={name}', 'epochs=3', 'ema_decay=0.5',
+        return recipe_for(synthetic, tmp_path, f'name={name}', 'epochs=3', 'ema_decay=0.5',
                           'validate_every=100',
                           'augmentation.scale=[0.7, 1.5]', 'augmentation.color_jitter=0.3')
     fit(recipe('straight'), progress=False)
@@ -190,50 +190,50 @@ def test_resume_continues_with_the_same_views(made, tmp_path, losses, power_cut)
     assert losses == straight and len(set(straight)) == 6
 
 
-def test_a_copy_of_the_module_shares_the_images(made):
+def test_a_copy_of_the_module_shares_the_images(synthetic):
     """The moving average of the weights copies the module that holds them."""
     module = torch.nn.Module()
-    module.device_views = BothWays(made).device
+    module.device_views = BothWays(synthetic).device
     assert copy.deepcopy(module).device_views is module.device_views
 
 
-def test_memory_is_asked_for_before_it_is_taken(made, monkeypatch):
-    folder = DatasetFolder(made)
-    samples = SampleCache(folder, folder.stems('train'))
-    held = load_resident(samples, CPU, (0, 0, 0, 0), False)
+def test_memory_is_asked_for_before_it_is_taken(synthetic, monkeypatch):
+    folder = DatasetFolder(synthetic)
+    examples = ExampleCache(folder, folder.stems('train'))
+    held = load_resident(examples, CPU, (0, 0, 0, 0), False)
     taken = sum(part.nbytes for part in (held.image, held.label, held.depth, held.color))
-    assert resident.resident_bytes(len(samples), held.size) == taken
+    assert resident.resident_bytes(len(examples), held.size) == taken
     assert 0 < resident.free_bytes(CPU) < 1e15
     monkeypatch.setattr(resident, 'free_bytes', lambda device: taken - 1)
     with pytest.raises(RecipeError, match=f'need {taken / 1e9:.3g} GB on cpu.*views=loader'):
-        load_resident(samples, CPU, (0, 0, 0, 0), False)
+        load_resident(examples, CPU, (0, 0, 0, 0), False)
     monkeypatch.setattr(resident, 'free_bytes', lambda device: taken)
-    load_resident(samples, CPU, (0, 0, 0, 0), False)
+    load_resident(examples, CPU, (0, 0, 0, 0), False)
 
 
-def refusal(made, tmp_path, capsys, *overrides):
+def refusal(synthetic, tmp_path, capsys, *overrides):
     recipe = ['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=1']
     (tmp_path / 'recipe.yaml').write_text(yaml.safe_dump(
-        {**FIELDS, 'data': str(made), 'output': str(tmp_path)}))
+        {**FIELDS, 'data': str(synthetic), 'output': str(tmp_path)}))
     assert main([*recipe, *overrides]) == 1
     found = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
     assert len(found) == 1, found
     return found[0]
 
 
-def test_images_of_several_sizes_are_refused_with_the_way_out(made, tmp_path, capsys):
+def test_images_of_several_sizes_are_refused_with_the_way_out(synthetic, tmp_path, capsys):
     for kind in ('image', 'label', 'depth'):
-        path = str(made / kind / '002.png')
+        path = str(synthetic / kind / '002.png')
         cv2.imwrite(path, cv2.imread(path, cv2.IMREAD_UNCHANGED)[:, :-8])
-    message = refusal(made, tmp_path, capsys)
+    message = refusal(synthetic, tmp_path, capsys)
     for words in ('002 is 120x96', '000 128x96', 'views=loader'):
         assert words in message, message
 
 
-def test_a_device_that_is_too_small_is_refused_before_training(made, tmp_path, capsys,
+def test_a_device_that_is_too_small_is_refused_before_training(synthetic, tmp_path, capsys,
                                                                monkeypatch):
     monkeypatch.setattr(resident, 'free_bytes', lambda device: 1000)
-    message = refusal(made, tmp_path, capsys)
+    message = refusal(synthetic, tmp_path, capsys)
     for words in ("'views'", '4 training images', 'views=loader'):
         assert words in message, message
 
@@ -241,7 +241,8 @@ def test_a_device_that_is_too_small_is_refused_before_training(made, tmp_path, c
 @pytest.mark.parametrize(('override', 'words'), [
     ('network={family: deeplab, encoder: resnet10t}', ("'views'", 'deeplab', 'views=loader')),
     ('views=gpu', ("'views'", "'gpu'", 'loader or device'))])
-def test_views_that_the_device_cannot_cut_are_refused(made, tmp_path, capsys, override, words):
-    message = refusal(made, tmp_path, capsys, override)
+def test_views_that_the_device_cannot_cut_are_refused(synthetic, tmp_path, capsys, override,
+                                                      words):
+    message = refusal(synthetic, tmp_path, capsys, override)
     for word in words:
         assert word in message, message

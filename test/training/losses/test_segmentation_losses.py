@@ -8,6 +8,7 @@ import math
 
 from emu_perception.networks.multitask import outputs_at
 import pytest
+from rounding import FEW, rounding
 from small_models import SIZE, small_batch, small_network, small_recipe
 import torch
 from training.data.dataset_folder import DatasetFolder
@@ -15,7 +16,7 @@ from training.losses.class_weights import inverse_log_frequency, label_counts
 from training.losses.lovasz import jaccard_gradient, lovasz_softmax
 from training.losses.terms import cross_entropy, IGNORE
 from training.methods.baseline import Baseline
-from training.methods.module import Parts
+from training.methods.parts import Parts
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
 from training.runs.building import make_module
@@ -49,10 +50,12 @@ def test_lovasz_is_the_mean_extension_over_the_classes_present_without_ignored_p
     labelled = label != IGNORE
     p = logits.softmax(1).movedim(1, -1)[labelled].T
     expected = by_definition(p.tolist(), label[labelled].tolist())
-    assert float(lovasz_softmax(logits, label, IGNORE)) == pytest.approx(expected, abs=1e-6)
+    # A softmax of 5 classes, then at most as many terms as pixels, none above 1.
+    bound = rounding(int(labelled.sum()) + FEW)
+    assert float(lovasz_softmax(logits, label, IGNORE)) == pytest.approx(expected, abs=bound)
     with torch.autocast('cpu', torch.bfloat16):
         half = lovasz_softmax(logits, label, IGNORE)
-    assert float(half) == pytest.approx(expected, abs=1e-6), 'losses are float32'
+    assert float(half) == pytest.approx(expected, abs=bound), 'losses are float32'
 
 
 def test_lovasz_of_certain_answers_is_1_minus_the_mean_iou():
@@ -61,7 +64,8 @@ def test_lovasz_of_certain_answers_is_1_minus_the_mean_iou():
     logits = 200.0 * torch.eye(3)[guess].T.view(1, 3, 1, 6)
     # Class 0: 2 of 3; class 1: 1 of {1, 3, 4}; class 2 is in no label.
     expected = 1 - (2 / 3 + 1 / 3) / 2
-    assert float(lovasz_softmax(logits, label, IGNORE)) == pytest.approx(expected, abs=1e-6)
+    assert float(lovasz_softmax(logits, label, IGNORE)) == pytest.approx(
+        expected, abs=rounding(FEW))
 
 
 def test_lovasz_without_labels_is_0_with_a_gradient_of_0():
@@ -74,15 +78,20 @@ def test_lovasz_without_labels_is_0_with_a_gradient_of_0():
 def test_the_jaccard_gradient_of_a_million_pixels_has_no_negative_part():
     truth = torch.arange(1_000_000) % 3 == 0
     gradient = jaccard_gradient(truth)
-    assert gradient.min() > 0 and float(gradient.sum()) == pytest.approx(1.0, abs=1e-4)
+    # Differences of neighbouring float32 numbers are exact: in float64 their sum telescopes.
+    assert gradient.min() > 0
+    assert float(gradient.double().sum()) == pytest.approx(1.0, abs=rounding(FEW))
 
 
 def test_class_weights_are_enets_with_a_mean_of_1_over_the_pixels():
     counts = torch.tensor([90, 9, 1, 0])
     weights = inverse_log_frequency(counts)
     ratio = math.log(1.02 + 0.9) / math.log(1.02 + 0.01)
-    assert float(weights[2] / weights[0]) == pytest.approx(ratio, rel=1e-5)
-    assert float((counts * weights).sum() / counts.sum()) == pytest.approx(1.0, abs=1e-6)
+    # log(1.03) is small beside the 1.03 that was rounded.
+    assert float(weights[2] / weights[0]) == pytest.approx(
+        ratio, rel=rounding(FEW + 2 / math.log(1.03)))
+    assert float((counts * weights).sum() / counts.sum()) == pytest.approx(
+        1.0, abs=rounding(FEW))
     assert weights[3] > weights[2] > weights[1] > weights[0] and torch.isfinite(weights).all()
 
 
@@ -112,9 +121,9 @@ def test_the_recipe_adds_the_term_with_its_weight_and_weighs_the_classes():
         'ce', 'gnll']
 
 
-def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(made):
-    folder = DatasetFolder(made)
-    labels = torch.stack([torch.from_numpy(folder.sample(stem).label)
+def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(synthetic):
+    folder = DatasetFolder(synthetic)
+    labels = torch.stack([torch.from_numpy(folder.example(stem).label)
                           for stem in folder.stems('train')])
     counts = torch.tensor([int((labels == c).sum()) for c in range(3)])
     assert torch.equal(label_counts(folder, 3), counts) and (labels == IGNORE).any()
@@ -124,12 +133,12 @@ def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(made):
     assert make_module(small_network(), small_recipe(), folder, None).class_weights is None
 
 
-def test_weights_without_labels_and_for_a_family_without_them_are_refused(made, tmp_path):
-    for path in (made / 'label').glob('*.png'):
+def test_weights_without_labels_and_for_a_family_without_them_are_refused(synthetic, tmp_path):
+    for path in (synthetic / 'label').glob('*.png'):
         path.unlink()
     recipe = small_recipe(loss={'class_weights': 'inverse_log_frequency'})
     with pytest.raises(RecipeError, match=r"'loss.class_weights'.*train.txt.*give none"):
-        make_module(small_network(), recipe, DatasetFolder(made), None)
+        make_module(small_network(), recipe, DatasetFolder(synthetic), None)
     path = tmp_path / 'recipe.yaml'
     path.write_text(yaml.safe_dump({'data': 'd', 'network': {'family': 'deeplab'}}))
     for name, value in (('segmentation', 'ce_lovasz'), ('lovasz_weight', '2.0'),

@@ -11,7 +11,7 @@ from training.losses.terms import cross_entropy
 from training.methods.cutmix import cutmix
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
-from training.methods.module import Parts
+from training.methods.parts import Parts
 
 HEIGHT, WIDTH = 24, 32
 

@@ -19,13 +19,13 @@ import torch
 from torch.utils.data import DataLoader
 from training import calibrate, distill, export
 from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.samples import SampleCache, WholeImages
+from training.data.examples import ExampleCache, WholeImages
 from training.evaluate import main as evaluate_main
 from training.fit import export as export_checkpoint
 from training.fit import fit, main
 from training.losses.terms import centroid_l1, inverse_l1, inverse_mse
 from training.methods.deeplab import DeepLab
-from training.prepare.made import prepare_made
+from training.prepare.synthetic import prepare_synthetic
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe, Recipe
 from training.runs.building import build_network, check_tasks, make_module
@@ -44,9 +44,9 @@ FIELDS = {
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory) -> Path:
-    """Return a made data set of ten images."""
+    """Return a synthetic data set of ten images."""
     root = tmp_path_factory.mktemp('scenes') / 'data'
-    prepare_made(root, images=10, size=(64, 96), progress=False)
+    prepare_synthetic(root, images=10, size=(64, 96), progress=False)
     return root
 
 
@@ -126,14 +126,14 @@ def test_measured_instances_are_those_of_the_predictor(trained, scenes):
     seen = []
     figures.precision.update = lambda *maps: seen.append(maps)
     for stem in folder.stems('train')[:3]:
-        sample = folder.sample(stem, inverse=True, instance=True)
-        figures.update(sample)
-        prediction = Predictor.load(trained, 'cpu')(sample.image)
+        example = folder.example(stem, inverse=True, instance=True)
+        figures.update(example)
+        prediction = Predictor.load(trained, 'cpu')(example.image)
         label, instance, confidence, true_label, true_instance = seen[-1]
         assert (label == prediction.label).mean() > 0.999
         assert (instance == prediction.instance).mean() > 0.99
         assert np.allclose(confidence, prediction.confidence, atol=1e-3)
-        assert true_label is sample.label and true_instance is sample.instance
+        assert true_label is example.label and true_instance is example.instance
 
 
 def test_the_noise_of_depth_is_the_learned_one(trained):
@@ -172,7 +172,7 @@ def test_a_checkpoint_is_calibrated_and_exported_with_its_card(trained, scenes, 
 
 
 def disparity_copy(scenes: Path, root: Path, baseline: float | None = 0.5) -> DatasetFolder:
-    """Return the made scenes at twice the size with disparities in place of metres."""
+    """Return the synthetic scenes at twice the size with disparities in place of metres."""
     import cv2
 
     source = DatasetFolder(scenes)
@@ -182,11 +182,11 @@ def disparity_copy(scenes: Path, root: Path, baseline: float | None = 0.5) -> Da
     for split in ('train', 'val'):
         (root / f'{split}.txt').write_text('\n'.join(source.stems(split)))
         for stem in source.stems(split):
-            sample = source.sample(stem, instance=True)
-            pixels = 2 * camera.fx * 0.5 / np.maximum(sample.depth, 1e-6)
-            raw = np.where(sample.depth > 0, np.round(pixels * 256) + 1, 1).astype(np.uint16)
-            for kind, values in (('image', sample.image[..., ::-1]), ('label', sample.label),
-                                 ('depth', raw), ('instance', sample.instance)):
+            example = source.example(stem, instance=True)
+            pixels = 2 * camera.fx * 0.5 / np.maximum(example.depth, 1e-6)
+            raw = np.where(example.depth > 0, np.round(pixels * 256) + 1, 1).astype(np.uint16)
+            for kind, values in (('image', example.image[..., ::-1]), ('label', example.label),
+                                 ('depth', raw), ('instance', example.instance)):
                 cv2.imwrite(str(root / kind / f'{stem}.png'), cv2.resize(
                     values, doubled, interpolation=cv2.INTER_NEAREST))
     document = yaml.safe_load((scenes / 'dataset.yaml').read_text())
@@ -226,8 +226,8 @@ def test_disparities_without_the_camera_are_refused(scenes, tmp_path):
         check_tasks(recipe_for(folder.root, tmp_path), folder)
 
 
-def test_a_folder_without_things_has_no_task_instance(made, tmp_path, capsys):
-    recipe_for(made, tmp_path)
+def test_a_folder_without_things_has_no_task_instance(synthetic, tmp_path, capsys):
+    recipe_for(synthetic, tmp_path)
     assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress']) == 1
     assert "field 'things' is missing" in capsys.readouterr().err
 
@@ -276,7 +276,7 @@ def test_without_scikit_learn_it_is_said_before_the_training(scenes, tmp_path, m
 def untrained(data: Path, tmp_path: Path, *overrides: str) -> tuple[DeepLab, DatasetFolder]:
     """Return the module of a new network."""
     folder, recipe = DatasetFolder(data), recipe_for(data, tmp_path, *overrides)
-    network, _ = build_network(recipe, folder, SampleCache(folder, folder.stems('train')),
+    network, _ = build_network(recipe, folder, ExampleCache(folder, folder.stems('train')),
                                folder.classes)
     return make_module(network, recipe, folder, None), folder
 
@@ -288,7 +288,7 @@ def test_the_noise_is_measured_by_one_process_alone(scenes, tmp_path, monkeypatc
     monkeypatch.setattr('torchmetrics.metric.jit_distributed_available', lambda: True)
     monkeypatch.setattr('torchmetrics.metric.gather_all_tensors',
                         lambda part, group=None: gathered.append(1) or [part])
-    val = SampleCache(folder, folder.stems('val'), inverse=True)
+    val = ExampleCache(folder, folder.stems('val'), inverse=True)
     before = float(module.network.depth_noise)
     module.before_export(DataLoader(WholeImages(val, (64, 96))))
     assert not gathered and float(module.network.depth_noise) != before
@@ -321,7 +321,7 @@ def test_weights_of_timms_own_names_start_the_encoder(scenes, tmp_path):
     torch.save(source.state_dict(), tmp_path / 'weights.pth')
     recipe = recipe_for(scenes, tmp_path, f'network.initial_weights={tmp_path}/weights.pth')
     folder = DatasetFolder(scenes)
-    network, licence = build_network(recipe, folder, SampleCache(folder, folder.stems('train')),
+    network, licence = build_network(recipe, folder, ExampleCache(folder, folder.stems('train')),
                                      folder.classes)
     assert torch.equal(network.encoder.model.layer1[0].conv1.weight,
                        source.layer1[0].conv1.weight)
@@ -332,7 +332,7 @@ def test_a_warm_start_keeps_the_depths_of_a_network_with_another_unit(trained, s
     """From 1/m to disparities: the last layer is scaled, so the metres are the same."""
     folder = disparity_copy(scenes, tmp_path / 'disparity')
     recipe = recipe_for(folder.root, tmp_path, f'network.initial_weights={trained}')
-    network, _ = build_network(recipe, folder, SampleCache(folder, folder.stems('train')),
+    network, _ = build_network(recipe, folder, ExampleCache(folder, folder.stems('train')),
                                folder.classes)
     before, _ = load_checkpoint(trained)
     x = torch.randn(1, 3, 64, 96)

@@ -14,7 +14,7 @@ from training.losses.terms import cross_entropy, depth_mean_l1, gaussian_nll, kl
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
-from training.methods.module import Parts
+from training.methods.parts import Parts
 from training.recipes.options import RecipeError
 
 NO_JITTER = {'jitter': [0, 0, 0, 0]}

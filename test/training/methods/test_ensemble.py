@@ -47,7 +47,7 @@ def test_members_of_every_method_answer_together(saved):
     paths = [saved('one'), saved('heads', 1, num_heads=3),
              saved('drop', 2, provenance=trained, stage_dropout=0.2)]
     ensemble = Ensemble(paths)
-    assert [member.samples for member in ensemble.members] == [1, 3, 4]
+    assert [member.sampled.count for member in ensemble.members] == [1, 3, 4]
     assert ensemble.samples == 8
     moments = ensemble.moments(IMAGES, SIZE, seed=1)
     assert torch.allclose(moments.probabilities.sum(1), torch.ones(2, *SIZE), atol=1e-5)

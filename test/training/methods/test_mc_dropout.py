@@ -14,9 +14,9 @@ from training.recipes.sections import MCDropoutOptions
 
 
 def arguments(encoder: str) -> dict:
-    recipe = small_recipe(method='mc_dropout', mc_dropout={'rate': 0.3})
-    return MCDropout.network_arguments(
-        {'encoder': encoder, 'encoder_arguments': {'drop_path_rate': 0.2}}, recipe)
+    recipe = small_recipe(method='mc_dropout', mc_dropout={'rate': 0.3}, network={
+        'encoder': encoder, 'head_dim': 16, 'encoder_arguments': {'drop_path_rate': 0.2}})
+    return MCDropout.network_arguments(recipe, 3)
 
 
 def test_mit_gets_the_rate_in_every_block_and_not_on_attention_weights():

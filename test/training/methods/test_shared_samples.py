@@ -1,15 +1,17 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples that share what they can are the samples of the plain form, with fewer runs of it."""
+"""Samples that share what they can are worth those of the plain form, with fewer runs of it."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 import copy
 
 import pytest
 from small_models import small_network
 import torch
 from torch import nn
+from torch.nn import functional
 from training.methods import mc_dropout, shared, shared_dropout, sub_ensemble
 from training.methods.ensemble import Ensemble
 from training.methods.shared import SharedSubEnsemble
@@ -30,14 +32,23 @@ def trained(**arguments):
     return network.eval()
 
 
-def same(ours, plain) -> None:
+def rounding_of(network) -> float:
+    """Return the error of float32 in this network, as a share of its largest value."""
+    found, exact = network(X), copy.deepcopy(network).double()(X.double())
+    return max(float((found[task] - exact[task]).abs().max() / exact[task].abs().max())
+               for task in exact)
+
+
+def same(network, ours, plain) -> None:
+    """Hold samples against those of the plain form; either is off by what float32 is here."""
     ours, plain = list(ours), list(plain)
+    allowed = 8 * rounding_of(network)
     assert len(ours) == len(plain)
     for a, b in zip(ours, plain):
         assert a.keys() == b.keys()
         for task in a:
             scale = float(b[task].abs().max())
-            assert torch.allclose(a[task], b[task], atol=1e-5 * scale, rtol=1e-5), task
+            assert (a[task] - b[task]).abs().max() <= allowed * scale, task
 
 
 @torch.no_grad()
@@ -52,11 +63,38 @@ def test_a_sub_ensemble_is_the_same_however_many_pairs_are_one_product(monkeypat
     whole = shared.hidden_map
     monkeypatch.setattr(shared, 'hidden_map',
                         lambda heads, f: products.append(len(heads)) or whole(heads, f))
-    same(SharedSubEnsemble(network).samples(X), plain)
+    same(network, SharedSubEnsemble(network).samples(X), plain)
     if bytes_at_once == 0:
         assert products == [1, 1, 1]
     elif bytes_at_once == 2**30:
         assert products == [3]
+
+
+class Masks:
+    """Stands in for dropout: what is dropped follows from the sample, the image and the call."""
+
+    def __init__(self, monkeypatch):
+        self.first = self.calls = 0
+        for module in (mc_dropout, shared_dropout):
+            monkeypatch.setattr(module, 'seeded', self.seeded)
+        monkeypatch.setattr(functional, 'dropout', self.drop)
+        monkeypatch.setattr(functional, 'dropout2d', self.drop)
+
+    @contextmanager
+    def seeded(self, device, seed):
+        """Begin with the sample that the seed says, one or several of a group."""
+        self.first, self.calls = seed % 1_000, 0
+        yield
+
+    def drop(self, x, p, training, inplace=False):
+        if not training or p == 0:
+            return x
+        self.calls += 1
+        shape = (*x.shape[1:2], 1, 1) if x.ndim == 4 else x.shape[1:]
+        masks = [torch.rand(shape, generator=torch.Generator().manual_seed(
+            1_000 * self.calls + 10 * (self.first + row // len(X)) + row % len(X))) >= p
+            for row in range(len(x))]
+        return x * torch.stack(masks) / (1 - p)
 
 
 @torch.no_grad()
@@ -65,16 +103,35 @@ def test_a_sub_ensemble_is_the_same_however_many_pairs_are_one_product(monkeypat
     {'head_dropout': 0.0, 'stage_dropout': 0.3, 'encoder': 'tf_efficientnet_lite0',
      'context': 'pyramid_pooling'},
     {'head_dropout': 0.4, **MIT}, {'head_dropout': 0.4, 'stage_dropout': 0.2, **MIT}])
-def test_the_samples_of_a_seed_are_those_of_the_plain_form(monkeypatch, arguments):
-    """The same channels are dropped in the same samples, in groups and alone."""
+def test_what_is_dropped_has_the_effect_that_it_has_in_the_plain_form(monkeypatch, arguments):
+    """The same channels dropped in the same samples give the same maps, in groups and alone."""
     network = trained(**arguments)
+    Masks(monkeypatch)
     plain = [{k: v.clone() for k, v in raw.items()}
              for raw in mc_dropout.samples(copy.deepcopy(network), X, seed=7, count=5)]
     assert not torch.allclose(plain[0]['depth'], plain[1]['depth'], atol=1e-3)
     form = SharedDropout(network, 5)
     for group in (1, 2, 8):
         monkeypatch.setattr(shared_dropout, 'GROUP_SAMPLES', group)
-        same(form.samples(X, 7), plain)
+        same(network, form.samples(X, 7), plain)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('arguments', [
+    {'head_dropout': 0.4, 'head_dim': 64}, {'head_dropout': 0.2, 'stage_dropout': 0.3}, MIT])
+def test_samples_are_distributed_as_those_of_the_plain_form(arguments):
+    """Independent of one another, with the mean and the spread that dropout one by one gives."""
+    network, x, count = trained(**arguments), X[:1, :, :32, :32], 150
+    plain = torch.stack([raw['depth'].clone() for raw in mc_dropout.samples(
+        copy.deepcopy(network), x, seed=1, count=count)]).flatten(1)
+    form = SharedDropout(network, count)
+    ours, again, other = (torch.stack([raw['depth'] for raw in form.samples(x, seed)]).flatten(1)
+                          for seed in (2, 2, 3))
+    assert torch.equal(ours, again) and not torch.equal(ours, other)
+    assert len(ours.unique(dim=0)) == count, 'a sample came twice'
+    error = (plain.var(0) / count + ours.var(0) / count).sqrt()
+    assert ((plain.mean(0) - ours.mean(0)).abs() / error).mean() < 2
+    assert float(ours.var(0).mean() / plain.var(0).mean()) == pytest.approx(1, abs=0.4)
 
 
 @torch.no_grad()

@@ -30,9 +30,9 @@ def edit(root: Path, **changes: object) -> None:
     path.write_text(yaml.safe_dump({k: v for k, v in fields.items() if v is not None}))
 
 
-def test_a_whole_folder_has_no_problem(made, capsys):
-    assert problems(DatasetFolder(made)) == []
-    assert main(['check', str(made), '--no-progress']) == 0
+def test_a_whole_folder_has_no_problem(synthetic, capsys):
+    assert problems(DatasetFolder(synthetic)) == []
+    assert main(['check', str(synthetic), '--no-progress']) == 0
     assert '0 faults' in capsys.readouterr().out
 
 
@@ -77,61 +77,63 @@ def append(path: Path, text: str) -> None:
                                    'cy': 48}), 'dataset.yaml', "'intrinsics' is not plausible"),
     (lambda r: [path.unlink() for path in (r / 'depth').glob('*')], 'depth', '4 of 4 images'),
 ])
-def test_each_fault_is_found_and_named_by_its_file(made, capsys, spoil, file, words):
-    spoil(made)
-    found = [problem for problem in faults(made) if problem.path == made / file]
-    assert found and words in found[0].text, [str(problem) for problem in faults(made)]
-    assert main(['check', str(made), '--no-progress']) == 1
+def test_each_fault_is_found_and_named_by_its_file(synthetic, capsys, spoil, file, words):
+    spoil(synthetic)
+    found = [problem for problem in faults(synthetic) if problem.path == synthetic / file]
+    assert found and words in found[0].text, [str(problem) for problem in faults(synthetic)]
+    assert main(['check', str(synthetic), '--no-progress']) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith(f'{made / file}: ') and words in line for line in lines)
+    assert any(line.startswith(f'{synthetic / file}: ') and words in line for line in lines)
 
 
-def test_every_fault_is_listed_not_only_the_first(made):
-    (made / 'label/000.png').write_bytes(b'no')
-    (made / 'depth/000.png').write_bytes(b'no')
-    (made / 'image/002.png').unlink()
-    write(made / 'label/005.png', np.full(SIZE, 9, np.uint8))
-    assert {problem.path.name for problem in faults(made)} == {'000.png', '002.jpg', '005.png'}
-    assert len(faults(made)) == 4
+def test_every_fault_is_listed_not_only_the_first(synthetic):
+    (synthetic / 'label/000.png').write_bytes(b'no')
+    (synthetic / 'depth/000.png').write_bytes(b'no')
+    (synthetic / 'image/002.png').unlink()
+    write(synthetic / 'label/005.png', np.full(SIZE, 9, np.uint8))
+    assert {problem.path.name for problem in faults(synthetic)} == {
+        '000.png', '002.jpg', '005.png'}
+    assert len(faults(synthetic)) == 4
 
 
-def test_what_may_be_meant_is_a_note_and_no_fault(made, capsys):
-    write(made / 'image/900.png', np.zeros((*SIZE, 3), np.uint8))  # Named by no split.
-    (made / 'label/001.png').unlink()  # An unlabelled image among labelled ones.
-    edit(made, classes=['wall', 'floor', 'box', 'cat'])
-    notes = [str(problem) for problem in problems(DatasetFolder(made))]
-    assert faults(made) == []
+def test_what_may_be_meant_is_a_note_and_no_fault(synthetic, capsys):
+    write(synthetic / 'image/900.png', np.zeros((*SIZE, 3), np.uint8))  # Named by no split.
+    (synthetic / 'label/001.png').unlink()  # An unlabelled image among labelled ones.
+    edit(synthetic, classes=['wall', 'floor', 'box', 'cat'])
+    notes = [str(problem) for problem in problems(DatasetFolder(synthetic))]
+    assert faults(synthetic) == []
     for words in ("1 of 7 images are named by no split, '900.png' first",
                   '1 of 4 images of split train have no readable label',
                   'no pixel of 1 classes: cat'):
         assert any(words in note for note in notes), notes
-    assert main(['check', str(made), '--no-progress']) == 0
+    assert main(['check', str(synthetic), '--no-progress']) == 0
     assert 'note: ' in capsys.readouterr().out
 
 
-def test_intrinsics_that_may_be_of_another_resolution_are_a_note(made):
-    edit(made, intrinsics={'width': 128, 'height': 96, 'fx': 80, 'fy': 80, 'cx': 43, 'cy': 32})
-    assert faults(made) == []
-    (note,) = problems(DatasetFolder(made))
-    assert note.path == made / 'dataset.yaml' and 'may be of another resolution' in note.text
+def test_intrinsics_that_may_be_of_another_resolution_are_a_note(synthetic):
+    edit(synthetic, intrinsics={'width': 128, 'height': 96, 'fx': 80, 'fy': 80, 'cx': 43,
+                                'cy': 32})
+    assert faults(synthetic) == []
+    (note,) = problems(DatasetFolder(synthetic))
+    assert note.path == synthetic / 'dataset.yaml' and 'may be of another resolution' in note.text
 
 
-def test_a_folder_for_depth_alone_is_no_fault(made):
-    for path in (made / 'label').glob('*'):
+def test_a_folder_for_depth_alone_is_no_fault(synthetic):
+    for path in (synthetic / 'label').glob('*'):
         path.unlink()
-    (made / 'label').rmdir()
-    edit(made, classes=None)
-    assert faults(made) == []
-    edit(made, depth=None)
-    assert ['nothing to learn' in problem.text for problem in faults(made)] == [True]
+    (synthetic / 'label').rmdir()
+    edit(synthetic, classes=None)
+    assert faults(synthetic) == []
+    edit(synthetic, depth=None)
+    assert ['nothing to learn' in problem.text for problem in faults(synthetic)] == [True]
 
 
-def test_statistics_count_pixels_of_each_split(made):
+def test_statistics_count_pixels_of_each_split(synthetic):
     for stem in ('000', '001', '002', '003'):
         label = np.full(SIZE, 255, np.uint8)
         label[:10], label[10:12] = 0, 1
-        write(made / f'label/{stem}.png', label)
-    _, statistics = inspect(DatasetFolder(made))
+        write(synthetic / f'label/{stem}.png', label)
+    _, statistics = inspect(DatasetFolder(synthetic))
     train, val = statistics['train'], statistics['val']
     assert train.class_pixels.tolist() == [4 * 10 * 128, 4 * 2 * 128, 0]
     assert train.class_images.tolist() == [4, 4, 0]
@@ -139,8 +141,8 @@ def test_statistics_count_pixels_of_each_split(made):
     assert (train.images, train.label_maps, val.images, val.depth_maps) == (4, 4, 2, 2)
 
 
-def test_depth_percentiles_are_those_of_the_valid_pixels(made):
-    folder = DatasetFolder(made)
+def test_depth_percentiles_are_those_of_the_valid_pixels(synthetic):
+    folder = DatasetFolder(synthetic)
     raw = np.zeros(1 << 16, np.int64)
     raw[1001:1101], raw[0], raw[60000] = 1, 50, 50  # 1.001..1.100 m; invalid; beyond the range.
     percentiles, valid = depth_percentiles(folder, raw)
@@ -148,13 +150,13 @@ def test_depth_percentiles_are_those_of_the_valid_pixels(made):
     assert np.isnan(depth_percentiles(folder, raw * 0)[0]).all()
 
 
-def test_another_ignore_index_counts_as_unlabelled(made):
-    for path in (made / 'label').glob('*'):
+def test_another_ignore_index_counts_as_unlabelled(synthetic):
+    for path in (synthetic / 'label').glob('*'):
         label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         write(path, np.where(label == 255, 200, label).astype(np.uint8))
-    assert len(faults(made)) == 6
-    edit(made, ignore_index=200)
-    assert faults(made) == []
+    assert len(faults(synthetic)) == 6
+    edit(synthetic, ignore_index=200)
+    assert faults(synthetic) == []
 
 
 def test_a_folder_that_cannot_be_opened_is_one_line(tmp_path, capsys):

@@ -65,3 +65,21 @@ def test_missing_data_and_missing_file_say_what_to_do(tmp_path):
     path.write_text('name: x')
     with pytest.raises(RecipeError, match='data=DIR'):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(('fields', 'overrides'), [
+    ({'frozen_statistics': 0.25, 'augmentation': {'spoil_probability': 0.5}}, []),
+    ({'freeze_bn': 0.9}, ['frozen_statistics=0.25', 'augmentation.spoil_probability=0.5']),
+    ({'freeze_bn': 0.25}, ['augmentation={spoil_probability: 0.5}'])])
+def test_fields_are_read_by_the_names_that_they_had_and_the_new_one_is_said(
+        tmp_path, caplog, fields, overrides):
+    recipe = load_recipe(write(tmp_path, **fields), overrides)
+    assert (recipe.freeze_bn, recipe.augmentation.corruption_probability) == (0.25, 0.5)
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("'augmentation.corruption_probability'" in line for line in said) == 1
+    assert all('\n' not in line and 'is called' in line for line in said)
+
+
+def test_a_field_with_both_of_its_names_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="'frozen_statistics' is not known"):
+        load_recipe(write(tmp_path, freeze_bn=0.1, frozen_statistics=0.2))

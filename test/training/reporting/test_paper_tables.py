@@ -173,6 +173,6 @@ def test_parameters_are_known_for_b2_alone():
 
 
 @pytest.mark.parametrize('name, found', [
-    ('nyuv2', NYUV2), ('NYU Depth V2', NYUV2), ('cityscapes', CITYSCAPES), ('made', None)])
+    ('nyuv2', NYUV2), ('NYU Depth V2', NYUV2), ('cityscapes', CITYSCAPES), ('synthetic', None)])
 def test_data_sets_are_known_by_the_names_in_use(name, found):
     assert paper_data_set(name) == found

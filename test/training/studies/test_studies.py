@@ -19,9 +19,9 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.predictor import Predictor
 from emu_perception.uncertainty import PredictiveMoments
-from made_data import members
 import numpy as np
 import pytest
+from synthetic_data import members
 import torch
 from training.data.dataset_folder import DatasetFolder
 from training.metrics.image_ranks import auroc, rank_correlation
@@ -73,7 +73,7 @@ def judged(trained, tmp_path_factory) -> tuple[Path, Path, dict]:
     """Return a checkpoint, the result's folder, and the result of the study of it."""
     root = tmp_path_factory.mktemp('study')
     network, metadata = load_checkpoint(members(trained)[0])
-    checkpoint = root / 'made.safetensors'
+    checkpoint = root / 'synthetic.safetensors'
     # A threshold that flags half: between the two clean images.
     predictor = Predictor(network, metadata, device='cpu')
     folder = DatasetFolder(trained / 'data')
@@ -174,7 +174,7 @@ def test_labels_of_other_classes_are_refused(judged, trained, tmp_path, capsys, 
     document['classes'] = ['person', 'car', 'sky']
     (data / 'dataset.yaml').write_text(yaml.safe_dump(document))
     which = ['--checkpoint', str(judged[0])] if study is study_uncertainty else [
-        '--teacher', str(trained / 'made')]
+        '--teacher', str(trained / 'synthetic')]
     assert study.main([*which, '--data', str(data), '--device', 'cpu', '--no-progress']) == 1
     assert 'classes' in capsys.readouterr().err
 
@@ -234,7 +234,7 @@ def test_the_study_of_a_teacher_tells_copies_from_members(trained, tmp_path, cap
                                    str(trained / 'data'), '--json', str(out), '--device', 'cpu',
                                    '--no-progress']) == 0
         return json.loads(out.read_text())
-    real = studied(trained / 'made')
+    real = studied(trained / 'synthetic')
     copies = studied(members(trained)[0], members(trained)[0])
     assert [row['images_of'] for row in real['uncertainty']] == [
         'training images', 'training images, jittered', 'validation images']
@@ -249,7 +249,7 @@ def test_the_study_of_a_teacher_tells_copies_from_members(trained, tmp_path, cap
 @pytest.mark.parametrize(('options', 'word'), [
     (['--limit', '0'], '--limit is 0'), (['--jitter', '0', '0', '0', '0.9'], '--jitter')])
 def test_options_of_the_teacher_study_out_of_range_are_one_line(trained, capsys, options, word):
-    assert study_teacher.main(['--teacher', str(trained / 'made'), '--data',
+    assert study_teacher.main(['--teacher', str(trained / 'synthetic'), '--data',
                                str(trained / 'data'), *options]) == 1
     assert word in capsys.readouterr().err
 

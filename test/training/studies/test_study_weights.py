@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from training.fit import fit
-from training.prepare.made import prepare_made
+from training.prepare.synthetic import prepare_synthetic
 from training.recipes.recipe import load_recipe
 from training.reporting.noise_curves import noise_curves
 from training.reporting.weight_study import table
@@ -125,7 +125,7 @@ def test_a_whole_study_leaves_table_and_figures_and_is_not_done_twice(tmp_path, 
                 fit(recipe, progress=False)
         return []
     monkeypatch.setattr(study_weights, 'train_all', train_all)
-    prepare_made(tmp_path / 'data', images=10, size=(32, 64), progress=False)
+    prepare_synthetic(tmp_path / 'data', images=10, size=(32, 64), progress=False)
     recipe = yaml.safe_load(RECIPE.read_text())
     recipe.update(input_size=[32, 64], epochs=10, validate_every=10)
     (tmp_path / 'recipe.yaml').write_text(yaml.safe_dump(recipe))

@@ -1,0 +1,279 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure speed, end to end: uint8 image in host memory to all maps in host memory.
+
+emu_benchmark [--checkpoint F | --encoder mit_b2 --head-dim 768] [--size 480x640]
+              [--against reference,reference_openvino,unfolded,eager] [--json OUT]
+
+One process, the same weights and image, interleaved, medians. Resizing, normalising, upsampling,
+entropy, confidence, variance and all copies are in every figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+import logging
+from pathlib import Path
+import platform
+import resource
+import sys
+from typing import Any
+
+import cv2
+from emu_perception import __version__
+from emu_perception.backends import BACKENDS, is_installed
+from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_mb, summary
+from emu_perception.benchmarking.reference import reference, unfolded
+from emu_perception.benchmarking.reference_openvino import CompiledReference
+from emu_perception.benchmarking.result import processor, write_json
+from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.errors import EmuError, InputError
+from emu_perception.model_file import default_model
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.precisions import DTYPES
+from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.visualization import default_palette
+import numpy as np
+import torch
+
+Call = Callable[[np.ndarray], Any]
+# In the published layout; the compiled one is the reference at its best on a CPU.
+PUBLISHED = ('reference', 'reference_openvino', 'unfolded')
+AGAINST = (*PUBLISHED, *BACKENDS)
+
+
+def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, str]:
+    """
+    Return the network, its document with the size asked for, and what it is.
+
+    :raises EmuError: if there is no such checkpoint or encoder.
+    """
+    if options.encoder:
+        torch.manual_seed(0)
+        network: Network = MultitaskNetwork(options.encoder, num_classes=options.classes,
+                                            head_dim=options.head_dim).eval()
+        metadata = CheckpointMetadata(
+            architecture=network.arguments, input_size=(480, 640),
+            classes=tuple(map(str, range(options.classes))),
+            palette=tuple(default_palette(options.classes)))
+        about = f'{options.encoder}, D = {options.head_dim}, random weights'
+    else:
+        path = options.checkpoint or default_model()
+        network, metadata = load_checkpoint(path)
+        about = f'{path.name} ({metadata.architecture["encoder"]})'
+    if options.size:
+        metadata = replace(metadata, input_size=size_of(options.size))
+    return network, metadata, about
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """
+    Read HEIGHTxWIDTH.
+
+    :raises InputError: if it is something else, or no multiple of 32.
+    """
+    height, _, width = text.partition('x')
+    if not (height.isdigit() and width.isdigit()) or any(
+            int(side) < 32 or int(side) % 32 for side in (height, width)):
+        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 480x640")
+    return int(height), int(width)
+
+
+def contestants(names: list[str], network: Network, metadata: CheckpointMetadata,
+                device: torch.device, precision: str, backend: str) -> dict[str, Call]:
+    """
+    Return the function of each contestant; 'ours' is the Predictor as a user gets it.
+
+    :raises InputError: if one cannot be made.
+    """
+    made: dict[str, Call] = {}
+    for name in names:
+        if name == 'reference':
+            made[name] = reference(network, metadata, device, precision)
+        elif name == 'reference_openvino':
+            if device.type != 'cpu':
+                raise InputError(f"--against names '{name}', which runs on a CPU, not on "
+                                 f"'{device}': leave it out")
+            made[name] = CompiledReference(network, metadata, precision)
+        elif name == 'unfolded':
+            made[name] = unfolded(network, metadata, device, precision)
+        else:
+            made[name] = Predictor(network, metadata, device=str(device), precision=precision,
+                                   backend=backend if name == 'ours' else name)
+    return made
+
+
+def difference(one: Any, two: Any) -> float:
+    """Return the largest difference of the depth maps of two results, in metres."""
+    first, second = (result['depth'] if isinstance(result, dict) else result.depth
+                     for result in (one, two))
+    if first is None or second is None:
+        return float('nan')
+    known = np.isfinite(first) & np.isfinite(second)
+    return float(np.abs(first - second)[known].max()) if known.any() else float('nan')
+
+
+def benchmark(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was measured, ready for JSON."""
+    network, metadata, about = subject(options)
+    device = resolved_device(options.device)
+    names = ['ours', *options.against]
+    calls = contestants(names, network, metadata, device, options.precision, options.backend)
+    height, width = size_of(options.image) if options.image else metadata.input_size
+    # Smooth, as photographs are: noise has unknown depths and edges everywhere.
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(
+        0, 256, (height, width, 3), np.uint8), (0, 0), 7)
+    for call in calls.values():
+        if isinstance(call, Predictor):
+            call.warm_up((height, width))
+    results = {name: call(image) for name, call in calls.items()}
+    from rich.progress import Progress
+    with Progress(disable=options.no_progress, transient=True) as bar:
+        task = bar.add_task('measuring', total=len(calls) * (options.rounds + 3))
+        times = interleaved({name: partial(call, image) for name, call in calls.items()},
+                            options.rounds, lambda: bar.advance(task))
+    macs = {'ours': gmac(network.folded(), metadata.input_size, torch.device('cpu')),
+            'published': gmac(network.cpu().forward_published, metadata.input_size,
+                              torch.device('cpu'))}
+    rows: dict[str, dict[str, Any]] = {}
+    base = summary(times['ours'])['median_ms']
+    for name in names:
+        call = calls[name]
+        figures = summary(times[name])
+        rows[name] = {
+            **figures, 'times_ours': figures['median_ms'] / base,
+            'backend': getattr(call, 'backend', 'eager'),
+            'gmac': macs['published' if name in PUBLISHED else 'ours'],
+            'largest_depth_difference_m': difference(results['ours'], results[name]),
+            'peak_memory_mb': memory(name, options, device)}
+        if isinstance(call, Predictor):
+            rows[name]['stages_ms'] = call(image).timing_ms
+    return {'subject': about, 'image': [height, width], 'network_size': list(metadata.input_size),
+            'precision': options.precision,
+            'device': getattr(calls['ours'], 'device_description', str(device)),
+            'processor': processor(), 'rows': rows,
+            'versions': {'emu_perception': __version__, 'torch': torch.__version__,
+                         'python': platform.python_version()},
+            'command': 'emu_benchmark ' + ' '.join(options.arguments)}
+
+
+def memory(name: str, options: argparse.Namespace, device: torch.device) -> float | None:
+    """Return the peak memory of a contestant in a process of its own; None where not asked."""
+    if options.no_memory:
+        return None
+    command = ['-m', 'emu_perception.benchmarking.command', '--device', str(device),
+               '--precision', options.precision, '--backend', options.backend, '--only', name]
+    for field in ('checkpoint', 'encoder', 'head_dim', 'classes', 'size', 'threads'):
+        value = getattr(options, field)
+        if value is not None:
+            command += [f'--{field.replace("_", "-")}', str(value)]
+    return peak_memory_mb(command)
+
+
+def print_peak(options: argparse.Namespace) -> None:
+    """Run one contestant a few times and print this process's peak memory in MB."""
+    network, metadata, _ = subject(options)
+    device = resolved_device(options.device)
+    call = contestants([options.only], network, metadata, device, options.precision,
+                       options.backend)[options.only]
+    image = np.zeros((*metadata.input_size, 3), np.uint8)
+    for _ in range(3):
+        call(image)
+    if device.type == 'cuda':
+        print(torch.cuda.max_memory_allocated() / 1e6)
+    else:
+        print(peak_resident_mb())
+
+
+def peak_resident_mb() -> float:
+    """Return the most memory in MB that this process has held."""
+    try:
+        lines = Path('/proc/self/status').read_text().splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith('VmHWM'))) / 1e3
+    except (OSError, StopIteration):
+        # Linux hands the peak of the process that started this one on: only where all else fails.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """Print the result for people."""
+    from rich.console import Console
+    from rich.table import Table
+    image, size = ('x'.join(map(str, result[name])) for name in ('image', 'network_size'))
+    table = Table(box=None, title=(
+        f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
+        f"{result['processor']}, {result['device']}"))
+    for heading in ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
+                    'differs by'):
+        table.add_column(heading, justify='right' if heading else 'left', no_wrap=not heading)
+    for name, row in result['rows'].items():
+        peak = row['peak_memory_mb']
+        table.add_row(name, row['backend'], f"{row['median_ms']:.1f}", f"{row['p99_ms']:.1f}",
+                      f"{1e3 / row['median_ms']:.1f}", f"{row['times_ours']:.2f}",
+                      f"{row['gmac']:.1f}", '' if peak is None else f'{peak:.0f}',
+                      f"{row['largest_depth_difference_m']:.1e}")
+    Console().print(table)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog='emu_benchmark', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('--checkpoint', type=Path, metavar='FILE', help="default: the package's model")
+    add('--encoder', help='random weights on this timm encoder, in place of a checkpoint')
+    add('--head-dim', type=int, default=256, help='with --encoder; 768 for MiT-B2 and above')
+    add('--classes', type=int, default=40, help='with --encoder')
+    add('--size', metavar='HxW', help="of the network; default: the checkpoint's")
+    add('--image', metavar='HxW', help="of the image; default: the network's")
+    add('--device', default='auto')
+    add('--backend', default='auto', help="of 'ours'")
+    add('--precision', default='fp32', choices=tuple(DTYPES))
+    add('--against', default='unfolded', metavar='A,B',
+        help=f'of {", ".join(AGAINST)}, or nothing; %(default)s')
+    add('--rounds', type=int, default=30)
+    add('--threads', type=int, help='of the CPU; default: all cores')
+    add('--json', type=Path, metavar='OUT')
+    add('--no-memory', action='store_true', help='do not measure memory')
+    add('--no-progress', action='store_true')
+    add('--node', action='store_true',
+        help='measure the running ROS 2 node instead; see emu_benchmark --node --help')
+    add('--only', help=argparse.SUPPRESS)
+    if '--node' in arguments:  # before parsing: its options are others
+        from emu_perception.benchmarking.node import benchmark_node
+        return benchmark_node([word for word in arguments if word != '--node'])
+    options = parser.parse_args(arguments)
+    options.arguments = arguments
+    logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(message)s')
+    try:
+        options.against = [name for name in options.against.split(',') if name]
+        for name in options.against:
+            if name not in AGAINST:
+                raise InputError(f"--against names '{name}': give some of {', '.join(AGAINST)}")
+            if name in BACKENDS and not is_installed(name):
+                raise InputError(f"--against names '{name}', which is not installed")
+        if options.rounds < 1:
+            raise InputError(f'--rounds is {options.rounds}: give 1 or more')
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        if options.only:
+            print_peak(options)
+            return 0
+        result = benchmark(options)
+    except EmuError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print_table(result)
+    if options.json:
+        write_json(options.json, result)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,158 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How old an image is by its stamp, and whether it is one that came before.
+
+Nothing here has a clock of its own: callers pass the times, so that the same code runs in the node
+and in tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SAME_CLOCK_WITHIN_S = 3600.0
+# What clocks of two machines that are kept in step may differ by. A stamp further ahead would
+# outlive the timeouts of whoever compares it with the time, as Nav2 does.
+FUTURE_S = 0.2
+# Two quartz clocks drift apart by up to this, seconds a second: without it the images of a sensor
+# with its own clock would grow old in hours.
+_DRIFT = 2e-4
+# Old images that come in between end sooner than this; a recording or a sensor that begins again
+# goes on.
+_RESTARTED_AFTER_S = 5.0
+# Less than this is the slewing of a clock that is kept in step.
+_JUMP_S = 0.1
+_NS = 1e-9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What is to be said of an image's stamp.
+
+    :ivar stale: why the image does not show the present; '' where it does, as far as one can tell.
+    :ivar repeated: whether the stamp is the last one's: the image is to be dropped.
+    :ivar unstamped: whether the stamp is 0, which tells nothing.
+    :ivar age_s: None where it is not known.
+    """
+
+    stale: str = ''
+    repeated: bool = False
+    unstamped: bool = False
+    age_s: float | None = None
+
+
+class Freshness:
+    """
+    Judges the images of one activation by their stamps, in the order they are taken.
+
+    The first stamp decides whether the stamps are of the node's clock, for good:
+
+    - of the node's clock: the age is the difference;
+    - of another one, as a sensor's uptime: the age is how much the difference has grown over the
+      smallest one seen, which says how far images lag behind the quickest.
+
+    Where the node's clock jumps back (a simulation that begins again), all begins anew and that
+    image is stale. Where stamps of another clock jump back, images are stale for some seconds and
+    then, if they go on from there, of a sensor or a recording that has begun again.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a decision."""
+        self._last_stamp_ns: int | None = None
+        self._last_ros_ns: int | None = None
+        self._simulated = False
+        self._same_clock: bool | None = None
+        self._smallest_s: float | None = None
+        self._smallest_at_s = 0.0
+        self._restarted_s: float | None = None
+
+    @property
+    def same_clock(self) -> bool | None:
+        """Tell whether the stamps are of the node's clock; None before the first of them."""
+        return self._same_clock
+
+    def observe(self, stamp_ns: int, now_ros_ns: int, now_steady_s: float, *,
+                simulated: bool = False, max_age_s: float = 1.0) -> Verdict:
+        """
+        Judge the next image.
+
+        :param stamp_ns: of its header; 0: unset.
+        :param now_ros_ns: the node's clock, which stamps are compared with; 0: there is none yet.
+        :param now_steady_s: steady clock, by which the stamps of another clock are judged.
+        :param simulated: whether the node's clock is /clock: then it alone counts.
+        :param max_age_s: the age from which on an image is stale.
+        """
+        if simulated != self._simulated:
+            self._simulated, self._last_ros_ns = simulated, None
+            self._begin()
+        jumped_back_s = self._clock_jumped_back_s(now_ros_ns)
+        if jumped_back_s:
+            self._begin()
+            self._last_stamp_ns = None  # A recording's first image is its last one again.
+        last_ns = self._last_stamp_ns
+        if stamp_ns and stamp_ns == last_ns:
+            return Verdict(repeated=True)
+        self._last_stamp_ns = stamp_ns or last_ns
+        if simulated and not now_ros_ns:
+            return Verdict('use_sim_time is set but there is no /clock: the age of images is not '
+                           'known')
+        if not stamp_ns:
+            return Verdict(_jumped('the clock', jumped_back_s), unstamped=True)
+        offset_s = (now_ros_ns - stamp_ns) * _NS
+        if self._same_clock is None:
+            self._same_clock = abs(offset_s) <= SAME_CLOCK_WITHIN_S
+        if self._same_clock:
+            stale = _jumped('the clock', jumped_back_s) or _by_age(offset_s, max_age_s)
+            return Verdict(stale, age_s=offset_s)
+        now_s = now_ros_ns * _NS if simulated else now_steady_s
+        if last_ns and not jumped_back_s and (last_ns - stamp_ns) * _NS > max_age_s:
+            self._restarted_s = now_s
+        elif self._restarted_s is not None and now_s - self._restarted_s > _RESTARTED_AFTER_S:
+            self._restarted_s = self._smallest_s = None
+        age_s = self._growth_s(now_s - stamp_ns * _NS, now_s)
+        if age_s <= max_age_s:
+            self._restarted_s = None
+        stale = (_jumped('the clock', jumped_back_s)
+                 or _by_growth(age_s, max_age_s, self._restarted_s is not None))
+        return Verdict(stale, age_s=age_s)
+
+    def _begin(self) -> None:
+        self._same_clock = self._smallest_s = self._restarted_s = None
+
+    def _clock_jumped_back_s(self, now_ros_ns: int) -> float:
+        last_ns, self._last_ros_ns = self._last_ros_ns, now_ros_ns
+        back_s = (last_ns - now_ros_ns) * _NS if last_ns is not None else 0.0
+        return back_s if back_s > _JUMP_S else 0.0
+
+    def _growth_s(self, offset_s: float, now_s: float) -> float:
+        smallest_s = offset_s
+        if self._smallest_s is not None:
+            drift_s = _DRIFT * max(0.0, now_s - self._smallest_at_s)
+            smallest_s = min(offset_s, self._smallest_s + drift_s)
+        self._smallest_s, self._smallest_at_s = smallest_s, now_s
+        return offset_s - smallest_s
+
+
+def _by_age(age_s: float, max_age_s: float) -> str:
+    if age_s > max_age_s:
+        return f'the image is {age_s:.1f} s old (max_image_age_s is {max_age_s:g})'
+    if age_s < -FUTURE_S:
+        return (f'the image is stamped {-age_s:.1f} s ahead of the clock of this machine: keep '
+                "the machines' clocks in step (chrony, PTP)")
+    return ''
+
+
+def _by_growth(age_s: float, max_age_s: float, restarted: bool) -> str:
+    if age_s <= max_age_s:
+        return ''
+    if restarted:
+        return (f'the stamps have jumped back by {age_s:.1f} s: they count again once they have '
+                f'gone on from there for {_RESTARTED_AFTER_S:g} s')
+    return (f'the image lags {age_s:.1f} s behind the quickest by the stamps of its own clock '
+            f'(max_image_age_s is {max_age_s:g})')
+
+
+def _jumped(what: str, back_s: float) -> str:
+    return f'{what} has jumped back by {back_s:.1f} s: beginning anew' if back_s else ''

@@ -1,0 +1,72 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an image shows the present: its stamp and its pixels, before they are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+
+from emu_perception.cameras.plausibility import Remark
+from emu_perception.freshness import Freshness
+from emu_perception.frozen import FrozenPixels, WARN_AFTER_S
+from emu_perception.ros.parameters import Settings
+from emu_perception.ros.silence import is_simulated
+from rclpy.clock import Clock
+from sensor_msgs.msg import CompressedImage, Image
+
+_UNSTAMPED = Remark('image_unstamped', 'images have stamp 0: their age is not known, and one that '
+                    'is sent again is not noticed; have the driver stamp them')
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """
+    What was found of one image.
+
+    :ivar repeated: it has the stamp of the last one and is to be dropped.
+    :ivar stale: why it does not show the present; '' where it does.
+    :ivar warnings: what else is odd about it.
+    """
+
+    repeated: bool = False
+    stale: str = ''
+    warnings: tuple[Remark, ...] = ()
+
+
+class Arrivals:
+    """
+    Judges the images of one activation; for the worker's thread.
+
+    :ivar warnings: of the last image.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the node's clock."""
+        self._clock = clock
+        self._freshness, self._frozen = Freshness(), FrozenPixels()
+        self.warnings: tuple[Remark, ...] = ()
+
+    def judge(self, message: Image | CompressedImage, settings: Settings) -> Arrival:
+        """Judge the next image."""
+        stamp = message.header.stamp
+        simulated, steady_s = is_simulated(self._clock), time.monotonic()
+        verdict = self._freshness.observe(
+            int(stamp.sec) * 10**9 + int(stamp.nanosec), self._clock.now().nanoseconds, steady_s,
+            simulated=simulated, max_age_s=settings.max_image_age_s)
+        if verdict.repeated:
+            return Arrival(repeated=True)
+        same_s = self._frozen.same_for_s(message.data, steady_s)
+        limit_s = 0.0 if simulated else settings.frozen_after_s
+        frozen = f'the image has had the same pixels for {same_s:.1f} s'
+        stale = verdict.stale
+        if limit_s and same_s > limit_s:
+            stale = stale or f'{frozen} (frozen_after_s is {limit_s:g})'
+        warnings = []
+        if verdict.unstamped:
+            warnings.append(_UNSTAMPED)
+        if same_s > WARN_AFTER_S:
+            warnings.append(Remark('image_frozen', f'{frozen}: is the camera frozen? The '
+                                   'parameter frozen_after_s raises the risk flag for it'))
+        self.warnings = tuple(warnings)
+        return Arrival(stale=stale, warnings=self.warnings)

@@ -1,0 +1,118 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The maps on their topics, each converted only while somebody listens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from enum import Enum
+from typing import Any, TYPE_CHECKING
+
+from emu_perception.prediction import Prediction
+from emu_perception.risk import RiskState
+from emu_perception.ros.gate import Gate, gate_of
+from emu_perception.ros.map_messages import Frame, MapMessages
+from emu_perception.ros.parameters import Settings
+from emu_perception.ros.qos import latched, reliable, with_overrides
+from emu_perception.shown import Look, Shown
+from emu_perception.topics import CAMERA_INFO, IMAGE, POINTS, TOPICS, topics_of
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+if TYPE_CHECKING:
+    from emu_perception.checkpoint import CheckpointMetadata
+
+_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2}
+
+
+class MapsOut(Enum):
+    """What became of an image's maps: all out, none with metres, or the session has ended."""
+
+    ALL = 'all'
+    WITHHELD = 'withheld'
+    ENDED = 'ended'
+
+
+class MapPublishers:
+    """The publishers of a checkpoint's tasks."""
+
+    def __init__(self, node: LifecycleNode, metadata: CheckpointMetadata) -> None:
+        """Create the topics of the tasks the checkpoint has."""
+        self._node = node
+        self._metadata = metadata
+        self._publishers: dict[str, Any] = {}
+        for topic in topics_of(metadata.tasks):
+            self._publishers[topic.name] = node.create_publisher(
+                _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
+
+    def showing(self, metadata: CheckpointMetadata) -> MapPublishers:
+        """
+        Return the same topics for another checkpoint of the same tasks.
+
+        Subscribers notice nothing; an image of the old checkpoint still in work keeps its colours.
+        """
+        result = copy(self)
+        result._metadata = metadata
+        return result
+
+    def publish_label_info(self) -> bool:
+        """Publish the class names, latched; return False where vision_msgs is not installed."""
+        try:
+            from vision_msgs.msg import LabelInfo, VisionClass
+        except ImportError:
+            return False
+        publisher = self._publishers.get('label_info')
+        if publisher is None:
+            publisher = self._publishers['label_info'] = self._node.create_publisher(
+                LabelInfo, '~/label_info', latched(), **with_overrides())
+        publisher.publish(LabelInfo(
+            header=Header(stamp=self._node.get_clock().now().to_msg()), threshold=0.0,
+            class_map=[VisionClass(class_id=index, class_name=name)
+                       for index, name in enumerate(self._metadata.classes)]))
+        return True
+
+    def destroy(self) -> None:
+        """Remove the topics."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+        self._publishers = {}
+
+    def wanted(self) -> bool:
+        """Tell whether anybody listens to a map."""
+        return any(publisher.get_subscription_count()
+                   for name, publisher in list(self._publishers.items()) if name != 'label_info')
+
+    def publish(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
+                is_current: Callable[[], bool], gate: Gate) -> MapsOut:
+        """
+        Publish every map that is wanted, all with the frame's header.
+
+        :param is_current: asked before each message; once it says False nothing more goes out.
+        :param gate: asked before each message with metres is made, and before it goes out.
+        """
+        withheld = False
+        look = Look.of(self._metadata, {'segmentation_entropy': settings.entropy_color_max,
+                                        'depth_variance': settings.sigma_color_max_m},
+                       overlay_alpha=settings.overlay_alpha,
+                       unknown_depth_sigma=settings.unknown_depth_sigma,
+                       depth_encoding=settings.depth_encoding)
+        messages = MapMessages(frame, Shown(frame.rgb, prediction, risk, look),
+                               settings.points_sigma_margin)
+        for name, publisher in list(self._publishers.items()):
+            if name == 'label_info' or not publisher.get_subscription_count():
+                continue
+            topic = TOPICS[name]
+            if frame.camera is None and topic.in_metres:
+                continue
+            behind = gate_of(topic.name, topic.task)
+            passing = gate.passes(behind)
+            message = messages.build(topic) if passing else None
+            if not is_current():
+                return MapsOut.ENDED
+            if not (passing and gate.passes(behind)):
+                withheld = True
+            elif message is not None:
+                publisher.publish(message)
+        return MapsOut.WITHHELD if withheld else MapsOut.ALL

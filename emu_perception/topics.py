@@ -1,0 +1,59 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The topics of maps: of each row of the table of maps, and the few made of several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from emu_perception.maps import MapRow, MAPS
+
+IMAGE, CAMERA_INFO, POINTS = 'Image', 'CameraInfo', 'PointCloud2'
+OVERLAY = 'overlay'
+
+
+@dataclass(frozen=True)
+class Topic:
+    """
+    A topic.
+
+    :ivar name: below the node's name.
+    :ivar kind: the name of its type in sensor_msgs.
+    :ivar task: the task a network needs for it; None: none of its own.
+    :ivar row: the map that it is of; None: it is made of several.
+    :ivar colored: whether it is the map's picture for people.
+    """
+
+    name: str
+    kind: str
+    task: str | None
+    row: MapRow | None = None
+    colored: bool = False
+
+    @property
+    def in_metres(self) -> bool:
+        """
+        Tell whether it is withheld where the camera's focal length is not known.
+
+        Metres then mean nothing, and a message of nothing but NaN would tell Nav2's collision
+        monitor that the way is free.
+        """
+        return self.task == 'depth'
+
+
+# Cheap ones first, for the others wait for them: pictures and points come last.
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in (
+    *(Topic(row.topic, IMAGE, row.task, row) for row in MAPS.values()),
+    Topic('camera_info', CAMERA_INFO, None),
+    Topic('depth/camera_info', CAMERA_INFO, 'depth'),
+    Topic('points', POINTS, 'depth'),
+    *(Topic(row.color_topic, IMAGE, row.task, row, colored=True)
+      for row in MAPS.values() if row.color_topic),
+    Topic(OVERLAY, IMAGE, None),
+)}
+
+
+def topics_of(tasks: Collection[str]) -> tuple[Topic, ...]:
+    """Return the topics that a network of these tasks has."""
+    return tuple(topic for topic in TOPICS.values() if topic.task is None or topic.task in tasks)

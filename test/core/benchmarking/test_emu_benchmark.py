@@ -1,0 +1,99 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark compares equals, interleaved, and says what it measured."""
+
+from __future__ import annotations
+
+import json
+
+from emu_perception.backends import is_installed
+from emu_perception.benchmarking.command import main
+from emu_perception.benchmarking.measure import interleaved, summary
+from emu_perception.benchmarking.reference import reference, unfolded
+from emu_perception.benchmarking.reference_openvino import CompiledReference
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.predictor import Predictor
+from emu_perception.visualization import default_palette
+import numpy as np
+import pytest
+import torch
+
+TINY = ['--encoder', 'mit_b0', '--head-dim', '16', '--classes', '5', '--size', '64x96',
+        '--device', 'cpu', '--rounds', '2', '--no-progress', '--no-memory', '--backend', 'eager']
+
+
+def tiny() -> tuple[MultitaskNetwork, CheckpointMetadata]:
+    torch.manual_seed(0)
+    # transformers 5 runs with one epsilon everywhere, whatever its configuration says.
+    network = MultitaskNetwork('mit_b0', num_classes=5, head_dim=16,
+                               encoder_arguments={'norm_eps': 1e-5}).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean, std=0.3)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    network.initialize_depth(2.0, 0.5)
+    return network, CheckpointMetadata(
+        architecture=network.arguments, input_size=(64, 96), classes=tuple('abcde'),
+        palette=tuple(default_palette(5)))
+
+
+def compiled(network, metadata, device, precision):
+    return CompiledReference(network, metadata, precision)
+
+
+@pytest.mark.parametrize('make', [reference, unfolded, compiled])
+def test_what_is_compared_against_says_the_same(make):
+    """Both heads with our weights: else a faster answer to another question would be praised."""
+    if make is not unfolded:
+        pytest.importorskip('transformers')
+    if make is compiled and not is_installed('openvino'):
+        pytest.skip('NOT TESTED: openvino is not installed (requirements/cpu.txt)')
+    network, metadata = tiny()
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    ours = Predictor(network, metadata, device='cpu')(image)
+    theirs = make(network, metadata, torch.device('cpu'), 'fp32')(image)
+    assert (ours.label == theirs['label']).mean() > 0.999
+    for name in ('segmentation_entropy', 'confidence', 'depth', 'depth_variance'):
+        assert np.allclose(getattr(ours, name), theirs[name], atol=2e-4), name
+
+
+def test_rounds_are_interleaved_and_turn_round():
+    order = []
+    times = interleaved({name: (lambda name=name: order.append(name)) for name in 'ab'}, 4)
+    assert order[6:] == list('abba' * 2)
+    assert {name: len(values) for name, values in times.items()} == {'a': 4, 'b': 4}
+    assert summary([1.0, 2.0, 9.0])['median_ms'] == 2.0
+
+
+def test_the_json_has_what_a_table_needs(tmp_path, capsys):
+    out = tmp_path / 'speed.json'
+    assert main([*TINY, '--against', 'unfolded', '--json', str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert set(result['rows']) == {'ours', 'unfolded'} and result['network_size'] == [64, 96]
+    assert result['rows']['ours']['times_ours'] == 1.0
+    assert result['rows']['ours']['gmac'] < result['rows']['unfolded']['gmac']
+    assert result['rows']['unfolded']['largest_depth_difference_m'] < 1e-4
+    assert '--encoder mit_b0' in result['command'] and 'unfolded' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_peak_memory_is_of_a_process_of_its_own(tmp_path):
+    out = tmp_path / 'speed.json'
+    arguments = [part for part in TINY if part != '--no-memory']
+    ballast = np.ones(2 * 10**9, np.uint8)
+    assert main([*arguments, '--against', '', '--json', str(out)]) == 0
+    # Linux would have a new process begin with the peak of the one that started it.
+    assert 50 < json.loads(out.read_text())['rows']['ours']['peak_memory_mb'] < 1800
+    assert ballast[-1] == 1
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['--size', '100x100'], ["'100x100'", '480x640']), (['--against', 'magic'], ["'magic'"]),
+    (['--checkpoint', '/no/such'], ['/no/such']), (['--encoder', 'x'], ["'x'"]),
+    (['--rounds', '0'], ['--rounds is 0']), (['--backend', 'magic'], ["'magic'"])])
+def test_what_cannot_be_measured_is_one_line(capsys, arguments, words):
+    base = ['--no-progress', '--no-memory', '--device', 'cpu']
+    assert main([*base, *arguments]) == 1
+    message = capsys.readouterr().err
+    assert message.count('\n') == 1 and all(word in message for word in words)

@@ -1,0 +1,83 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""examples/risk_stop.py beside a real node: it stops on risk and on silence, else it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+from geometry_msgs.msg import Twist
+from node_bench import camera_info, rgb_image
+import pytest
+from test_node_process import ONE_LOAD, Process, TIMEOUT_S
+
+EXAMPLE = Path(__file__).parents[2] / 'examples' / 'risk_stop.py'
+
+
+@pytest.fixture
+def stop(domain_id: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Return the example's process."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE), '--ros-args', '-r', 'risk:=/emu/risk', '-r',
+         'cmd_vel:=/cmd_vel_risk'], env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)})
+    yield process
+    process.kill()
+    process.wait()
+
+
+class Robot:
+    """Hears the commands of the example."""
+
+    def __init__(self, bench):
+        self.bench, self.twists = bench, bench.listen(Twist, '/cmd_vel_risk')
+
+    def stopped(self):
+        count = len(self.twists)
+        time.sleep(0.4)
+        assert all(twist == Twist() for twist in self.twists), 'it drives'
+        return len(self.twists) > count
+
+    def until(self, condition, timeout_s=30.0, meanwhile=lambda: None):
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, 'not in time'
+            meanwhile()
+
+
+def test_it_stops_on_the_flag_and_lets_the_others_drive_without_risk(make_bench, stop):
+    bench = make_bench(parameters={'stale_after_s': 30.0})
+    robot = Robot(bench)
+    robot.until(robot.stopped)  # no image yet: the flag is up
+    sent = iter(range(1000, 100000))
+
+    def send():
+        bench.send(rgb_image(sec=next(sent)), camera_info())
+    robot.until(lambda: bench.risk() is False, meanwhile=send)
+    robot.until(lambda: not robot.stopped())
+    bench.predictor.mean_entropy = 5.0
+    robot.until(robot.stopped, meanwhile=send)
+    stop.send_signal(signal.SIGINT)
+    assert stop.wait(TIMEOUT_S) == 0
+
+
+def test_it_stops_when_the_node_is_killed(make_bench, stop, domain_id):
+    bench = make_bench(name='other', active=False)  # for its helper
+    robot = Robot(bench)
+    robot.until(robot.stopped)  # nothing on the flag's topic
+    node = Process(ONE_LOAD, domain_id, 'clear_after:=1', 'stale_after_s:=30.0')
+    sent = iter(range(1000, 100000))
+    try:
+        node.until_said('active: reading')
+        robot.until(lambda: not robot.stopped(),
+                    meanwhile=lambda: bench.send(rgb_image(sec=next(sent)), camera_info()))
+        node.process.kill()
+        robot.until(robot.stopped, timeout_s=3.0)
+    finally:
+        node.process.kill()
+        node.process.wait()

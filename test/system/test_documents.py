@@ -1,0 +1,53 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents for contributors name is there, and the code they show is the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+import subprocess
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / 'CONTRIBUTING.md', ROOT / 'docs/architecture.md']
+# What appears only when it is run, or is somebody's own.
+MADE = {'out/soak'}
+
+
+@pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_is_there(document):
+    named = re.findall(r'`((?:[\w.]+/)+[\w.]*)`', document.read_text())
+    assert len(named) > 10
+    for path in named:
+        assert path in MADE or (ROOT / path).exists(), f'{document.name} names {path}'
+
+
+def test_every_link_leads_somewhere():
+    for document in [*DOCUMENTS, *(ROOT / 'docs').glob('*.md')]:
+        for target in re.findall(r'\]\(([^)#]+?)(?:#[^)]*)?\)', document.read_text()):
+            if not target.startswith('http'):
+                assert (document.parent / target).exists(), f'{document.name} links to {target}'
+
+
+def test_code_that_is_shown_is_in_the_file_it_names():
+    blocks = re.findall(r'```python\n# (\S+)\n(.*?)```', DOCUMENTS[0].read_text(), re.S)
+    assert len(blocks) >= 3
+    for path, code in blocks:
+        assert code.rstrip() in (ROOT / path).read_text(), f'{path} is not what is shown of it'
+
+
+def test_targets_of_make_that_are_named_exist():
+    known = set(re.findall(r'^(\w+):', (ROOT / 'Makefile').read_text(), re.M))
+    for document in DOCUMENTS:
+        wanted = set(re.findall(r'\bmake (\w+)(?:[` ]|$)', document.read_text(), re.M))
+        assert wanted <= known, wanted - known
+
+
+def test_the_quick_tests_leave_out_what_the_document_says():
+    text = subprocess.run(['make', '-n', 'quick'], cwd=ROOT, capture_output=True, text=True).stdout
+    left_out = set(re.findall(r'not (\w+)', text))
+    said = (ROOT / 'CONTRIBUTING.md').read_text().split('`make quick` leaves out', 1)[1]
+    assert left_out == set(re.findall(r'`(\w+)`', said.split(';', 1)[0])) == {
+        'slow', 'ros', 'system', 'gpu'}

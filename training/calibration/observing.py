@@ -1,0 +1,142 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""One pass over a picture: its statistics, its scores, and how wrong its maps are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import cv2
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.errors import InputError
+from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import (
+    DEPTH,
+    depth_moments,
+    FoldedNetwork,
+    SEGMENTATION,
+    upsample,
+)
+from emu_perception.networks.statistics import with_statistics
+from emu_perception.preprocessing import focal_scale, network_size, resized_image
+from emu_perception.scores import measured
+from emu_perception.uncertainty import segmentation_maps
+import numpy as np
+import torch
+from training.data.dataset_folder import Example, IGNORE
+
+# Encoder's maps whose statistics familiarity reads: strides 4, 8 and 16.
+FAMILIAR_MAPS = 3
+# A picture of more error than this is a bad one.
+BAD_ABS_REL, BAD_PIXEL_ACCURACY = 0.3, 0.45
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    What one pass gave.
+
+    :ivar statistics: float32 [N].
+    :ivar scores: by name, without those that are fitted to statistics.
+    :ivar maps: calibrated, at the network's size.
+    """
+
+    statistics: np.ndarray
+    scores: dict[str, float]
+    maps: NetworkMaps
+
+
+class Observer:
+    """
+    A network with its calibration, run in PyTorch on single pictures.
+
+    :param name: of the checkpoint, for messages.
+    :ivar familiar_length: of the statistics, so many are familiarity's.
+    :raises InputError: for a network that gives no statistics.
+    """
+
+    def __init__(self, network: Network, metadata: CheckpointMetadata, name: object,
+                 device: torch.device | str = 'cpu') -> None:
+        folded = network.folded()
+        if not isinstance(folded, FoldedNetwork):
+            raise InputError(f'{name}: is of the family {folded.family}, whose pictures are '
+                             'judged by uncertainty alone: give one of the family all_mlp')
+        self.metadata, self.device = metadata, torch.device(device)
+        # The first strides' means and deviations, two numbers a channel.
+        self.familiar_length = 2 * sum(folded.encoder.channels[:FAMILIAR_MAPS])
+        self._network = folded.to(self.device).to(memory_format=torch.channels_last)
+        scale = 255.0 * torch.tensor(metadata.std)
+        self._scale = (1.0 / scale).to(self.device)
+        self._shift = (-255.0 * torch.tensor(metadata.mean) / scale).to(self.device)
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray, focal: float | None = None) -> Seen:
+        """
+        Return what one pass gives.
+
+        :param image: uint8 [H, W, 3], rgb.
+        :param focal: length in widths of the image; None = the training camera's.
+        """
+        size = network_size(image.shape[:2], self.metadata.input_size)
+        array = np.require(resized_image(image, size), requirements=('C', 'W'))
+        x = torch.from_numpy(array).to(self.device).float() * self._scale + self._shift
+        raw, statistics = with_statistics(self._network, x.permute(2, 0, 1).unsqueeze(0))
+        calibration = self.metadata.calibration
+        label = entropy = confidence = depth = variance = None
+        if SEGMENTATION in raw:
+            label, entropy, confidence = segmentation_maps(raw[SEGMENTATION][0], size,
+                                                           calibration.temperature)
+        if DEPTH in raw:
+            depth, variance = (part[0] for part in depth_moments(upsample(raw[DEPTH], size)))
+        factor = None if focal is None else focal_scale(self.metadata, focal * size[1], size[1],
+                                                        size[1])
+        factor = 1.0 if factor is None else factor
+        maps = NetworkMaps(label, entropy, confidence, depth, variance).calibrated(
+            factor, calibration.variance_scale * factor ** 2)
+        return Seen(statistics[0].cpu().numpy(),
+                    {name: float(value) for name, value in measured(maps).items()}, maps)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """
+    A picture's truth on the network's grid; None where there is none.
+
+    :ivar label: uint8 [h, w], 255 = unlabelled.
+    :ivar depth: float32 [h, w], metres, 0 = unknown.
+    """
+
+    label: np.ndarray | None
+    depth: np.ndarray | None
+
+
+def truth_at(example: Example, size: tuple[int, int]) -> Truth:
+    """Return an example's truth at (height, width), the nearest value of each pixel."""
+    def at(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else cv2.resize(values, size[::-1],
+                                                      interpolation=cv2.INTER_NEAREST_EXACT)
+    return Truth(at(example.label), at(example.depth))
+
+
+def errors(maps: NetworkMaps, truth: Truth) -> tuple[float, float]:
+    """Return abs rel of the depth and accuracy of the labels of a picture; NaN = not known."""
+    abs_rel = accuracy = math.nan
+    if maps.depth is not None and truth.depth is not None and (truth.depth > 0).any():
+        known = truth.depth > 0
+        off = np.abs(maps.depth.cpu().numpy()[known] - truth.depth[known])
+        abs_rel = float((off / truth.depth[known]).mean())
+    if maps.label is not None and truth.label is not None and (truth.label != IGNORE).any():
+        labelled = truth.label != IGNORE
+        accuracy = float((maps.label.cpu().numpy() == truth.label)[labelled].mean())
+    return abs_rel, accuracy
+
+
+def badness(abs_rel: np.ndarray, pixel_accuracy: np.ndarray) -> np.ndarray:
+    """
+    Return the error of pictures as a multiple of what still counts as good: above 1 is bad.
+
+    The larger of both tasks' errors, each divided by its limit; NaN where neither is known.
+    """
+    return np.fmax(abs_rel / BAD_ABS_REL, (1.0 - pixel_accuracy) / (1.0 - BAD_PIXEL_ACCURACY))

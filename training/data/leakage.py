@@ -1,0 +1,29 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a network has learned from cannot choose, calibrate or measure it."""
+
+from __future__ import annotations
+
+from emu_perception.checkpoint import CheckpointMetadata
+from training.data.dataset_folder import DatasetFolder
+from training.recipes.options import RecipeError
+
+
+def trained_on(metadata: CheckpointMetadata, folder: DatasetFolder, split: str) -> bool:
+    """Return whether a network has learned from the images of this split of this data set."""
+    provenance = metadata.provenance
+    return (provenance.get('data_set') == folder.name
+            and split in str(provenance.get('split')).split('+'))
+
+
+def check_leakage(train_on: str, folder: DatasetFolder, metadata: CheckpointMetadata,
+                  field: str, path: str) -> None:
+    """
+    Check that what a network starts or learns from has not seen what it is chosen by.
+
+    :param train_on: of the recipe: 'train' leaves val to choose by.
+    :raises RecipeError: if it has.
+    """
+    if train_on == 'train' and trained_on(metadata, folder, 'val'):
+        raise RecipeError(f"field '{field}' names {path}, which was trained on val of "
+                          f'{folder.name} too: give one trained on train, or train_on=train+val')

@@ -1,0 +1,105 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tables and figure of ``training.studies.trust``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+import numpy as np
+from training.reporting.style import INK, new_figure, styled
+from training.reporting.tables import DASH, markdown, number
+
+# Of a cell: title, ends of the colours, and whether more is better.
+_PANELS = (('pixel_accuracy', 'pixel accuracy', 0.1, 0.75, True),
+           ('abs_rel', 'abs rel', 0.1, 0.6, False),
+           ('miou', 'mIoU', 0.0, 0.35, True),
+           ('ece', 'ECE', 0.0, 0.4, False),
+           ('coverage_90', '90 % intervals hold', 0.1, 0.9, True),
+           ('bad', 'pictures that are bad', 0.0, 1.0, False),
+           ('flagged', 'flagged, kind left out of the fit', 0.0, 1.0, False))
+_BARS = {'clean': 'clean', 'clean_and_good': 'clean and good', 'mild': 'mild changes',
+         'corrupted_and_good': 'corrupted, yet good', 'corrupted_and_bad': 'corrupted and bad',
+         'upside_down': 'upside down', 'jigsaw': '3x3 jigsaw',
+         'corrupted_and_good_as_shipped': 'corrupted, yet good; as shipped',
+         'corrupted_and_bad_as_shipped': 'corrupted and bad; as shipped',
+         'upside_down_as_shipped': 'upside down; as shipped',
+         'jigsaw_as_shipped': '3x3 jigsaw; as shipped'}
+_COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Return the shares flagged, the scores as detectors, and the ruler, as Markdown."""
+    bars = [[words, str(bar['pictures']), _percent(bar['share']),
+             ' to '.join(_percent(limit) for limit in bar['interval'])]
+            for name, words in _BARS.items() if (bar := result['bars'][name])['pictures']]
+    bars += [[group['group'], str(group['images']), _percent(group['flagged']), '']
+             for group in result['groups']]
+    scores = [[name, number(found['auroc']), ' to '.join(map(number, found['interval'])),
+               number(found['area_under_risk_coverage'])]
+              for name, found in result['detection'].items()]
+    cells = [[cell['kind'], str(cell['severity'] or ''),
+              *(number(cell[name]) for name, *_ in _PANELS)] for cell in result['cells']]
+    return '\n\n'.join((
+        markdown(('pictures', 'n', 'flagged', '90 % interval over runs'), bars),
+        markdown(('score', 'AUROC, kinds left out', '90 % interval over runs',
+                  'area under risk and coverage'), scores),
+        markdown(('kind', 'severity', *(title for _, title, *_ in _PANELS)), cells)))
+
+
+def _percent(value: float | None) -> str:
+    return DASH if value is None else f'{100 * value:.1f} %'
+
+
+@styled
+def trust_figure(result: Mapping[str, Any]) -> Figure:
+    """Return a panel of kinds by severities for each figure, and risk by coverage."""
+    kinds = list(dict.fromkeys(cell['kind'] for cell in result['cells'] if cell['severity']))
+    single = [cell for cell in result['cells'] if not cell['severity']]
+    figure = new_figure(17, 2.0 + 0.24 * (len(kinds) + len(single)) * 2)
+    panels = figure.subplots(2, 4)
+    for axes, (name, title, low, high, more) in zip(panels.flat, _PANELS):
+        _grid(axes, result['cells'], kinds, single, name, (low, high), more)
+        axes.set_title(title)
+    _curves(panels.flat[len(_PANELS)], result['detection'])
+    figure.suptitle(
+        f'{result["checkpoint"]} on {result["images"]} images of {result["data_set"]} '
+        f'{result["split"]}: severities 1 to 5, below them what has none', fontsize=10)
+    return figure
+
+
+def _grid(axes: Axes, cells: Sequence[Mapping[str, Any]], kinds: Sequence[str],
+          single: Sequence[Mapping[str, Any]], name: str, ends: tuple[float, float],
+          more: bool) -> None:
+    """Draw a figure of each cell as colour and number, blue where it is well."""
+    values = np.full((len(kinds) + len(single), 5), np.nan)
+    for cell in cells:
+        if cell['severity'] and cell[name] is not None:
+            values[kinds.index(cell['kind']), cell['severity'] - 1] = cell[name]
+    for i, cell in enumerate(single):
+        if cell[name] is not None:
+            values[len(kinds) + i, 0] = cell[name]
+    axes.imshow(values, cmap='RdYlBu' if more else 'RdYlBu_r', vmin=ends[0], vmax=ends[1],
+                aspect='auto')
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            axes.text(column, row, f'{value:.2f}'.lstrip('0') if value < 1 else f'{value:.1f}',
+                      ha='center', va='center', fontsize=7)
+    axes.axhline(len(kinds) - 0.5, color=INK, linewidth=0.8)
+    axes.set_xticks(range(5), [str(severity) for severity in range(1, 6)])
+    axes.set_yticks(range(len(values)), [*kinds, *(cell['kind'] for cell in single)])
+    axes.tick_params(length=0)
+    axes.grid(False)
+
+
+def _curves(axes: Axes, detection: Mapping[str, Any]) -> None:
+    """Draw the share of bad pictures among those a score would keep."""
+    for color, (name, found) in zip(_COLORS, detection.items()):
+        axes.plot(found['coverage'], found['risk'], color=color,
+                  label=f'{name}: AUROC {found["auroc"]:.3f}')
+    axes.set(xlabel='share of corrupted pictures kept, lowest scores first',
+             ylabel='share of them that are bad', xlim=(0, 1), ylim=(0, None))
+    axes.legend(loc='upper left', fontsize=7.5)

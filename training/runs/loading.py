@@ -1,0 +1,62 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The images of a run: what is read of them, and the loaders of training and validation."""
+
+from __future__ import annotations
+
+from emu_perception.networks.families import FAMILIES
+import torch
+from torch.utils.data import DataLoader, Subset
+from training.data.dataset_folder import DatasetFolder
+from training.data.examples import (
+    EpochSampler,
+    ExampleCache,
+    ShardSampler,
+    TrainingViews,
+    WholeImages,
+)
+from training.data.resident import DrawnViews
+from training.methods.module import TrainingModule
+from training.recipes.recipe import Recipe
+
+
+def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache, ExampleCache]:
+    """Return the examples of train and val, with the truth that the recipe's network learns."""
+    truth = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
+    train, val = (
+        ExampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
+                     recipe.cache_images, inverse='inverse' in truth,
+                     instance='instance' in truth)
+        for splits in (recipe.train_on, 'val'))
+    return train, val
+
+
+def loaders(recipe: Recipe, module: TrainingModule, train: ExampleCache, val: ExampleCache,
+            first_epoch: int = 0) -> tuple[DataLoader, DataLoader]:
+    """
+    Return the loaders of training views and of whole validation images.
+
+    :param first_epoch: of this part of the run. Worker processes are asked for views before
+        Lightning has restored the epoch.
+    """
+    processes = recipe.processes
+    how = (recipe.input_size, recipe.augmentation, recipe.seed, recipe.crop_size)
+    views: DrawnViews | TrainingViews = TrainingViews(train, *how)
+    if recipe.views == 'device':
+        height, width = train.folder.image(train.stems[0]).shape[:2]
+        views = DrawnViews(len(train), (height, width), *how)
+    sampler = EpochSampler(
+        len(views), recipe.seed, lambda: max(first_epoch, module.current_epoch), processes,
+        lambda: module.global_rank)
+    # A last batch that is not full is dropped: batch norm needs more than one image.
+    loader = DataLoader(views, recipe.batch_size // processes, sampler=sampler, drop_last=True,
+                        num_workers=recipe.workers, persistent_workers=recipe.workers > 0,
+                        pin_memory=torch.cuda.is_available())
+    images: WholeImages | Subset = WholeImages(val, recipe.input_size)
+    count = len(val)
+    if 0 < recipe.validation_images < count:
+        step = count / recipe.validation_images
+        images = Subset(images, [int(i * step) for i in range(recipe.validation_images)])
+        count = recipe.validation_images
+    return loader, DataLoader(images, 1, sampler=ShardSampler(count, processes,
+                                                              lambda: module.global_rank))

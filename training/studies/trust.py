@@ -1,0 +1,188 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ask whether the flag can be trusted: by kind and severity of what may be wrong with a picture.
+
+python -m training.studies.trust --checkpoint F --data DIR [--json OUT] [--figure OUT.png]
+    [--observations FOLDER] [--images NAME=FOLDER ...]
+
+Every image of a split, without its frame, as it is, in fifteen corruptions of five severities, in
+breaks of content and in mild changes: accuracy, calibration, coverage, the scores and the flag. A
+picture is bad where abs rel is above 0.3 or pixel accuracy below 0.45; the flag is judged by that.
+
+The two scores that are fitted are fitted here again, to the training images, corrupted likewise,
+and each kind is judged by a fit that has not seen it. Thresholds are joint, of the other runs of
+frames; intervals are of whole runs drawn again. Photographs that are no rooms,
+and folders of other images, have no truth: the share flagged is all that is known of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.checkpoint import load_checkpoint
+from emu_perception.corruptions import CORRUPTIONS
+from emu_perception.corruptions.content import restyled
+from emu_perception.corruptions.photographs import no_room_files, read_rgb
+from emu_perception.errors import InputError
+from emu_perception.predictor import resolved_device
+from emu_perception.scores import fitted_scores
+import numpy as np
+from rich.progress import track
+from training.calibration.familiarity import fit_scores, Observations, observed
+from training.calibration.observing import Observer
+from training.calibration.training_pictures import (
+    border_of,
+    FITTED_BREAKS,
+    Picture,
+    training_pictures,
+)
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from training.data.dataset_folder import DatasetError, DatasetFolder, Example
+from training.data.leakage import trained_on
+from training.evaluation.measuring import file_hash
+from training.reporting.style import save
+from training.reporting.trust_study import table, trust_figure
+from training.studies.shifted_images import image_files
+from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
+from training.studies.trust_summary import summary
+
+FIGURES = ('.png', '.pdf', '.svg')
+CORRUPTED = 4  # Of each training image, for the fit.
+
+
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: float = 95.0,
+          corrupted: int = CORRUPTED, train_limit: int | None = None, limit: int | None = None,
+          others: dict[str, list[Path]] | None = None, kept: Path | None = None,
+          device: str = 'auto', progress: bool = True) -> dict[str, Any]:
+    """
+    Return the study of a checkpoint.
+
+    :param percentile: of the clean images, for the joint threshold.
+    :param corrupted: pictures of each training image for the fit.
+    :param train_limit: only so many training images, evenly spaced; ``limit`` likewise, of the
+        split.
+    :param others: images of which nothing is known, by name.
+    :param kept: a folder where what the network gave is kept for the next run.
+    :raises EmuError: if a file cannot be used.
+    """
+    network, metadata = load_checkpoint(checkpoint)
+    if trained_on(metadata, folder, split):
+        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
+                         'measured there flatters it; give another split')
+    if metadata.classes and folder.classes and metadata.classes != folder.classes:
+        raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
+                           f'not the {len(metadata.classes)} of {checkpoint}')
+    observer = Observer(network, metadata, checkpoint, resolved_device(device))
+    border = border_of(metadata)
+    stems = evenly_spaced(folder.stems('train'), train_limit)
+    fit = _kept(kept, f'{file_hash(checkpoint)[:12]}_{len(stems)}_{corrupted}',
+                lambda: observed(observer, _shown(
+                    training_pictures(folder, stems, metadata, corrupted), 'training pictures',
+                    progress)))
+    # First what a wrong file would end.
+    groups = {name: observed(observer, _photographs(files))
+              for name, files in (others or {}).items()}
+    photographs = [read_rgb(path) for path in no_room_files()]
+    if photographs:
+        groups['no_rooms'] = observed(observer, _pictures(photographs))
+        groups['no_rooms_restyled'] = observed(observer, _pictures(
+            [restyled(rgb) for rgb in photographs]))
+    cells = Cells(observer)
+    measured_stems = evenly_spaced(folder.stems(split), limit)
+    pictures = observed(observer, _shown(
+        ruler_pictures(folder, measured_stems, border), 'ruler', progress,
+        len(measured_stems) * len(ruler_cells())), cells.add)
+    length = observer.familiar_length
+    unseen = {kind: fit_scores(fit.where(fit.kind != kind), length)
+              for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
+    names = [row.name for row in fitted_scores(metadata.tasks)]
+    return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
+            'images': len(measured_stems), 'border': border, 'percentile': percentile,
+            'fitted_to': {'split': 'train', 'images': len(stems), 'pictures': len(fit.stem)},
+            **summary(fit_scores(fit, length), unseen, pictures, groups, names, percentile,
+                      {cell: part.figures() for cell, part in cells.cells.items()})}
+
+
+def _shown(pictures: Any, words: str, progress: bool, total: int | None = None) -> Any:
+    return track(pictures, words, total, disable=not progress)
+
+
+def _kept(folder: Path | None, name: str, observe: Any) -> Observations:
+    """Return observations that were kept, or observe and keep them."""
+    path = None if folder is None else folder / f'{name}.npz'
+    if path is not None and path.exists():
+        return Observations.load(path)
+    found: Observations = observe()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.save(path)
+    return found
+
+
+def _photographs(files: Sequence[Path]) -> list[Picture]:
+    return _pictures([read_rgb(path) for path in files])
+
+
+def _pictures(images: Sequence[np.ndarray]) -> list[Picture]:
+    """Return images without truth, nor a known camera."""
+    return [Picture(Example(f'photograph{i}', rgb, None, None), 'other', 0, None)
+            for i, rgb in enumerate(images)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('studies.trust', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--split', default='val', help='measured; default val')
+    parser.add_argument('--percentile', type=float, default=95.0,
+                        help='of the clean images stay below all thresholds; default 95')
+    parser.add_argument('--corrupted', type=int, default=CORRUPTED, metavar='N',
+                        help=f'pictures of each training image for the fit; default {CORRUPTED}')
+    parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
+                        help='other images, of no known camera; may be given several times')
+    parser.add_argument('--train-limit', type=int, help='only so many training images')
+    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--observations', type=Path, metavar='FOLDER',
+                        help='keep there what the network gave of the training pictures, and take '
+                        'it from there the next time; of one data set')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        for name in ('corrupted', 'train_limit', 'limit'):
+            value = getattr(options, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
+        if not 0 < options.percentile <= 100:
+            raise InputError(f'--percentile is {options.percentile:g}: give above 0, up to 100')
+        for path in (options.json, options.figure):
+            check_writable(path)
+        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
+            raise InputError(f'--figure is {options.figure}: give a name that ends in '
+                             + ', '.join(FIGURES))
+        others = dict(image_files(text) for text in options.images)
+        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
+                       percentile=options.percentile, corrupted=options.corrupted,
+                       train_limit=options.train_limit, limit=options.limit, others=others,
+                       kept=options.observations, device=options.device,
+                       progress=not options.no_progress)
+        result = {**result, 'command': 'python -m training.studies.trust '
+                  + ' '.join(arguments or sys.argv[1:])}
+        print(table(result))
+        write_result(options.json, result)
+        if options.figure:
+            save(trust_figure(result), options.figure)
+            print(f'wrote {options.figure}')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,145 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""From observations to the figures of ``training.studies.trust``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from emu_perception.corruptions import CORRUPTIONS, MILD
+from emu_perception.familiarity import FittedScores, largest_ratio
+import numpy as np
+from training.calibration.familiarity import Observations
+from training.calibration.observing import BAD_ABS_REL, BAD_PIXEL_ACCURACY
+from training.calibration.training_pictures import CLEAN
+from training.studies.trust_cells import ruler_cells
+from training.studies.trust_judgement import (
+    area_under_roc,
+    bad_corrupted,
+    judge,
+    Judged,
+    risk_coverage,
+    run_interval,
+    runs_of,
+    share_with_interval,
+    thresholds,
+)
+
+FLAG = 'flag'  # The largest score by its threshold.
+CURVE = 51  # Points of a curve of risk by coverage.
+Cell = tuple[str, int]
+
+
+def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: Observations,
+            groups: Mapping[str, Observations], names: Sequence[str], percentile: float,
+            measured: Mapping[Cell, Mapping[str, float | None]]) -> dict[str, Any]:
+    """
+    Return cells, detection, bars and groups.
+
+    :param fitted: to all kinds: what would be shipped.
+    :param unseen: by kind, fitted without it.
+    :param pictures: of the ruler.
+    :param groups: of pictures without truth, by name.
+    :param names: of the scores that judge, beside the two that are fitted.
+    :param measured: by kind and severity, what was pooled over pixels.
+    """
+    shipped = judge(fitted, pictures, names, percentile)
+    judged = _left_out(shipped, unseen, pictures, names, percentile)
+    run, bad = runs_of(pictures.stem), pictures.badness > 1
+    clean = pictures.kind == CLEAN
+    limits = thresholds(shipped.scores, clean, bad_corrupted(pictures), percentile)
+    return {
+        'runs': len(np.unique(run)), 'bad': {'abs_rel_above': BAD_ABS_REL,
+                                             'pixel_accuracy_below': BAD_PIXEL_ACCURACY},
+        'statistics': pictures.statistics.shape[1], 'thresholds': limits,
+        'cells': [_cell(cell, pictures, judged, shipped, measured) for cell in ruler_cells()
+                  if ((pictures.kind == cell[0]) & (pictures.severity == cell[1])).any()],
+        'detection': _detection(judged, pictures, run, bad),
+        'bars': _bars(judged, shipped, pictures, run, bad),
+        'groups': [_group(name, own, fitted, limits, names) for name, own in groups.items()]}
+
+
+def _left_out(shipped: Judged, unseen: Mapping[str, FittedScores], pictures: Observations,
+              names: Sequence[str], percentile: float) -> Judged:
+    """Return the judgement of each kind by scores fitted without it; others as shipped."""
+    found = Judged({name: values.copy() for name, values in shipped.scores.items()},
+                   shipped.ratio.copy(),
+                   {name: values.copy() for name, values in shipped.by.items()})
+    for kind, fitted in unseen.items():
+        own = pictures.kind == kind
+        judged = judge(fitted, pictures, names, percentile, kind)
+        found.ratio[own] = judged.ratio[own]
+        for name in found.scores:
+            found.scores[name][own] = judged.scores[name][own]
+            found.by[name][own] = judged.by[name][own]
+    return found
+
+
+def _cell(cell: Cell, pictures: Observations, judged: Judged, shipped: Judged,
+          measured: Mapping[Cell, Mapping[str, float | None]]) -> dict[str, Any]:
+    own = (pictures.kind == cell[0]) & (pictures.severity == cell[1])
+    part = pictures.where(own)
+    return {'kind': cell[0], 'severity': cell[1], 'images': int(own.sum()),
+            'abs_rel': _mean(part.abs_rel), 'pixel_accuracy': _mean(part.pixel_accuracy),
+            **measured[cell], 'bad': float((part.badness > 1).mean()),
+            'scores': {name: float(values[own].mean())
+                       for name, values in judged.scores.items()},
+            'flagged': float((judged.ratio[own] > 1).mean()),
+            'flagged_as_shipped': float((shipped.ratio[own] > 1).mean()),
+            'flagged_by': {name: float((values[own] > 1).mean())
+                           for name, values in judged.by.items()}}
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else None
+
+
+def _detection(judged: Judged, pictures: Observations, run: np.ndarray,
+               bad: np.ndarray) -> dict[str, Any]:
+    """Return, by score, how well it tells bad from good among the corrupted pictures."""
+    found = {}
+    own = np.isin(pictures.kind, [*CORRUPTIONS])
+    for name, values in (*judged.by.items(), (FLAG, judged.ratio)):
+        score, truth = values[own], bad[own]
+        coverage, risk = risk_coverage(score, truth)
+        points = np.linspace(coverage[0], 1.0, CURVE)
+        found[name] = {
+            'auroc': area_under_roc(score, truth),
+            'interval': run_interval(partial(_auroc_of, score, truth), run[own]),
+            'area_under_risk_coverage': float(risk.mean()),
+            'coverage': points.tolist(), 'risk': np.interp(points, coverage, risk).tolist()}
+    return found
+
+
+def _auroc_of(score: np.ndarray, bad: np.ndarray, chosen: np.ndarray) -> float:
+    return area_under_roc(score[chosen], bad[chosen])
+
+
+def _bars(judged: Judged, shipped: Judged, pictures: Observations, run: np.ndarray,
+          bad: np.ndarray) -> dict[str, Any]:
+    """Return the shares that the flag is measured by."""
+    def share(chosen: np.ndarray, who: Judged = judged) -> dict[str, object]:
+        return share_with_interval(who.ratio[chosen] > 1, run[chosen])
+    kind = pictures.kind
+    corrupted, mild = np.isin(kind, [*CORRUPTIONS]), np.isin(kind, [*MILD])
+    return {'clean': share(kind == CLEAN), 'clean_and_good': share((kind == CLEAN) & ~bad),
+            'mild': share(mild), 'corrupted_and_bad': share(corrupted & bad),
+            'corrupted_and_good': share(corrupted & ~bad),
+            'corrupted_and_bad_as_shipped': share(corrupted & bad, shipped),
+            'corrupted_and_good_as_shipped': share(corrupted & ~bad, shipped),
+            **{f'{name}{words}': share(kind == name, who)
+               for name in ('upside_down', 'jigsaw')
+               for words, who in (('', judged), ('_as_shipped', shipped))}}
+
+
+def _group(name: str, pictures: Observations, fitted: FittedScores,
+           limits: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
+    scores = {**{own: pictures.scores[own] for own in names if own in pictures.scores},
+              **fitted.measure_all(pictures.statistics, pictures.scores)}
+    flagged = largest_ratio(scores, limits) > 1
+    return {'group': name, 'images': len(flagged), 'flagged': float(flagged.mean()),
+            'flagged_by': {own: float((values > limits[own]).mean())
+                           for own, values in scores.items()},
+            'scores': {own: float(values.mean()) for own, values in scores.items()}}
