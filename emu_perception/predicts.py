@@ -33,6 +33,10 @@ class Predicts(Protocol):
     def backend(self) -> str:
         """Return the name of what runs the network."""
 
+    @property
+    def backend_notes(self) -> tuple[str, ...]:
+        """Return which backends were refused and why, one line each; they may become more."""
+
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) the network runs at for images of ``image_size``."""
 

@@ -254,7 +254,10 @@ class EmuNode(LifecycleNode):
             consumer_timeout_s=self._settings.consumer_timeout_s,
             raises=self._risk.raises, name_problem=self._find_name_problem())
         if self._pipeline is not None:
-            health.model['nodes_sharing_it'] = self._pipeline.predictor.users
+            predictor = self._pipeline.predictor
+            health.model['nodes_sharing_it'] = predictor.users
+            # One may be refused at a size that comes later.
+            health.model['backend_refused'] = '; '.join(predictor.backend_notes)
         self._drops_before = drops
         self._diagnostics.publish(diagnostic_array(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),

@@ -73,6 +73,8 @@ class FakePredictor:
 
     device_description = 'fake device'
     precision = 'fp32'
+    backend = 'fake backend'
+    backend_notes: tuple[str, ...] = ()
 
     def __init__(self, *, tasks: tuple[str, ...] = ('segmentation', 'depth'),
                  calibration: Calibration | None = None) -> None:

@@ -206,3 +206,13 @@ class Lines:
 
     def __init__(self, lines):
         self.info = self.warning = self.error = lines.append
+
+
+def test_a_backend_that_was_refused_is_a_warning_also_when_it_is_refused_later(make_bench):
+    bench = make_bench()
+    assert bench.diagnostics()['model']['backend_refused'] == ''
+    bench.predictor.backend_notes = ("backend 'openvino' is refused at 160x96: depth is off",)
+    bench.until(lambda: bench.diagnostics()['model']['level'] == b'\x01')
+    model = bench.diagnostics()['model']
+    assert 'openvino' in model['message'] and 'depth is off' in model['backend_refused']
+    assert model['backend'] == 'fake backend'
