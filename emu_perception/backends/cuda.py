@@ -74,6 +74,7 @@ class CudaBackend(Backend):
         self._plans: OrderedDict[Sizes, Plan | None] = OrderedDict()
         # By the network's size, what has proven itself there; a later one has to do so again.
         self._proven: dict[tuple[int, int], weakref.ref[RawOf]] = {}
+        self._disproven: set[tuple[int, int]] = set()
         self._kernels_chosen = False
         self._failures = 0
         self._short: set[Sizes] = set()  # Out of memory once.
@@ -102,6 +103,10 @@ class CudaBackend(Backend):
         with self._lock:
             try:
                 self._prove(size)
+            except Disproof as error:
+                if not self._proven:  # Start-up: another backend is to be chosen.
+                    raise
+                self._say(f'{error}; going on with eager, which is slower')
             except InputError:
                 raise
             except Exception as error:
@@ -120,19 +125,27 @@ class CudaBackend(Backend):
                 choose_kernels(program, proof.probes.values(), proof.request)
                 self._kernels_chosen = True
             try:
-                proof.check(self.name, program.answer)
-            except Disproof as error:
-                if not network.made_again(size):
-                    raise
-                LOGGER.warning('%s; it came from a file and was made again', error)
-                proof.check(self.name, Program(self._model, program.sizes).answer)
+                self._check(proof, program)
+            except Disproof:
+                self._disproven.add(size)
+                raise
         runtime.synchronize()
         self._proven[size] = weakref.ref(network.at(size))
+
+    def _check(self, proof: Proof, program: Program) -> None:
+        size = program.sizes.network
+        try:
+            proof.check(self.name, program.answer)
+        except Disproof as error:
+            if not self._model.network.made_again(size):
+                raise
+            LOGGER.warning('%s; it came from a file and was made again', error)
+            proof.check(self.name, Program(self._model, program.sizes).answer)
 
     @torch.inference_mode()
     def predict(self, image: np.ndarray, request: Request) -> Prediction:
         """Go from image to prediction on the fast path; after a failure, which is said, not."""
-        if self._failures < FAILURES:
+        if self._failures < FAILURES and request.network_size not in self._disproven:
             sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size,
                           request.score_region)
             try:
@@ -185,14 +198,16 @@ class CudaBackend(Backend):
                                    'the next one tries again', self.name, sizes.image[1],
                                    sizes.image[0], one_line(error))
                     return
-            else:
+            elif not isinstance(error, Disproof):
                 self._failures += 1
             self._plans[sizes] = None
-        said = (f'{self.name}: the fast path failed for images of {sizes.image[1]}x'
-                f'{sizes.image[0]} ({one_line(error)}); going on with eager, which is slower'
-                f'{", for every size" if self._failures >= FAILURES else ""}')
-        self.notes.append(said)
-        LOGGER.warning('%s', said)
+        self._say(f'{self.name}: the fast path failed for images of {sizes.image[1]}x'
+                  f'{sizes.image[0]} ({one_line(error)}); going on with eager, which is slower'
+                  f'{", for every size" if self._failures >= FAILURES else ""}')
+
+    def _say(self, note: str) -> None:
+        self.notes.append(note)
+        LOGGER.warning('%s', note)
 
     def _plain(self) -> EagerBackend:
         with self._lock:

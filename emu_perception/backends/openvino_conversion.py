@@ -87,7 +87,7 @@ def models_of(conversion: Conversion) -> tuple[Any, Any]:
             return tuple(core.read_model(Path(folder) / f'{part}.xml')
                          for part in ('network', 'maps'))  # type: ignore[return-value]
         except Exception as error:
-            LOGGER.debug('openvino: converting in this process (%s)', error)
+            LOGGER.info('openvino: converting in this process (%s)', error)
     return converted_models(conversion)
 
 
