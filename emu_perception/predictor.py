@@ -21,6 +21,7 @@ from emu_perception.networks.multitask import DEPTH
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.region import Region
 import numpy as np
 import torch
 
@@ -113,8 +114,8 @@ class Predictor:
         return network_size(image_size, self.metadata.input_size)
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """
         Run the network once.
 
@@ -125,6 +126,7 @@ class Predictor:
             camera of the training camera's field of view, which is said once.
         :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None =
             as the constructor was told.
+        :param score_region: part of the image that the scores are the means over; None = all.
         :raises InputError: if the image, size or fx cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -137,7 +139,8 @@ class Predictor:
         size = (height, width) if size is None else _checked_size(size)
         input_size = self.network_size((height, width))
         return backend.predict(image, Request(
-            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy))
+            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
+            score_region))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""

@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.region import Region
 
 
 def load_predictor(path: Any, *, device: str, precision: str, backend: str) -> Any:
@@ -173,8 +174,8 @@ class SharedPredictor:
         self._closed = False
 
     def __call__(self, image: Any, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Any:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Any:
         """Run the network on an image; as Predictor, with the wait as ``turn`` in timing_ms."""
         if self._closed:
             raise InputError('the predictor is closed: load it again')
@@ -182,7 +183,8 @@ class SharedPredictor:
         with self._network.turn:
             begun = time.perf_counter()
             prediction = self._network.predictor(
-                image, size=size, fx=fx, unknown_label_entropy=unknown_label_entropy)
+                image, size=size, fx=fx, unknown_label_entropy=unknown_label_entropy,
+                score_region=score_region)
         prediction.timing_ms['turn'] = 1e3 * (begun - asked)
         return prediction
 

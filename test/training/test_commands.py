@@ -156,8 +156,8 @@ def test_the_json_has_the_keys_that_others_rely_on(trained, tmp_path):
             'p_accurate_given_certain'} <= set(result['depth'])
     assert result['void'] == 'exclude' and result['threshold'] == 'mean'
     assert len(result['policies']) == 4 and result['trivial']['majority_class'] == 'floor'
-    sample = DatasetFolder(trained / 'data').sample('004')
-    assert result['depth']['pixels'] == 2 * int((sample.depth > 0).sum()), 'not at full size'
+    example = DatasetFolder(trained / 'data').example('004')
+    assert result['depth']['pixels'] == 2 * int((example.depth > 0).sum()), 'not at full size'
 
 
 def test_an_ensemble_of_one_twice_is_that_one(trained, tmp_path):

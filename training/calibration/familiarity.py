@@ -105,14 +105,14 @@ def observed(observer: Observer, pictures: Iterable[Picture],
     # memory of all of them from being given back.
     statistics = array('f')
     for picture in pictures:
-        seen = observer(picture.sample.image, picture.focal)
+        seen = observer(picture.example.image, picture.focal)
         some = seen.maps.label if seen.maps.label is not None else seen.maps.depth
         assert some is not None, 'a network has at least one task'
-        truth = truth_at(picture.sample, (some.shape[0], some.shape[1]))
+        truth = truth_at(picture.example, (some.shape[0], some.shape[1]))
         if also is not None:
             also(picture, seen.maps)
         statistics.frombytes(seen.statistics.tobytes())
-        rows.append((picture.sample.stem, picture.kind, picture.severity, seen.scores,
+        rows.append((picture.example.stem, picture.kind, picture.severity, seen.scores,
                      *errors(seen.maps, truth)))
     if not rows:
         raise InputError('there is no picture to observe')

@@ -25,7 +25,7 @@ from emu_perception.scores import measured
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
-from training.data.dataset_folder import IGNORE, Sample
+from training.data.dataset_folder import Example, IGNORE
 
 # Encoder's maps whose statistics familiarity reads: strides 4, 8 and 16.
 FAMILIAR_MAPS = 3
@@ -112,12 +112,12 @@ class Truth:
     depth: np.ndarray | None
 
 
-def truth_at(sample: Sample, size: tuple[int, int]) -> Truth:
-    """Return a sample's truth at (height, width), the nearest value of each pixel."""
+def truth_at(example: Example, size: tuple[int, int]) -> Truth:
+    """Return an example's truth at (height, width), the nearest value of each pixel."""
     def at(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else cv2.resize(values, size[::-1],
                                                       interpolation=cv2.INTER_NEAREST_EXACT)
-    return Truth(at(sample.label), at(sample.depth))
+    return Truth(at(example.label), at(example.depth))
 
 
 def errors(maps: NetworkMaps, truth: Truth) -> tuple[float, float]:

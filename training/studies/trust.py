@@ -11,8 +11,8 @@ breaks of content and in mild changes: accuracy, calibration, coverage, the scor
 picture is bad where abs rel is above 0.3 or pixel accuracy below 0.45; the flag is judged by that.
 
 The two scores that are fitted are fitted here again, to the training images, corrupted likewise,
-and each kind is judged by a fit that has not seen it. Thresholds are joint, of the clean images of
-the other runs of frames; intervals are of whole runs drawn again. Photographs that are no rooms,
+and each kind is judged by a fit that has not seen it. Thresholds are joint, of the other runs of
+frames; intervals are of whole runs drawn again. Photographs that are no rooms,
 and folders of other images, have no truth: the share flagged is all that is known of them.
 """
 
@@ -41,7 +41,7 @@ from training.calibration.training_pictures import (
     training_pictures,
 )
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetError, DatasetFolder, Sample
+from training.data.dataset_folder import DatasetError, DatasetFolder, Example
 from training.data.leakage import trained_on
 from training.evaluation.measuring import file_hash
 from training.reporting.style import save
@@ -51,7 +51,7 @@ from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
 from training.studies.trust_summary import summary
 
 FIGURES = ('.png', '.pdf', '.svg')
-CORRUPTED = 6  # Of each training image, for the fit.
+CORRUPTED = 4  # Of each training image, for the fit.
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: float = 95.0,
@@ -129,7 +129,7 @@ def _photographs(files: Sequence[Path]) -> list[Picture]:
 
 def _pictures(images: Sequence[np.ndarray]) -> list[Picture]:
     """Return images without truth, nor a known camera."""
-    return [Picture(Sample(f'photograph{i}', rgb, None, None), 'other', 0, None)
+    return [Picture(Example(f'photograph{i}', rgb, None, None), 'other', 0, None)
             for i, rgb in enumerate(images)]
 
 

@@ -97,4 +97,4 @@ class Cells:
         some = maps.label if maps.label is not None else maps.depth
         assert some is not None, 'a network has at least one task'
         cell = self.cells.setdefault((picture.kind, picture.severity), Cell(*self._arguments))
-        cell.add(maps, truth_at(picture.sample, (some.shape[0], some.shape[1])))
+        cell.add(maps, truth_at(picture.example, (some.shape[0], some.shape[1])))

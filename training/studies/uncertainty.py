@@ -90,10 +90,10 @@ def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: S
     suite.to(ensemble.device)
     rows = []
     for stem in track(stems, kind or 'clean', disable=not progress):
-        sample = folder.sample(stem)
-        image = as_seen(sample.image, kind, stem)
+        example = folder.example(stem)
+        image = as_seen(example.image, kind, stem)
         moments = ensemble.predict(image, focal=training_focal(folder))
-        figures = compared(suite, moments, sample)
+        figures = compared(suite, moments, example)
         rows.append({'image': stem, **judge(image, training_fx(folder)),
                      **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
     found = suite.compute()
