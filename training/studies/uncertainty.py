@@ -72,7 +72,7 @@ class Judge:
         if name not in self.thresholds or name not in scores:
             return None
         monitor = RiskMonitor(RiskThresholds({name: self.thresholds[name]}), raise_after=1,
-                              clear_after=1)
+                              clear_after=1, clear_below=1.0)
         monitor.activate()
         return monitor.observe(scores, 0.0).raised
 

@@ -259,3 +259,13 @@ def test_one_checkpoint_is_no_ensemble(trained, capsys):
     assert study_teacher.main(['--teacher', str(members(trained)[0]), '--data',
                                str(trained / 'data'), '--no-progress']) == 1
     assert 'deep ensemble' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('entropy, raised', [(0.95, False), (1.0, False), (1.05, True)])
+def test_an_image_of_a_study_is_judged_by_its_threshold_alone(entropy, raised):
+    """Not by the share of it that lowers the flag of a stream of images."""
+    judge = study_uncertainty.Judge.__new__(study_uncertainty.Judge)
+    judge.thresholds = {'segmentation_entropy': 1.0}
+    scores = {'segmentation_entropy': entropy}
+    assert judge._raised('segmentation_entropy', scores) is raised
+    assert judge._raised('depth_sigma', scores) is None
