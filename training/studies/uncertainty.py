@@ -10,8 +10,8 @@ The images of a split, clean and spoiled (dark, blurred, covered, noised, lens f
 other images, and photographs that are no rooms (out of distribution): mean uncertainty of each
 image, the share that the checkpoint's own risk thresholds flag, and how well the mean uncertainty
 tells an unlike image from a clean one (AUROC). Where the truth is known also what the network gets
-right, and how well the uncertainty finds the wrong pixels. The thresholds were fixed before; on the
-clean images that they were made from the share flagged is what their percentile leaves
+right, and how well the uncertainty finds the wrong pixels. The thresholds were fixed before; on
+the clean images that they were made from the share flagged is what their percentile leaves
 (training.calibrate measures false alarms across runs).
 """
 
