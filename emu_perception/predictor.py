@@ -24,7 +24,7 @@ from emu_perception.networks.statistics import statistics_length
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
-from emu_perception.scores import names_of
+from emu_perception.scores import names_of, SCORES
 import numpy as np
 import torch
 
@@ -195,6 +195,11 @@ def _fitted_scores(metadata: CheckpointMetadata,
     source = metadata.name or 'checkpoint'
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), source)
     if fitted is None:
+        for name in metadata.calibration.scores:
+            if SCORES[name].fitted:
+                raise CheckpointError(f"{source}: field 'calibration' judges by {name}, but field "
+                                      "'statistics' has nothing that it is made of: calibrate it "
+                                      'again')
         return None
     if not isinstance(network, FoldedNetwork):
         raise CheckpointError(f"{source}: field 'statistics' has familiarity.mean, but a network "
