@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from emu_perception.region import Region
+
 if TYPE_CHECKING:  # The table of scores is read where torch may be missing.
     import torch
 
@@ -32,6 +34,19 @@ class NetworkMaps:
     depth_variance: torch.Tensor | None = None
     instance_vectors: torch.Tensor | None = None
     statistics: torch.Tensor | None = None
+
+    def within(self, region: Region | None) -> NetworkMaps:
+        """Return what scores are read off: the part in a region, without the vectors."""
+        if region is None:
+            return self
+
+        def part(values: torch.Tensor | None) -> torch.Tensor | None:
+            if values is None:
+                return None
+            rows, columns = region.spans((values.shape[0], values.shape[1]))
+            return values[rows, columns]
+        return NetworkMaps(part(self.label), part(self.entropy), part(self.confidence),
+                           part(self.depth), part(self.depth_variance))
 
     def calibrated(self, depth_factor: torch.Tensor | float,
                    variance_factor: torch.Tensor | float) -> NetworkMaps:

@@ -9,9 +9,15 @@ import logging
 import operator
 from pathlib import Path
 
-from emu_perception.backends import Backend, BackendOptions, make_backend, Request
+from emu_perception.backends import (
+    Backend,
+    BackendOptions,
+    cuda_memory,
+    host_memory,
+    make_backend,
+    Request,
+)
 from emu_perception.backends.agreement import rounds_to_tf32
-from emu_perception.backends.cuda_memory import free_unused
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
@@ -24,6 +30,7 @@ from emu_perception.networks.statistics import statistics_length
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.region import Region
 from emu_perception.scores import names_of, SCORES
 import numpy as np
 import torch
@@ -120,8 +127,8 @@ class Predictor:
         return network_size(image_size, self.metadata.input_size)
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """
         Run the network once.
 
@@ -132,6 +139,7 @@ class Predictor:
             camera of the training camera's field of view, which is said once.
         :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None =
             as the constructor was told.
+        :param score_region: part of the image that the scores are the means over; None = all.
         :raises InputError: if the image, size or fx cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -144,8 +152,8 @@ class Predictor:
         size = (height, width) if size is None else _checked_size(size)
         input_size = self.network_size((height, width))
         return self._judged(backend.predict(image, Request(
-            input_size, size, self._focal_scale(fx, width, input_size[1]),
-            unknown_label_entropy)))
+            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
+            score_region)))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
@@ -158,11 +166,12 @@ class Predictor:
         self._warned_focal = warned
 
     def close(self) -> None:
-        """Free the network and, on a GPU, its memory; a later call raises InputError."""
+        """Free the network and give its memory back; a later call raises InputError."""
         # A call that is under way in another thread has its own reference and finishes.
         self._backend = None
+        host_memory.free_unused()
         if self.device.type == 'cuda':
-            free_unused()
+            cuda_memory.free_unused()
 
     def _judged(self, prediction: Prediction) -> Prediction:
         """Return a prediction with the fitted scores; without statistics it lacks them."""

@@ -216,7 +216,8 @@ def main(arguments: list[str] | None = None) -> int:
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
               f"{result['variance_scale']:.4f}, thresholds: " + ', '.join(
-                  row.text(limit) for row, limit in thresholds.items() if limit is not None))
+                  row.text(limit) for row, limit in thresholds.items() if limit is not None)
+              + ' (of whole images: with risk_region set others fit)')
         print(f"{result['images']} images in {result['runs']} runs, after: {result['folds']} "
               f"folds; false alarms {result['false_alarms']:.3f}")
         if options.fit_scores:

@@ -94,7 +94,8 @@ class Stages(ABC, Generic[Prepared, Raw]):
         self.synchronize()
         inferred = time.perf_counter()
         maps = self.maps(raw, request.network_size)
-        named, scores = finished(maps, Factors.of(request, self.options))
+        named, scores = finished(maps, Factors.of(request, self.options),
+                                 request.score_region)
         arrays = {name: values.cpu().numpy() for name, values in named.items()}
         numbers = {name: float(value) for name, value in scores.items()}
         statistics = None if maps.statistics is None else maps.statistics.cpu().numpy()

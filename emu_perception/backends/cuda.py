@@ -136,7 +136,8 @@ class CudaBackend(Backend):
     def predict(self, image: np.ndarray, request: Request) -> Prediction:
         """Go from image to prediction on the fast path; after a failure, which is said, not."""
         if self._failures < FAILURES:
-            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size)
+            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size,
+                          request.score_region)
             try:
                 job = self._begin(sizes, image, request)
             except Exception as error:  # CUDA and Triton raise many kinds.

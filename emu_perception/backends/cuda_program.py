@@ -34,6 +34,7 @@ from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION, upsample
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import resized_image
+from emu_perception.region import Region
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
@@ -46,11 +47,16 @@ RawOf = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 
 @dataclass(frozen=True)
 class Sizes:
-    """(height, width) of the image, at the network and of the maps: what a graph is made for."""
+    """
+    (height, width) of the image, at the network and of the maps: what a graph is made for.
+
+    :ivar score_region: what the scores are measured on, which a graph cannot change either.
+    """
 
     image: tuple[int, int]
     network: tuple[int, int]
     maps: tuple[int, int]
+    score_region: Region | None = None
 
 
 class DeviceForm(Protocol):
@@ -126,7 +132,8 @@ class Program:
 
     def finish(self, raw: dict[str, torch.Tensor], block: torch.Tensor) -> torch.Tensor:
         """Return the packed maps."""
-        return packed(self.maps(raw), block[:HEADER_BYTES].view(torch.float32), self._resizing)
+        return packed(self.maps(raw), block[:HEADER_BYTES].view(torch.float32), self._resizing,
+                      self.sizes.score_region)
 
     def maps(self, raw: dict[str, torch.Tensor]) -> NetworkMaps:
         """Upsample to the network's size, then reduce."""

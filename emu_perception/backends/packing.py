@@ -18,6 +18,7 @@ from emu_perception.maps import MapRow, MAPS, maps_of
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.prediction import Prediction
+from emu_perception.region import Region
 from emu_perception.scores import scores_of
 import numpy as np
 import torch
@@ -62,13 +63,14 @@ class Resizing:
         return columns.apply(rows.apply(values, 0), 1)
 
 
-def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing) -> torch.Tensor:
+def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing,
+           score_region: Region | None = None) -> torch.Tensor:
     """
     Finish the maps and return them as one block of bytes, to be read by ``unpacked``.
 
     :param values: ``header``, float32 [4] on the maps' device.
     """
-    named, scores = finished(maps, Factors(*values))
+    named, scores = finished(maps, Factors(*values), score_region)
     tasks = tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
                   if there is not None)
     parts = [torch.stack(list(scores.values()))] + [

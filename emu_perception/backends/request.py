@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import math
 
 from emu_perception.instances import InstanceSettings
+from emu_perception.region import Region
 import torch
 
 
@@ -52,9 +53,11 @@ class Request:
     :ivar size: (height, width) of the maps.
     :ivar depth_scale: from the network's depths to this camera's.
     :ivar unknown_label_entropy: nats above which a label becomes 255; None = off.
+    :ivar score_region: what the means are taken over; None = the whole image.
     """
 
     network_size: tuple[int, int]
     size: tuple[int, int]
     depth_scale: float = 1.0
     unknown_label_entropy: float | None = None
+    score_region: Region | None = None

@@ -90,6 +90,10 @@ def _add_risk(group: argparse._ArgumentGroup) -> None:
     add('--risk-scores', nargs='+', choices=tuple(SCORES), default=(), metavar='NAME',
         help=f"those that raise the flag, of {', '.join(SCORES)}; default: all that have a "
         'threshold')
+    add('--risk-region', type=number(0.0, 1.0), nargs=4, default=(),
+        metavar=('TOP', 'BOTTOM', 'LEFT', 'RIGHT'),
+        help='part of the image whose mean uncertainties are judged, as fractions; the '
+        "checkpoint's thresholds are the whole image's")
     add('--raise-after', type=count(1), default=1, metavar='N',
         help='uncertain images in a row that raise the flag (default: %(default)s)')
     add('--clear-after', type=count(1), default=3, metavar='N',

@@ -14,6 +14,7 @@ import math
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.region import Region
 from emu_perception.ros.gate import GATES
 from emu_perception.rules import ListRule, Rule
 from emu_perception.scores import Score, SCORES
@@ -122,6 +123,10 @@ class Settings:
     frozen_after_s: float = _parameter(
         0.0, 'Time with the same pixels in every image after which the risk flag is raised; 0: '
         'off (a warning tells of it). Not under use_sim_time.', unit='s', low=0.0, high=3600.0)
+    risk_region: tuple[float, ...] = _list_parameter(
+        'Part of the image whose mean uncertainties are judged: top, bottom, left, right, such as '
+        '[0.5, 1.0, 0.0, 1.0] for the lower half; empty: all of it, which is what the '
+        "checkpoint's thresholds are for.", Rule(float, 0.0, 1.0))
     gate: tuple[str, ...] = _list_parameter(
         'What is withheld unless the image itself is below all thresholds (whatever raise_after '
         "says) and the flag is lowered: 'points' (~/points), 'depth' (~/depth/image, "
@@ -190,7 +195,12 @@ def validate(values: Mapping[str, object]) -> Settings:
             checked[name] = good
         elif good:
             thresholds[_SCORE_OF[name]] = good
-    return Settings(**checked, risk_thresholds=thresholds)
+    settings = Settings(**checked, risk_thresholds=thresholds)
+    try:
+        Region.of(settings.risk_region)
+    except InputError as error:
+        raise InputError(f'parameter {error}') from error
+    return settings
 
 
 def descriptor(name: str) -> ParameterDescriptor:

@@ -16,6 +16,7 @@ from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.freshness import Freshness, Verdict
 from emu_perception.maps import maps_of
 from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.region import Region
 from emu_perception.ros import arrivals, lifecycle_node
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import EmuNode
@@ -78,6 +79,8 @@ class FakePredictor:
 
     device_description = 'fake device'
     precision = 'fp32'
+    backend = 'fake backend'
+    backend_notes: tuple[str, ...] = ()
 
     def __init__(self, *, tasks: tuple[str, ...] = ('segmentation', 'depth'),
                  calibration: Calibration | None = None) -> None:
@@ -111,10 +114,11 @@ class FakePredictor:
         self.closed.set()
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """Answer, fail or dawdle."""
-        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx})
+        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx,
+                           'score_region': score_region})
         self.entered.set()
         assert self.gate.wait(3 * TIMEOUT_S)
         if self.fails is not None:

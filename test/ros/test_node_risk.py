@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 import time
 
+from emu_perception.region import Region
 from emu_perception.scores import SCORES
 from node_bench import fake_calibration, FakePredictor, rgb_image
 import numpy as np
@@ -133,6 +134,7 @@ def test_risk_scores_says_which_scores_raise_and_the_plain_rule_is_two_of_them(m
     assert 'unfamiliarity' in bench.diagnostics()['risk']['detail']
     assert bench.set(risk_scores=['segmentation_entropy', 'relative_depth_sigma']).successful
     bench.clear_risk()
+    bench.until(lambda: reason(bench) == 'none', send=rgb_image())
     origin = bench.diagnostics()['risk']
     assert origin['threshold_unfamiliarity_from'] == 'none: not in risk_scores'
     assert origin['threshold_segmentation_from'] == 'checkpoint'
@@ -179,3 +181,13 @@ def test_images_near_the_threshold_do_not_lower_it_until_the_share_is_changed(ma
     assert bench.risk() is True
     assert bench.set(clear_below=0.99).successful
     bench.clear_risk()
+
+
+def test_region_goes_with_each_image_is_live_and_its_thresholds_are_said_to_be_others(make_bench):
+    bench = make_bench(parameters={'risk_region': [0.5, 1.0, 0.0, 1.0]})
+    bench.until(lambda: bench.predictor.calls, send=rgb_image())
+    assert bench.predictor.calls[-1]['score_region'] == Region(0.5, 1.0, 0.0, 1.0)
+    assert bench.set(risk_region=[]).successful
+    bench.until(lambda: bench.predictor.calls[-1]['score_region'] is None, send=rgb_image())
+    refused = bench.set(risk_region=[1.0, 0.5, 0.0, 1.0])
+    assert not refused.successful and 'give top, bottom, left, right' in refused.reason
