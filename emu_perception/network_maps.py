@@ -24,6 +24,7 @@ class NetworkMaps:
     :ivar depth: float32, metres for the training camera, 0 or more.
     :ivar depth_variance: float32, m², before calibration.
     :ivar instance_vectors: float32 [2, h, w], pixels of the network's size.
+    :ivar statistics: float32 [N], see ``networks.statistics``; None where nobody asks for them.
     """
 
     label: torch.Tensor | None = None
@@ -32,6 +33,7 @@ class NetworkMaps:
     depth: torch.Tensor | None = None
     depth_variance: torch.Tensor | None = None
     instance_vectors: torch.Tensor | None = None
+    statistics: torch.Tensor | None = None
 
     def within(self, region: Region | None) -> NetworkMaps:
         """Return what scores are read off: the part in a region, without the vectors."""

@@ -58,6 +58,9 @@ class CudaBackend(Backend):
 
     def __init__(self, network: FoldedNetwork, options: BackendOptions) -> None:
         super().__init__(network, options)
+        if options.statistics:
+            raise InputError(f"backend is '{self.name}', which gives no statistics, of which this "
+                             "checkpoint's familiarity makes scores: give 'eager'")
         try:
             runtime = CudaRuntime(options.device)
             # On the compute stream, where it is used: no other stream has to be waited for.

@@ -27,6 +27,7 @@ from emu_perception.networks.multitask import (
     SEGMENTATION,
     VARIANCE_FLOOR,
 )
+from emu_perception.networks.statistics import with_statistics
 from emu_perception.uncertainty import label_entropy_confidence
 import torch
 from torch import nn
@@ -116,7 +117,7 @@ def converted_models(conversion: Conversion) -> tuple[Any, Any]:
     """Return OpenVINO's models of the network and of its maps, converted here."""
     network, size = conversion.network, conversion.size
     image = torch.zeros(1, *size, 3, dtype=torch.uint8)
-    raw = network(image)
+    raw = network(image)[:len(network.tasks)]
     model = converted(network, (image,), open_sizes=conversion.open_sizes)
     whole = all(side % part == 0 for x in raw for side, part in zip(size, x.shape[-2:]))
     if conversion.open_sizes and whole:
@@ -158,18 +159,23 @@ class NormalizedNetwork(nn.Module):
     scale: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor) -> None:
+    def __init__(self, network: FoldedNetwork, scale: torch.Tensor, shift: torch.Tensor,
+                 statistics: bool = False) -> None:
         super().__init__()
+        self.statistics = statistics
         self.network = network
         self.tasks = tuple(task for task in ORDER if task in network.tasks)
         self.register_buffer('scale', scale)
         self.register_buffer('shift', shift)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the raw maps in the order of ``ORDER``."""
+        """Return the raw maps in the order of ``ORDER``, and the statistics, if asked for."""
         x = (image.float() * self.scale + self.shift).permute(0, 3, 1, 2)
-        raw = self.network(x)
-        return tuple(raw[task] for task in self.tasks)
+        if not self.statistics:
+            raw = self.network(x)
+            return tuple(raw[task] for task in self.tasks)
+        raw, statistics = with_statistics(self.network, x)
+        return (*(raw[task] for task in self.tasks), statistics)
 
 
 class Maps(nn.Module):

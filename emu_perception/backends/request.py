@@ -23,6 +23,7 @@ class BackendOptions:
     :ivar temperature: calibration, divides the logits.
     :ivar variance_scale: calibration, times the variance of the depth.
     :ivar depth_max: metres, end of the checkpoint's range; beyond it a depth is +inf.
+    :ivar statistics: whether the checkpoint has scores that are made of them.
     :ivar instances: how votes become instances; None = none are looked for.
     """
 
@@ -33,6 +34,7 @@ class BackendOptions:
     temperature: float = 1.0
     variance_scale: float = 1.0
     depth_max: float = math.inf
+    statistics: bool = False
     instances: InstanceSettings | None = None
 
     def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -87,6 +87,9 @@ def _add_risk(group: argparse._ArgumentGroup) -> None:
         add(f'--{row.parameter.replace("_", "-")}', type=number(0.0, row.highest), default=0.0,
             metavar=(row.suffix[1:] or 'x').upper(),
             help=f"{row.words} above which an image is uncertain; 0: the checkpoint's")
+    add('--risk-scores', nargs='+', choices=tuple(SCORES), default=(), metavar='NAME',
+        help=f"those that raise the flag, of {', '.join(SCORES)}; default: all that have a "
+        'threshold')
     add('--risk-region', type=number(0.0, 1.0), nargs=4, default=(),
         metavar=('TOP', 'BOTTOM', 'LEFT', 'RIGHT'),
         help='part of the image whose mean uncertainties are judged, as fractions; the '

@@ -35,7 +35,7 @@ from emu_perception.predictor import Predictor
 from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.risk_status import resolve_thresholds
-from emu_perception.scores import names_of, SCORES
+from emu_perception.scores import SCORES
 from emu_perception.shown import Look
 import numpy as np
 
@@ -76,11 +76,12 @@ def run(options: argparse.Namespace) -> int:
                                    backend=options.backend)
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
-            predictor.metadata.calibration)
+            predictor.metadata.calibration, options.risk_scores)
         each = (isinstance(source, ImageFiles) if options.judge == 'auto'
                 else options.judge == 'each')
         risk = RiskTrack(RiskMonitor(
-            thresholds, expected=names_of(predictor.metadata.tasks),
+            thresholds, expected=dict.fromkeys((*predictor.metadata.score_names,
+                                                *options.risk_scores)),
             raise_after=options.raise_after, clear_after=options.clear_after,
             clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},

@@ -17,7 +17,6 @@ from emu_perception.errors import InputError
 from emu_perception.predicts import predict, Predicts
 from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
-from emu_perception.scores import names_of
 from emu_perception.shown import Look, Shown
 import numpy as np
 
@@ -83,7 +82,7 @@ class Runner:
             state = self._risk.observe(
                 prediction.scores, detail=self._cameras.problem,
                 reason=RiskReason.NO_CALIBRATION if unknown else RiskReason.NONE)
-            if problem_of(prediction.scores, names_of(self._predictor.metadata.tasks)):
+            if problem_of(prediction.scores, self._predictor.metadata.score_names):
                 self._count(image, state.detail)  # Such maps mislead.
             else:
                 shown = Shown(rgb, prediction, state, self._look)

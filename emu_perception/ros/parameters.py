@@ -102,6 +102,10 @@ class Settings:
         unit='m', low=0.0, high=1000.0)
     # By name of the score, those above 0 alone; each has a parameter of its own.
     risk_thresholds: Mapping[str, float] = field(default_factory=dict)
+    risk_scores: tuple[str, ...] = _list_parameter(
+        'Scores that raise the risk flag, such as [segmentation_entropy, relative_depth_sigma], '
+        'the mean uncertainties alone; empty: all that have a threshold. One that the checkpoint '
+        'does not give keeps the flag raised.', Rule(str, choices=tuple(SCORES)))
     raise_after: int = _parameter(
         1, 'Uncertain images in a row that raise the risk flag.', unit='images', low=1, high=1000)
     clear_after: int = _parameter(

@@ -27,7 +27,7 @@ from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.ros.publishing_thread import MapSet, PublishingThread
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
-from emu_perception.scores import names_of, SCORES
+from emu_perception.scores import SCORES
 from emu_perception.topics import TOPICS
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -103,7 +103,7 @@ class Pipeline:
             self.faults.ended()
             return
         # Not by the flag's reason: that stays 'failure' until enough good images have come.
-        if problem_of(prediction.scores, names_of(self.predictor.metadata.tasks)):
+        if problem_of(prediction.scores, self.predictor.metadata.score_names):
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
             return

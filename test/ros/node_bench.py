@@ -61,6 +61,12 @@ class FakeMetadata:
     intrinsics: Any = None
     input_size: tuple[int, int] = (24, 32)
     name: str = 'fake'
+    statistics: tuple[str, ...] = ('familiarity.mean', 'familiarity.failure.mean')
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Return the names of the scores that the predictor gives."""
+        return names_of(self.tasks, self.statistics)
 
 
 class FakePredictor:
@@ -132,7 +138,7 @@ class FakePredictor:
         scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
             {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
-            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)
+            {name: scores.get(name, 0.1) for name in self.metadata.score_names
              if name not in self.lost_scores},
             network_size=self.metadata.input_size,
             timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})

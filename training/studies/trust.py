@@ -46,7 +46,7 @@ from training.data.leakage import trained_on
 from training.evaluation.measuring import file_hash
 from training.reporting.style import save
 from training.reporting.trust_study import table, trust_figure
-from training.studies.shifted_images import image_files
+from training.studies.image_folders import image_files
 from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
 from training.studies.trust_summary import summary
 

@@ -240,7 +240,7 @@ def test_a_device_that_is_too_small_is_refused_before_training(synthetic, tmp_pa
 
 @pytest.mark.parametrize(('override', 'words'), [
     ('network={family: deeplab, encoder: resnet10t}', ("'views'", 'deeplab', 'views=loader')),
-    ('views=gpu', ("'views'", "'gpu'", 'loader or device'))])
+    ('views=gpu', ("'views'", "'gpu'", 'one of loader, device'))])
 def test_views_that_the_device_cannot_cut_are_refused(synthetic, tmp_path, capsys, override,
                                                       words):
     message = refusal(synthetic, tmp_path, capsys, override)
