@@ -27,12 +27,12 @@ from typing import Any
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.observer import Observer
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.scores import SCORES
 from rich.progress import track
 from training.calibration.constants import fitted, observe
 from training.calibration.joint_fit import joint_fit, joint_lines
-from training.calibration.observing import Observer
 from training.calibration.risk_thresholds import (
     image_scores,
     judged,

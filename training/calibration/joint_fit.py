@@ -17,11 +17,16 @@ from typing import Any
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.errors import InputError
 from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
+from emu_perception.observer import Observer
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
-from training.calibration.familiarity import fit_scores, Observations, observed
-from training.calibration.observing import Observer
+from training.calibration.familiarity import (
+    fit_familiar,
+    fit_scores,
+    Observations,
+    observed,
+)
 from training.calibration.training_pictures import CLEAN, training_pictures, VIEW
 from training.data.dataset_folder import DatasetFolder
 
@@ -58,7 +63,7 @@ def joint_fit(observer: Observer, training: DatasetFolder, held_out: DatasetFold
     if not stems:
         raise InputError(f'{training.root}/train.txt: has no image to fit familiarity to')
     fit = _observed(observer, training, stems, 'training pictures', progress)
-    fitted = fit_scores(fit, observer.familiar_length)
+    fitted = fit_scores(fit, fit_familiar(fit, observer.familiar_length))
     pictures = _observed(observer, held_out, held_out.stems(split), 'risk thresholds', progress)
     pictures = pictures.where(pictures.kind != VIEW)
     rows = fitted_scores(observer.metadata.tasks, fitted.arrays())

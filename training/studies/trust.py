@@ -28,12 +28,17 @@ from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.corruptions.content import restyled
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
 from emu_perception.errors import InputError
+from emu_perception.observer import Observer
 from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
-from training.calibration.familiarity import fit_scores, Observations, observed
-from training.calibration.observing import Observer
+from training.calibration.familiarity import (
+    fit_familiar,
+    fit_scores,
+    Observations,
+    observed,
+)
 from training.calibration.training_pictures import (
     border_of,
     FITTED_BREAKS,
@@ -96,14 +101,13 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     pictures = observed(observer, _shown(
         ruler_pictures(folder, measured_stems, border), 'ruler', progress,
         len(measured_stems) * len(ruler_cells())), cells.add)
-    length = observer.familiar_length
-    unseen = {kind: fit_scores(fit.where(fit.kind != kind), length)
-              for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
+    familiar = fit_familiar(fit, observer.familiar_length)
+    unseen = {kind: fit_scores(fit, familiar, kind) for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
     names = [row.name for row in fitted_scores(metadata.tasks)]
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
             'images': len(measured_stems), 'border': border, 'percentile': percentile,
             'fitted_to': {'split': 'train', 'images': len(stems), 'pictures': len(fit.stem)},
-            **summary(fit_scores(fit, length), unseen, pictures, groups, names, percentile,
+            **summary(fit_scores(fit, familiar), unseen, pictures, groups, names, percentile,
                       {cell: part.figures() for cell, part in cells.cells.items()})}
 
 

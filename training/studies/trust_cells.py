@@ -10,8 +10,9 @@ from typing import Any
 
 from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, SEVERITIES
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.observer import Observer
 import torch
-from training.calibration.observing import Observer, Truth, truth_at
+from training.calibration.badness import Truth, truth_at
 from training.calibration.training_pictures import (
     Border,
     changed,
