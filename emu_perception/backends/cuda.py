@@ -19,16 +19,10 @@ import traceback
 import weakref
 
 from emu_perception.backends.base import Backend
+from emu_perception.backends.cuda_kernels import choose_kernels
 from emu_perception.backends.cuda_network import DeviceNetwork
 from emu_perception.backends.cuda_plan import fastest_convolutions, Job, Plan
-from emu_perception.backends.cuda_program import (
-    choose_kernels,
-    DeviceForm,
-    Model,
-    Program,
-    RawOf,
-    Sizes,
-)
+from emu_perception.backends.cuda_program import DeviceForm, Model, Program, RawOf, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.proving import Disproof, Proof
@@ -58,9 +52,6 @@ class CudaBackend(Backend):
 
     def __init__(self, network: FoldedNetwork, options: BackendOptions) -> None:
         super().__init__(network, options)
-        if options.statistics:
-            raise InputError(f"backend is '{self.name}', which gives no statistics, of which this "
-                             "checkpoint's familiarity makes scores: give 'eager'")
         try:
             runtime = CudaRuntime(options.device)
             # On the compute stream, where it is used: no other stream has to be waited for.
@@ -88,7 +79,7 @@ class CudaBackend(Backend):
                    runtime: CudaRuntime) -> tuple[DeviceForm, torch.dtype]:
         """Return what maps the network's input to raw maps, and the type of that input."""
         dtype = DTYPES[self.options.precision]
-        return DeviceNetwork(network, self.options.device, dtype), dtype
+        return DeviceNetwork(network, self.options.device, dtype, self.options.statistics), dtype
 
     def _refused(self, error: Exception) -> InputError:
         return InputError(f"backend is '{self.name}', which cannot take this network "

@@ -25,10 +25,9 @@ from emu_perception.backends.openvino_conversion import (
     Conversion,
     import_openvino,
     models_of,
-    NormalizedNetwork,
-    ORDER,
     reshaped,
 )
+from emu_perception.backends.openvino_modules import NormalizedNetwork, ORDER
 from emu_perception.backends.request import BackendOptions
 from emu_perception.cache_files import (
     cache_folder,

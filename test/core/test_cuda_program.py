@@ -53,7 +53,7 @@ def on_fake_gpu(module: nn.Module, mode: FakeTensorMode) -> None:
 def test_everything_a_graph_holds_stays_on_the_gpu_and_asks_nothing_of_it(
         dtype, encoder, context, tasks):
     folded = make_network(encoder, tasks=tasks, context=context).folded()
-    network = DeviceNetwork(folded, torch.device('cpu'), dtype)
+    network = DeviceNetwork(folded, torch.device('cpu'), dtype, statistics=True)
     mode = FakeTensorMode()
     on_fake_gpu(network, mode)
     with torch.inference_mode(), mode:

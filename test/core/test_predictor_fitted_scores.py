@@ -8,12 +8,13 @@ from dataclasses import replace
 import math
 
 from core_bench import INPUT_SIZE, make_metadata, make_network
+from cuda_bench import Runtime
 from emu_perception.backends import is_installed
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.proving import Disproof, Proof
 from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint, save_checkpoint
-from emu_perception.errors import CheckpointError, InputError
+from emu_perception.errors import CheckpointError
 from emu_perception.familiarity import (
     fit_familiarity,
     fit_predicted_failure,
@@ -22,13 +23,14 @@ from emu_perception.familiarity import (
     UNFAMILIARITY,
 )
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
-from emu_perception.networks.statistics import statistics_length, with_statistics
+from emu_perception.networks.statistics import STATISTICS, statistics_length, with_statistics
 from emu_perception.predictor import Predictor
 from emu_perception.risk import problem_of
 from emu_perception.scores import names_of, scores_of
 import numpy as np
 import pytest
 from rounding import NETWORK
+from tensorrt_bench import pretend_tensorrt
 import torch
 
 BOTH = (UNFAMILIARITY, PREDICTED_FAILURE)
@@ -164,9 +166,49 @@ def test_arrays_of_another_network_are_refused(network, judged):
     assert str(error.value).startswith("tiny: field 'statistics'")
 
 
-def test_a_backend_without_statistics_says_so(network, judged):
-    from emu_perception.backends.cuda import CudaBackend
-    options = BackendOptions(torch.device('cpu'), 'fp32', judged.mean, judged.std,
-                             statistics=True)
-    with pytest.raises(InputError, match="'cuda', which gives no statistics.*give 'eager'"):
-        CudaBackend(network.folded(), options)
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_cuda_gives_the_scores_of_pytorch_before_and_with_graphs(
+        network, judged, fake_cuda, precision):
+    eager, fast = (Predictor(network, judged, device='cpu', backend=backend, precision=precision)
+                   for backend in ('eager', 'cuda'))
+    assert fast.backend == 'cuda' and not fast.backend_notes
+    tolerance = {'fp32': 10 * NETWORK, 'fp16': 0.02}[precision]
+    for seed in range(3):
+        picture = np.random.default_rng(seed).integers(0, 256, (*INPUT_SIZE, 3), np.uint8)
+        expected, found = eager(picture, fx=90.0), fast(picture, fx=90.0)
+        assert found.statistics.dtype == np.float32
+        assert found.scores.keys() == expected.scores.keys() >= set(BOTH)
+        off = np.abs(found.statistics - expected.statistics).max()
+        assert off <= tolerance * np.abs(expected.statistics).max()
+    assert fake_cuda[-1].captures == 3
+    plain = Predictor(network, replace(judged, statistics={}), device='cpu', backend='cuda')
+    assert plain(picture).statistics is None
+
+
+def test_a_graph_that_gives_other_statistics_is_not_used(
+        network, judged, fake_cuda, monkeypatch, caplog):
+    fast = Predictor(network, judged, device='cpu', backend='cuda')
+    real = Runtime.capture
+
+    def wrong(self, function):
+        replay, result = real(self, function)
+
+        def other():
+            replay()
+            if isinstance(result, dict):
+                result[STATISTICS][0, 5] += 1.0
+        return other, result
+    monkeypatch.setattr(Runtime, 'capture', wrong)
+    expected = Predictor(network, judged, device='cpu', backend='eager')
+    for seed in range(3):
+        picture = np.random.default_rng(seed).integers(0, 256, (*INPUT_SIZE, 3), np.uint8)
+        assert np.allclose(fast(picture).statistics, expected(picture).statistics, atol=1e-3)
+    assert 'other maps than the same work without it' in caplog.text
+
+
+def test_a_backend_without_statistics_says_so_and_cuda_answers(
+        network, judged, fake_cuda, monkeypatch, tmp_path, caplog):
+    pretend_tensorrt(monkeypatch, tmp_path)
+    predictor = Predictor(network, judged, device='cpu', backend='tensorrt')
+    assert predictor.backend == 'cuda' and 'give no statistics' in predictor.backend_notes[0]
+    assert 'going on with cuda' in caplog.text
