@@ -239,7 +239,7 @@ def test_memory_does_not_grow_with_the_number_of_images():
 WORKER = """
 import json, sys
 import torch.distributed as dist
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(':')
 from test_evaluation_suite import CLASSES, image
 from training.metrics.suite import EvaluationSuite
 
@@ -263,7 +263,8 @@ dist.destroy_process_group()
 def test_two_processes_give_the_figures_of_one_bit_for_bit(tmp_path):
     here = Path(__file__)
     workers = [subprocess.Popen(
-        [sys.executable, '-c', WORKER, str(here.parent), str(tmp_path / 'store'), str(rank)],
+        [sys.executable, '-c', WORKER, f'{here.parent}:{here.parents[2]}',
+         str(tmp_path / 'store'), str(rank)],
         cwd=here.parents[3], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for rank in range(2)]
     outputs = [worker.communicate(timeout=240) for worker in workers]
