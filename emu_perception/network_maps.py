@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from emu_perception.region import Region
+
 if TYPE_CHECKING:  # The table of scores is read where torch may be missing.
     import torch
 
@@ -22,6 +24,7 @@ class NetworkMaps:
     :ivar depth: float32, metres for the training camera, 0 or more.
     :ivar depth_variance: float32, m², before calibration.
     :ivar instance_vectors: float32 [2, h, w], pixels of the network's size.
+    :ivar statistics: float32 [N], see ``networks.statistics``; None where nobody asks for them.
     """
 
     label: torch.Tensor | None = None
@@ -30,6 +33,20 @@ class NetworkMaps:
     depth: torch.Tensor | None = None
     depth_variance: torch.Tensor | None = None
     instance_vectors: torch.Tensor | None = None
+    statistics: torch.Tensor | None = None
+
+    def within(self, region: Region | None) -> NetworkMaps:
+        """Return what scores are read off: the part in a region, without the vectors."""
+        if region is None:
+            return self
+
+        def part(values: torch.Tensor | None) -> torch.Tensor | None:
+            if values is None:
+                return None
+            rows, columns = region.spans((values.shape[0], values.shape[1]))
+            return values[rows, columns]
+        return NetworkMaps(part(self.label), part(self.entropy), part(self.confidence),
+                           part(self.depth), part(self.depth_variance))
 
     def calibrated(self, depth_factor: torch.Tensor | float,
                    variance_factor: torch.Tensor | float) -> NetworkMaps:

@@ -26,12 +26,15 @@ class Prediction:
     :ivar network_size: (height, width) the network ran at.
     :ivar timing_ms: milliseconds of each stage: ``preprocess``, ``network``, ``postprocess``, and
         ``instances`` where there are any to find.
+    :ivar statistics: float32 [N] of the network's maps, what fitted scores are made of; None
+        where the checkpoint has no such scores.
     """
 
     maps: Mapping[str, np.ndarray]
     scores: Mapping[str, float]
     network_size: tuple[int, int]
     timing_ms: dict[str, float] = field(default_factory=dict)
+    statistics: np.ndarray | None = None
 
     @property
     def label(self) -> np.ndarray | None:

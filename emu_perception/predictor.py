@@ -4,23 +4,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import logging
 import operator
 from pathlib import Path
 
-from emu_perception.backends import Backend, BackendOptions, make_backend, Request
+from emu_perception.backends import (
+    Backend,
+    BackendOptions,
+    cuda_memory,
+    host_memory,
+    make_backend,
+    Request,
+)
 from emu_perception.backends.agreement import rounds_to_tf32
-from emu_perception.backends.cuda_memory import free_unused
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
-from emu_perception.errors import InputError
+from emu_perception.errors import CheckpointError, InputError
+from emu_perception.familiarity import FittedScores, load_fitted_scores
 from emu_perception.instances import need_clustering
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
-from emu_perception.networks.families import Network
-from emu_perception.networks.multitask import DEPTH
+from emu_perception.networks.families import InferenceNetwork, Network
+from emu_perception.networks.multitask import DEPTH, FoldedNetwork
+from emu_perception.networks.statistics import statistics_length
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.region import Region
+from emu_perception.scores import names_of, SCORES
 import numpy as np
 import torch
 
@@ -44,6 +55,7 @@ class Predictor:
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None = off.
     :raises InputError: if the device, precision or backend is not to be had, scikit-learn is
         missing that the checkpoint's instances need, or it has no task but their vectors.
+    :raises CheckpointError: if its fitted scores are not of this network.
     """
 
     def __init__(self, network: Network, metadata: CheckpointMetadata, *,
@@ -56,13 +68,15 @@ class Predictor:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(DTYPES)}")
         self.unknown_label_entropy = unknown_label_entropy
         _check_tasks(metadata)
+        inference = network.folded()
+        self._fitted = _fitted_scores(metadata, inference)
         self._options = BackendOptions(
             self.device, self.precision, metadata.mean, metadata.std,
             temperature=metadata.calibration.temperature,
             variance_scale=metadata.calibration.variance_scale, depth_max=metadata.depth_max,
-            instances=metadata.instances)
+            statistics=self._fitted is not None, instances=metadata.instances)
         self._backend: Backend | None = make_backend(
-            backend, network.folded(), metadata.input_size, self._options)
+            backend, inference, metadata.input_size, self._options)
         self.backend = self._backend.name
         self._warned_focal = False
         LOGGER.info('using %s, %s, %s', self.device_description, self.precision_description,
@@ -113,8 +127,8 @@ class Predictor:
         return network_size(image_size, self.metadata.input_size)
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """
         Run the network once.
 
@@ -125,6 +139,7 @@ class Predictor:
             camera of the training camera's field of view, which is said once.
         :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None =
             as the constructor was told.
+        :param score_region: part of the image that the scores are the means over; None = all.
         :raises InputError: if the image, size or fx cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -136,8 +151,9 @@ class Predictor:
         height, width = image.shape[:2]
         size = (height, width) if size is None else _checked_size(size)
         input_size = self.network_size((height, width))
-        return backend.predict(image, Request(
-            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy))
+        return self._judged(backend.predict(image, Request(
+            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
+            score_region)))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
@@ -150,11 +166,19 @@ class Predictor:
         self._warned_focal = warned
 
     def close(self) -> None:
-        """Free the network and, on a GPU, its memory; a later call raises InputError."""
+        """Free the network and give its memory back; a later call raises InputError."""
         # A call that is under way in another thread has its own reference and finishes.
         self._backend = None
+        host_memory.free_unused()
         if self.device.type == 'cuda':
-            free_unused()
+            cuda_memory.free_unused()
+
+    def _judged(self, prediction: Prediction) -> Prediction:
+        """Return a prediction with the fitted scores; without statistics it lacks them."""
+        if self._fitted is None or prediction.statistics is None:
+            return prediction
+        found = self._fitted.measure(prediction.statistics, prediction.scores)
+        return replace(prediction, scores={**prediction.scores, **found})
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
@@ -168,6 +192,35 @@ class Predictor:
                 'no focal length (fx) was given' if self.metadata.intrinsics is not None
                 else 'the checkpoint holds no training intrinsics')
         return 1.0 if scale is None else scale
+
+
+def _fitted_scores(metadata: CheckpointMetadata,
+                   network: InferenceNetwork) -> FittedScores | None:
+    """
+    Return the checkpoint's fitted scores, which have to be of this network; None = it has none.
+
+    :raises CheckpointError: if they are not.
+    """
+    source = metadata.name or 'checkpoint'
+    fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), source)
+    if fitted is None:
+        for name in metadata.calibration.scores:
+            if SCORES[name].fitted:
+                raise CheckpointError(f"{source}: field 'calibration' judges by {name}, but field "
+                                      "'statistics' has nothing that it is made of: calibrate it "
+                                      'again')
+        return None
+    if not isinstance(network, FoldedNetwork):
+        raise CheckpointError(f"{source}: field 'statistics' has familiarity.mean, but a network "
+                              f"of the family '{network.family}' gives no statistics: remove it")
+    length, failure = statistics_length(network), fitted.failure
+    needed = fitted.familiarity.length
+    if failure is not None:
+        needed += len(failure.weights) - len(failure.scores)
+    if needed > length or failure is not None and needed != length:
+        raise CheckpointError(f"{source}: field 'statistics': familiarity is of {needed} numbers, "
+                              f'the network gives {length}: it was fitted to another network')
+    return fitted
 
 
 def _check_tasks(metadata: CheckpointMetadata) -> None:

@@ -63,6 +63,8 @@ class RiskState:
     :ivar largest: the largest of the scores that are judged, each divided by its threshold:
         above 1 it raises. None where none is judged.
     :ivar largest_of: the name of that score.
+    :ivar fault: whether the image itself, if there is one, has a fault that its scores do not
+        show, as being old or of an unknown lens.
     """
 
     raised: bool
@@ -71,11 +73,12 @@ class RiskState:
     scores: Mapping[str, float] = field(default_factory=dict)
     largest: float | None = None
     largest_of: str = ''
+    fault: bool = False
 
     @property
     def certain(self) -> bool:
-        """Tell whether the image by itself is below all thresholds, whatever the flag says."""
-        return self.largest is None or self.largest <= 1.0
+        """Tell whether the image by itself is to be believed, whatever the flag says."""
+        return not self.fault and (self.largest is None or self.largest <= 1.0)
 
 
 class RiskMonitor:
@@ -247,7 +250,7 @@ class RiskMonitor:
             return self._state
         self._uncertain_run = self._certain_run = 0
         self._last_event_s = now_s
-        return self._raise(reason, detail, scores)
+        return self._become(True, reason, detail, scores, fault=True)
 
     def _raise(self, reason: RiskReason, detail: str,
                scores: Mapping[str, float] | None = None) -> RiskState:
@@ -257,13 +260,13 @@ class RiskMonitor:
         return self._become(self._state.raised, self._state.reason, detail, scores)
 
     def _become(self, raised: bool, reason: RiskReason, detail: str,
-                scores: Mapping[str, float]) -> RiskState:
+                scores: Mapping[str, float], *, fault: bool = False) -> RiskState:
         # A score that is no number is larger than any: it is what raised.
         shares = {name: math.inf if math.isnan(share) else share
                   for name, share in self._shares(scores).items()}
         largest_of = max(shares, key=shares.__getitem__, default='')
         self._state = RiskState(raised, reason, detail, dict(scores),
-                                shares.get(largest_of), largest_of)
+                                shares.get(largest_of), largest_of, fault)
         return self._state
 
 

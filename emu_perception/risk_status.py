@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
@@ -16,23 +16,28 @@ if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack u
 # Numbers for programs; they stay what they are when reasons or their words change.
 CODES: dict[RiskReason, int] = {
     RiskReason.NONE: 0, RiskReason.UNCERTAIN: 1, RiskReason.INACTIVE: 10, RiskReason.NO_IMAGE: 11,
-    RiskReason.STALE: 12, RiskReason.UNUSABLE_INPUT: 20, RiskReason.FAILURE: 30}
+    RiskReason.STALE: 12, RiskReason.NO_CALIBRATION: 13, RiskReason.UNUSABLE_INPUT: 20,
+    RiskReason.FAILURE: 30}
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
 OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
 
 
-def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None
+def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None,
+                       chosen: Collection[str] = ()
                        ) -> tuple[RiskThresholds, dict[str, str]]:
     """
     Return the thresholds in force and, by name of the score, where each came from.
 
     :param own: what the user sets, by name of the score; 0 or left out takes the checkpoint's.
+    :param chosen: names of the scores that judge; none = all that have a threshold.
     """
     values: dict[str, float] = {}
     sources = {}
     for name in SCORES:
         fitted = calibration.scores.get(name) if calibration else None
-        if own.get(name):
+        if chosen and name not in chosen:
+            sources[name] = 'none: not in risk_scores'
+        elif own.get(name):
             values[name], sources[name] = own[name], 'parameter'
         elif fitted is not None:
             values[name], sources[name] = fitted.threshold, 'checkpoint'

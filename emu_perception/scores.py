@@ -4,9 +4,10 @@
 What an image is judged by: one row a score.
 
 Each score is one number an image, larger where it is less to be trusted, read off the network's
-own grid, so that the size of the published maps does not change it. Calibration, the risk flag,
-parameters, topics, diagnostics, recordings and reports read this table: a new score is a file in
-``measures`` and a row here. The table itself needs no torch.
+own grid, so that the size of the published maps does not change it; or, where it is fitted, made
+of the image's statistics by arrays that the checkpoint holds (``familiarity``). Calibration, the
+risk flag, parameters, topics, diagnostics, recordings and reports read this table: a new score is
+a file in ``measures`` and a row here. The table itself needs no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emu_perception.familiarity import PREDICTED_FAILURE, UNFAMILIARITY
 from emu_perception.measures import depth_sigma, relative_depth_sigma, segmentation_entropy
 from emu_perception.network_maps import NetworkMaps
 
@@ -29,27 +31,30 @@ class Score:
 
     :ivar name: its key in ``Prediction.scores`` and in a checkpoint's calibration.
     :ivar unit: of the number and of its threshold; '1' for plain numbers.
-    :ivar task: the task a network needs for it.
+    :ivar task: the task a network needs for it; '' where it is fitted.
     :ivar words: for people.
     :ivar measure: calibrated maps of an image -> float64 scalar on their device; nothing in it
-        may wait for the GPU. A value that is not finite raises the flag.
+        may wait for the GPU. None where it is fitted. A value that is not finite raises the flag.
     :ivar tag: what its parameter and its keys in status and diagnostics are called after.
     :ivar topic: of its value, below the node's name; its key in status and diagnostics too.
     :ivar column: of ``emu_run``'s table and summary.
     :ivar highest: the largest threshold that a parameter may set.
     :ivar instead_of: the score whose place it takes: calibration fits no threshold of that one.
+    :ivar fitted: how the names of the statistics begin that a checkpoint has to hold for it; '' =
+        none.
     """
 
     name: str
     unit: str
-    task: str
     words: str
-    measure: Callable[[NetworkMaps], torch.Tensor]
     tag: str
     topic: str
     column: str
     highest: float
+    task: str = ''
+    measure: Callable[[NetworkMaps], torch.Tensor] | None = None
     instead_of: str = ''
+    fitted: str = ''
 
     @property
     def parameter(self) -> str:
@@ -108,29 +113,40 @@ SCORES: dict[str, Score] = {score.name: score for score in (
           measure=relative_depth_sigma.measure, tag='relative_depth',
           topic='mean_relative_depth_uncertainty', column='mean_relative_sigma', highest=10.0,
           instead_of='depth_sigma'),
+    Score(name=UNFAMILIARITY, unit='1', words='unfamiliarity', tag=UNFAMILIARITY,
+          topic=UNFAMILIARITY, column=UNFAMILIARITY, highest=1000.0, fitted='familiarity.'),
+    Score(name=PREDICTED_FAILURE, unit='1', words='predicted failure', tag=PREDICTED_FAILURE,
+          topic=PREDICTED_FAILURE, column=PREDICTED_FAILURE, highest=1000.0,
+          fitted='familiarity.failure.'),
 )}
 
 
-def scores_of(tasks: Collection[str]) -> tuple[Score, ...]:
-    """Return the rows that a network of these tasks has, in the table's order."""
-    return tuple(score for score in SCORES.values() if score.task in tasks)
+def scores_of(tasks: Collection[str], statistics: Collection[str] = ()) -> tuple[Score, ...]:
+    """
+    Return the rows that a network of these tasks has, in the table's order.
+
+    :param statistics: names of those that its checkpoint holds.
+    """
+    return tuple(score for score in SCORES.values() if score.task in tasks or score.fitted and any(
+        name.startswith(score.fitted) for name in statistics))
 
 
-def names_of(tasks: Collection[str]) -> tuple[str, ...]:
-    """Return the names of the scores that a network of these tasks has."""
-    return tuple(score.name for score in scores_of(tasks))
+def names_of(tasks: Collection[str], statistics: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the scores that a network of these tasks has; as ``scores_of``."""
+    return tuple(score.name for score in scores_of(tasks, statistics))
 
 
-def fitted_scores(tasks: Collection[str]) -> tuple[Score, ...]:
+def fitted_scores(tasks: Collection[str],
+                  statistics: Collection[str] = ()) -> tuple[Score, ...]:
     """Return the rows of which calibration fits a threshold: those that judge by default."""
-    rows = scores_of(tasks)
+    rows = scores_of(tasks, statistics)
     replaced = {score.instead_of for score in rows}
     return tuple(score for score in rows if score.name not in replaced)
 
 
 def measured(maps: NetworkMaps) -> dict[str, torch.Tensor]:
     """
-    Return every score of an image by name, float64 scalars on the maps' device.
+    Return every score that is read off maps, by name, float64 scalars on their device.
 
     The one function for node and calibration.
 
@@ -139,4 +155,5 @@ def measured(maps: NetworkMaps) -> dict[str, torch.Tensor]:
     """
     tasks = [task for task, there in (('segmentation', maps.entropy),
                                       ('depth', maps.depth_variance)) if there is not None]
-    return {score.name: score.measure(maps) for score in scores_of(tasks)}
+    return {score.name: score.measure(maps) for score in scores_of(tasks)
+            if score.measure is not None}

@@ -3,13 +3,18 @@
 """
 Calibrate a checkpoint on images it was not trained on.
 
-python -m training.calibrate --checkpoint F --data DIR --split val [--out F2] [--json OUT]
+python -m training.calibrate --checkpoint F --data DIR --split val [--fit-scores] [--out F2]
+    [--json OUT]
 
 Fits the temperature of the softmax (smallest NLL), the scale of the depth variance (smallest
 Gaussian NLL), and the risk thresholds (a percentile of each of these images' scores), and writes
 them into the checkpoint. Says ECE, NLL, interval coverage and false alarms before and
 after; after is cross-fitted: each run of neighbouring frames is measured with the constants of
 the other runs.
+
+With --fit-scores unfamiliarity and predicted failure are fitted to the training images as well,
+and all scores get thresholds that raise the stated share of false alarms together. They are of
+these very constants: a calibration without it drops what an earlier one has fitted.
 """
 
 from __future__ import annotations
@@ -22,15 +27,18 @@ from typing import Any
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.observer import Observer
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.scores import SCORES
 from rich.progress import track
 from training.calibration.constants import fitted, observe
+from training.calibration.joint_fit import joint_fit, joint_lines
 from training.calibration.risk_thresholds import (
     image_scores,
     judged,
     limits,
     Scores,
+    with_limits,
     with_thresholds,
 )
 from training.calibration.twins import take_constants
@@ -47,16 +55,21 @@ SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
 
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
-              percentile: float = 95.0, count: int = 5, device: str = 'auto',
-              progress: bool = True) -> dict[str, Any]:
+              percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
+              device: str = 'auto', progress: bool = True) -> dict[str, Any]:
     """
     Write ``out``, calibrated on all images of a split.
 
     :param count: of the folds of whole runs; with one run only, what is measured was fitted to.
+    :param fit_scores: to the training images, with joint thresholds.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
     """
     network, metadata = load_checkpoint(checkpoint)
+    if metadata.statistics and not fit_scores:
+        LOGGER.warning('%s: its fitted scores are dropped, they are of its earlier constants: '
+                       'give --fit-scores', checkpoint)
+    metadata = replace(metadata, statistics={})
     if network.num_heads > 1:
         raise InputError(f'{checkpoint}: is a sub-ensemble; calibrate what is distilled from it')
     if trained_on(metadata, folder, split):
@@ -65,6 +78,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     folder.restrict((split,))
     stems = folder.stems(split)
     found = str(resolved_device(device))
+    # First, for it refuses networks that cannot be fitted to.
+    observer = Observer(network, metadata, checkpoint, found) if fit_scores else None
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
     member = ensemble.members[0]
     # Fitted from nothing: what an earlier calibration left would be fitted upon.
@@ -93,7 +108,19 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
     calibration = with_thresholds(metadata.calibration, list(scores.values()), percentile,
                                   folder.name, split)
-    save_checkpoint(out, network, replace(metadata, calibration=calibration))
+    alarms, statistics, more = false_alarms(scores, parts, percentile), {}, {}
+    if observer is not None:
+        observer.metadata = metadata
+        training = DatasetFolder(folder.root)
+        training.restrict(('train',))
+        joint = joint_fit(observer, training, folder, split, parts, percentile,
+                          progress=progress)
+        calibration = with_limits(calibration, joint.thresholds, percentile, folder.name, split,
+                                  len(stems))
+        alarms, statistics = joint.figures['false_alarms'], joint.fitted.arrays()
+        more = {'fitted_scores': joint.figures}
+    save_checkpoint(out, network, replace(metadata, calibration=calibration,
+                                          statistics=statistics))
     return {'checkpoint': out.name, 'data_set': folder.name, 'split': split,
             'images': len(stems), 'runs': len(runs), 'folds': len(parts),
             'temperature': calibration.temperature,
@@ -103,7 +130,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
             'of_folds': [{'images': len(part), 'temperature': own.temperature,
                           'variance_scale': own.variance_scale}
                          for part, own in zip(parts, constants)],
-            'false_alarms': false_alarms(scores, parts, percentile),
+            'false_alarms': alarms, **more,
             'before': _shown(before), 'after': _shown(after)}
 
 
@@ -138,6 +165,9 @@ def main(arguments: list[str] | None = None) -> int:
                         help='fit nothing: take those of this checkpoint, the same recipe trained '
                         'on train alone, for one that was trained on train+val')
     parser.add_argument('--split', help='not what it was trained on; default val')
+    parser.add_argument('--fit-scores', action='store_true',
+                        help='fit unfamiliarity and predicted failure to the training images, and '
+                        'thresholds of all scores together')
     parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
     parser.add_argument('--percentile', type=float,
                         help='of these images stay below each risk threshold; default 95')
@@ -160,6 +190,9 @@ def main(arguments: list[str] | None = None) -> int:
                 if getattr(options, name) is not None:
                     raise InputError(f'--{name}: nothing is fitted with --constants-of: leave it '
                                      'out')
+            if options.fit_scores:
+                raise InputError('--fit-scores: nothing is fitted with --constants-of: leave it '
+                                 'out')
             found = take_constants(options.checkpoint, options.constants_of, out)
             write_result(options.json, found)
             print(f'wrote {out}')
@@ -178,14 +211,18 @@ def main(arguments: list[str] | None = None) -> int:
         if split == 'test':
             raise InputError("--split is 'test': it is for the last measurement; give val")
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
-                           percentile=percentile, count=count,
+                           percentile=percentile, count=count, fit_scores=options.fit_scores,
                            device=options.device, progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
               f"{result['variance_scale']:.4f}, thresholds: " + ', '.join(
-                  row.text(limit) for row, limit in thresholds.items() if limit is not None))
+                  row.text(limit) for row, limit in thresholds.items() if limit is not None)
+              + ' (of whole images: with risk_region set others fit)')
         print(f"{result['images']} images in {result['runs']} runs, after: {result['folds']} "
               f"folds; false alarms {result['false_alarms']:.3f}")
+        if options.fit_scores:
+            for line in joint_lines(result['fitted_scores']):
+                print(line)
         for task, names in result['before'].items():
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")

@@ -26,6 +26,7 @@ from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
+from training.recipes.registry import METHODS, TRAINED
 from training.report import main as report
 from training.runs.members import member_recipe, stop_children_when_stopped, train_all
 from training.runs.peak_memory import side_by_side
@@ -57,6 +58,8 @@ def rows(recipe: Recipe, members: int) -> list[Row]:
         one = replace(base, name=folder, **changes)  # type: ignore[arg-type]
         return Row(folder, name, [one], [one.folder / 'best.safetensors'])
 
+    labels = {'mc_dropout': 'MC dropout',
+              'sub_ensemble': f'Deep sub-ensemble ({base.sub_ensemble.heads})'}
     ensemble = replace(base, name='ensemble')
     all_members = [member_recipe(ensemble, index) for index in range(members)]
     best = [member.folder / 'best.safetensors' for member in all_members]
@@ -67,9 +70,8 @@ def rows(recipe: Recipe, members: int) -> list[Row]:
     return [
         Row('baseline', 'SegDepthFormer', all_members[:1], best[:1]),
         Row('ensemble', f'Deep ensemble ({members})', all_members, best),
-        single('MC dropout', 'mc_dropout', method='mc_dropout'),
-        single(f'Deep sub-ensemble ({base.sub_ensemble.heads})', 'sub_ensemble',
-               method='sub_ensemble'),
+        *(single(labels.get(name, METHODS[name].title), name, method=name)
+          for name in TRAINED if METHODS[name].samples),
         Row('emuformer', 'EMUFormer', [student], [student.folder / 'best.safetensors']),
         single('SegFormer', 'segformer', network=replace(base.network, tasks=('segmentation',))),
         single('DepthFormer', 'depthformer', network=replace(base.network, tasks=('depth',))),
@@ -127,9 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = recipe_parser('compare', __doc__)
     parser.add_argument('--members', type=int, default=10, help='of the ensemble; default 10')
     parser.add_argument('--results', type=Path, help='default: OUTPUT/NAME/results')
-    parser.add_argument('--only', default='', metavar='A,B', help='of baseline, ensemble, '
-                        'mc_dropout, sub_ensemble, emuformer, segformer, depthformer, '
-                        'baseline_long')
+    parser.add_argument('--only', default='', metavar='A,B', help='of '
+                        + ', '.join(row.key for row in rows(Recipe(), 2)))
     parser.add_argument('--parallel', default='1', metavar='N|auto',
                         help='members side by side')
     options = parser.parse_intermixed_args(arguments)

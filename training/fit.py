@@ -37,7 +37,7 @@ from training.calibration.risk_thresholds import risk_thresholds
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.data.device_views import views_on_device
-from training.data.samples import (
+from training.data.examples import (
     WholeImages,
 )
 from training.methods.ensemble import Ensemble
@@ -53,7 +53,7 @@ from training.runs.callbacks import (
     StopAfter,
 )
 from training.runs.folder_lock import locked
-from training.runs.loading import loaders, sample_caches
+from training.runs.loading import example_caches, loaders
 from training.runs.provenance import classes_of, metadata_of
 from training.runs.run_folder import check_same_recipe, epochs_done
 import yaml
@@ -77,7 +77,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     folder.check_files(('train', 'val'))
     folder.restrict(('train', 'val'))
     teacher = load_teacher(recipe, folder)
-    train, val = sample_caches(recipe, folder)
+    train, val = example_caches(recipe, folder)
     if len(train) < recipe.batch_size:
         lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "

@@ -25,7 +25,7 @@ import numpy as np
 from rich.progress import track
 import torch
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder, Sample, training_fx
+from training.data.dataset_folder import DatasetFolder, Example, training_fx
 from training.metrics.calibration import CalibrationError
 from training.metrics.depth import DepthErrors
 from training.metrics.gaussian_scores import GaussianScores
@@ -48,13 +48,13 @@ class Score:
         self.sigmas: list[float] = []
         self.times_ms: list[float] = []
 
-    def add(self, prediction: Prediction, sample: Sample) -> None:
+    def add(self, prediction: Prediction, example: Example) -> None:
         """Add an image."""
         self.times_ms.append(sum(prediction.timing_ms.values()))
         if prediction.label is not None and prediction.confidence is not None:
             self.entropies.append(prediction.scores['segmentation_entropy'])
-            if sample.label is not None:
-                truth = torch.from_numpy(sample.label).long()
+            if example.label is not None:
+                truth = torch.from_numpy(example.label).long()
                 guess = torch.from_numpy(prediction.label).long()
                 known = truth < self.classes
                 self.confusion.update(guess[known], truth[known])
@@ -62,10 +62,10 @@ class Score:
                                         (guess == truth)[known])
         if prediction.depth is not None and prediction.depth_variance is not None:
             self.sigmas.append(prediction.scores['depth_sigma'])
-            if sample.depth is not None:
+            if example.depth is not None:
                 depth = torch.from_numpy(np.nan_to_num(prediction.depth, nan=0.0,
                                                        posinf=self.depth_max))
-                true_depth = torch.from_numpy(sample.depth)
+                true_depth = torch.from_numpy(example.depth)
                 self.errors.update(depth, true_depth)
                 self.gaussian.update(depth, torch.from_numpy(prediction.depth_variance),
                                      true_depth)
@@ -93,9 +93,9 @@ def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequ
     for predictor in predictors.values():
         predictor.warm_up(folder.image(stems[0]).shape[:2])
     for stem in track(stems, 'precision', disable=not progress):
-        sample = folder.sample(stem)
+        example = folder.example(stem)
         for name, predictor in predictors.items():
-            scores[name].add(predictor(sample.image, fx=fx), sample)
+            scores[name].add(predictor(example.image, fx=fx), example)
     return {name: score.figures() for name, score in scores.items()}
 
 

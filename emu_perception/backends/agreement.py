@@ -102,6 +102,11 @@ class Expected:
             # Before what is beyond the range is marked: a mark may be there or not at its end.
             self._maps['depth'] = maps.depth.cpu().numpy()
         self._scores = self._bounds(maps, options)
+        self._statistics = None
+        if maps.statistics is not None:
+            self._statistics = maps.statistics.cpu().numpy()
+            # They are means of the encoder's maps, which round as the raw maps do.
+            self._slack['statistics'] = Slack.of(rounding, float(maps.statistics.abs().max()))
 
     def problem(self, found: Prediction) -> str:
         """Return what differs, in words; '' where all is as it should be."""
@@ -121,7 +126,23 @@ class Expected:
             value = found.scores[name]
             if not (low <= value <= high or math.isnan(value) and math.isnan(low)):
                 return f'the score {name} is {value:.5g}, not {low:.5g} to {high:.5g}'
-        return ''
+        return self._statistics_problem(found.statistics)
+
+    def _statistics_problem(self, found: np.ndarray | None) -> str:
+        expected = self._statistics
+        if expected is None or found is None:
+            return '' if found is expected else (
+                f'it gives {"no" if found is None else "unasked"} statistics')
+        if found.shape != expected.shape or found.dtype != expected.dtype:
+            return (f'statistics are {found.dtype} {list(found.shape)}, not {expected.dtype} '
+                    f'{list(expected.shape)}')
+        off, slack = np.abs(found.astype(np.float64) - expected), self._slack['statistics']
+        # Written so that what is no number is too far.
+        if off.max() <= slack.worst and off.mean() <= slack.mean:
+            return ''
+        return (f'statistics are {off.mean():.3g} off on average and {off.max():.3g} at number '
+                f'{int(off.argmax())}, where rounding explains {slack.mean:.3g} and '
+                f'{slack.worst:.3g}')
 
     def _off(self, name: str, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return how far each pixel is off, float64; inf where it is no answer."""

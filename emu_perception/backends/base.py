@@ -94,9 +94,11 @@ class Stages(ABC, Generic[Prepared, Raw]):
         self.synchronize()
         inferred = time.perf_counter()
         maps = self.maps(raw, request.network_size)
-        named, scores = finished(maps, Factors.of(request, self.options))
+        named, scores = finished(maps, Factors.of(request, self.options),
+                                 request.score_region)
         arrays = {name: values.cpu().numpy() for name, values in named.items()}
         numbers = {name: float(value) for name, value in scores.items()}
+        statistics = None if maps.statistics is None else maps.statistics.cpu().numpy()
         times = {'preprocess': prepared - start, 'network': inferred - prepared}
         reduced = clustered = time.perf_counter()
         if self.options.instances is not None and maps.instance_vectors is not None \
@@ -108,4 +110,4 @@ class Stages(ABC, Generic[Prepared, Raw]):
         sized = {name: resized_map(name, values, request.size) for name, values in arrays.items()}
         times['postprocess'] = time.perf_counter() - clustered + reduced - inferred
         return Prediction(sized, numbers, request.network_size,
-                          {stage: 1e3 * seconds for stage, seconds in times.items()})
+                          {stage: 1e3 * seconds for stage, seconds in times.items()}, statistics)

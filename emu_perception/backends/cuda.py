@@ -19,16 +19,10 @@ import traceback
 import weakref
 
 from emu_perception.backends.base import Backend
+from emu_perception.backends.cuda_kernels import choose_kernels
 from emu_perception.backends.cuda_network import DeviceNetwork
 from emu_perception.backends.cuda_plan import fastest_convolutions, Job, Plan
-from emu_perception.backends.cuda_program import (
-    choose_kernels,
-    DeviceForm,
-    Model,
-    Program,
-    RawOf,
-    Sizes,
-)
+from emu_perception.backends.cuda_program import DeviceForm, Model, Program, RawOf, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.proving import Disproof, Proof
@@ -74,6 +68,7 @@ class CudaBackend(Backend):
         self._plans: OrderedDict[Sizes, Plan | None] = OrderedDict()
         # By the network's size, what has proven itself there; a later one has to do so again.
         self._proven: dict[tuple[int, int], weakref.ref[RawOf]] = {}
+        self._disproven: set[tuple[int, int]] = set()
         self._kernels_chosen = False
         self._failures = 0
         self._short: set[Sizes] = set()  # Out of memory once.
@@ -84,7 +79,7 @@ class CudaBackend(Backend):
                    runtime: CudaRuntime) -> tuple[DeviceForm, torch.dtype]:
         """Return what maps the network's input to raw maps, and the type of that input."""
         dtype = DTYPES[self.options.precision]
-        return DeviceNetwork(network, self.options.device, dtype), dtype
+        return DeviceNetwork(network, self.options.device, dtype, self.options.statistics), dtype
 
     def _refused(self, error: Exception) -> InputError:
         return InputError(f"backend is '{self.name}', which cannot take this network "
@@ -102,6 +97,10 @@ class CudaBackend(Backend):
         with self._lock:
             try:
                 self._prove(size)
+            except Disproof as error:
+                if not self._proven:  # Start-up: another backend is to be chosen.
+                    raise
+                self._say(f'{error}; going on with eager, which is slower')
             except InputError:
                 raise
             except Exception as error:
@@ -120,20 +119,29 @@ class CudaBackend(Backend):
                 choose_kernels(program, proof.probes.values(), proof.request)
                 self._kernels_chosen = True
             try:
-                proof.check(self.name, program.answer)
-            except Disproof as error:
-                if not network.made_again(size):
-                    raise
-                LOGGER.warning('%s; it came from a file and was made again', error)
-                proof.check(self.name, Program(self._model, program.sizes).answer)
+                self._check(proof, program)
+            except Disproof:
+                self._disproven.add(size)
+                raise
         runtime.synchronize()
         self._proven[size] = weakref.ref(network.at(size))
+
+    def _check(self, proof: Proof, program: Program) -> None:
+        size = program.sizes.network
+        try:
+            proof.check(self.name, program.answer)
+        except Disproof as error:
+            if not self._model.network.made_again(size):
+                raise
+            LOGGER.warning('%s; it came from a file and was made again', error)
+            proof.check(self.name, Program(self._model, program.sizes).answer)
 
     @torch.inference_mode()
     def predict(self, image: np.ndarray, request: Request) -> Prediction:
         """Go from image to prediction on the fast path; after a failure, which is said, not."""
-        if self._failures < FAILURES:
-            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size)
+        if self._failures < FAILURES and request.network_size not in self._disproven:
+            sizes = Sizes((image.shape[0], image.shape[1]), request.network_size, request.size,
+                          request.score_region)
             try:
                 job = self._begin(sizes, image, request)
             except Exception as error:  # CUDA and Triton raise many kinds.
@@ -184,14 +192,16 @@ class CudaBackend(Backend):
                                    'the next one tries again', self.name, sizes.image[1],
                                    sizes.image[0], one_line(error))
                     return
-            else:
+            elif not isinstance(error, Disproof):
                 self._failures += 1
             self._plans[sizes] = None
-        said = (f'{self.name}: the fast path failed for images of {sizes.image[1]}x'
-                f'{sizes.image[0]} ({one_line(error)}); going on with eager, which is slower'
-                f'{", for every size" if self._failures >= FAILURES else ""}')
-        self.notes.append(said)
-        LOGGER.warning('%s', said)
+        self._say(f'{self.name}: the fast path failed for images of {sizes.image[1]}x'
+                  f'{sizes.image[0]} ({one_line(error)}); going on with eager, which is slower'
+                  f'{", for every size" if self._failures >= FAILURES else ""}')
+
+    def _say(self, note: str) -> None:
+        self.notes.append(note)
+        LOGGER.warning('%s', note)
 
     def _plain(self) -> EagerBackend:
         with self._lock:

@@ -11,6 +11,7 @@ from emu_perception.errors import InputError
 from emu_perception.kernels.classifier import fused_classifier, plain_classifier
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
+from emu_perception.networks.statistics import picture_statistics, STATISTICS, statistics_length
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -23,15 +24,18 @@ class DeviceNetwork(nn.Module):
 
     :param network: stays as it is, where it is.
     :param dtype: of weights and maps up to each head's last layer.
+    :param statistics: whether the statistics are asked for too, float32 whatever the type.
     :raises InputError: if there is another task than segmentation and depth.
     """
 
-    def __init__(self, network: FoldedNetwork, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, network: FoldedNetwork, device: torch.device, dtype: torch.dtype,
+                 statistics: bool = False) -> None:
         super().__init__()
         if not set(network.tasks) <= {SEGMENTATION, DEPTH}:
             raise InputError(f"backend is 'cuda', which does not know the tasks "
                              f"{', '.join(network.tasks)}: give 'eager'")
         self.tasks = network.tasks
+        self.statistics_length = statistics_length(network) if statistics else 0
         self.encoder = converted(copy.deepcopy(network.encoder).to(device), dtype)
         self.context = converted(copy.deepcopy(network.context).to(device), dtype)
         self.heads = DeviceHeads(network.heads, device, dtype)
@@ -46,9 +50,12 @@ class DeviceNetwork(nn.Module):
         return False
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the raw maps [1, outputs, h/4, w/4]."""
+        """Return the raw maps [1, outputs, h/4, w/4], and the statistics [1, N] if asked for."""
         *fine, coarsest = self.encoder(images)
-        return self.heads([*fine, self.context(coarsest)])
+        raw = self.heads([*fine, self.context(coarsest)])
+        if self.statistics_length:
+            raw[STATISTICS] = picture_statistics([*fine, coarsest], raw)
+        return raw
 
 
 class DeviceHeads(nn.Module):

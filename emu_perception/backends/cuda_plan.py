@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import logging
 import threading
 import time
-from typing import Any
 
 from emu_perception.backends.cuda_program import Model, Program, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime, one_line
@@ -40,8 +39,8 @@ class _Slot:
 
     block: torch.Tensor
     maps: torch.Tensor
-    consumed: Any  # Then the next upload may write ``block``.
-    downloaded: Any = None  # Then the next image's maps may be written.
+    consumed: torch.cuda.Event  # Then the next upload may write ``block``.
+    downloaded: torch.cuda.Event | None = None  # Then the next image's maps may be written.
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Job:
 
     plan: Plan
     host: torch.Tensor
-    events: dict[str, Any]
+    events: dict[str, torch.cuda.Event]
     staging_ms: float
 
     def result(self) -> Prediction:
@@ -130,7 +129,7 @@ class Plan:
             slot.downloaded = events['downloaded']
         return Job(self, host, events, staging_ms)
 
-    def _compute(self, events: dict[str, Any]) -> torch.Tensor:
+    def _compute(self, events: dict[str, torch.cuda.Event]) -> torch.Tensor:
         """Put the three stages on the compute stream; return where the maps will be."""
         if self._uses == CAPTURE_AT:
             self._capture()

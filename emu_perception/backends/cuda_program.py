@@ -9,14 +9,11 @@ graph can hold. It runs on a CPU as well, for the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
-import logging
 from typing import Protocol
 
 from emu_perception.backends.agreement import Expected
-from emu_perception.backends.cuda_network import DeviceHeads
-from emu_perception.backends.cuda_runtime import one_line
 from emu_perception.backends.packing import (
     header,
     HEADER_BYTES,
@@ -26,37 +23,45 @@ from emu_perception.backends.packing import (
     unpacked,
 )
 from emu_perception.backends.request import BackendOptions, Request
-from emu_perception.kernels import triton_runs_on
 from emu_perception.kernels.resampling import image_taps, MAX_TAPS, resized_levels
 from emu_perception.kernels.segmentation import fused_segmentation_maps
 from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION, upsample
+from emu_perception.networks.statistics import STATISTICS
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import resized_image
+from emu_perception.region import Region
 from emu_perception.uncertainty import segmentation_maps
 import numpy as np
 import torch
-
-LOGGER = logging.getLogger('emu_perception')
-
 
 RawOf = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """(height, width) of the image, at the network and of the maps: what a graph is made for."""
+    """
+    (height, width) of the image, at the network and of the maps: what a graph is made for.
+
+    :ivar score_region: what the scores are measured on, which a graph cannot change either.
+    """
 
     image: tuple[int, int]
     network: tuple[int, int]
     maps: tuple[int, int]
+    score_region: Region | None = None
 
 
 class DeviceForm(Protocol):
-    """A network as a backend runs it on its GPU."""
+    """
+    A network as a backend runs it on its GPU.
+
+    :ivar statistics_length: how many statistics it gives beside the raw maps; 0 = none.
+    """
 
     tasks: tuple[str, ...]
+    statistics_length: int
 
     def at(self, size: tuple[int, int]) -> RawOf:
         """Return what maps [1, 3, h, w] to raw maps by task, float32, [1, outputs, h/4, w/4]."""
@@ -104,7 +109,8 @@ class Program:
         self._network = model.network.at(sizes.network)
         self._resizing = Resizing.between(sizes.network, sizes.maps, model.device)
         self.input_bytes = HEADER_BYTES + 3 * self._uploaded[0] * self._uploaded[1]
-        self.output_bytes = packed_bytes(model.tasks, sizes.maps)
+        self.output_bytes = packed_bytes(model.tasks, sizes.maps,
+                                         model.network.statistics_length)
 
     def stage(self, image: np.ndarray, request: Request, block: torch.Tensor) -> None:
         """Write parameters and image into a block of host memory."""
@@ -126,7 +132,8 @@ class Program:
 
     def finish(self, raw: dict[str, torch.Tensor], block: torch.Tensor) -> torch.Tensor:
         """Return the packed maps."""
-        return packed(self.maps(raw), block[:HEADER_BYTES].view(torch.float32), self._resizing)
+        return packed(self.maps(raw), block[:HEADER_BYTES].view(torch.float32), self._resizing,
+                      self.sizes.score_region)
 
     def maps(self, raw: dict[str, torch.Tensor]) -> NetworkMaps:
         """Upsample to the network's size, then reduce."""
@@ -138,7 +145,8 @@ class Program:
         if DEPTH in raw:
             mean, spread = depth_moments(upsample(raw[DEPTH], self.sizes.network))
             depth, variance = mean[0], spread[0]
-        return NetworkMaps(label, entropy, confidence, depth, variance)
+        statistics = raw[STATISTICS][0] if STATISTICS in raw else None
+        return NetworkMaps(label, entropy, confidence, depth, variance, statistics=statistics)
 
     def run(self, block: torch.Tensor) -> torch.Tensor:
         """Run the three stages."""
@@ -160,7 +168,7 @@ class Program:
     def unpacked(self, block: torch.Tensor, timing_ms: dict[str, float]) -> Prediction:
         """Return the prediction that a block in host memory holds."""
         return unpacked(block.numpy(), self.model.tasks, self.sizes.maps, self.sizes.network,
-                        timing_ms)
+                        timing_ms, self.model.network.statistics_length)
 
     def same(self, one: torch.Tensor, two: torch.Tensor) -> bool:
         """
@@ -170,53 +178,16 @@ class Program:
         number in one alone.
         """
         a, b = (self.unpacked(block.cpu(), {}) for block in (one, two))
-        for name, values in a.maps.items():
-            others = b.maps[name]
-            if not MAPS[name].exact and not np.array_equal(np.isfinite(values),
-                                                           np.isfinite(others)):
+        for name, one_map in a.maps.items():
+            two_map = b.maps[name]
+            if not MAPS[name].exact and not np.array_equal(np.isfinite(one_map),
+                                                           np.isfinite(two_map)):
                 return False
-            off = ~np.isclose(values, others, rtol=2e-3, atol=2e-3, equal_nan=True)
+            off = ~np.isclose(one_map, two_map, rtol=2e-3, atol=2e-3, equal_nan=True)
             if off.mean() >= 1e-3:
                 return False
-        return all(np.isclose(value, b.scores[name], rtol=2e-3, atol=2e-3, equal_nan=True)
-                   for name, value in a.scores.items())
-
-
-# Of what a kernel does in another order than PyTorch: sums in float32, of factors that are rounded
-# once more in the network's type.
-_KERNEL_ROUNDING = {'fp32': 2.0 ** -17, 'fp16': 2.0 ** -14, 'bf16': 2.0 ** -11}
-
-
-def choose_kernels(program: Program, probes: Collection[np.ndarray], request: Request) -> None:
-    """
-    Take each Triton kernel that gives what its plain form gives here, for this network.
-
-    A kernel that fails, or that this GPU's compiler gets wrong, is said once and left out.
-
-    :param program: of the probes' size.
-    """
-    model = program.model
-    if not triton_runs_on(model.device):
-        LOGGER.warning('cuda: no Triton (pip install triton): the last layers and the entropy run '
-                       'in PyTorch, which is slower')
-        return
-    rounding = _KERNEL_ROUNDING[model.options.precision]
-    plain = [program.expected(image, request, rounding) for image in probes]
-    heads = getattr(model.network, 'heads', None)
-    kernels: list[tuple[str, Model | DeviceHeads, str]] = [('segmentation', model, 'fused_maps')]
-    if isinstance(heads, DeviceHeads):
-        kernels.append(('classifier', heads, 'fused'))
-    for kernel, owner, switch in kernels:
-        setattr(owner, switch, True)
-        try:
-            problem = next(filter(None, (
-                expected.problem(program.answer(image, request))
-                for image, expected in zip(probes, plain))), '')
-            if problem:
-                problem = f'differs from the plain form: {problem}'
-        except Exception as error:  # No C compiler, no memory, no such GPU, ...
-            problem = one_line(error)
-        if problem:
-            setattr(owner, switch, False)
-            LOGGER.warning('cuda: the Triton kernel %s is left out, PyTorch is slower (%s)',
-                           kernel, problem)
+        numbers = [(value, b.scores[name]) for name, value in a.scores.items()]
+        if a.statistics is not None and b.statistics is not None:
+            numbers += zip(a.statistics.tolist(), b.statistics.tolist(), strict=True)
+        values, others = np.array(numbers).T
+        return bool(np.isclose(values, others, rtol=2e-3, atol=2e-3, equal_nan=True).all())

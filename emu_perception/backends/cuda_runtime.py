@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 import logging
-from typing import Any
+from typing import TypeVar
 
 from emu_perception.backends.cuda_memory import CAPTURE, free_unused
 from emu_perception.errors import kind_and_text
 import torch
 
+Result = TypeVar('Result')
 LOGGER = logging.getLogger('emu_perception')
 
 
@@ -32,15 +33,15 @@ class CudaRuntime:
         self._pool = torch.cuda.graph_pool_handle()
         self._pins = True
 
-    def on(self, stream: Any) -> AbstractContextManager[Any]:
+    def on(self, stream: torch.cuda.Stream) -> AbstractContextManager[object]:
         """Return the context in which work is put on a stream."""
         return torch.cuda.stream(stream)
 
-    def handle(self, stream: Any) -> int:
+    def handle(self, stream: torch.cuda.Stream) -> int:
         """Return CUDA's own name of a stream."""
         return int(stream.cuda_stream)
 
-    def event(self) -> Any:
+    def event(self) -> torch.cuda.Event:
         """Return an event that can be recorded, waited for and timed."""
         return torch.cuda.Event(enable_timing=True)
 
@@ -64,7 +65,7 @@ class CudaRuntime:
         for stream in (self.upload, self.compute, self.download):
             stream.synchronize()
 
-    def capture(self, function: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+    def capture(self, function: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
         """
         Record what a function puts on the compute stream.
 

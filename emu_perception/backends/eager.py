@@ -9,7 +9,8 @@ from emu_perception.backends.request import BackendOptions
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, InferenceNetwork
-from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
+from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION, upsample
+from emu_perception.networks.statistics import STATISTICS, with_statistics
 from emu_perception.precisions import DTYPES
 from emu_perception.preprocessing import resized_image
 from emu_perception.uncertainty import segmentation_maps
@@ -38,10 +39,14 @@ class EagerBackend(Stages[torch.Tensor, dict[str, torch.Tensor]], Backend):
         return x.permute(2, 0, 1).unsqueeze(0)
 
     def network(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the raw maps by task."""
+        """Return the raw maps by task, and the statistics where they are asked for."""
         precision = self.options.precision
         with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != 'fp32'):
-            return self._network(x)
+            if not self.options.statistics:
+                return self._network(x)
+            assert isinstance(self._network, FoldedNetwork), 'others give none: Predictor checks'
+            raw, statistics = with_statistics(self._network, x)
+            return {**raw, STATISTICS: statistics}
 
     def maps(self, raw: dict[str, torch.Tensor], size: tuple[int, int]) -> NetworkMaps:
         """Reduce in strips on a CPU (see ``segmentation_maps``)."""
@@ -55,7 +60,8 @@ class EagerBackend(Stages[torch.Tensor, dict[str, torch.Tensor]], Backend):
             depth, variance = mean[0], spread[0]
         if INSTANCE in raw:
             vectors = upsample(raw[INSTANCE].float(), size)[0]
-        return NetworkMaps(label, entropy, confidence, depth, variance, vectors)
+        statistics = raw[STATISTICS][0] if self.options.statistics else None
+        return NetworkMaps(label, entropy, confidence, depth, variance, vectors, statistics)
 
     def synchronize(self) -> None:
         """Wait for the GPU."""

@@ -42,16 +42,42 @@ class OpenVinoBackend(Backend):
         self._network = network
         self._maker = GraphMaker(network, options)
         self._graphs: OrderedDict[tuple[int, int], GraphStages] = OrderedDict()
-        self._kept = threading.Lock()  # Of the graphs; never held for long.
+        self._eager: EagerBackend | None = None
+        self._refused: set[tuple[int, int]] = set()
+        self._kept = threading.Lock()  # Of what is above; never held for long.
         self._making = threading.Lock()
 
     def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
         """Make the graphs of a size, or wait for those that are being made."""
-        self._graphs_of(size)
+        if size in self._refused:
+            return
+        try:
+            self._graphs_of(size)
+        except Disproof as error:
+            if not self._graphs:  # Start-up: another backend is to be chosen.
+                raise
+            self._refuse(size, error)
 
     def predict(self, image: np.ndarray, request: Request) -> Prediction:
         """Answer one image; the first of a size waits for its graphs."""
-        return self._graphs_of(request.network_size).predict(image, request)
+        if request.network_size not in self._refused:
+            try:
+                return self._graphs_of(request.network_size).predict(image, request)
+            except Disproof as error:
+                self._refuse(request.network_size, error)
+        return self._plain().predict(image, request)
+
+    def _plain(self) -> EagerBackend:
+        # Made when first needed, which most never do. It shares the network.
+        with self._kept:
+            if self._eager is None:
+                self._eager = EagerBackend(self._network, self.options)
+            return self._eager
+
+    def _refuse(self, size: tuple[int, int], error: Disproof) -> None:
+        self._refused.add(size)
+        self.notes.append(str(error))
+        LOGGER.error('%s; images of this size stay with PyTorch, which is slower', error)
 
     def _kept_graphs(self, size: tuple[int, int]) -> GraphStages | None:
         with self._kept:
@@ -112,19 +138,20 @@ class OpenVinoWhenReady(OpenVinoBackend):
 
     def __init__(self, network: FoldedNetwork, options: BackendOptions) -> None:
         super().__init__(network, options)
-        self._stand_in: EagerBackend | None = None
         self._state = threading.Lock()
         self._thread: threading.Thread | None = None
         self._failed = self._said_crowded = False
 
     def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
         """Make the graphs of a size; where PyTorch has to stand in for good, that is said."""
+        if size in self._refused:
+            return
         try:
-            super().compile(size)
+            self._graphs_of(size)
         except InputError as error:
             if not self._graphs:  # Start-up: another backend is to be chosen.
                 raise
-            self._give_up(error)
+            self._give_up(size, error)
 
     def predict(self, image: np.ndarray, request: Request) -> Prediction:
         """Answer one image by whoever is ready."""
@@ -133,10 +160,7 @@ class OpenVinoWhenReady(OpenVinoBackend):
             return graphs.predict(image, request)
         with self._state:
             self._make_in_background(request.network_size)
-            if self._stand_in is None:
-                # Made when first needed: a camera of one size never does. It shares the network.
-                self._stand_in = EagerBackend(self._network, self.options)
-        return self._stand_in.predict(image, request)
+        return self._plain().predict(image, request)
 
     def _make_in_background(self, size: tuple[int, int]) -> None:
         # One at a time: a second new size is made when an image of it comes after the first.
@@ -161,10 +185,11 @@ class OpenVinoWhenReady(OpenVinoBackend):
         try:
             self._graphs_of(size)
         except InputError as error:
-            self._give_up(error)
+            self._give_up(size, error)
 
-    def _give_up(self, error: InputError) -> None:
+    def _give_up(self, size: tuple[int, int], error: InputError) -> None:
         self._failed = True
+        self._refused.add(size)
         self.notes.append(str(error))
         LOGGER.warning('%s; images of sizes that are not compiled yet stay with PyTorch, which is '
                        'slower', error)

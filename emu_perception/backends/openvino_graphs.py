@@ -25,10 +25,9 @@ from emu_perception.backends.openvino_conversion import (
     Conversion,
     import_openvino,
     models_of,
-    NormalizedNetwork,
-    ORDER,
     reshaped,
 )
+from emu_perception.backends.openvino_modules import NormalizedNetwork, ORDER
 from emu_perception.backends.request import BackendOptions
 from emu_perception.cache_files import (
     cache_folder,
@@ -69,6 +68,7 @@ class GraphStages(Stages[np.ndarray, list[np.ndarray]]):
         self._network, self._maps = network.create_infer_request(), maps.create_infer_request()
         # An inference request serves one caller at a time.
         self._inferring = threading.Lock()
+        self._tasks = len(tasks)
         self._names = [name for task in tasks for name in _NAMES[task]]
 
     def prepare(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -76,7 +76,7 @@ class GraphStages(Stages[np.ndarray, list[np.ndarray]]):
         return np.ascontiguousarray(resized_image(image, size))[None]
 
     def network(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the raw maps, one array a task."""
+        """Return the raw maps, one array a task, and the statistics where they are asked for."""
         with self._inferring:
             self._network.infer([x], share_inputs=True)
             # Copied: the request's own memory is written over by the next image.
@@ -85,10 +85,12 @@ class GraphStages(Stages[np.ndarray, list[np.ndarray]]):
     def maps(self, raw: list[np.ndarray], size: tuple[int, int]) -> NetworkMaps:
         """Reduce in one graph, which never holds the upsampled logits of a whole image twice."""
         with self._inferring:
-            self._maps.infer(raw, share_inputs=True)
+            self._maps.infer(raw[:self._tasks], share_inputs=True)
             found = [torch.from_numpy(output.data[0].copy())
                      for output in self._maps.output_tensors]
-        return NetworkMaps(**dict(zip(self._names, found, strict=True)))
+        statistics = (torch.from_numpy(raw[self._tasks][0]) if self.options.statistics
+                      else None)
+        return NetworkMaps(**dict(zip(self._names, found, strict=True)), statistics=statistics)
 
 
 class GraphMaker:
@@ -104,7 +106,8 @@ class GraphMaker:
             raise InputError("backend is 'openvino', which knows the tasks "
                              f"{' and '.join(ORDER)}, not {', '.join(network.tasks)}: give "
                              "'eager'")
-        self._network = NormalizedNetwork(network, *options.normalization()).eval()
+        self._network = NormalizedNetwork(network, *options.normalization(),
+                                          options.statistics).eval()
         self._options, self._threads = options, torch.get_num_threads()
         self._open: tuple[Any, Any] | None = None
         self._hash = ''
@@ -137,7 +140,8 @@ class GraphMaker:
             self._open = models_of(self._conversion(size, open_sizes=True))
         try:
             network = reshaped(self._open[0], [[1, *size, 3]])
-            maps = reshaped(self._open[1], [list(output.shape) for output in network.outputs])
+            maps = reshaped(self._open[1], [list(output.shape)
+                                            for output in network.outputs[:len(self._tasks)]])
             graphs = self._compiled(network, maps)
         except RuntimeError as error:
             LOGGER.debug('openvino: no graph with open sizes for %dx%d (%s)', *size[::-1], error)
@@ -192,7 +196,8 @@ class GraphMaker:
         if not self._hash:
             self._hash = network_hash(self._network)
         options = self._options
-        key = cache_key('graphs', self._hash, options.temperature, self._precision, size,
+        key = cache_key('graphs', self._hash, options.temperature, options.statistics,
+                        self._precision, size,
                         self._threads, platform.machine(), *self._cpu, self._openvino.__version__,
                         torch.__version__, timm.__version__, __version__)
         return cache_folder('openvino') / f'{key}.graphs', key

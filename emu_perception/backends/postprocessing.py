@@ -16,6 +16,7 @@ from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.prediction import UNLABELLED
+from emu_perception.region import Region
 from emu_perception.scores import measured
 import numpy as np
 import torch
@@ -44,12 +45,13 @@ class Factors:
                    options.depth_max, request.unknown_label_entropy)
 
 
-def finished(maps: NetworkMaps, factors: Factors,
+def finished(maps: NetworkMaps, factors: Factors, score_region: Region | None = None,
              ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """
     Return maps at the network's size and scores, both by name.
 
     :param maps: as the network gives them.
+    :param score_region: what the scores are measured on; None = the whole image.
     """
     calibrated = maps.calibrated(factors.depth_scale, factors.variance_factor)
     label, depth, limit = maps.label, calibrated.depth, factors.unknown_label_entropy
@@ -61,7 +63,7 @@ def finished(maps: NetworkMaps, factors: Factors,
     named = {'label': label, 'segmentation_entropy': maps.entropy, 'confidence': maps.confidence,
              'depth': depth, 'depth_variance': calibrated.depth_variance}
     return ({name: values for name, values in named.items() if values is not None},
-            measured(calibrated))
+            measured(calibrated.within(score_region)))
 
 
 def in_range(depth: torch.Tensor, depth_max: torch.Tensor | float,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import math
 
 from emu_perception.instances import InstanceSettings
+from emu_perception.region import Region
 import torch
 
 
@@ -22,6 +23,7 @@ class BackendOptions:
     :ivar temperature: calibration, divides the logits.
     :ivar variance_scale: calibration, times the variance of the depth.
     :ivar depth_max: metres, end of the checkpoint's range; beyond it a depth is +inf.
+    :ivar statistics: whether the checkpoint has scores that are made of them.
     :ivar instances: how votes become instances; None = none are looked for.
     """
 
@@ -32,6 +34,7 @@ class BackendOptions:
     temperature: float = 1.0
     variance_scale: float = 1.0
     depth_max: float = math.inf
+    statistics: bool = False
     instances: InstanceSettings | None = None
 
     def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,9 +53,11 @@ class Request:
     :ivar size: (height, width) of the maps.
     :ivar depth_scale: from the network's depths to this camera's.
     :ivar unknown_label_entropy: nats above which a label becomes 255; None = off.
+    :ivar score_region: what the means are taken over; None = the whole image.
     """
 
     network_size: tuple[int, int]
     size: tuple[int, int]
     depth_scale: float = 1.0
     unknown_label_entropy: float | None = None
+    score_region: Region | None = None

@@ -26,6 +26,7 @@ from emu_perception.backends.engine_cache import (
 )
 from emu_perception.backends.onnx_export import OPSET
 from emu_perception.backends.tensorrt_engine import build_engine, Engine
+from emu_perception.errors import InputError
 from emu_perception.networks.multitask import FoldedNetwork
 import timm
 import torch
@@ -40,6 +41,9 @@ class TensorRTBackend(CudaBackend):
 
     def _on_device(self, network: FoldedNetwork,
                    runtime: CudaRuntime) -> tuple[DeviceForm, torch.dtype]:
+        if self.options.statistics:
+            raise InputError("backend is 'tensorrt', whose engines give no statistics, of which "
+                             "this checkpoint's familiarity makes scores: give 'cuda'")
         return EngineNetwork(network, self.options.precision, runtime), torch.float32
 
 
@@ -49,6 +53,8 @@ class EngineNetwork:
 
     :param network: stays as it is; what engines are made of.
     """
+
+    statistics_length = 0
 
     def __init__(self, network: FoldedNetwork, precision: str, runtime: CudaRuntime) -> None:
         self.tasks = network.tasks

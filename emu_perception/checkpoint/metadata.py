@@ -14,6 +14,7 @@ from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
+from emu_perception.scores import names_of
 from emu_perception.visualization import default_palette
 import numpy as np
 
@@ -96,6 +97,11 @@ class CheckpointMetadata:
     def tasks(self) -> tuple[str, ...]:
         """Return the tasks of the network: some of 'segmentation', 'depth' and 'instance'."""
         return tuple(self.architecture['tasks'])
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Return the names of the scores that its network gives for every image."""
+        return names_of(self.tasks, self.statistics)
 
     @property
     def pixel_variance(self) -> bool:

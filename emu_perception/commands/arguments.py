@@ -9,6 +9,7 @@ from collections.abc import Callable
 import math
 from pathlib import Path
 
+from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
 
 _DESCRIPTION = """
@@ -86,6 +87,13 @@ def _add_risk(group: argparse._ArgumentGroup) -> None:
         add(f'--{row.parameter.replace("_", "-")}', type=number(0.0, row.highest), default=0.0,
             metavar=(row.suffix[1:] or 'x').upper(),
             help=f"{row.words} above which an image is uncertain; 0: the checkpoint's")
+    add('--risk-scores', nargs='+', choices=tuple(SCORES), default=(), metavar='NAME',
+        help=f"those that raise the flag, of {', '.join(SCORES)}; default: all that have a "
+        'threshold')
+    add('--risk-region', type=number(0.0, 1.0), nargs=4, default=(),
+        metavar=('TOP', 'BOTTOM', 'LEFT', 'RIGHT'),
+        help='part of the image whose mean uncertainties are judged, as fractions; the '
+        "checkpoint's thresholds are the whole image's")
     add('--raise-after', type=count(1), default=1, metavar='N',
         help='uncertain images in a row that raise the flag (default: %(default)s)')
     add('--clear-after', type=count(1), default=3, metavar='N',
@@ -109,12 +117,7 @@ def number(low: float, high: float = math.inf, *, open_low: bool = False
            ) -> Callable[[str], float]:
     """Return a parser of a finite number in a range."""
     def parse_number(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value) or not low <= value <= high or open_low and value == low:
-            limits = f'above {low:g}' if open_low else f'of at least {low:g}'
-            limits += f' and at most {high:g}' if math.isfinite(high) else ''
-            raise argparse.ArgumentTypeError(f'{text}: give a number {limits}')
-        return value
+        return _checked(Rule(float, low, high, open=open_low), float(text), text)
     parse_number.__name__ = 'number'
     return parse_number
 
@@ -122,12 +125,16 @@ def number(low: float, high: float = math.inf, *, open_low: bool = False
 def count(low: int) -> Callable[[str], int]:
     """Return a parser of a whole number from ``low`` on."""
     def parse_count(text: str) -> int:
-        value = int(text)
-        if value < low:
-            raise argparse.ArgumentTypeError(f'{text}: give a whole number of at least {low}')
-        return value
+        return _checked(Rule(int, low), int(text), text)
     parse_count.__name__ = 'whole number'
     return parse_count
+
+
+def _checked(rule: Rule[Value], value: Value, text: str) -> Value:
+    try:
+        return rule.checked(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text}: {error}') from error
 
 
 def _panels(text: str) -> int | None:

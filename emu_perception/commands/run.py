@@ -32,9 +32,10 @@ from emu_perception.commands.selection import selected, Selection
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
+from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.risk_status import resolve_thresholds
-from emu_perception.scores import names_of, SCORES
+from emu_perception.scores import SCORES
 from emu_perception.shown import Look
 import numpy as np
 
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     output_folder.check_folder(options.out, options.force)
     output_folder.check_apart(options.input, options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
+    region = Region.of(options.risk_region)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(
             str(options.input), options.rate, image_topic=options.image_topic,
@@ -74,11 +76,12 @@ def run(options: argparse.Namespace) -> int:
                                    backend=options.backend)
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
-            predictor.metadata.calibration)
+            predictor.metadata.calibration, options.risk_scores)
         each = (isinstance(source, ImageFiles) if options.judge == 'auto'
                 else options.judge == 'each')
         risk = RiskTrack(RiskMonitor(
-            thresholds, expected=names_of(predictor.metadata.tasks),
+            thresholds, expected=dict.fromkeys((*predictor.metadata.score_names,
+                                                *options.risk_scores)),
             raise_after=options.raise_after, clear_after=options.clear_after,
             clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},
@@ -87,7 +90,8 @@ def run(options: argparse.Namespace) -> int:
                                metric='depth' in predictor.metadata.tasks)
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
-                        unknown_label_entropy=options.unknown_label_entropy)
+                        unknown_label_entropy=options.unknown_label_entropy,
+                        score_region=region)
         selection = Selection(options.every, options.start, options.end)
         output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,

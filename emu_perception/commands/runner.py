@@ -15,8 +15,8 @@ from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
 from emu_perception.predicts import predict, Predicts
+from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
-from emu_perception.scores import names_of
 from emu_perception.shown import Look, Shown
 import numpy as np
 
@@ -30,14 +30,16 @@ class Runner:
     :param look: of what is given of each image.
     :param at_network_size: maps at the network's size instead of the image's.
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above; 0: off.
+    :param score_region: part of each image that its scores are the means over; None = all.
     :ivar unusable: images that could not be read or inferred.
     """
 
     def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
-                 at_network_size: bool, unknown_label_entropy: float) -> None:
+                 at_network_size: bool, unknown_label_entropy: float,
+                 score_region: Region | None) -> None:
         self._predictor, self._risk, self._cameras, self._look = predictor, risk, cameras, look
         self._at_network_size = at_network_size
-        self._unknown_label_entropy = unknown_label_entropy
+        self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
         self.unusable = 0
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
@@ -68,7 +70,8 @@ class Runner:
         try:
             prediction = predict(self._predictor, rgb, fx=camera.fx if camera else None,
                                  at_network_size=self._at_network_size,
-                                 unknown_label_entropy=self._unknown_label_entropy)
+                                 unknown_label_entropy=self._unknown_label_entropy,
+                                 score_region=self._score_region)
         except InputError as error:
             state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
@@ -79,7 +82,7 @@ class Runner:
             state = self._risk.observe(
                 prediction.scores, detail=self._cameras.problem,
                 reason=RiskReason.NO_CALIBRATION if unknown else RiskReason.NONE)
-            if problem_of(prediction.scores, names_of(self._predictor.metadata.tasks)):
+            if problem_of(prediction.scores, self._predictor.metadata.score_names):
                 self._count(image, state.detail)  # Such maps mislead.
             else:
                 shown = Shown(rgb, prediction, state, self._look)

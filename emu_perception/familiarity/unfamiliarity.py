@@ -3,9 +3,9 @@
 """
 How unlike the images of training a picture is, by the maps of the network's encoder.
 
-Mahalanobis distance of the picture's statistics in the first principal components of the training
-images' (Lee et al. 2018, arXiv 1807.03888, with one class). It sees the quality of a picture and
-its sensor, not what it shows.
+Squared Mahalanobis distance of the picture's statistics, in the first principal components of the
+training images' (Lee et al. 2018, arXiv 1807.03888, with one class). It sees the quality of a
+picture and its sensor, not what it shows.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Familiarity:
         Return the distance from the training images, as a multiple of their own.
 
         :param statistics: [..., M], M at least N.
-        :return: float64 [...]: the root mean square over the components of the distance in
-            deviations; about 1 for an image like those of training.
+        :return: float64 [...]: the squared distance, by the number of components; about 1 for an
+            image like those of training.
         """
         z = (statistics[..., :self.length] - self.mean) / self.scale
         along = z @ self.components.T
-        return np.sqrt((along.astype(np.float64) ** 2 / self.variances).mean(axis=-1))
+        return (along.astype(np.float64) ** 2 / self.variances).mean(axis=-1)
 
     def mixed(self, statistics: np.ndarray, share: float) -> Familiarity:
         """

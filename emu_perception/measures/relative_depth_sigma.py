@@ -31,7 +31,7 @@ def measure(maps: NetworkMaps) -> torch.Tensor:
     """
     assert maps.depth is not None and maps.depth_variance is not None, \
         'asked for with the task depth only'
-    # clamp keeps NaN: a depth that is no number has to make the score none.
+    # clamp keeps NaN: where a depth is no number, the score is none either.
     depth = maps.depth.double().clamp(min=_NEAREST_M)
     depth = depth.where(~depth.isinf().all(), _NEAREST_M)
     known = ~depth.isinf()

@@ -151,6 +151,12 @@ class MultitaskDeepLab(nn.Module):
         noise = self.get_buffer('depth_noise') / self.depth_factor ** 2
         return depth, noise * nearest.square().square()
 
+    @staticmethod
+    def description(arguments: Mapping[str, Any]) -> str:
+        """Return what people are told of the heads that an architecture has."""
+        return (f'output stride {arguments["output_stride"]}, ASPP of width '
+                f'{arguments["aspp_dim"]}, decoders of width {arguments["decoder_dim"]}')
+
     def outputs_at(self, raw: Mapping[str, torch.Tensor], size: tuple[int, int],
                    depth_max: float = math.inf) -> Outputs:
         """

@@ -161,6 +161,12 @@ class MultitaskNetwork(nn.Module):
         return {task: self.head(task).forward_published(features) for task in self.tasks}
 
     @staticmethod
+    def description(arguments: Mapping[str, Any]) -> str:
+        """Return what people are told of the heads that an architecture has."""
+        return (f'all-MLP heads of width {arguments["head_dim"]}, context '
+                f'{arguments["context"] or "none"}')
+
+    @staticmethod
     def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
                    depth_max: float = math.inf) -> Outputs:
         """Return ``outputs_at``; mean and variance are the network's own and need no range."""

@@ -17,6 +17,7 @@ from emu_perception.networks.multitask import DEPTH, depth_moments, FoldedNetwor
 import torch
 from torch.nn import functional as F
 
+STATISTICS = 'statistics'  # What they are called beside the raw maps of the tasks.
 BANDS = 3  # Thirds of the height: ceilings, walls and furniture, floors.
 _NEAREST_M = 0.05  # Below it a logarithm of a depth says nothing.
 
@@ -32,6 +33,12 @@ def with_statistics(network: FoldedNetwork, images: torch.Tensor,
     *fine, coarsest = network.encoder(images)
     raw = network.heads([*fine, network.context(coarsest)])
     return raw, picture_statistics([*fine, coarsest], raw)
+
+
+def statistics_length(network: FoldedNetwork) -> int:
+    """Return N, the length of the vector that ``with_statistics`` gives."""
+    return (2 * sum(network.encoder.channels) + BANDS * (SEGMENTATION in network.tasks)
+            + (2 * BANDS + 2) * (DEPTH in network.tasks))
 
 
 def picture_statistics(maps: Sequence[torch.Tensor],

@@ -103,7 +103,7 @@ def model_values(path: Path, predictor: SharedPredictor, converter: str) -> dict
     return {
         'model_file': path, 'model_name': metadata.name, 'tasks': ', '.join(metadata.tasks),
         'device': predictor.device_description, 'precision': predictor.precision,
-        'backend': getattr(predictor, 'backend', None),
+        'backend': predictor.backend, 'backend_refused': '; '.join(predictor.backend_notes),
         'input_size': '{1}x{0}'.format(*metadata.input_size),
         'depth_variance': None if 'depth' not in metadata.tasks else
         "each pixel's" if metadata.pixel_variance else "the task's noise",
@@ -199,4 +199,6 @@ def _model(name: str, health: Health) -> DiagnosticStatus:
         level, message = DiagnosticStatus.ERROR, health.configure_problem
     elif health.swap_problem:
         level, message = DiagnosticStatus.WARN, health.swap_problem
+    elif refused := health.model.get('backend_refused'):
+        level, message = DiagnosticStatus.WARN, f'loaded; {refused}'
     return status(f'{name}: model', level, message, health.model)

@@ -27,12 +27,12 @@ from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.logs import ForwardToRos, QuietLog
+from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_statistics import Statistics
-from emu_perception.ros.pipeline import Job, Pipeline
+from emu_perception.ros.pipeline import Pipeline, WaitingImage
 from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
-from emu_perception.ros.publishers import MapPublishers
-from emu_perception.ros.publishing import MapPublishing
+from emu_perception.ros.publishing_thread import PublishingThread
 from emu_perception.ros.qos import reliable, with_overrides
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.silence import clock_problem
@@ -83,11 +83,11 @@ class EmuNode(LifecycleNode):
                                                   **with_overrides())
         self._statistics = Statistics()
         self._faults = Faults(self._risk, self._statistics, self._log)
-        self._publishing = MapPublishing(self, self._risk, self._statistics, self._faults,
+        self._publishing = PublishingThread(self, self._risk, self._statistics, self._faults,
                                          self._log)
         self._pipeline: Pipeline | None = None
-        self._worker: Worker[Job] | None = None
-        self._last_worker: Worker[Job] | None = None
+        self._worker: Worker[WaitingImage] | None = None
+        self._last_worker: Worker[WaitingImage] | None = None
         self._session: int | None = None
         self._arrivals = Arrivals(self.get_clock())
         self._activated_s = 0.0
@@ -201,7 +201,8 @@ class EmuNode(LifecycleNode):
             return
         now_s = time.monotonic()
         self._statistics.received(now_s)
-        if self._worker.offer(Job(message, now_s, self._session, self._arrivals)) is not None:
+        waiting = WaitingImage(message, now_s, self._session, self._arrivals)
+        if self._worker.offer(waiting) is not None:
             self._statistics.dropped('newer_image')
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -253,7 +254,10 @@ class EmuNode(LifecycleNode):
             consumer_timeout_s=self._settings.consumer_timeout_s,
             raises=self._risk.raises, name_problem=self._find_name_problem())
         if self._pipeline is not None:
-            health.model['nodes_sharing_it'] = self._pipeline.predictor.users
+            predictor = self._pipeline.predictor
+            health.model['nodes_sharing_it'] = predictor.users
+            # One may be refused at a size that comes later.
+            health.model['backend_refused'] = '; '.join(predictor.backend_notes)
         self._drops_before = drops
         self._diagnostics.publish(diagnostic_array(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
@@ -287,7 +291,7 @@ class EmuNode(LifecycleNode):
         self._introduce(predictor, converter)
 
     def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None
-                    ) -> Worker[Job]:
+                    ) -> Worker[WaitingImage]:
         return Worker(pipeline.process, on_stopped=pipeline.predictor.close, on_started=on_started,
                       on_error=self._on_worker_error)
 
@@ -335,6 +339,9 @@ class EmuNode(LifecycleNode):
                 and not self._pipeline.maps.publish_label_info()):
             self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
                            warning=False)
+        if self._settings.risk_region:
+            self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
+                           'fitted on whole images; set those of this part (risk_threshold_*)')
         if self._risk.thresholds == RiskThresholds():
             self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
                            'threshold: uncertainty never raises the risk flag')

@@ -14,6 +14,7 @@ import math
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.region import Region
 from emu_perception.ros.gate import GATES
 from emu_perception.rules import ListRule, Rule
 from emu_perception.scores import Score, SCORES
@@ -101,6 +102,10 @@ class Settings:
         unit='m', low=0.0, high=1000.0)
     # By name of the score, those above 0 alone; each has a parameter of its own.
     risk_thresholds: Mapping[str, float] = field(default_factory=dict)
+    risk_scores: tuple[str, ...] = _list_parameter(
+        'Scores that raise the risk flag, such as [segmentation_entropy, relative_depth_sigma], '
+        'the mean uncertainties alone; empty: all that have a threshold. One that the checkpoint '
+        'does not give keeps the flag raised.', Rule(str, choices=tuple(SCORES)))
     raise_after: int = _parameter(
         1, 'Uncertain images in a row that raise the risk flag.', unit='images', low=1, high=1000)
     clear_after: int = _parameter(
@@ -118,6 +123,10 @@ class Settings:
     frozen_after_s: float = _parameter(
         0.0, 'Time with the same pixels in every image after which the risk flag is raised; 0: '
         'off (a warning tells of it). Not under use_sim_time.', unit='s', low=0.0, high=3600.0)
+    risk_region: tuple[float, ...] = _list_parameter(
+        'Part of the image whose mean uncertainties are judged: top, bottom, left, right, such as '
+        '[0.5, 1.0, 0.0, 1.0] for the lower half; empty: all of it, which is what the '
+        "checkpoint's thresholds are for.", Rule(float, 0.0, 1.0))
     gate: tuple[str, ...] = _list_parameter(
         'What is withheld unless the image itself is below all thresholds (whatever raise_after '
         "says) and the flag is lowered: 'points' (~/points), 'depth' (~/depth/image, "
@@ -186,7 +195,12 @@ def validate(values: Mapping[str, object]) -> Settings:
             checked[name] = good
         elif good:
             thresholds[_SCORE_OF[name]] = good
-    return Settings(**checked, risk_thresholds=thresholds)
+    settings = Settings(**checked, risk_thresholds=thresholds)
+    try:
+        Region.of(settings.risk_region)
+    except InputError as error:
+        raise InputError(f'parameter {error}') from error
+    return settings
 
 
 def descriptor(name: str) -> ParameterDescriptor:

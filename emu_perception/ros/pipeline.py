@@ -11,6 +11,7 @@ import time
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import predict
+from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import Converter
@@ -19,14 +20,14 @@ from emu_perception.ros.faults import Faults
 from emu_perception.ros.image_messages import compressed_to_rgb
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.map_messages import Frame
+from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import SharedPredictor
-from emu_perception.ros.publishers import MapPublishers
-from emu_perception.ros.publishing import MapPublishing, MapSet
+from emu_perception.ros.publishing_thread import MapSet, PublishingThread
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
-from emu_perception.scores import names_of, SCORES
+from emu_perception.scores import SCORES
 from emu_perception.topics import TOPICS
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -38,7 +39,7 @@ WITHHELD = ', '.join(f'~/{name}' for name in (
 
 
 @dataclass(frozen=True)
-class Job:
+class WaitingImage:
     """An image in the mailbox: when it arrived (steady clock), in which session, after which."""
 
     message: Image | CompressedImage
@@ -56,30 +57,30 @@ class Pipeline:
     camera: CameraSource
     risk: RiskPublisher
     maps: MapPublishers
-    publishing: MapPublishing
+    publishing: PublishingThread
     statistics: Statistics
     faults: Faults
     settings: Callable[[], Settings]
     log: QuietLog
 
-    def process(self, job: Job) -> None:
+    def process(self, waiting: WaitingImage) -> None:
         """Process one image; whatever goes wrong is counted, said, and raises the flag."""
         free_s = self.statistics.work_begins(time.monotonic())
         try:
-            self._process(job, max(job.received_s, free_s))
+            self._process(waiting, max(waiting.received_s, free_s))
         except InputError as error:
-            self.faults.report(job.session, job.message.header, RiskReason.UNUSABLE_INPUT,
+            self.faults.report(waiting.session, waiting.message.header, RiskReason.UNUSABLE_INPUT,
                                str(error))
         except Exception as error:
-            self.faults.failure(job.session, job.message.header, error)
+            self.faults.failure(waiting.session, waiting.message.header, error)
         finally:
             self.statistics.work_ends(time.monotonic())
 
-    def _process(self, job: Job, turn_s: float) -> None:
+    def _process(self, waiting: WaitingImage, turn_s: float) -> None:
         settings = self.settings()  # one snapshot: a change half-way never mixes two settings
-        message, header = job.message, job.message.header
+        message, header = waiting.message, waiting.message.header
         started = time.monotonic()
-        arrival = job.arrivals.judge(message, settings)
+        arrival = waiting.arrivals.judge(message, settings)
         if arrival.repeated:
             self._drop_repeated(message)
             return
@@ -96,26 +97,27 @@ class Pipeline:
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
         reason, detail = self._objection(arrival.stale)
-        state = self.risk.observe(job.session, header, prediction.scores, reason=reason,
+        state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
                                   detail=detail)
         if state is None:
             self.faults.ended()
             return
         # Not by the flag's reason: that stays 'failure' until enough good images have come.
-        if problem_of(prediction.scores, names_of(self.predictor.metadata.tasks)):
+        if problem_of(prediction.scores, self.predictor.metadata.score_names):
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
             return
         self.publishing.offer(MapSet(
-            session=job.session, frame=Frame(header, rgb, camera), prediction=prediction,
+            session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps,
-            timings=Timings(job.received_s, turn_s, started, converted, predicted,
+            timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
                             flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
 
     def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings) -> Prediction:
         # Without a listener only the flag counts, which does not depend on the maps' size.
         return predict(
             self.predictor, rgb, fx=fx, unknown_label_entropy=settings.unknown_label_entropy,
+            score_region=Region.of(settings.risk_region),
             at_network_size=settings.output_size == 'network' or not self.maps.wanted())
 
     def _objection(self, stale: str) -> tuple[RiskReason, str]:

@@ -16,12 +16,19 @@ from pathlib import Path
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from emu_perception.errors import InputError
+from emu_perception.prediction import Prediction
+from emu_perception.predicts import Predicts
+from emu_perception.region import Region
+import numpy as np
+
+if TYPE_CHECKING:  # The checkpoint module needs torch, which a node may lack until configure.
+    from emu_perception.checkpoint import CheckpointMetadata
 
 
-def load_predictor(path: Any, *, device: str, precision: str, backend: str) -> Any:
+def load_predictor(path: Path, *, device: str, precision: str, backend: str) -> Predicts:
     """Load the core's Predictor; torch is imported here, so that the node can start without."""
     from emu_perception.predictor import Predictor
     return Predictor.load(path, device=device, precision=precision, backend=backend)
@@ -93,7 +100,7 @@ class ModelKey:
 
 @dataclass
 class _Network:
-    predictor: Any
+    predictor: Predicts
     users: int = 0
     turn: FairLock = field(default_factory=FairLock)
 
@@ -101,7 +108,7 @@ class _Network:
 class PredictorPool:
     """The networks of a process; its methods may be called from any thread."""
 
-    def __init__(self, loader: Callable[..., Any]) -> None:
+    def __init__(self, loader: Callable[..., Predicts]) -> None:
         """
         Start empty.
 
@@ -172,9 +179,9 @@ class SharedPredictor:
         self._network = network
         self._closed = False
 
-    def __call__(self, image: Any, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Any:
+    def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """Run the network on an image; as Predictor, with the wait as ``turn`` in timing_ms."""
         if self._closed:
             raise InputError('the predictor is closed: load it again')
@@ -182,13 +189,44 @@ class SharedPredictor:
         with self._network.turn:
             begun = time.perf_counter()
             prediction = self._network.predictor(
-                image, size=size, fx=fx, unknown_label_entropy=unknown_label_entropy)
+                image, size=size, fx=fx, unknown_label_entropy=unknown_label_entropy,
+                score_region=score_region)
         prediction.timing_ms['turn'] = 1e3 * (begun - asked)
         return prediction
 
-    def __getattr__(self, name: str) -> Any:
-        """Pass on what the nodes only read: metadata, device_description, network_size."""
-        return getattr(self._network.predictor, name)
+    @property
+    def metadata(self) -> CheckpointMetadata:
+        """Return the document of the checkpoint."""
+        return self._network.predictor.metadata
+
+    @property
+    def device_description(self) -> str:
+        """Return the device really used, in words."""
+        return self._network.predictor.device_description
+
+    @property
+    def precision(self) -> str:
+        """Return the precision of the network."""
+        return self._network.predictor.precision
+
+    @property
+    def backend(self) -> str:
+        """Return the name of what runs the network."""
+        return self._network.predictor.backend
+
+    @property
+    def backend_notes(self) -> tuple[str, ...]:
+        """Return which backends were refused and why, one line each."""
+        return self._network.predictor.backend_notes
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) the network runs at for images of ``image_size``."""
+        return self._network.predictor.network_size(image_size)
+
+    def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
+        """Run on a grey image, when it is this node's turn."""
+        with self._network.turn:
+            self._network.predictor.warm_up(image_size, runs)
 
     @property
     def users(self) -> int:

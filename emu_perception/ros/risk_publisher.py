@@ -23,7 +23,7 @@ from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import reliable, watched, with_overrides
 from emu_perception.ros.raises import Raises
 from emu_perception.ros.silence import is_simulated
-from emu_perception.scores import names_of, SCORES
+from emu_perception.scores import SCORES
 from emu_perception.watch_clock import WatchClock
 from geometry_msgs.msg import Point
 from rclpy.duration import Duration
@@ -114,9 +114,12 @@ class RiskPublisher:
 
         :raises InputError: if one is out of range; nothing is changed then.
         """
-        thresholds, sources = resolve_thresholds(settings.risk_thresholds, metadata.calibration)
+        thresholds, sources = resolve_thresholds(settings.risk_thresholds, metadata.calibration,
+                                                 settings.risk_scores)
+        # One that is to raise and never comes: a failure, not silence.
+        expected = dict.fromkeys((*metadata.score_names, *settings.risk_scores))
         with self._lock:
-            self._monitor.configure(thresholds=thresholds, expected=names_of(metadata.tasks),
+            self._monitor.configure(thresholds=thresholds, expected=expected,
                                     raise_after=settings.raise_after,
                                     clear_after=settings.clear_after,
                                     clear_below=settings.clear_below,

@@ -50,10 +50,10 @@ def fitted() -> FittedScores:
     familiarity = fit_familiarity(statistics[:, :USED], USED)
     given = {**scores(400), UNFAMILIARITY: familiarity.unfamiliarity(statistics)}
     return FittedScores(familiarity, fit_predicted_failure(
-        statistics, given, 0.5 * given[UNFAMILIARITY] ** 2, first=USED, penalty=10.0))
+        statistics, given, 0.5 * given[UNFAMILIARITY], first=USED, penalty=10.0))
 
 
-THRESHOLDS = {ENTROPY: 1.2, SIGMA: 0.25, UNFAMILIARITY: 1.5, PREDICTED_FAILURE: 0.9}
+THRESHOLDS = {ENTROPY: 1.2, SIGMA: 0.25, UNFAMILIARITY: 2.25, PREDICTED_FAILURE: 0.9}
 
 
 def test_a_strange_camera_becomes_familiar_and_what_is_strange_to_it_stays_strange(fitted):
@@ -103,7 +103,7 @@ def test_spread_is_a_part_of_the_training_images(fitted):
 
 
 def test_only_scores_with_a_threshold_get_one(fitted):
-    found = commission(fitted, {UNFAMILIARITY: 1.5}, recording())
+    found = commission(fitted, {UNFAMILIARITY: 2.25}, recording())
     assert set(found.thresholds) == {UNFAMILIARITY}
 
 

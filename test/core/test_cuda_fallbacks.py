@@ -8,7 +8,7 @@ import logging
 
 from core_bench import make_metadata, make_network, Stub
 from cuda_bench import assert_same, picture, Runtime, Tape, two
-from emu_perception.backends import cuda, cuda_program, registry
+from emu_perception.backends import cuda, cuda_kernels, cuda_program, registry
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.predictor import Predictor
@@ -124,7 +124,7 @@ def test_a_kernel_that_fails_or_errs_is_left_out_and_said(monkeypatch, caplog, k
     from emu_perception.uncertainty import segmentation_maps
     forms = {'fused_segmentation_maps': (cuda_program, segmentation_maps),
              'fused_classifier': (cuda_network, plain_classifier)}
-    monkeypatch.setattr(cuda_program, 'triton_runs_on', lambda device: True)
+    monkeypatch.setattr(cuda_kernels, 'triton_runs_on', lambda device: True)
     for name, (module, plain) in forms.items():
         def form(*arguments, name=name, plain=plain):
             if name == kernel and fault == 'raises':

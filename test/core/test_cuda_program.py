@@ -19,6 +19,7 @@ from emu_perception.backends.cuda_program import Model, Program, Sizes
 from emu_perception.backends.cuda_runtime import CudaRuntime
 from emu_perception.backends.request import BackendOptions
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.region import Region
 import pytest
 import torch
 from torch import nn
@@ -26,7 +27,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 GPU = torch.device('cuda', 0)
 SIZES = [Sizes((96, 128), (96, 128), (96, 128)), Sizes((120, 160), (96, 128), (240, 320)),
-         Sizes((48, 64), (96, 128), (50, 60)), Sizes((100, 300), (64, 192), (64, 192))]
+         Sizes((48, 64), (96, 128), (50, 60)), Sizes((100, 300), (64, 192), (64, 192)),
+         Sizes((96, 128), (96, 128), (96, 128), Region(0.5, 1.0, 0.1, 0.9))]
 
 
 def on_fake_gpu(module: nn.Module, mode: FakeTensorMode) -> None:
@@ -51,7 +53,7 @@ def on_fake_gpu(module: nn.Module, mode: FakeTensorMode) -> None:
 def test_everything_a_graph_holds_stays_on_the_gpu_and_asks_nothing_of_it(
         dtype, encoder, context, tasks):
     folded = make_network(encoder, tasks=tasks, context=context).folded()
-    network = DeviceNetwork(folded, torch.device('cpu'), dtype)
+    network = DeviceNetwork(folded, torch.device('cpu'), dtype, statistics=True)
     mode = FakeTensorMode()
     on_fake_gpu(network, mode)
     with torch.inference_mode(), mode:

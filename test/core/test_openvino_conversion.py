@@ -18,9 +18,9 @@ from emu_perception.backends.openvino_conversion import (
     converted_models,
     import_openvino,
     models_of,
-    NormalizedNetwork,
 )
 from emu_perception.backends.openvino_graphs import GraphMaker, GraphStages
+from emu_perception.backends.openvino_modules import NormalizedNetwork
 from emu_perception.cache_files import cache_folder, read_cached, write_cached
 from emu_perception.predictor import Predictor
 import numpy as np

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 
 import cv2
@@ -85,3 +86,20 @@ def test_one_bad_variance_makes_the_mean_bad():
     maps = noise()
     maps.depth_variance[2, 2] = math.nan
     assert math.isnan(finished(maps, Request(SMALL, SMALL)).scores['depth_sigma'])
+
+
+def test_statistics_lie_between_the_scores_and_the_maps():
+    maps = noise()
+    vector = torch.rand(7)
+    options = BackendOptions(torch.device('cpu'), 'fp32', (0.5,) * 3, (0.2,) * 3, depth_max=10.0)
+    request, tasks = Request(SMALL, (30, 31)), (SEGMENTATION, DEPTH)
+    resizing = Resizing.between(SMALL, request.size, torch.device('cpu'))
+    blocks = [packed(x, torch.from_numpy(header(request, options)), resizing).numpy()
+              for x in (maps, replace(maps, statistics=vector))]
+    assert len(blocks[1]) == packed_bytes(tasks, request.size, 7) == len(blocks[0]) + 28
+    plain, found = (unpacked(block, tasks, request.size, SMALL, {}, count)
+                    for block, count in zip(blocks, (0, 7)))
+    assert np.array_equal(found.statistics, vector.numpy()) and plain.statistics is None
+    assert repr(found.scores) == repr(plain.scores)
+    for name, values in plain.maps.items():
+        assert np.array_equal(values, found.maps[name], equal_nan=values.dtype != np.uint8)

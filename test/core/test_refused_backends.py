@@ -124,6 +124,23 @@ def test_a_size_at_which_openvino_errs_is_left_to_pytorch(network, monkeypatch, 
                        rtol=NETWORK)
 
 
+@pytest.mark.usefixtures('openvino')
+def test_a_named_openvino_that_errs_at_a_later_size_is_left_to_pytorch_there(
+        network, monkeypatch, caplog):
+    metadata = make_metadata(network)
+    spoil_openvino(monkeypatch, lambda raw: raw[DEPTH][:, 0].mul_(1.3),
+                   when=lambda stages, raw: raw[0].shape[-1] == 48)
+    one, plain = (Predictor(network, metadata, device='cpu', backend=backend)
+                  for backend in ('openvino', 'eager'))
+    wide = picture(96, 288)
+    for _ in range(2):
+        equal(plain(wide, fx=90.0), one(wide, fx=90.0))
+    one.warm_up((96, 288))
+    assert 'depth is' in one.backend_notes[0] and len(one.backend_notes) == 1
+    assert caplog.text.count('stay with PyTorch') == 1
+    assert np.allclose(plain(picture()).depth_variance, one(picture()).depth_variance, rtol=1e-4)
+
+
 # -- CUDA and TensorRT, with a CPU in the place of the GPU ---------------------------------------
 def spoil_cuda(monkeypatch, change, when=lambda x: True) -> None:
     """Let the network on the GPU give something else."""
@@ -174,7 +191,22 @@ def test_a_size_at_which_cuda_errs_is_left_to_pytorch(network, monkeypatch, capl
     assert caplog.text.count('going on with eager') == 1
     assert np.allclose(plain(picture()).depth_variance, fast(picture()).depth_variance,
                        rtol=NETWORK)
-    assert len(fast.backend_notes) == 1
+    # One size is no reason to leave the others.
+    tall = picture(192, 96)
+    assert np.allclose(plain(tall).depth_variance, fast(tall).depth_variance, rtol=1e-4)
+    fast(wide, size=(50, 60))
+    assert len(fast.backend_notes) == 1 and fast._backend._failures == 0
+
+
+@pytest.mark.usefixtures('fake_cuda')
+def test_a_warm_up_at_a_size_at_which_cuda_errs_leaves_it_to_pytorch(network, monkeypatch):
+    spoil_cuda(monkeypatch, lambda raw: raw[DEPTH][:, 0].mul_(1.3),
+               when=lambda x: x.shape[-1] == 192)
+    fast = Predictor(network, make_metadata(network), device='cpu', backend='cuda')
+    fast.warm_up((96, 288))
+    assert 'depth is' in fast.backend_notes[0] and len(fast.backend_notes) == 1
+    plain = Predictor(network, make_metadata(network), device='cpu', backend='eager')
+    equal(plain(picture(96, 288), fx=90.0), fast(picture(96, 288), fx=90.0))
 
 
 @pytest.mark.usefixtures('fake_cuda')

@@ -255,6 +255,14 @@ def test_an_image_near_its_threshold_says_why_the_flag_is_not_lowered():
     assert state.certain and not active().observe(BAD, 0.0).certain
 
 
+def test_an_image_with_a_fault_is_not_certain_whatever_its_scores_are():
+    monitor = active(clear_after=2)
+    old = monitor.observe(GOOD, 0.0, reason=R.STALE, detail='2.0 s old')
+    assert not old.certain and old.largest == 0.5
+    good = monitor.observe(GOOD, 0.1)
+    assert good.certain and good.raised and good.reason is R.STALE
+
+
 def test_the_share_is_changed_while_running():
     monitor = active()
     assert monitor.observe(NEAR, 0.0).raised
@@ -296,3 +304,43 @@ def test_the_smallest_excess_raises_and_the_threshold_itself_does_not(limit):
     assert not monitor.observe(scores(limit, None), 0.0).raised
     state = monitor.observe(scores(math.nextafter(limit, math.inf), None), 0.1)
     assert state.raised and state.largest > 1.0
+
+
+@pytest.mark.parametrize('reason', [R.NO_CALIBRATION, R.STALE])
+def test_what_speaks_against_an_image_raises_at_once_and_clears_nothing(reason):
+    monitor = active(raise_after=5, clear_after=2)
+    monitor.observe(GOOD, 0.0)
+    state = monitor.observe(GOOD, 0.1, reason=reason, detail='why')
+    assert (state.raised, state.reason, state.detail) == (True, reason, 'why')
+    assert monitor.observe(GOOD, 0.2).raised, 'it counted as one that clears'
+    assert not monitor.observe(GOOD, 0.3).raised
+    assert monitor.observe(GOOD, 0.4, reason=reason, detail='why').raised
+
+
+def test_scores_in_metres_are_left_out_where_no_focal_length_is_known():
+    monitor = active()
+    state = monitor.observe(BAD, 0.0, reason=R.NO_CALIBRATION, detail='why')
+    assert state.scores == {'segmentation_entropy': 1.5}
+    assert state.largest_of == 'segmentation_entropy'
+
+
+def test_a_score_that_is_no_number_is_a_failure_before_all_else():
+    monitor = active()
+    state = monitor.observe(scores(math.nan, 0.2), 0.0, reason=R.NO_CALIBRATION, detail='why')
+    assert state.reason is R.FAILURE
+
+
+def test_beginning_anew_raises_until_images_come_as_after_activation():
+    monitor = active(clear_after=2)
+    for _ in range(2):
+        monitor.observe(GOOD, 0.0)
+    state = monitor.begin_anew('the clock jumped')
+    assert (state.raised, state.reason, state.detail) == (True, R.STALE, 'the clock jumped')
+    assert monitor.check(100.0).detail == 'the clock jumped'
+    assert monitor.observe(GOOD, 100.0).raised and not monitor.observe(GOOD, 100.1).raised
+
+
+def test_beginning_anew_says_nothing_of_an_inactive_node():
+    monitor = active()
+    monitor.deactivate()
+    assert monitor.begin_anew('the clock jumped').reason is R.INACTIVE

@@ -4,16 +4,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import time
 from typing import Any
 
+from emu_perception.freshness import Freshness
+from emu_perception.ros import arrivals
 from live_node import HEIGHT, Live, WIDTH
-from node_bench import camera_info, rgb_image
+from node_bench import AnyTime, camera_info, rgb_image
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 _SAID_WITHIN_S = 20.0  # No promise but a limit to the waiting, as on a busy machine.
+
+
+@contextmanager
+def _by_stamps(live: Live) -> Iterator[None]:
+    """Have the node judge images by their stamps."""
+    arrivals.Freshness = Freshness  # type: ignore[misc]
+    live.restart()
+    try:
+        yield
+    finally:
+        arrivals.Freshness = AnyTime  # type: ignore[misc]
+        live.restart()
+
+
+@contextmanager
+def _without_fallback(live: Live) -> Iterator[None]:
+    """Leave the node without a field of view beside camera_info."""
+    assert live.bench.set(fallback_hfov_deg=0.0).successful
+    try:
+        yield
+    finally:
+        assert live.bench.set(fallback_hfov_deg=65.0).successful
+
+
+def _raised_for(live: Live, reason: str) -> bool:
+    risk = live.bench.diagnostics()['risk']
+    return risk['raised'] == 'True' and risk['reason'] == reason
 
 
 def size_changes(live: Live) -> str:
@@ -35,58 +65,74 @@ def sizes_alternate(live: Live) -> str:
 
 def stamp_zero(live: Live) -> str:
     """Stamp 0."""
-    del live.maps[:]
-    seen = live.give(rgb_image(WIDTH, HEIGHT, sec=0, nanosec=0))
-    assert (seen.processed, seen.dropped) == (seen.received, 0)
-    live.until(lambda: live.maps, None)
-    assert live.maps[-1].header.stamp.sec == live.maps[-1].header.stamp.nanosec == 0
+    with _by_stamps(live):
+        del live.maps[:]
+        seen = live.give(rgb_image(WIDTH, HEIGHT, sec=0, nanosec=0))
+        assert (seen.processed, seen.dropped) == (seen.received, 0)
+        live.until(lambda: live.maps, None)
+        assert live.maps[-1].header.stamp.sec == live.maps[-1].header.stamp.nanosec == 0
+        live.until(lambda: 'stamp 0' in live.bench.diagnostics()['input']['warnings'], None)
+        live.until(lambda: live.bench.risk() is False, None)
     live.good()
-    return 'processed; the maps keep stamp 0'
+    return 'processed with a warning; the maps keep stamp 0'
 
 
 def stamp_jumps_back(live: Live) -> str:
     """Stamps 500, 501, 10, 11: a bag that starts over."""
-    for sec in (500, 501, 10, 11):
-        del live.maps[:]
-        seen = live.give(rgb_image(WIDTH, HEIGHT, sec=sec))
-        assert (seen.processed, seen.dropped) == (seen.received, 0)
-        live.until(lambda: live.maps, None)
-        assert live.maps[-1].header.stamp.sec == sec
+    with _by_stamps(live):
+        for sec in (500, 501, 10, 11):
+            del live.maps[:]
+            seen = live.give(rgb_image(WIDTH, HEIGHT, sec=sec))
+            assert (seen.processed, seen.dropped) == (seen.received, 0)
+            live.until(lambda: live.maps, None)
+            assert live.maps[-1].header.stamp.sec == sec
+            if sec < 500:
+                live.until(lambda: _raised_for(live, 'stale'), None)
     live.good()
-    return 'all processed; the maps keep the stamps they came with'
+    return ('all processed; the maps keep the stamps they came with; risk raised (stale) until '
+            'they have gone on from there for some seconds')
 
 
 def simulated_clock_missing(live: Live) -> str:
     """use_sim_time switched on without a /clock."""
     bench, words = live.bench, 'use_sim_time is set but there is no /clock'
-    assert bench.set(use_sim_time=True).successful
-    try:
-        bench.until(lambda: words in bench.diagnostics()['input']['message'])
-        live.good()
-    finally:
-        assert bench.set(use_sim_time=False).successful
-    bench.until(lambda: words not in bench.diagnostics()['input']['message'])
-    return f'"{words}", and images are processed all the same'
+    with _by_stamps(live):
+        assert bench.set(use_sim_time=True).successful
+        try:
+            bench.until(lambda: words in bench.diagnostics()['input']['message'])
+            seen = live.give(live.stamped(rgb_image(WIDTH, HEIGHT, sec=0, nanosec=0)))
+            assert (seen.processed, seen.dropped) == (seen.received, 0)
+            live.until(lambda: _raised_for(live, 'stale'), None)
+        finally:
+            assert bench.set(use_sim_time=False).successful
+        bench.until(lambda: words not in bench.diagnostics()['input']['message'])
+    return (f'"{words}", risk raised (stale), since the age of images is not known; they are '
+            'processed all the same')
 
 
 def camera_info_missing(live: Live) -> str:
     """Images alone."""
     live.restart()
     infos = live.bench.listen(CameraInfo, 'camera_info')
+    with _without_fallback(live):
+        del live.maps[:]
+        text = _camera_says(live, 'no camera_info on /camera_info')
+        live.until(lambda: _raised_for(live, 'no_calibration'), None)
+        assert not infos and not live.maps
     live.good()
-    text = _camera_says(live, 'no camera_info on /camera_info')
-    assert not infos
-    return f'processed, depth not scaled, no points, no camera_info; "{text}"'
+    return ('labels processed; metres withheld, no camera_info, risk raised (no_calibration) '
+            f'unless fallback_hfov_deg is set; "{text}"')
 
 
 def camera_info_late(live: Live) -> str:
     """Three images, then the first camera_info."""
     live.restart()
-    for _ in range(3):
-        live.good()
-    _camera_says(live, 'no camera_info')
-    _camera_says(live, 'used', camera_info(WIDTH, HEIGHT))
-    return 'processed without it; used from the next image on, and the warning ends'
+    with _without_fallback(live):
+        for _ in range(3):
+            _camera_says(live, 'no camera_info')
+        _camera_says(live, 'used', camera_info(WIDTH, HEIGHT))
+        live.until(lambda: live.bench.risk() is False, None)
+    return 'processed without it, risk raised; used from the next image on, and the flag lowered'
 
 
 def _info(**changes: Any) -> CameraInfo:
@@ -140,13 +186,18 @@ def odd_camera_info(live: Live, name: str) -> str:
     info, words = CAMERA_INFOS[name]
     published = live.bench.listen(CameraInfo, 'camera_info')
     del published[:]
-    text = _camera_says(live, words, info)
-    live.bench.until(lambda: live.bench.diagnostics()['risk']['raised'] == 'False')
+    with _without_fallback(live):
+        text = _camera_says(live, words, info)
+        if words == 'used':
+            live.until(lambda: live.bench.diagnostics()['risk']['raised'] == 'False', None)
+        else:
+            live.until(lambda: _raised_for(live, 'no_calibration'), None)
+    live.good()
     for message in [one for one in published if one.header.stamp.sec == live.last_sec]:
         assert np.isfinite([*message.k, *message.p, *message.d]).all(), 'publishes NaN'
     if words == 'used':
         return 'processed with it'
-    return f'processed without it: depth not scaled, no points; "{short(text)}"'
+    return f'processed without it: metres withheld, risk raised; "{short(text)}"'
 
 
 def short(text: str, limit: int = 110) -> str:

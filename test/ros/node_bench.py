@@ -16,6 +16,7 @@ from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.freshness import Freshness, Verdict
 from emu_perception.maps import maps_of
 from emu_perception.prediction import Prediction, UNLABELLED
+from emu_perception.region import Region
 from emu_perception.ros import arrivals, lifecycle_node
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import EmuNode
@@ -60,6 +61,12 @@ class FakeMetadata:
     intrinsics: Any = None
     input_size: tuple[int, int] = (24, 32)
     name: str = 'fake'
+    statistics: tuple[str, ...] = ('familiarity.mean', 'familiarity.failure.mean')
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Return the names of the scores that the predictor gives."""
+        return names_of(self.tasks, self.statistics)
 
 
 class FakePredictor:
@@ -72,6 +79,8 @@ class FakePredictor:
 
     device_description = 'fake device'
     precision = 'fp32'
+    backend = 'fake backend'
+    backend_notes: tuple[str, ...] = ()
 
     def __init__(self, *, tasks: tuple[str, ...] = ('segmentation', 'depth'),
                  calibration: Calibration | None = None) -> None:
@@ -105,10 +114,11 @@ class FakePredictor:
         self.closed.set()
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
-                 fx: float | None = None,
-                 unknown_label_entropy: float | None = None) -> Prediction:
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> Prediction:
         """Answer, fail or dawdle."""
-        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx})
+        self.calls.append({'image': image.copy(), 'size': size, 'fx': fx,
+                           'score_region': score_region})
         self.entered.set()
         assert self.gate.wait(3 * TIMEOUT_S)
         if self.fails is not None:
@@ -128,7 +138,7 @@ class FakePredictor:
         scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
             {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
-            {name: scores.get(name, 0.1) for name in names_of(self.metadata.tasks)
+            {name: scores.get(name, 0.1) for name in self.metadata.score_names
              if name not in self.lost_scores},
             network_size=self.metadata.input_size,
             timing_ms={'preprocess': 1.0, 'network': 2.0, 'postprocess': 3.0})
@@ -267,11 +277,6 @@ class Bench:
         flags = self.received['risk']
         return flags[-1].data if flags else None
 
-    def now_image(self, *, age_s: float = 0.0, **fields: Any) -> Image:
-        """Make a good image that is stamped now by this machine's clock, or ``age_s`` ago."""
-        stamp_ns = time.time_ns() - round(age_s * 1e9)
-        return rgb_image(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9, **fields)
-
     def hang(self, **stamp: int) -> None:
         """Close the network's gate and wait until an image is stuck behind it."""
         self.predictor.gate.clear()
@@ -309,6 +314,12 @@ def rgb_image(width: int = 64, height: int = 48, *, frame_id: str = 'camera_opti
     image.header.frame_id = frame_id
     image.header.stamp.sec, image.header.stamp.nanosec = sec, nanosec
     return image
+
+
+def now_image(*, age_s: float = 0.0, frame_id: str = 'camera_optical_frame') -> Image:
+    """Make a good image that is stamped now by this machine's clock, or ``age_s`` ago."""
+    sec, nanosec = divmod(time.time_ns() - round(age_s * 1e9), 10**9)
+    return rgb_image(sec=sec, nanosec=nanosec, frame_id=frame_id)
 
 
 def camera_info(width: int = 64, height: int = 48, fx: float = 50.0, *, d: tuple[float, ...] = (),

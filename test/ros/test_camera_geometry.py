@@ -100,7 +100,7 @@ def test_a_calibration_that_is_mended_goes_out_mended(make_bench, info, size, cx
 @pytest.mark.parametrize('size', [(128, 96), (256, 160)])
 def test_image_that_its_camera_info_does_not_describe_gets_no_focal_length(make_bench, size):
     """Resized or cut out is not to be seen: a guess would be wrong half the time."""
-    bench = make_bench()
+    bench = make_bench(parameters={'fallback_hfov_deg': 0.0})
     bench.until(lambda: '256x192' in bench.diagnostics()['input']['camera_info'],
                 send=rgb_image(*size), camera_info=made())
     assert bench.predictor.calls[-1]['fx'] is None

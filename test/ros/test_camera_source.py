@@ -91,3 +91,29 @@ def test_what_is_odd_about_a_camera_info_that_is_used_is_told():
     source.update(info)
     assert source.camera_for(64, 48, use=True).fx == 50.0 and source.problem == ''
     assert 'fx 50 in K and 200 in P' in source.warnings and 'distortion' in source.warnings
+
+
+def test_a_stream_that_ended_is_told_and_one_latched_or_slow_info_is_none():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for _ in range(9):
+        source.update(camera_info())  # latched: nobody knows when they were sent
+    assert source.ended(1e6) == ''
+    for second in range(8):
+        source.update(camera_info(), 10.0 * second)
+        assert source.ended(10.0 * second + 9.0) == ''
+    assert 'came every 10 s and has not come for 60 s' in source.ended(130.0)
+    source.update(camera_info(), 131.0)
+    assert source.ended(132.0) == ''
+
+
+def test_a_stated_field_of_view_stands_in_for_what_is_missing_and_says_so():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for width, height in ((64, 48), (640, 480)):
+        camera = source.camera_for(width, height, use=True, fallback_hfov_deg=90.0)
+        assert camera.fx == camera.fy == pytest.approx(width / 2) and source.fallback
+        assert source.warnings == ('no camera_info on /cam/camera_info: fallback_hfov_deg 90 is '
+                                   'used in its place')
+    source.update(camera_info(fx=60.0))
+    assert source.camera_for(64, 48, use=True, fallback_hfov_deg=90.0).fx == 60.0
+    assert not source.fallback
+    assert source.camera_for(64, 48, use=False, fallback_hfov_deg=90.0).fx == pytest.approx(32)

@@ -15,7 +15,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 from builtin_interfaces.msg import Time
-from emu_perception.ros.publishers import MapPublishers
+from emu_perception.ros.map_publishers import MapPublishers
 from node_bench import CLASSES, FakeMetadata
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy

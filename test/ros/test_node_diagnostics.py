@@ -97,10 +97,14 @@ def test_publisher_that_sends_nothing_is_named_and_forgotten_once_it_sends(impat
 
 
 def test_missing_clock_is_a_diagnosis_and_diagnostics_and_risk_go_on(impatient, make_bench):
-    bench = make_bench(parameters={'use_sim_time': True, 'stale_after_s': 0.5})
+    bench = make_bench(parameters={'use_sim_time': True, 'stale_after_s': 0.5}, clocked=True)
     said(bench, 'use_sim_time is set but there is no /clock')
-    bench.clear_risk()
-    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'stale')
+    # Not lowered by images either, whose age nobody knows.
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'stale', send=rgb_image())
+    flags = bench.received['risk']
+    count = len(flags)
+    bench.until(lambda: len(flags) > count + 1)
+    assert all(flag.data for flag in flags)
 
 
 def test_inactive_node_does_not_complain_of_silence(impatient, make_bench):
@@ -206,3 +210,13 @@ class Lines:
 
     def __init__(self, lines):
         self.info = self.warning = self.error = lines.append
+
+
+def test_a_backend_that_was_refused_is_a_warning_also_when_it_is_refused_later(make_bench):
+    bench = make_bench()
+    assert bench.diagnostics()['model']['backend_refused'] == ''
+    bench.predictor.backend_notes = ("backend 'openvino' is refused at 160x96: depth is off",)
+    bench.until(lambda: bench.diagnostics()['model']['level'] == b'\x01')
+    model = bench.diagnostics()['model']
+    assert 'openvino' in model['message'] and 'depth is off' in model['backend_refused']
+    assert model['backend'] == 'fake backend'

@@ -92,11 +92,14 @@ def test_camera_info_full_of_nonsense_is_survived(make_bench):
     bench = make_bench()
     infos = bench.listen(CameraInfo, 'camera_info')
     for bad in (CameraInfo(), camera_info(fx=float('nan')), camera_info(fx=-1.0)):
+        assert bench.set(fallback_hfov_deg=65.0).successful
         bench.clear_risk()
+        assert bench.set(fallback_hfov_deg=0.0).successful
         bench.until(lambda: 'not calibrated' in bench.diagnostics()['input']['camera_info'],
                     send=rgb_image(), camera_info=bad)
         assert bench.predictor.calls[-1]['fx'] is None
-    assert not infos
+        bench.until(lambda: bench.risk() is True)
+    assert all(info.k[0] > 0 for info in infos), 'other than that of the stated field of view'
 
 
 def test_slow_network_delays_neither_diagnostics_nor_parameters_nor_deactivation(make_bench):

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from node_bench import rgb_image
+from node_bench import now_image
 import pytest
 import rclpy
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
@@ -128,7 +128,7 @@ def clean(process):
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signal_amid_inference_ends_with_code_0_and_the_flag_raised(ros, start, number):
-    process = start(SLOW_NETWORK)
+    process = start(SLOW_NETWORK, 'fallback_hfov_deg:=65.0')
     node = rclpy.create_node('helper')
     executor = rclpy.executors.SingleThreadedExecutor()
     executor.add_node(node)
@@ -139,7 +139,7 @@ def test_signal_amid_inference_ends_with_code_0_and_the_flag_raised(ros, start, 
         QoSProfile(depth=20, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL))
 
     def step():
-        publisher.publish(rgb_image())
+        publisher.publish(now_image())
         executor.spin_once(timeout_sec=0.05)
     try:
         process.until_said('IN WORK', meanwhile=step)
@@ -227,7 +227,8 @@ def until(node, condition, *, meanwhile=lambda: None):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_process_of_several_cameras_loads_once_serves_each_and_ends_with_code_0(
         ros, start, number):
-    process = start(ONE_LOAD, entry='main_multi', words=('front,left', 'robot/rear'))
+    process = start(ONE_LOAD, 'fallback_hfov_deg:=65.0', entry='main_multi',
+                    words=('front,left', 'robot/rear'))
     node = rclpy.create_node('helper')
     cameras = {'front': [], 'left': [], 'robot/rear': []}
     flags = {name: [] for name in cameras}
@@ -240,7 +241,7 @@ def test_process_of_several_cameras_loads_once_serves_each_and_ends_with_code_0(
 
     def send():
         for name, publisher in publishers.items():
-            publisher.publish(rgb_image(frame_id=name))
+            publisher.publish(now_image(frame_id=name))
     try:
         until(node, lambda: all(cameras.values()) and all(f[-1:] == [False]
                                                           for f in flags.values()),

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import time
 
+from emu_perception.region import Region
 from emu_perception.scores import SCORES
 from node_bench import fake_calibration, FakePredictor, rgb_image
 import numpy as np
@@ -126,6 +128,34 @@ def test_every_score_has_a_parameter_that_lets_it_raise_and_a_topic(make_bench, 
     assert float(status['largest_score']) == pytest.approx(100.0 * value)
 
 
+def test_risk_scores_says_which_scores_raise_and_the_plain_rule_is_two_of_them(make_bench):
+    bench = make_bench(parameters={'risk_threshold_unfamiliarity': 0.05})
+    bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    assert 'unfamiliarity' in bench.diagnostics()['risk']['detail']
+    assert bench.set(risk_scores=['segmentation_entropy', 'relative_depth_sigma']).successful
+    bench.clear_risk()
+    bench.until(lambda: reason(bench) == 'none', send=rgb_image())
+    origin = bench.diagnostics()['risk']
+    assert origin['threshold_unfamiliarity_from'] == 'none: not in risk_scores'
+    assert origin['threshold_segmentation_from'] == 'checkpoint'
+    bench.predictor.mean_entropy = 0.9  # the checkpoint's threshold is 0.8
+    bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    assert 'mean entropy' in bench.diagnostics()['risk']['detail']
+    answer = bench.set(risk_scores=['segmentation_entropy', 'mean_entropy'])
+    assert not answer.successful and '\n' not in answer.reason
+    assert 'risk_scores' in answer.reason and 'predicted_failure' in answer.reason
+
+
+def test_a_score_that_is_to_raise_but_is_not_the_checkpoints_keeps_the_flag_up(make_bench):
+    predictor = FakePredictor()
+    predictor.metadata = replace(predictor.metadata, statistics=())
+    bench = make_bench(predictor=predictor)
+    bench.clear_risk()
+    assert bench.set(risk_scores=['segmentation_entropy', 'unfamiliarity']).successful
+    bench.until(lambda: reason(bench) == 'failure', send=rgb_image())
+    assert 'lacks the score unfamiliarity' in bench.diagnostics()['risk']['detail']
+
+
 def test_a_score_that_the_network_should_have_given_raises_and_its_maps_are_held_back(make_bench):
     bench = make_bench()
     labels = bench.listen(Image, 'label')
@@ -151,3 +181,13 @@ def test_images_near_the_threshold_do_not_lower_it_until_the_share_is_changed(ma
     assert bench.risk() is True
     assert bench.set(clear_below=0.99).successful
     bench.clear_risk()
+
+
+def test_region_goes_with_each_image_is_live_and_its_thresholds_are_said_to_be_others(make_bench):
+    bench = make_bench(parameters={'risk_region': [0.5, 1.0, 0.0, 1.0]})
+    bench.until(lambda: bench.predictor.calls, send=rgb_image())
+    assert bench.predictor.calls[-1]['score_region'] == Region(0.5, 1.0, 0.0, 1.0)
+    assert bench.set(risk_region=[]).successful
+    bench.until(lambda: bench.predictor.calls[-1]['score_region'] is None, send=rgb_image())
+    refused = bench.set(risk_region=[1.0, 0.5, 0.0, 1.0])
+    assert not refused.successful and 'give top, bottom, left, right' in refused.reason

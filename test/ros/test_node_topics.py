@@ -9,9 +9,10 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception import visualization
+from emu_perception.ros.gate import Gate
 from emu_perception.ros.image_messages import to_bytes
+from emu_perception.ros.map_publishers import Frame
 from emu_perception.ros.point_cloud import POINT
-from emu_perception.ros.publishers import Frame
 from node_bench import camera_info, CLASSES, FakePredictor, PALETTE, rgb_image
 import numpy as np
 import pytest
@@ -237,7 +238,7 @@ def test_deactivation_amid_publishing_stops_the_maps(make_bench):
     for sec, current in ((7, False), (8, True)):
         frame = Frame(rgb_image(sec=sec).header, np.zeros((48, 64, 3), np.uint8), None)
         maps.publish(frame, bench.predictor(frame.rgb), risk.state, bench.node._settings,
-                     lambda answer=current: answer)
+                     lambda answer=current: answer, Gate((), risk.state, lambda: False))
     bench.until(lambda: any(label.header.stamp.sec == 8 for label in labels))
     assert not any(label.header.stamp.sec == 7 for label in labels)
 

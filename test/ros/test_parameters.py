@@ -93,10 +93,20 @@ def test_value_out_of_range_or_of_wrong_type_is_refused_by_name(name, value):
 @pytest.mark.parametrize('name, value', [
     ('transport', 'theora'), ('output_size', 'half'), ('model_file', 3), ('device', None),
     ('use_camera_info', 1), ('gate', 'points'), ('gate', ['point']), ('gate', [3]),
-    ('gate', None), ('gate', 1)])
+    ('gate', None), ('gate', 1), ('risk_region', [0.5, 1.0, 0.0, 1.5]), ('risk_region', ['a']),
+    ('risk_region', 0.5)])
 def test_wrong_choice_or_type_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f'parameter {name} is'):
         validate({name: value})
+
+
+@pytest.mark.parametrize('value, said', [
+    ([0.5, 1.0], 'has 2 values: give top, bottom, left, right'),
+    ([0.5, 0.5, 0.0, 1.0], 'is 0.5, 0.5, 0, 1: give top'), ([0.5, 1.0, 1.0, 0.0], 'give top')])
+def test_region_that_is_none_is_refused_by_name(value, said):
+    with pytest.raises(InputError, match=f'parameter risk_region {said}|risk_region is .*{said}'):
+        validate({'risk_region': value})
+    assert validate({'risk_region': [0, 1, 0.25, 1]}).risk_region == (0.0, 1.0, 0.25, 1.0)
 
 
 def test_whole_number_is_taken_for_a_float():
@@ -116,7 +126,7 @@ def test_change_is_all_or_nothing_and_leaves_foreign_names_alone():
 def test_only_live_parameters_change_while_configured(name):
     entry = TABLE[name]
     if isinstance(entry.rule, ListRule):
-        value = entry.rule.each.choices[:1]
+        value = entry.rule.each.choices[:1] or (0.5, 1.0, 0.0, 1.0)
     else:
         value = {bool: not entry.default, str: 'other', int: 7, float: 0.7}[type(entry.default)]
         if entry.rule.choices:

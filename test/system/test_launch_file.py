@@ -14,6 +14,8 @@ import sys
 import time
 from typing import Any
 
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.calibration_files import write_calibration
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
@@ -202,6 +204,8 @@ def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
     import rclpy
     from sensor_msgs.msg import Image
 
+    for image in list(image_folder.iterdir()):
+        write_calibration(image.with_suffix('.yaml'), pinhole_info(128, 96, 100.0))
     log = tmp_path / 'launch.txt'
     with log.open('wb') as output:
         process = subprocess.Popen(

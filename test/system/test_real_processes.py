@@ -44,7 +44,7 @@ def test_every_image_is_answered_and_ctrl_c_ends_both_with_0(
     replay = start('replay_camera', source=str(image_folder), step=True, loop=False,
                    transport=transport)
     node = start('emu_node', model_file=str(random_checkpoint), device='cpu', clear_after=2,
-                 transport=transport, stale_after_s=30.0)
+                 transport=transport, stale_after_s=30.0, max_image_age_s=30.0)
     listener = Listener(compressed=transport == 'compressed')
     try:
         listener.wait_until_ready(START_S, alive([replay, node]))
@@ -72,7 +72,7 @@ def test_dead_camera_raises_the_flag(ros: None, start: Callable[..., Child], ima
     import rclpy
     replay = start('replay_camera', source=str(image_folder), step=True)
     node = start('emu_node', model_file=str(random_checkpoint), device='cpu', clear_after=1,
-                 stale_after_s=2.0)
+                 stale_after_s=2.0, max_image_age_s=30.0, fallback_hfov_deg=60.0)
     listener = Listener()
     try:
         listener.wait_until_ready(START_S, alive([replay, node]))

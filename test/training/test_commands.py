@@ -101,7 +101,7 @@ def test_a_student_starts_from_the_first_member_and_names_its_teacher(trained):
                          str(trained / 'synthetic'), '--no-progress',
                          'optimizer.learning_rate=1e-12', 'optimizer.head_factor=1'])
     assert code == 0
-    network, metadata = load_checkpoint(trained / 'made_emuformer/last.safetensors')
+    network, metadata = load_checkpoint(trained / 'synthetic_emuformer/last.safetensors')
     first = load_checkpoint(members(trained)[0])[0].state_dict()
     assert torch.allclose(network.state_dict()['encoder.model.conv1.0.weight'],
                           first['encoder.model.conv1.0.weight'], atol=1e-6)
@@ -156,8 +156,8 @@ def test_the_json_has_the_keys_that_others_rely_on(trained, tmp_path):
             'p_accurate_given_certain'} <= set(result['depth'])
     assert result['void'] == 'exclude' and result['threshold'] == 'mean'
     assert len(result['policies']) == 4 and result['trivial']['majority_class'] == 'floor'
-    sample = DatasetFolder(trained / 'data').sample('004')
-    assert result['depth']['pixels'] == 2 * int((sample.depth > 0).sum()), 'not at full size'
+    example = DatasetFolder(trained / 'data').example('004')
+    assert result['depth']['pixels'] == 2 * int((example.depth > 0).sum()), 'not at full size'
 
 
 def test_an_ensemble_of_one_twice_is_that_one(trained, tmp_path):
@@ -237,6 +237,41 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     assert calibrate.main(['--checkpoint', str(out), '--data', str(trained / 'data'), '--json',
                            str(again), '--device', 'cpu', '--no-progress']) == 0
     assert json.loads(again.read_text())['temperature'] == pytest.approx(values['temperature'])
+
+
+def test_scores_are_fitted_judged_jointly_kept_by_export_and_dropped_by_the_next_calibration(
+        trained, tmp_path, capsys, caplog):
+    out, result = tmp_path / 'fitted.safetensors', tmp_path / 'calibration.json'
+    arguments = ['--data', str(trained / 'data'), '--device', 'cpu', '--no-progress']
+    assert calibrate.main(['--checkpoint', str(members(trained)[0]), '--fit-scores', '--out',
+                           str(out), '--json', str(result), *arguments]) == 0
+    metadata, values = read_metadata(out), json.loads(result.read_text())
+    rows = fitted_scores(metadata.tasks, metadata.statistics)
+    assert {'unfamiliarity', 'predicted_failure'} < {row.name for row in rows}
+    assert metadata.calibration.scores.keys() == {row.name for row in rows}
+    for row in rows:
+        assert metadata.calibration.thresholds[row.name] == values[f'risk_{row.tag}'] > 0
+    figures = values['fitted_scores']
+    images = len(DatasetFolder(trained / 'data').stems('train'))
+    assert figures['fitted_to']['images'] == images
+    assert figures['fitted_to']['pictures'] == 8 * images
+    assert values['false_alarms'] == figures['false_alarms']
+    assert f'fitted to {8 * images} pictures of {images} images' in capsys.readouterr().out
+    image = DatasetFolder(trained / 'data').image('004')
+    prediction = Predictor.load(out, 'cpu', backend='eager')(image, fx=110.0)
+    assert tuple(prediction.scores) == metadata.score_names
+
+    shipped, figures = tmp_path / 'shipped.safetensors', tmp_path / 'figures.json'
+    assert evaluate.main(['--checkpoint', str(out), '--json', str(figures), *arguments]) == 0
+    assert export.main(['--checkpoint', str(out), '--metrics', str(figures), '--out',
+                        str(shipped)]) == 0
+    kept = read_metadata(shipped).statistics
+    assert kept.keys() == metadata.statistics.keys()
+    assert all(np.array_equal(kept[name], metadata.statistics[name]) for name in kept)
+
+    assert calibrate.main(['--checkpoint', str(out), *arguments]) == 0
+    assert not read_metadata(out).statistics and 'give --fit-scores' in caplog.text
+    assert 'unfamiliarity' not in read_metadata(out).calibration.scores
 
 
 def test_without_labels_the_temperature_stays_and_the_variance_is_fitted(

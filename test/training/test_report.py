@@ -437,9 +437,9 @@ def perfect(folder: DatasetFolder):
         stem = next(stem for stem in folder.stems('train') + folder.stems('val')
                     if np.array_equal(folder.image(stem), image))
         calls.append(stem)
-        sample = folder.sample(stem)
+        example = folder.example(stem)
         shape = image.shape[:2]
-        maps = {'label': sample.label, 'depth': sample.depth,
+        maps = {'label': example.label, 'depth': example.depth,
                 'segmentation_entropy': np.full(shape, 0.5, np.float32),
                 'confidence': np.ones(shape, np.float32),
                 'depth_variance': np.full(shape, 0.04, np.float32)}

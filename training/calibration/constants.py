@@ -90,21 +90,21 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
     rng = np.random.default_rng(0)
     found: dict[str, Observation] = {}
     for stem in track(stems, 'calibrate', disable=not progress):
-        sample = folder.sample(stem)
-        moments = ensemble.predict(sample.image, focal=training_focal(folder))
+        example = folder.example(stem)
+        moments = ensemble.predict(example.image, focal=training_focal(folder))
         logits = chosen_label = scale = None
-        if moments.probabilities is not None and sample.label is not None:
-            label = torch.from_numpy(sample.label).flatten().long()
+        if moments.probabilities is not None and example.label is not None:
+            label = torch.from_numpy(example.label).flatten().long()
             labelled = torch.nonzero(label < len(ensemble.classes)).squeeze(1).numpy()
             chosen = rng.choice(labelled, min(per_image, len(labelled)), replace=False)
             # The softmax of a logarithm of a softmax is itself: as good as the logits.
             p = moments.probabilities[0].flatten(1)[:, chosen].T.cpu()
             logits, chosen_label = p.clamp(min=1e-30).log(), label[chosen]
         if moments.depth is not None and moments.depth_variance is not None \
-                and sample.depth is not None:
+                and example.depth is not None:
             scale = VarianceScale()
             scale.add(moments.depth[0].cpu(), moments.depth_variance[0].cpu(),
-                      torch.from_numpy(sample.depth))
+                      torch.from_numpy(example.depth))
         found[stem] = Observation(logits, chosen_label, scale)
     known = {'segmentation': any(seen.label is not None and len(seen.label)
                                  for seen in found.values()),

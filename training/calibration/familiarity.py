@@ -26,8 +26,9 @@ from emu_perception.familiarity import (
     UNFAMILIARITY,
 )
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.observer import Observer
 import numpy as np
-from training.calibration.observing import badness, errors, Observer, truth_at
+from training.calibration.badness import badness, errors, truth_at
 from training.calibration.training_pictures import CLEAN, Picture, VIEW
 from training.data.frame_runs import folds, frame_runs
 
@@ -105,14 +106,14 @@ def observed(observer: Observer, pictures: Iterable[Picture],
     # memory of all of them from being given back.
     statistics = array('f')
     for picture in pictures:
-        seen = observer(picture.sample.image, picture.focal)
+        seen = observer(picture.example.image, picture.focal)
         some = seen.maps.label if seen.maps.label is not None else seen.maps.depth
         assert some is not None, 'a network has at least one task'
-        truth = truth_at(picture.sample, (some.shape[0], some.shape[1]))
+        truth = truth_at(picture.example, (some.shape[0], some.shape[1]))
         if also is not None:
             also(picture, seen.maps)
         statistics.frombytes(seen.statistics.tobytes())
-        rows.append((picture.sample.stem, picture.kind, picture.severity, seen.scores,
+        rows.append((picture.example.stem, picture.kind, picture.severity, seen.scores,
                      *errors(seen.maps, truth)))
     if not rows:
         raise InputError('there is no picture to observe')
@@ -124,40 +125,55 @@ def observed(observer: Observer, pictures: Iterable[Picture],
         np.array(abs_rel), np.array(accuracy))
 
 
-def fit_scores(observations: Observations, length: int) -> FittedScores:
+@dataclass(frozen=True)
+class Familiar:
     """
-    Fit both scores.
+    What unfamiliarity is of some observations, before any error is looked at.
 
-    :param observations: of ``training_pictures``; those without truth do not count for failure.
+    :ivar familiarity: of all clean pictures and views.
+    :ivar out_of_run: [n], each picture's unfamiliarity by the images of other runs.
+    """
+
+    familiarity: Familiarity
+    out_of_run: np.ndarray
+
+
+def fit_familiar(observations: Observations, length: int) -> Familiar:
+    """
+    Fit familiarity to the pictures that are clean, or views.
+
     :param length: of the statistics, so many are familiarity's.
-    :raises InputError: if too few pictures are clean, or the error of none is known.
+    :raises InputError: if there are too few of them.
     """
     familiar = np.isin(observations.kind, (CLEAN, VIEW))
-    known = np.isfinite(observations.badness)
-    if not known.any():
-        raise InputError('predicted failure needs the truth of training images: their folder has '
-                         'none for what the network predicts')
-    scores = {name: observations.scores[name][known] for name in INPUT_SCORES
-              if name in observations.scores}
-    scores[UNFAMILIARITY] = _out_of_run(observations, familiar, length)[known]
-    failure = fit_predicted_failure(
-        observations.statistics[known], scores, observations.badness[known], first=length,
-        penalty=PENALTY * int(known.sum()))
-    return FittedScores(_familiarity(observations, familiar, length), failure)
-
-
-def _familiarity(observations: Observations, chosen: np.ndarray, length: int) -> Familiarity:
-    return fit_familiarity(observations.statistics[chosen, :length])
-
-
-def _out_of_run(observations: Observations, familiar: np.ndarray, length: int) -> np.ndarray:
-    """Return each picture's unfamiliarity by the images of other runs."""
-    found = np.zeros(len(observations.stem))
+    values = observations.statistics[:, :length]
+    found = np.zeros(len(familiar))
     parts = folds(frame_runs(sorted(set(observations.stem))), FOLDS)
     for part in parts:
         inside = np.isin(observations.stem, part)
         # One run only: nothing is apart from it.
         others = familiar & ~inside if len(parts) > 1 else familiar
-        found[inside] = _familiarity(observations, others, length).unfamiliarity(
-            observations.statistics[inside])
-    return found
+        found[inside] = fit_familiarity(values[others]).unfamiliarity(values[inside])
+    return Familiar(fit_familiarity(values[familiar]), found)
+
+
+def fit_scores(observations: Observations, familiar: Familiar,
+               without: str | None = None) -> FittedScores:
+    """
+    Fit predicted failure beside familiarity.
+
+    :param observations: of ``training_pictures``; those without truth do not count.
+    :param familiar: of the same observations.
+    :param without: a kind that is not fitted to, so that it can be measured.
+    :raises InputError: if the error of none is known.
+    """
+    known = np.isfinite(observations.badness) & (observations.kind != without)
+    if not known.any():
+        raise InputError('predicted failure needs the truth of training images: their folder has '
+                         'none for what the network predicts')
+    scores = {name: observations.scores[name][known] for name in INPUT_SCORES
+              if name in observations.scores}
+    scores[UNFAMILIARITY] = familiar.out_of_run[known]
+    return FittedScores(familiar.familiarity, fit_predicted_failure(
+        observations.statistics[known], scores, observations.badness[known],
+        first=familiar.familiarity.length, penalty=PENALTY * int(known.sum())))

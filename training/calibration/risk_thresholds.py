@@ -46,10 +46,16 @@ def with_thresholds(calibration: Calibration, scores: Sequence[Scores], percenti
     :param scores: of images the network was not trained on, those that get a threshold.
     :param percentile: share of these images, in percent, that stay below each threshold.
     """
-    fitted_on = {'data_set': data_set, 'split': split, 'images': len(scores)}
+    return with_limits(calibration, limits(scores, percentile), percentile, data_set, split,
+                       len(scores))
+
+
+def with_limits(calibration: Calibration, values: Mapping[str, float], percentile: float,
+                data_set: str, split: str, images: int) -> Calibration:
+    """Return a calibration with these thresholds, by name, in place of any that it had."""
+    fitted_on = {'data_set': data_set, 'split': split, 'images': images}
     return replace(calibration, scores={
-        name: FittedThreshold(limit, percentile, fitted_on)
-        for name, limit in limits(scores, percentile).items()})
+        name: FittedThreshold(limit, percentile, fitted_on) for name, limit in values.items()})
 
 
 def risk_thresholds(predictor: Predictor, folder: DatasetFolder, split: str,

@@ -12,7 +12,7 @@ from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, MOVED, SEVERITIES
 import numpy as np
 from training.data.augmentation import random_view
-from training.data.dataset_folder import DatasetFolder, Sample, training_focal
+from training.data.dataset_folder import DatasetFolder, Example, training_focal
 from training.recipes.sections import AugmentationRecipe
 
 Border = tuple[int, int, int, int]
@@ -33,7 +33,7 @@ class Picture:
     :ivar focal: length in widths of the image; None = unknown.
     """
 
-    sample: Sample
+    example: Example
     kind: str
     severity: int
     focal: float | None
@@ -46,26 +46,26 @@ def border_of(metadata: CheckpointMetadata) -> Border:
     return int(top), int(bottom), int(left), int(right)
 
 
-def without_border(sample: Sample, border: Border) -> Sample:
-    """Return a sample without the frame round it: a robot's camera has none."""
+def without_border(example: Example, border: Border) -> Example:
+    """Return an example without the frame round it: a robot's camera has none."""
     top, bottom, left, right = border
-    height, width = sample.image.shape[:2]
+    height, width = example.image.shape[:2]
 
     def inside(values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values[top:height - bottom, left:width - right])
-    return Sample(sample.stem, inside(sample.image),
-                  None if sample.label is None else inside(sample.label),
-                  None if sample.depth is None else inside(sample.depth))
+    return Example(example.stem, inside(example.image),
+                   None if example.label is None else inside(example.label),
+                   None if example.depth is None else inside(example.depth))
 
 
 def clean_picture(folder: DatasetFolder, stem: str, border: Border) -> Picture:
     """Return an image of a data set as a camera without a frame gives it."""
-    whole = folder.sample(stem)
-    sample = without_border(whole, border)
+    whole = folder.example(stem)
+    example = without_border(whole, border)
     focal = training_focal(folder)
     if focal is not None:
-        focal *= whole.image.shape[1] / sample.image.shape[1]
-    return Picture(sample, CLEAN, 0, focal)
+        focal *= whole.image.shape[1] / example.image.shape[1]
+    return Picture(example, CLEAN, 0, focal)
 
 
 def generator(stem: str, kind: str, severity: int = 0) -> np.random.Generator:
@@ -79,18 +79,18 @@ def changed(clean: Picture, kind: str, severity: int = 0) -> Picture:
 
     :param kind: a name of ``CORRUPTIONS`` (with a severity), ``BREAKS`` or ``MILD``.
     """
-    sample = clean.sample
+    example = clean.example
 
     def change(values: np.ndarray) -> np.ndarray:
-        rng = generator(sample.stem, kind, severity)
+        rng = generator(example.stem, kind, severity)
         if kind in CORRUPTIONS:
             return CORRUPTIONS[kind](values, severity, rng)
         function: Callable[..., np.ndarray] = BREAKS[kind] if kind in BREAKS else MILD[kind]
         return function(values, rng)
-    moved = replace(sample, image=change(sample.image))
+    moved = replace(example, image=change(example.image))
     if kind in MOVED:
-        moved = replace(moved, label=None if sample.label is None else change(sample.label),
-                        depth=None if sample.depth is None else change(sample.depth))
+        moved = replace(moved, label=None if example.label is None else change(example.label),
+                        depth=None if example.depth is None else change(example.depth))
     return Picture(moved, kind, severity, clean.focal)
 
 
@@ -108,7 +108,7 @@ def training_pictures(folder: DatasetFolder, stems: Sequence[str], metadata: Che
         clean = clean_picture(folder, stem, border)
         yield clean
         rng = generator(stem, VIEW)
-        view = random_view(folder.sample(stem), metadata.input_size,
+        view = random_view(folder.example(stem), metadata.input_size,
                            replace(_VIEW, border=border, border_probability=1.0), rng)
         # Its depth is of the whole image's focal length, which is the training camera's.
         yield Picture(view, VIEW, 0, None)

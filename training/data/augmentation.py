@@ -11,7 +11,7 @@ import cv2
 from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.preprocessing import resized_image
 import numpy as np
-from training.data.dataset_folder import IGNORE, Sample
+from training.data.dataset_folder import Example, IGNORE
 from training.recipes.sections import AugmentationRecipe
 
 Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
@@ -92,11 +92,11 @@ def draw_view(image_size: tuple[int, ...], size: tuple[int, int], recipe: Augmen
                 (place[0], place[1]), (target[0], target[1]), base, borderless, flip, jitter)
 
 
-def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecipe,
+def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRecipe,
                 rng: np.random.Generator, whole: tuple[int, int] | None = None,
-                in_pixels: bool = False) -> Sample:
+                in_pixels: bool = False) -> Example:
     """
-    Cut a random view out of a sample.
+    Cut a random view out of an example.
 
     The whole image at scale 1 fits ``whole``; a view at scale s shows it s times larger. Where the
     view is larger than the image the rest is padded: label 255, depth invalid, no instance, image
@@ -110,7 +110,7 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
         focal length that sees an object s times larger is s times nearer. Inverse depth is
         multiplied by s, as disparity grows with the image.
     """
-    drawn = draw_view(sample.image.shape[:2], size, recipe, rng, whole)
+    drawn = draw_view(example.image.shape[:2], size, recipe, rng, whole)
     start, seen, place, target = drawn.start, drawn.seen, drawn.place, drawn.target
     crop = (slice(start[0], start[0] + seen[0]), slice(start[1], start[1] + seen[1]))
     paste = (slice(place[0], place[0] + target[0]), slice(place[1], place[1] + target[1]))
@@ -122,9 +122,10 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
         out[paste] = resized
         return np.ascontiguousarray(out[:, ::-1]) if drawn.flip else out
 
-    label, depth, inverse, instance = sample.label, sample.depth, sample.inverse, sample.instance
+    label, depth = example.label, example.depth
+    inverse, instance = example.inverse, example.instance
     border = recipe.border if drawn.borderless else None
-    picture = view(sample.image, mean_color(sample.image, border), resized_image)
+    picture = view(example.image, mean_color(example.image, border), resized_image)
     if drawn.jitter is not None:
         picture = jittered(picture, drawn.jitter)
     if recipe.corruption_probability > 0 and rng.random() < recipe.corruption_probability:
@@ -143,7 +144,7 @@ def random_view(sample: Sample, size: tuple[int, int], recipe: AugmentationRecip
         label = view(label, IGNORE, nearest)
     if instance is not None:
         instance = view(instance, 0, nearest)
-    return Sample(sample.stem, picture, label, depth, inverse, instance)
+    return Example(example.stem, picture, label, depth, inverse, instance)
 
 
 def spoiled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

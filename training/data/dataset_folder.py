@@ -29,7 +29,7 @@ import yaml
 
 
 @dataclass(frozen=True)
-class Sample:
+class Example:
     """
     One image with its truth.
 
@@ -189,7 +189,7 @@ class DatasetFolder:
                                        'too: what is trained on cannot measure')
                 seen[stem] = split
 
-    def sample(self, stem: str, *, inverse: bool = False, instance: bool = False) -> Sample:
+    def example(self, stem: str, *, inverse: bool = False, instance: bool = False) -> Example:
         """
         Read one image with its truth.
 
@@ -210,8 +210,8 @@ class DatasetFolder:
         ids = self._map('instance', stem, image.shape[:2]) if instance else None
         if instance and ids is None:
             ids = np.zeros(image.shape[:2], np.uint16)
-        return Sample(stem, image, label, depth, far,
-                      None if ids is None else ids.astype(np.uint16))
+        return Example(stem, image, label, depth, far,
+                       None if ids is None else ids.astype(np.uint16))
 
     def label(self, stem: str, size: tuple[int, ...] | None = None) -> np.ndarray | None:
         """

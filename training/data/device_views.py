@@ -17,8 +17,8 @@ import math
 import torch
 from training.data.augmentation import base_scale, GREY, PACKED
 from training.data.dataset_folder import IGNORE
+from training.data.examples import ExampleCache
 from training.data.resident import load_resident, ResidentImages
-from training.data.samples import SampleCache
 from training.recipes.sections import AugmentationRecipe
 
 Batch = dict[str, torch.Tensor]
@@ -80,7 +80,7 @@ class DeviceViews:
         return changed.round().clamp(0, 255)
 
 
-def views_on_device(samples: SampleCache, size: tuple[int, int], whole: tuple[int, int],
+def views_on_device(examples: ExampleCache, size: tuple[int, int], whole: tuple[int, int],
                     recipe: AugmentationRecipe, progress: bool,
                     ) -> Callable[[torch.device], DeviceViews]:
     """
@@ -90,7 +90,7 @@ def views_on_device(samples: SampleCache, size: tuple[int, int], whole: tuple[in
     """
     def held(device: torch.device) -> DeviceViews:
         first = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-        images = load_resident(samples, device, recipe.border, progress and first)
+        images = load_resident(examples, device, recipe.border, progress and first)
         return DeviceViews(images, size, whole, recipe)
     return held
 

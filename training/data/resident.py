@@ -13,8 +13,8 @@ from rich.progress import track
 import torch
 from torch.utils.data import Dataset
 from training.data.augmentation import draw_view, mean_color
-from training.data.dataset_folder import DatasetError, IGNORE, Sample
-from training.data.samples import SampleCache, view_generator
+from training.data.dataset_folder import DatasetError, Example, IGNORE
+from training.data.examples import ExampleCache, view_generator
 from training.recipes.options import RecipeError
 from training.recipes.sections import AugmentationRecipe
 
@@ -70,7 +70,7 @@ class DrawnViews(Dataset[dict[str, torch.Tensor]]):
         return {'view': torch.from_numpy(view.packed()), 'index': torch.tensor(key[1])}
 
 
-def load_resident(samples: SampleCache, device: torch.device,
+def load_resident(examples: ExampleCache, device: torch.device,
                   border: tuple[int, int, int, int], progress: bool = True) -> ResidentImages:
     """
     Decode the images of a split once and hold them on a device.
@@ -79,8 +79,8 @@ def load_resident(samples: SampleCache, device: torch.device,
     :raises DatasetError: if they are not of one size, or one cannot be read.
     :raises RecipeError: if they do not fit in the device's free memory.
     """
-    folder, count = samples.folder, len(samples)
-    size = folder.image(samples.stems[0]).shape[:2]
+    folder, count = examples.folder, len(examples)
+    size = folder.image(examples.stems[0]).shape[:2]
     needed, free = resident_bytes(count, size), free_bytes(device)
     if free is not None and needed > free:
         raise RecipeError(f"field 'views' is 'device': the {count} training images of "
@@ -92,23 +92,24 @@ def load_resident(samples: SampleCache, device: torch.device,
         torch.empty((count, *size), device=device),
         torch.empty((count, 2, 3), dtype=torch.uint8, device=device))
 
-    def decoded(stem: str) -> tuple[Sample, np.ndarray]:
-        sample = folder.sample(stem)
-        if sample.image.shape[:2] != size:
-            height, width = sample.image.shape[:2]
+    def decoded(stem: str) -> tuple[Example, np.ndarray]:
+        example = folder.example(stem)
+        if example.image.shape[:2] != size:
+            height, width = example.image.shape[:2]
             raise DatasetError(f'{folder.root}/image: {stem} is {width}x{height} and '
-                               f"{samples.stems[0]} {size[1]}x{size[0]}, but 'views' is 'device', "
-                               'which holds images of one size: give views=loader')
-        return sample, np.stack([mean_color(sample.image), mean_color(sample.image, border)])
+                               f'{examples.stems[0]} {size[1]}x{size[0]}, but '
+                               "'views' is 'device', which holds images of one size: give "
+                               'views=loader')
+        return example, np.stack([mean_color(example.image), mean_color(example.image, border)])
 
     with ThreadPoolExecutor() as pool:
-        ready = pool.map(decoded, samples.stems)
-        for index, (sample, color) in enumerate(track(
+        ready = pool.map(decoded, examples.stems)
+        for index, (example, color) in enumerate(track(
                 ready, f'train: to {device}', total=count, disable=not progress)):
-            held.image[index] = torch.from_numpy(sample.image)
+            held.image[index] = torch.from_numpy(example.image)
             held.color[index] = torch.from_numpy(color)
-            for map_, values, unknown in ((held.label, sample.label, IGNORE),
-                                          (held.depth, sample.depth, 0)):
+            for map_, values, unknown in ((held.label, example.label, IGNORE),
+                                          (held.depth, example.depth, 0)):
                 if values is None:
                     map_[index] = unknown
                 else:

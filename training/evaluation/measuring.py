@@ -18,8 +18,8 @@ import torch
 from training.data.dataset_folder import (
     DatasetError,
     DatasetFolder,
+    Example,
     IGNORE,
-    Sample,
     training_focal,
 )
 from training.evaluation.three_task_figures import has_three_task_figures, ThreeTaskFigures
@@ -57,17 +57,17 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     for index, stem in enumerate(track(stems, 'evaluate', disable=not progress)):
         if before_image is not None:
             before_image(stem)
-        sample = cropped(folder.sample(stem, **({} if more is None else more.reads)), crop)
+        example = cropped(folder.example(stem, **({} if more is None else more.reads)), crop)
         if more is not None:
-            more.update(sample)
+            more.update(example)
         if 'segmentation' not in ensemble.tasks and 'depth' not in ensemble.tasks:
             continue
         start = time.perf_counter()
-        moments = ensemble.predict(sample.image, focal=focal, seed=index)
+        moments = ensemble.predict(example.image, focal=focal, seed=index)
         if ensemble.device.type == 'cuda':
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-        images.append({'stem': stem, **compared(suite, moments, sample)})
+        images.append({'stem': stem, **compared(suite, moments, example)})
     # The first image pays for what later ones do not: caches, and kernels being chosen.
     later = np.array(seconds[1:] or seconds) * 1e3
     return {**suite.compute(), **({} if more is None else more.compute()),
@@ -78,13 +78,13 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
 
 
 def compared(suite: EvaluationSuite, moments: PredictiveMoments,
-             sample: Sample) -> dict[str, float | None]:
+             example: Example) -> dict[str, float | None]:
     """Add an image with its truth to the suite; returns the image's own figures."""
     p, depth, variance = (None if part is None else part[0] for part in (
         moments.probabilities, moments.depth, moments.depth_variance))
     device = next(part.device for part in (p, depth) if part is not None)
     label, truth = (None if part is None else torch.from_numpy(part).to(device)
-                    for part in (sample.label, sample.depth))
+                    for part in (example.label, example.depth))
     return suite.update(p, depth, variance, label, truth)
 
 
@@ -105,22 +105,18 @@ def percentiles(images: Iterable[dict[str, Any]], name: str) -> dict[str, float]
     return {f'p{q}': float(np.percentile(values, q)) for q in (5, 50, 95)} if values else None
 
 
-def cropped(sample: Sample, crop: Crop | None) -> Sample:
-    """Return the sample with its truth outside the crop forgotten; the image stays whole."""
+def cropped(example: Example, crop: Crop | None) -> Example:
+    """Return the example with its truth outside the crop forgotten; the image stays whole."""
     if crop is None:
-        return sample
+        return example
     top, bottom, left, right = crop
-    inside = np.zeros(sample.image.shape[:2], bool)
+    inside = np.zeros(example.image.shape[:2], bool)
     inside[top:bottom, left:right] = True
-    return Sample(sample.stem, sample.image,
-                  None if sample.label is None else np.where(inside, sample.label, IGNORE).astype(
-                      np.uint8),
-                  None if sample.depth is None else np.where(inside, sample.depth, 0).astype(
-                      np.float32),
-                  None if sample.inverse is None else np.where(
-                      inside, sample.inverse, -1).astype(np.float32),
-                  None if sample.instance is None else np.where(
-                      inside, sample.instance, 0).astype(np.uint16))
+    label, depth, inverse, instance = (
+        None if truth is None else np.where(inside, truth, nothing).astype(truth.dtype)
+        for truth, nothing in ((example.label, IGNORE), (example.depth, 0), (example.inverse, -1),
+                               (example.instance, 0)))
+    return Example(example.stem, example.image, label, depth, inverse, instance)
 
 
 def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
@@ -130,20 +126,20 @@ def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
     total: np.ndarray | float = 0.0
     known: np.ndarray | float = 0.0
     for stem in track(folder.stems('train'), 'trivial: train', disable=not progress):
-        sample = folder.sample(stem)
-        if sample.label is not None:
-            counts += np.bincount(sample.label.ravel(), minlength=256)
-        if sample.depth is not None:
-            total = total + sample.depth.astype(np.float64)
-            known = known + (sample.depth > 0)
+        example = folder.example(stem)
+        if example.label is not None:
+            counts += np.bincount(example.label.ravel(), minlength=256)
+        if example.depth is not None:
+            total = total + example.depth.astype(np.float64)
+            known = known + (example.depth > 0)
     majority = int(counts[:IGNORE].argmax())
     mean = torch.from_numpy((total / np.maximum(known, 1)).astype(np.float32)) \
         if folder.depth else None
     suite = EvaluationSuite(len(folder.classes) or None, folder.depth is not None)
     for stem in track(stems, 'trivial: evaluate', disable=not progress):
-        sample = cropped(folder.sample(stem), crop)
+        example = cropped(folder.example(stem), crop)
         label, truth = (None if part is None else torch.from_numpy(part)
-                        for part in (sample.label, sample.depth))
+                        for part in (example.label, example.depth))
         guess = None if label is None else torch.full_like(label, majority)
         suite.update(None, mean, None, label, truth, hard_label=guess)
     figures = suite.compute()

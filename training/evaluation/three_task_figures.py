@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 from training.data.augmentation import nearest
-from training.data.dataset_folder import DatasetFolder, Sample, training_focal
+from training.data.dataset_folder import DatasetFolder, Example, training_focal
 from training.data.instances import centroid_vectors
 from training.methods.ensemble import Ensemble
 from training.metrics.instance_precision import InstancePrecision
@@ -51,29 +51,29 @@ class ThreeTaskFigures:
             self.settings.things, min_pixels)
 
     @torch.no_grad()
-    def update(self, sample: Sample) -> None:
+    def update(self, example: Example) -> None:
         """Add an image with the truth that ``reads`` asks for."""
-        height, width = sample.image.shape[:2]
+        height, width = example.image.shape[:2]
         size = network_size((height, width), self.ensemble.members[0].metadata.input_size)
-        raw = self._raw(sample.image, size)
-        if DEPTH in raw and sample.inverse is not None:
-            truth = torch.from_numpy(sample.inverse)
+        raw = self._raw(example.image, size)
+        if DEPTH in raw and example.inverse is not None:
+            truth = torch.from_numpy(example.inverse)
             if self.folder.depth is not None and self.folder.depth.quantity == 'disparity':
                 truth = truth * (size[1] / width)  # Pixels of the network.
             self.inverse.update(F.relu(upsample(raw[DEPTH], (height, width))[0, 0]), truth)
-        if INSTANCE in raw and sample.instance is not None:
+        if INSTANCE in raw and example.instance is not None:
             vectors = upsample(raw[INSTANCE], size)
-            seen = nearest(sample.instance, size)
+            seen = nearest(example.instance, size)
             self.vectors.update(vectors, torch.from_numpy(centroid_vectors(seen))[None],
                                 torch.from_numpy(seen > 0)[None])
             if self.precision is not None and self.settings is not None \
-                    and sample.label is not None:
+                    and example.label is not None:
                 confidence, label = raw[SEGMENTATION][0].max(0)
                 classes = label.numpy().astype(np.uint8)
                 found = cluster_instances(classes, vectors[0].numpy(), self.settings)
                 label_map, instance, score = (_at(part, (height, width)) for part in (
                     classes, found, confidence.numpy()))
-                self.precision.update(label_map, instance, score, sample.label, sample.instance)
+                self.precision.update(label_map, instance, score, example.label, example.instance)
 
     def _raw(self, image: np.ndarray, size: tuple[int, int]) -> dict[str, torch.Tensor]:
         """Return the mean maps on the CPU: softmax at ``size``, the others as they are."""

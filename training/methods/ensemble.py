@@ -25,10 +25,11 @@ import numpy as np
 import torch
 from training.methods.registry import training_class
 from training.methods.sampling import Sampled, Triple
-from training.recipes.registry import METHODS
+from training.recipes.registry import METHODS, TRAINED
 
 # How a checkpoint can be sampled: as it was trained, in one pass, or by a method that draws more.
-SAMPLED = ('auto', 'deterministic', *(name for name, method in METHODS.items() if method.samples))
+_DRAWN = tuple(name for name in TRAINED if METHODS[name].samples)
+SAMPLED = ('auto', 'deterministic', *_DRAWN)
 
 
 @dataclass
@@ -196,8 +197,7 @@ def _member(path: Path, method: str, samples: int | None) -> Member:
     recipe: dict[str, Any] = metadata.provenance.get('recipe') or {}
     trained = str(recipe.get('method', 'baseline'))
     if method == 'auto':
-        drawn = (name for name, line in METHODS.items() if line.samples)
-        method = next((name for name in drawn if training_class(name).recognises(
+        method = next((name for name in _DRAWN if training_class(name).recognises(
             network, name == trained)), 'deterministic')
     if method not in SAMPLED:
         raise InputError(f"method is '{method}': give {', '.join(SAMPLED)}")

@@ -9,10 +9,12 @@ A document (YAML, overrides) becomes the dataclass or one line that names file, 
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from typing import Any, get_args, get_origin, get_type_hints, Union
 
 from emu_perception.errors import EmuError
+from emu_perception.rules import Rule
 
 _NONE = type(None)
 
@@ -122,16 +124,11 @@ def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> An
             value = float(value)
         except ValueError:
             raise wrong('a number') from None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise wrong({float: 'a number', int: 'a whole number', str: 'text',
-                     bool: 'true or false'}[kind])
     low, high = metadata.get('low'), metadata.get('high')
-    # Written so that NaN is refused.
-    if low is not None and not (low <= value and (high is None or value <= high)):
-        raise wrong(f'{low:g} or more' if high is None else f'{low:g} to {high:g}')
-    choices = metadata.get('choices')
-    if choices and value not in choices:
-        raise wrong(' or '.join(choices))
-    return value
+    rule: Rule[Any] = Rule(kind, -math.inf if low is None else low,
+                           math.inf if high is None else high,
+                           choices=metadata.get('choices', ()))
+    try:
+        return rule.checked(value)
+    except ValueError as error:
+        raise RecipeError(f"{source}: field '{name}' is {value!r}: {error}") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 from training.recipes.earlier_names import EARLIER_NAMES, renamed
 from training.recipes.options import build, option, RecipeError
-from training.recipes.registry import FAMILIES, METHODS, PRECISIONS
+from training.recipes.registry import FAMILIES, PRECISIONS, TRAINED
 from training.recipes.sections import (
     AugmentationRecipe,
     DistillationOptions,
@@ -39,7 +39,7 @@ class Recipe:
     output: str = option('runs', 'where runs go')
     seed: int = option(0, 'of weights, order and views; member i of an ensemble adds i', low=0,
                        high=2**31)
-    method: str = option('baseline', 'how it is trained', choices=tuple(METHODS))
+    method: str = option('baseline', 'how it is trained', choices=tuple(TRAINED))
     input_size: tuple[int, int] = option(
         (480, 640), 'height and width of a whole image at the network, multiples of 32')
     crop_size: tuple[int, int] | None = option(

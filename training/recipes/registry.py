@@ -17,23 +17,27 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Method:
     """
-    How a network is trained and sampled.
+    How networks are trained and sampled.
 
-    :ivar trains: the class in training/methods/NAME.py.
-    :ivar title: of its rows in the paper's tables.
-    :ivar samples: whether it draws several samples of a network; else one pass answers.
+    :ivar title: of its group in the paper's tables.
+    :ivar trains: the class in training/methods/NAME.py; None = its networks are another's.
+    :ivar samples: whether an answer is the mean of several samples; else one pass is it.
     """
 
-    trains: str
     title: str
+    trains: str | None = None
     samples: bool = False
 
 
+# In the order of the paper's tables.
 METHODS: dict[str, Method] = {
     'baseline': Method('Baseline', 'Baseline'),
-    'mc_dropout': Method('MCDropout', 'MCD', samples=True),
-    'sub_ensemble': Method('SubEnsemble', 'DSE', samples=True),
+    'mc_dropout': Method('MCD', 'MCDropout', samples=True),
+    'sub_ensemble': Method('DSE', 'SubEnsemble', samples=True),
+    'ensemble': Method('DE', samples=True),  # Of baselines.
     'emuformer': Method('EMUFormer', 'EMUFormer')}
+TRAINED: dict[str, str] = {name: method.trains for name, method in METHODS.items()
+                           if method.trains is not None}
 
 # Lightning's names of precisions, and the core's (``emu_perception.precisions``).
 PRECISIONS: dict[str, str] = {'32-true': 'fp32', 'bf16-mixed': 'bf16', '16-mixed': 'fp16'}

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.networks.families import family_of
 from emu_perception.scores import SCORES
 from training.metrics.certainty_cells import CERTAINTY
 from training.reporting.rendering import render
@@ -42,25 +42,17 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         'metadata': metadata, 'file': path, 'provenance': provenance, 'metrics': metrics,
         'calibration': metadata.calibration, 'scores': SCORES,
         'recipe': provenance.get('recipe', {}),
-        'uncertainty': _uncertainty(metadata.architecture),
-        'heads': _heads(metadata.architecture),
+        'uncertainty': _uncertainty(metadata),
+        'heads': family_of(metadata.architecture).description(metadata.architecture),
         'rows': [(title.format(task), metrics[task][name], trivial.get(task, {}).get(name))
                  for task, titles in _ROWS.items() for name, title in titles.items()
                  if metrics.get(task, {}).get(name) is not None],
         'terms': DATA_TERMS.get(str(provenance.get('data_set')), 'See the data set terms.')})
 
 
-def _uncertainty(architecture: dict[str, Any]) -> str:
-    if architecture.get('family') != 'deeplab':
+def _uncertainty(metadata: CheckpointMetadata) -> str:
+    if metadata.pixel_variance:
         return ' with the uncertainty of each'
     parts = {'segmentation': 'the entropy of each pixel', 'depth': 'one noise for all depths'}
-    found = [text for task, text in parts.items() if task in architecture['tasks']]
+    found = [text for task, text in parts.items() if task in metadata.tasks]
     return f', with {" and ".join(found)}' if found else ''
-
-
-def _heads(architecture: dict[str, Any]) -> str:
-    if architecture.get('family') == 'deeplab':
-        return (f'output stride {architecture["output_stride"]}, ASPP of width '
-                f'{architecture["aspp_dim"]}, decoders of width {architecture["decoder_dim"]}')
-    return (f'all-MLP heads of width {architecture["head_dim"]}, context '
-            f'{architecture["context"] or "none"}')

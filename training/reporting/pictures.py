@@ -107,11 +107,12 @@ def draw(result: Result, folder: DatasetFolder, count: int, predict: Predict) ->
     choices = choose(result, count)
     maps = {}
     for stem in sorted({stem for choice in choices for stem, _ in choice.images}):
-        sample = folder.sample(stem)
-        guess = predict(result.document, sample.image)
-        truth = None if sample.depth is None else np.where(sample.depth > 0, sample.depth, np.nan)
+        example = folder.example(stem)
+        guess = predict(result.document, example.image)
+        depth = example.depth
+        truth = None if depth is None else np.where(depth > 0, depth, np.nan)
         maps[stem] = {name: _small(values) for name, values in (
-            ('image', sample.image), ('label', guess.label), ('true label', sample.label),
+            ('image', example.image), ('label', guess.label), ('true label', example.label),
             ('entropy', guess.segmentation_entropy), ('depth', guess.depth),
             ('true depth', truth), ('sigma', guess.depth_sigma)) if values is not None}
     ranges = {kind: top for kind, members in (

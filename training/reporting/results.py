@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from training.metrics.summary import DEPTH, SEGMENTATION
+from training.recipes import registry
 
 TASKS = {SEGMENTATION: 'Segmentation', DEPTH: 'Depth'}
 # In the order of the paper's tables, by the names of its groups.
-METHODS = {'baseline': 'Baseline', 'mc_dropout': 'MCD', 'sub_ensemble': 'DSE', 'ensemble': 'DE',
-           'emuformer': 'EMUFormer'}
+METHODS = {name: method.title for name, method in registry.METHODS.items()}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Result:
     @property
     def single_pass(self) -> bool:
         """Return whether one pass of the first checkpoint is what was measured."""
-        return self.method in ('baseline', 'emuformer')
+        return not registry.METHODS[self.method].samples
 
     def figure(self, task: str, name: str) -> float | None:
         """Return a metric of a task, None where it is not defined or was not measured."""

@@ -16,9 +16,9 @@ from emu_perception.networks.pretrained import initialize
 import timm
 import torch
 from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.examples import ExampleCache
 from training.data.instances import instance_settings
 from training.data.leakage import check_leakage
-from training.data.samples import SampleCache
 from training.losses.class_weights import class_weights
 from training.methods.ensemble import Ensemble, expanded
 from training.methods.module import TrainingModule
@@ -125,17 +125,17 @@ def normalization(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(configuration.mean), tuple(configuration.std)
 
 
-def build_network(recipe: Recipe, folder: DatasetFolder, samples: SampleCache,
+def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
                   classes: tuple[str, ...]) -> tuple[Network, str]:
     """
     Return the network with its initial weights, and the licence of those.
 
-    :param samples: of the training split; their depths give the depth head its start.
+    :param examples: of the training split; their depths give the depth head its start.
     """
     network = FAMILIES[recipe.network.family](**kind_of(recipe).network_arguments(
         recipe, max(1, len(classes)), depth_factor(folder, recipe.input_size[1])))
     if DEPTH in network.tasks:
-        network.initialize_depth(*depth_statistics(samples))
+        network.initialize_depth(*depth_statistics(examples))
     source = recipe.network.initial_weights
     if source == 'teacher':
         if not recipe.emuformer.teacher:
@@ -178,20 +178,20 @@ def make_module(network: Network, recipe: Recipe, folder: DatasetFolder, teacher
     return kind_of(recipe)(network, recipe, parts)
 
 
-def depth_statistics(samples: SampleCache, images: int = 100) -> tuple[float, float]:
+def depth_statistics(examples: ExampleCache, images: int = 100) -> tuple[float, float]:
     """
     Return mean (m) and variance (m²) of the valid depth of evenly spaced images.
 
     :raises DatasetError: if there is no valid depth.
     """
-    step = max(1, len(samples) // images)
+    step = max(1, len(examples) // images)
     parts = []
-    for index in range(0, len(samples), step):
-        depth = samples[index].depth
+    for index in range(0, len(examples), step):
+        depth = examples[index].depth
         if depth is not None:
             parts.append(torch.from_numpy(depth[::8, ::8][depth[::8, ::8] > 0]))
     values = torch.cat(parts) if parts else torch.empty(0)
     if not len(values):
-        raise DatasetError(f'{samples.folder.root}/depth: no valid depth in the training images; '
+        raise DatasetError(f'{examples.folder.root}/depth: no valid depth in the training images; '
                            'check depth.scale, invalid, min and max in dataset.yaml')
     return float(values.mean()), float(values.var())

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from training.data.samples import WholeImages
+from training.data.examples import WholeImages
 from training.methods.sampling import size_of
 
 # Far below one epoch, far above the rounding of share times epochs.

@@ -8,30 +8,30 @@ from emu_perception.networks.families import FAMILIES
 import torch
 from torch.utils.data import DataLoader, Subset
 from training.data.dataset_folder import DatasetFolder
-from training.data.resident import DrawnViews
-from training.data.samples import (
+from training.data.examples import (
     EpochSampler,
-    SampleCache,
+    ExampleCache,
     ShardSampler,
     TrainingViews,
     WholeImages,
 )
+from training.data.resident import DrawnViews
 from training.methods.module import TrainingModule
 from training.recipes.recipe import Recipe
 
 
-def sample_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[SampleCache, SampleCache]:
-    """Return the samples of train and val, with the truth that the recipe's network learns."""
+def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache, ExampleCache]:
+    """Return the examples of train and val, with the truth that the recipe's network learns."""
     truth = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
     train, val = (
-        SampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
-                    recipe.cache_images, inverse='inverse' in truth,
-                    instance='instance' in truth)
+        ExampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
+                     recipe.cache_images, inverse='inverse' in truth,
+                     instance='instance' in truth)
         for splits in (recipe.train_on, 'val'))
     return train, val
 
 
-def loaders(recipe: Recipe, module: TrainingModule, train: SampleCache, val: SampleCache,
+def loaders(recipe: Recipe, module: TrainingModule, train: ExampleCache, val: ExampleCache,
             first_epoch: int = 0) -> tuple[DataLoader, DataLoader]:
     """
     Return the loaders of training views and of whole validation images.

@@ -64,15 +64,15 @@ def _measured(recipe: Recipe) -> int:
 def measure(recipe: Recipe, steps: int = 3) -> int:
     """Train a few steps on random views and return the most memory that torch held, bytes."""
     from training.data.dataset_folder import DatasetFolder
+    from training.data.examples import ExampleCache
     from training.data.resident import resident_bytes
-    from training.data.samples import SampleCache
     from training.methods.optimization import autocast
     from training.runs.building import build_network, make_module
 
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     folder = DatasetFolder(recipe.data)
-    samples = SampleCache(folder, folder.stems('train')[:8])
-    network, _ = build_network(recipe, folder, samples, folder.classes)
+    examples = ExampleCache(folder, folder.stems('train')[:8])
+    network, _ = build_network(recipe, folder, examples, folder.classes)
     module = make_module(network, recipe, folder, None).to(device)
     height, width = recipe.view_size
     shape = (recipe.batch_size, height, width)
@@ -92,7 +92,7 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
         return 0
     held = 0
     if recipe.views == 'device':
-        size = folder.image(samples.stems[0]).shape[:2]
+        size = folder.image(examples.stems[0]).shape[:2]
         count = sum(len(folder.stems(split)) for split in recipe.train_on.split('+'))
         held = resident_bytes(count, size)
     return torch.cuda.max_memory_reserved() + held

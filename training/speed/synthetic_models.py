@@ -49,7 +49,7 @@ def synthetic_members(folder: Path, recipe: Recipe, classes: int, count: int) ->
 def synthetic_batch(count: int, size: tuple[int, int], classes: int,
                     device: torch.device) -> dict[str, torch.Tensor]:
     """
-    Return a batch of views as ``training.data.samples`` makes them, of noise.
+    Return a batch of views as ``training.data.examples`` makes them, of noise.
 
     :param size: (height, width) of the views.
     """

@@ -149,13 +149,13 @@ def study(teacher: Sequence[Path], folder: DatasetFolder, images: int | None,
     for name, stems, prepare in kinds:
         means = Means()
         for index, stem in enumerate(track(stems, name, disable=not progress)):
-            sample = folder.sample(stem)
-            answers = moments(prepare(sample.image, index), index)
+            example = folder.example(stem)
+            answers = moments(prepare(example.image, index), index)
             means.add(**uncertainty_parts(answers))
             if stems is val:
                 for (i, j), figures in pairs.items():
-                    figures.add(**pair_figures(answers[i], answers[j], sample.label,
-                                               sample.depth))
+                    figures.add(**pair_figures(answers[i], answers[j], example.label,
+                                               example.depth))
         rows.append({'images_of': name, 'images': len(stems), **means.compute()})
     return {'teacher': [str(path) for path in paths], 'data_set': folder.name,
             'jitter': list(jitter), 'uncertainty': rows,

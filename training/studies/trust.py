@@ -11,8 +11,8 @@ breaks of content and in mild changes: accuracy, calibration, coverage, the scor
 picture is bad where abs rel is above 0.3 or pixel accuracy below 0.45; the flag is judged by that.
 
 The two scores that are fitted are fitted here again, to the training images, corrupted likewise,
-and each kind is judged by a fit that has not seen it. Thresholds are joint, of the clean images of
-the other runs of frames; intervals are of whole runs drawn again. Photographs that are no rooms,
+and each kind is judged by a fit that has not seen it. Thresholds are joint, of the other runs of
+frames; intervals are of whole runs drawn again. Photographs that are no rooms,
 and folders of other images, have no truth: the share flagged is all that is known of them.
 """
 
@@ -28,12 +28,17 @@ from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.corruptions.content import restyled
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
 from emu_perception.errors import InputError
+from emu_perception.observer import Observer
 from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
-from training.calibration.familiarity import fit_scores, Observations, observed
-from training.calibration.observing import Observer
+from training.calibration.familiarity import (
+    fit_familiar,
+    fit_scores,
+    Observations,
+    observed,
+)
 from training.calibration.training_pictures import (
     border_of,
     FITTED_BREAKS,
@@ -41,17 +46,17 @@ from training.calibration.training_pictures import (
     training_pictures,
 )
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetError, DatasetFolder, Sample
+from training.data.dataset_folder import DatasetError, DatasetFolder, Example
 from training.data.leakage import trained_on
 from training.evaluation.measuring import file_hash
 from training.reporting.style import save
 from training.reporting.trust_study import table, trust_figure
-from training.studies.shifted_images import image_files
+from training.studies.image_folders import image_files
 from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
 from training.studies.trust_summary import summary
 
 FIGURES = ('.png', '.pdf', '.svg')
-CORRUPTED = 6  # Of each training image, for the fit.
+CORRUPTED = 4  # Of each training image, for the fit.
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: float = 95.0,
@@ -96,14 +101,13 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     pictures = observed(observer, _shown(
         ruler_pictures(folder, measured_stems, border), 'ruler', progress,
         len(measured_stems) * len(ruler_cells())), cells.add)
-    length = observer.familiar_length
-    unseen = {kind: fit_scores(fit.where(fit.kind != kind), length)
-              for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
+    familiar = fit_familiar(fit, observer.familiar_length)
+    unseen = {kind: fit_scores(fit, familiar, kind) for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
     names = [row.name for row in fitted_scores(metadata.tasks)]
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
             'images': len(measured_stems), 'border': border, 'percentile': percentile,
             'fitted_to': {'split': 'train', 'images': len(stems), 'pictures': len(fit.stem)},
-            **summary(fit_scores(fit, length), unseen, pictures, groups, names, percentile,
+            **summary(fit_scores(fit, familiar), unseen, pictures, groups, names, percentile,
                       {cell: part.figures() for cell, part in cells.cells.items()})}
 
 
@@ -129,7 +133,7 @@ def _photographs(files: Sequence[Path]) -> list[Picture]:
 
 def _pictures(images: Sequence[np.ndarray]) -> list[Picture]:
     """Return images without truth, nor a known camera."""
-    return [Picture(Sample(f'photograph{i}', rgb, None, None), 'other', 0, None)
+    return [Picture(Example(f'photograph{i}', rgb, None, None), 'other', 0, None)
             for i, rgb in enumerate(images)]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, SEVERITIES
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.observer import Observer
 import torch
-from training.calibration.observing import Observer, Truth, truth_at
+from training.calibration.badness import Truth, truth_at
 from training.calibration.training_pictures import (
     Border,
     changed,
@@ -97,4 +98,4 @@ class Cells:
         some = maps.label if maps.label is not None else maps.depth
         assert some is not None, 'a network has at least one task'
         cell = self.cells.setdefault((picture.kind, picture.severity), Cell(*self._arguments))
-        cell.add(maps, truth_at(picture.sample, (some.shape[0], some.shape[1])))
+        cell.add(maps, truth_at(picture.example, (some.shape[0], some.shape[1])))

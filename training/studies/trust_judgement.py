@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
 import numpy as np
 from training.calibration.familiarity import Observations
@@ -38,26 +39,39 @@ class Judged:
 
 
 def judge(fitted: FittedScores, pictures: Observations, names: Sequence[str],
-          percentile: float) -> Judged:
+          percentile: float, without: str | None = None) -> Judged:
     """
-    Judge pictures of a split, each run by thresholds of the other runs' clean images.
+    Judge pictures of a split, each run by thresholds of the other runs'.
 
     :param names: of the scores that judge, beside the two that are fitted.
     :param percentile: of the clean images, for the joint threshold.
+    :param without: a kind whose bad pictures have no part in the thresholds.
     """
     scores = {name: pictures.scores[name] for name in names if name in pictures.scores}
     scores.update(fitted.measure_all(pictures.statistics, pictures.scores))
     clean, run = pictures.kind == CLEAN, runs_of(pictures.stem)
+    bad = bad_corrupted(pictures) & (pictures.kind != without)
     by = {name: np.zeros(len(run)) for name in scores}
     for own in np.unique(run):
         others = clean & (run != own)
         # One run only: nothing is apart from it.
         chosen = others if others.any() else clean
-        limits = joint_thresholds({name: values[chosen] for name, values in scores.items()},
-                                  percentile)
+        limits = thresholds(scores, chosen, bad & (run != own), percentile)
         for name, limit in limits.items():
             by[name][run == own] = scores[name][run == own] / limit
     return Judged(scores, largest_ratio(by, dict.fromkeys(by, 1.0)), by)
+
+
+def bad_corrupted(pictures: Observations) -> np.ndarray:
+    """Tell which pictures are corrupted and bad, [n]: thresholds are to catch most of them."""
+    return np.isin(pictures.kind, [*CORRUPTIONS]) & (pictures.badness > 1)
+
+
+def thresholds(scores: Mapping[str, np.ndarray], clean: np.ndarray, bad: np.ndarray,
+               percentile: float) -> dict[str, float]:
+    """Return the joint thresholds of some pictures: the clean and the bad ones, masks [n]."""
+    return joint_thresholds({name: values[clean] for name, values in scores.items()}, percentile,
+                            bad={name: values[bad] for name, values in scores.items()})
 
 
 def runs_of(stems: np.ndarray) -> np.ndarray:
@@ -111,13 +125,3 @@ def share_with_interval(flagged: np.ndarray, run: np.ndarray) -> dict[str, objec
         return {'share': None, 'pictures': 0, 'interval': []}
     return {'share': float(flagged.mean()), 'pictures': len(flagged),
             'interval': run_interval(lambda i: float(flagged[i].mean()), run)}
-
-
-def parts_of(judged: Mapping[str, Judged], kinds: Sequence[str]) -> Judged:
-    """Return the pictures of several kinds, each as its own judge saw them, as one."""
-    first = judged[kinds[0]]
-    return Judged(
-        {name: np.concatenate([judged[kind].scores[name] for kind in kinds])
-         for name in first.scores},
-        np.concatenate([judged[kind].ratio for kind in kinds]),
-        {name: np.concatenate([judged[kind].by[name] for kind in kinds]) for name in first.by})

@@ -9,20 +9,22 @@ from functools import partial
 from typing import Any
 
 from emu_perception.corruptions import CORRUPTIONS, MILD
-from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
+from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
+from training.calibration.badness import BAD_ABS_REL, BAD_PIXEL_ACCURACY
 from training.calibration.familiarity import Observations
-from training.calibration.observing import BAD_ABS_REL, BAD_PIXEL_ACCURACY
 from training.calibration.training_pictures import CLEAN
 from training.studies.trust_cells import ruler_cells
 from training.studies.trust_judgement import (
     area_under_roc,
+    bad_corrupted,
     judge,
     Judged,
     risk_coverage,
     run_interval,
     runs_of,
     share_with_interval,
+    thresholds,
 )
 
 FLAG = 'flag'  # The largest score by its threshold.
@@ -47,8 +49,7 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
     judged = _left_out(shipped, unseen, pictures, names, percentile)
     run, bad = runs_of(pictures.stem), pictures.badness > 1
     clean = pictures.kind == CLEAN
-    limits = joint_thresholds({name: values[clean] for name, values in shipped.scores.items()},
-                              percentile)
+    limits = thresholds(shipped.scores, clean, bad_corrupted(pictures), percentile)
     return {
         'runs': len(np.unique(run)), 'bad': {'abs_rel_above': BAD_ABS_REL,
                                              'pixel_accuracy_below': BAD_PIXEL_ACCURACY},
@@ -68,14 +69,11 @@ def _left_out(shipped: Judged, unseen: Mapping[str, FittedScores], pictures: Obs
                    {name: values.copy() for name, values in shipped.by.items()})
     for kind, fitted in unseen.items():
         own = pictures.kind == kind
-        if not own.any():
-            continue
-        part = own | (pictures.kind == CLEAN)
-        judged, inside = judge(fitted, pictures.where(part), names, percentile), own[part]
-        found.ratio[own] = judged.ratio[inside]
+        judged = judge(fitted, pictures, names, percentile, kind)
+        found.ratio[own] = judged.ratio[own]
         for name in found.scores:
-            found.scores[name][own] = judged.scores[name][inside]
-            found.by[name][own] = judged.by[name][inside]
+            found.scores[name][own] = judged.scores[name][own]
+            found.by[name][own] = judged.by[name][own]
     return found
 
 

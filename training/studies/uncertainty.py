@@ -7,12 +7,12 @@ python -m training.studies.uncertainty --checkpoint F --data DIR [--images NAME=
     [--json OUT] [--figure OUT.png]
 
 The images of a split, clean and spoiled (dark, blurred, covered, noised, lens flare), folders of
-other images, and photographs that are no rooms: mean uncertainty of each image, the share that the
-checkpoint's own risk thresholds flag, and how well the mean uncertainty tells an unlike image from
-a clean one (AUROC). Where the truth is known also what the network gets right, and how well the
-uncertainty finds the wrong pixels. The thresholds were fixed before; on the clean images that they
-were made from the share flagged is what their percentile leaves (training.calibrate measures false
-alarms across runs).
+other images, and photographs that are no rooms (out of distribution): mean uncertainty of each
+image, the share that the checkpoint's own risk thresholds flag, and how well the mean uncertainty
+tells an unlike image from a clean one (AUROC). Where the truth is known also what the network gets
+right, and how well the uncertainty finds the wrong pixels. The thresholds were fixed before; on
+the clean images that they were made from the share flagged is what their percentile leaves
+(training.calibrate measures false alarms across runs).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.checkpoint import load_checkpoint
+from emu_perception.corruptions.photographs import no_room_files, read_rgb
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.risk import RiskMonitor, RiskThresholds
@@ -39,7 +40,7 @@ from training.metrics.image_ranks import auroc, rank_correlation
 from training.metrics.suite import EvaluationSuite
 from training.reporting.style import save
 from training.reporting.uncertainty_study import study_figure, table
-from training.studies.shifted_images import image_files, images_of, no_room_files
+from training.studies.image_folders import image_files
 
 FIGURES = ('.png', '.pdf', '.svg')
 SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
@@ -71,7 +72,7 @@ class Judge:
         if name not in self.thresholds or name not in scores:
             return None
         monitor = RiskMonitor(RiskThresholds({name: self.thresholds[name]}), raise_after=1,
-                              clear_after=1)
+                              clear_after=1, clear_below=1.0)
         monitor.activate()
         return monitor.observe(scores, 0.0).raised
 
@@ -90,10 +91,10 @@ def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: S
     suite.to(ensemble.device)
     rows = []
     for stem in track(stems, kind or 'clean', disable=not progress):
-        sample = folder.sample(stem)
-        image = as_seen(sample.image, kind, stem)
+        example = folder.example(stem)
+        image = as_seen(example.image, kind, stem)
         moments = ensemble.predict(image, focal=training_focal(folder))
-        figures = compared(suite, moments, sample)
+        figures = compared(suite, moments, example)
         rows.append({'image': stem, **judge(image, training_fx(folder)),
                      **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
     found = suite.compute()
@@ -106,7 +107,7 @@ def without_truth(judge: Judge, name: str, files: list[Path], progress: bool) ->
     """Return a group of images of which nothing is known, nor of their camera."""
     return {'group': name, 'rows': [
         {'image': path.name, **judge(image, None)}
-        for path, image in track(zip(files, images_of(files)), name, len(files),
+        for path, image in track(zip(files, map(read_rgb, files)), name, len(files),
                                  disable=not progress)]}
 
 
@@ -203,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
             others[name] = files
         files = no_room_files()
         if files:
-            others.setdefault('no rooms', files)
+            others.setdefault('out of distribution', files)
         folder = DatasetFolder(options.data)
         result = study(options.checkpoint, folder,
                        evenly_spaced(folder.stems(options.split), options.limit), others,

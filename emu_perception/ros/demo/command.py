@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
     frames = (make_frames(folder) if options.images is None
               else own_frames(options.images, folder, options.limit))
     node_parameters: dict[str, Any] = {
-        'stale_after_s': _STALE_AFTER_S,
+        'stale_after_s': _STALE_AFTER_S, 'max_image_age_s': _STALE_AFTER_S,
         # Nobody knows the cameras of the photographs that are no rooms: their flag is to be the
         # network's own, not that of a missing calibration.
         'fallback_hfov_deg': _FALLBACK_HFOV_DEG,

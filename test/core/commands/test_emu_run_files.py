@@ -15,6 +15,7 @@ from emu_perception.cameras.calibration_files import write_calibration
 from emu_perception.cameras.video import Video
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.predictor import Predictor
+from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_stills_are_each_judged_by_themselves_a_good_one_is_clear(tmp_path, chec
     entropies = [predictor(scene(index)).scores['segmentation_entropy'] for index in range(8)]
     limit = float(np.median(entropies))
     options = ('--risk-threshold-segmentation', str(limit), '--risk-threshold-depth', '900',
-               '--raise-after', '3')
+               '--raise-after', '3', '--fx', '90')
     assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, *options) == 0
     found = [(row['risk'], row['reason']) for row in table(tmp_path / 'out')]
     assert found == [('1', 'uncertain') if value > limit else ('0', 'none')
@@ -95,6 +96,19 @@ def test_stills_are_each_judged_by_themselves_a_good_one_is_clear(tmp_path, chec
     assert emu_run(good, tmp_path / 'one', checkpoint, *options) == 0
     (row,) = table(tmp_path / 'one')
     assert (row['risk'], row['reason'], row['detail']) == ('0', 'none', 'certain')
+
+
+def test_scores_are_of_the_region_that_is_asked_for(tmp_path, checkpoint, capsys):
+    path = write_images(tmp_path / 'in', 1)[0]
+    region = ('--risk-region', '0.5', '1', '0', '1')
+    assert emu_run(path, tmp_path / 'out', checkpoint, *region) == 0
+    (row,) = table(tmp_path / 'out')
+    expected = Predictor.load(checkpoint, 'cpu')(
+        scene(0), score_region=Region(0.5, 1.0, 0.0, 1.0)).scores['segmentation_entropy']
+    assert float(row['mean_entropy_nat']) == pytest.approx(expected, abs=1e-6)
+    assert emu_run(path, tmp_path / 'no', checkpoint, '--risk-region', '1', '0.5', '0', '1') == 1
+    assert 'risk_region is 1, 0.5, 0, 1: give top' in capsys.readouterr().err
+    assert not (tmp_path / 'no').exists()
 
 
 def test_thresholds_are_the_checkpoints_by_default(tmp_path, checkpoint):

@@ -18,7 +18,7 @@ def test_instances_are_recorded_and_shown_as_the_predictor_finds_them(tmp_path, 
     # Random weights agree on no centre: what is found is drawn, what is done with it is real.
     drawn = np.zeros(deeplab_document(network).input_size, np.uint16)
     drawn[10:30, 10:50], drawn[10:30, 50:80] = 1, 700
-    monkeypatch.setattr('emu_perception.predictor.cluster_instances', lambda *_: drawn)
+    monkeypatch.setattr('emu_perception.backends.base.cluster_instances', lambda *_: drawn)
     write_images(tmp_path / 'in', 2)
     assert emu_run(tmp_path / 'in', tmp_path / 'out', tmp_path / 'a.safetensors', '--mcap',
                    '--maps', '--fx', str(FX)) == 0

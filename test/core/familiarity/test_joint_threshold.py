@@ -33,9 +33,27 @@ def test_one_score_alone_is_at_its_percentile():
 
 
 def test_slack_takes_a_score_out_of_the_way():
-    limits = joint_thresholds(scores(), 95.0, {'b': 10.0})
+    limits = joint_thresholds(scores(), 95.0, slack={'b': 10.0})
     assert not (scores()['b'] > limits['b']).any()
     assert limits['a'] < joint_thresholds(scores(), 95.0)['a']
+
+
+def test_thresholds_that_bad_pictures_leave_room_for_are_raised_as_far():
+    clean, bad = scores(), {name: 3.0 * values for name, values in scores(400).items()}
+    limits = joint_thresholds(clean, 95.0, bad=bad, recall=0.6)
+    assert (largest_ratio(bad, limits) > 1).mean() == pytest.approx(0.6, abs=5e-3)
+    assert (largest_ratio(clean, limits) > 1).mean() < 0.05
+    # Of the same ratio to one another as without.
+    plain = joint_thresholds(clean, 95.0)
+    assert {name: limit / plain[name] for name, limit in limits.items()} == pytest.approx(
+        dict.fromkeys(limits, limits['a'] / plain['a']))
+
+
+def test_thresholds_are_never_lowered_for_bad_pictures():
+    assert joint_thresholds(scores(), 95.0, bad=scores(), recall=0.9) == joint_thresholds(
+        scores(), 95.0)
+    none = {name: values[:0] for name, values in scores().items()}
+    assert joint_thresholds(scores(), 95.0, bad=none) == joint_thresholds(scores(), 95.0)
 
 
 def test_a_score_without_a_threshold_does_not_judge():

@@ -7,25 +7,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from training.data.augmentation import jittered, random_view
-from training.data.dataset_folder import Sample
+from training.data.dataset_folder import Example
 from training.recipes.sections import AugmentationRecipe
 
 SIZE = (96, 128)
 
 
 @pytest.fixture
-def quadrants() -> Sample:
-    """Return a sample in which colour, class and depth of each quadrant name each other."""
+def quadrants() -> Example:
+    """Return an example in which colour, class and depth of each quadrant name each other."""
     label = np.zeros(SIZE, np.uint8)
     label[:48, 64:], label[48:, :64], label[48:, 64:] = 1, 2, 3
-    return Sample('q', np.stack([label * 60 + 20] * 3, -1), label,
-                  (label + 1).astype(np.float32))
+    return Example('q', np.stack([label * 60 + 20] * 3, -1), label,
+                   (label + 1).astype(np.float32))
 
 
-def views(sample, count=60, size=SIZE, **fields):
+def views(example, count=60, size=SIZE, **fields):
     recipe = AugmentationRecipe(**fields)
     for seed in range(count):
-        yield random_view(sample, size, recipe, np.random.default_rng(seed))
+        yield random_view(example, size, recipe, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize('scale', [(0.5, 0.9), (1.0, 1.0), (1.1, 2.0)])
@@ -95,7 +95,7 @@ def test_jitter_of_factors_one_changes_nothing_and_stays_in_range():
 
 def test_missing_truth_stays_missing():
     image = np.zeros((*SIZE, 3), np.uint8)
-    view = next(views(Sample('x', image, None, None), 1))
+    view = next(views(Example('x', image, None, None), 1))
     assert view.label is None and view.depth is None
 
 

@@ -20,13 +20,13 @@ def edit(root: Path, **changes: object) -> None:
 
 def test_a_sample_decodes_to_rgb_labels_and_metres(synthetic):
     folder = DatasetFolder(synthetic)
-    sample = folder.sample(folder.stems('train')[0])
-    assert sample.image.dtype == np.uint8 and sample.image.shape == (96, 128, 3)
-    assert set(np.unique(sample.label)) == {0, 1, 2, 255}
-    box = sample.label == 2
-    assert np.allclose(sample.image[box].mean(0), [30, 90, 200], atol=3), 'rgb order is wrong'
-    assert 1.0 <= sample.depth[box][:50].mean() <= 1.6
-    assert (sample.depth[-2:] == 0).all(), 'invalid raw value 0 must decode to 0'
+    example = folder.example(folder.stems('train')[0])
+    assert example.image.dtype == np.uint8 and example.image.shape == (96, 128, 3)
+    assert set(np.unique(example.label)) == {0, 1, 2, 255}
+    box = example.label == 2
+    assert np.allclose(example.image[box].mean(0), [30, 90, 200], atol=3), 'rgb order is wrong'
+    assert 1.0 <= example.depth[box][:50].mean() <= 1.6
+    assert (example.depth[-2:] == 0).all(), 'invalid raw value 0 must decode to 0'
 
 
 def test_scale_offset_and_range_are_applied(synthetic):
@@ -39,15 +39,15 @@ def test_scale_offset_and_range_are_applied(synthetic):
 def test_missing_truth_is_none_not_an_error(synthetic):
     (synthetic / 'label/000.png').unlink()
     (synthetic / 'depth/000.png').unlink()
-    sample = DatasetFolder(synthetic).sample('000')
-    assert sample.label is None and sample.depth is None
+    example = DatasetFolder(synthetic).example('000')
+    assert example.label is None and example.depth is None
 
 
 def test_another_ignore_index_becomes_255(synthetic):
     label = cv2.imread(str(synthetic / 'label/000.png'), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(synthetic / 'label/000.png'), np.where(label == 255, 9, label))
     edit(synthetic, ignore_index=9)
-    assert set(np.unique(DatasetFolder(synthetic).sample('000').label)) == {0, 1, 2, 255}
+    assert set(np.unique(DatasetFolder(synthetic).example('000').label)) == {0, 1, 2, 255}
 
 
 def broken_size(root: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_is_wrong_is_one_line_naming_file_and_field(synthetic, spoil, words
     spoil(synthetic)
     with pytest.raises(DatasetError) as caught:
         folder = DatasetFolder(synthetic)
-        folder.sample(folder.stems('train')[0])
+        folder.example(folder.stems('train')[0])
     message = str(caught.value)
     assert '\n' not in message
     for word in words:
@@ -87,9 +87,9 @@ def test_the_real_folder_holds_what_the_loops_expect(nyuv2):
     folder = DatasetFolder(nyuv2)
     train, val = folder.stems('train'), folder.stems('val')
     assert not set(train) & set(val), 'a validation image in the training split'
-    sample = folder.sample(val[0])
-    assert len(folder.classes) == 40 and sample.image.shape == (480, 640, 3)
-    assert 0.3 < sample.depth[sample.depth > 0].min() < sample.depth.max() < 10.0
+    example = folder.example(val[0])
+    assert len(folder.classes) == 40 and example.image.shape == (480, 640, 3)
+    assert 0.3 < example.depth[example.depth > 0].min() < example.depth.max() < 10.0
 
 
 def test_images_that_are_missing_are_found_before_a_training_starts(synthetic):
@@ -123,8 +123,8 @@ def test_a_stem_kept_apart_cannot_be_read(synthetic):
     (synthetic / 'train.txt').write_text('001\n002\n')
     folder = DatasetFolder(synthetic)
     folder.restrict(('train', 'val'))
-    assert folder.sample('001').label is not None and folder.image('005') is not None
-    for read in (folder.sample, folder.image, folder.label):
+    assert folder.example('001').label is not None and folder.image('005') is not None
+    for read in (folder.example, folder.image, folder.label):
         with pytest.raises(DatasetError, match="'000' is kept apart"):
             read('000')
     (synthetic / 'test.txt').write_text('000\n001\n')

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 from training.data.augmentation import random_view
-from training.data.dataset_folder import DatasetError, DatasetFolder, Sample
+from training.data.dataset_folder import DatasetError, DatasetFolder, Example
+from training.data.examples import ExampleCache, TrainingViews, WholeImages
 from training.data.instances import centroid_vectors
-from training.data.samples import SampleCache, TrainingViews, WholeImages
 from training.prepare.problems import problems
 from training.recipes.sections import AugmentationRecipe
 import yaml
@@ -21,17 +21,17 @@ SIZE = (64, 96)
 FX, BASELINE = 80.0, 0.2
 
 
-def drawn(instance: np.ndarray, inverse: np.ndarray | None = None) -> Sample:
-    """Return a sample whose red channel is the instance id."""
+def drawn(instance: np.ndarray, inverse: np.ndarray | None = None) -> Example:
+    """Return an example whose red channel is the instance id."""
     image = np.zeros((*instance.shape, 3), np.uint8)
     image[..., 0] = instance
-    return Sample('x', image, None, None, inverse, instance)
+    return Example('x', image, None, None, inverse, instance)
 
 
-def view_of(sample: Sample, seed: int = 0, in_pixels: bool = False,
-            **fields: object) -> Sample:
+def view_of(example: Example, seed: int = 0, in_pixels: bool = False,
+            **fields: object) -> Example:
     recipe = AugmentationRecipe(**{'flip_probability': 0.0, **fields})
-    return random_view(sample, SIZE, recipe, np.random.default_rng(seed), in_pixels=in_pixels)
+    return random_view(example, SIZE, recipe, np.random.default_rng(seed), in_pixels=in_pixels)
 
 
 @pytest.fixture
@@ -109,9 +109,9 @@ def test_inverse_depth_grows_where_depth_shrinks(policy, in_pixels, factor):
 def test_disparities_are_in_pixels_of_the_view(two_boxes):
     """An image twice as large as the network has disparities twice those of the network."""
     large = np.full((128, 192), 6.0, np.float32)
-    sample = Sample('x', np.zeros((128, 192, 3), np.uint8), None, None, large, None)
+    example = Example('x', np.zeros((128, 192, 3), np.uint8), None, None, large, None)
     for policy, factor in (('divide', 1.25), ('none', 1.0)):
-        view = view_of(sample, scale=(1.25, 1.25), depth_scale_policy=policy, in_pixels=True)
+        view = view_of(example, scale=(1.25, 1.25), depth_scale_policy=policy, in_pixels=True)
         assert np.allclose(view.inverse, 3.0 * factor, rtol=0.03), policy
 
 
@@ -142,23 +142,23 @@ def write_folder(root: Path, disparity: bool, **document: object) -> DatasetFold
 
 
 def test_metres_become_inverse_depth_with_the_sky_at_zero(tmp_path):
-    sample = write_folder(tmp_path, disparity=False).sample('a', inverse=True, instance=True)
-    assert sample.inverse[30, 5] == 0.25 and sample.depth[30, 5] == 4.0
-    assert (sample.inverse[:16] == 0).all(), 'sky'
-    assert (sample.inverse[20] == -1).all(), 'invalid'
-    assert set(np.unique(sample.instance)) == {0, 300} and sample.instance.dtype == np.uint16
+    example = write_folder(tmp_path, disparity=False).example('a', inverse=True, instance=True)
+    assert example.inverse[30, 5] == 0.25 and example.depth[30, 5] == 4.0
+    assert (example.inverse[:16] == 0).all(), 'sky'
+    assert (example.inverse[20] == -1).all(), 'invalid'
+    assert set(np.unique(example.instance)) == {0, 300} and example.instance.dtype == np.uint16
 
 
 def test_the_sky_can_be_taken_as_it_was_measured(tmp_path):
-    sample = write_folder(tmp_path, disparity=False, sky=None).sample('a', inverse=True)
-    assert (sample.inverse[:16] == -1).all()
+    example = write_folder(tmp_path, disparity=False, sky=None).example('a', inverse=True)
+    assert (example.inverse[:16] == -1).all()
 
 
 def test_disparities_become_metres_by_the_camera(tmp_path):
     folder = write_folder(tmp_path, disparity=True)
-    sample = folder.sample('a', inverse=True)
-    assert sample.inverse[30, 5] == 2.0 and (sample.inverse[:16] == 0).all()
-    assert sample.depth[30, 5] == pytest.approx(FX * BASELINE / 2.0) and sample.depth[0, 0] == 0
+    example = folder.example('a', inverse=True)
+    assert example.inverse[30, 5] == 2.0 and (example.inverse[:16] == 0).all()
+    assert example.depth[30, 5] == pytest.approx(FX * BASELINE / 2.0) and example.depth[0, 0] == 0
     assert folder.inverse_factor == pytest.approx(FX * BASELINE)
     assert folder.depth_range == (pytest.approx(FX * BASELINE / 128), np.inf)
     camera = {'width': 96, 'height': 64, 'fx': FX, 'fy': FX, 'cx': 48, 'cy': 32}
@@ -169,7 +169,7 @@ def test_disparities_become_metres_by_the_camera(tmp_path):
 def test_batches_hold_vectors_and_inverse_depth_in_the_networks_pixels(tmp_path, disparity):
     folder = write_folder(tmp_path, disparity)
     half = (SIZE[0] // 2, SIZE[1] // 2)
-    cache = SampleCache(folder, ['a'], inverse=True, instance=True)
+    cache = ExampleCache(folder, ['a'], inverse=True, instance=True)
     whole = WholeImages(cache, half)[0]
     assert whole['label'].shape == whole['inverse'].shape == SIZE, 'truth keeps its size'
     assert whole['vectors'].shape == (2, *half) and whole['on_instance'].shape == half
@@ -179,7 +179,7 @@ def test_batches_hold_vectors_and_inverse_depth_in_the_networks_pixels(tmp_path,
                          )[(0, 0)]
     assert float(view['inverse'].max()) == (1.0 if disparity else 0.25)
     assert view['vectors'].shape == (2, *half)
-    plain = WholeImages(SampleCache(folder, ['a']), half)[0]
+    plain = WholeImages(ExampleCache(folder, ['a']), half)[0]
     assert set(plain) == {'image', 'label', 'depth', 'index'}, 'other networks read no more'
 
 
@@ -187,8 +187,8 @@ def test_images_without_maps_have_no_instance_and_no_inverse_depth(tmp_path):
     folder = write_folder(tmp_path, disparity=False, sky=None)
     (tmp_path / 'instance/a.png').unlink()
     (tmp_path / 'depth/a.png').unlink()
-    sample = folder.sample('a', inverse=True, instance=True)
-    assert not sample.instance.any() and (sample.inverse < 0).all()
+    example = folder.example('a', inverse=True, instance=True)
+    assert not example.instance.any() and (example.inverse < 0).all()
 
 
 @pytest.mark.parametrize(('changes', 'words'), [
@@ -212,7 +212,7 @@ def found(root: Path) -> str:
 def test_check_finds_what_is_wrong_with_instance_maps(tmp_path):
     folder = write_folder(tmp_path, disparity=False)
     assert 'instance' not in found(tmp_path)
-    ids = folder.sample('a', instance=True).instance
+    ids = folder.example('a', instance=True).instance
     path = tmp_path / 'instance/a.png'
     for values, words in (
             (np.where(ids > 0, ids, 5), 'instance 5 lies on class'),

@@ -17,8 +17,8 @@ from training.data import resident
 from training.data.augmentation import draw_view, mean_color
 from training.data.dataset_folder import DatasetFolder
 from training.data.device_views import DeviceViews, lines, most_taps
+from training.data.examples import ExampleCache, TrainingViews
 from training.data.resident import DrawnViews, load_resident
-from training.data.samples import SampleCache, TrainingViews
 from training.fit import fit, main
 from training.methods.module import TrainingModule
 from training.recipes.options import RecipeError
@@ -39,11 +39,11 @@ class BothWays:
 
     def __init__(self, root: Path, size=SIZE, whole=SIZE, seed=0, **fields):
         recipe, folder = AugmentationRecipe(**fields), DatasetFolder(root)
-        self.samples = SampleCache(folder, folder.stems('train'))
-        self.loader = TrainingViews(self.samples, whole, recipe, seed, size)
-        self.device = DeviceViews(load_resident(self.samples, CPU, recipe.border, False), size,
+        self.examples = ExampleCache(folder, folder.stems('train'))
+        self.loader = TrainingViews(self.examples, whole, recipe, seed, size)
+        self.device = DeviceViews(load_resident(self.examples, CPU, recipe.border, False), size,
                                   whole, recipe)
-        self.drawn = DrawnViews(len(self.samples), self.device.images.size, whole, recipe, seed,
+        self.drawn = DrawnViews(len(self.examples), self.device.images.size, whole, recipe, seed,
                                 size)
 
     def cut(self, keys):
@@ -108,8 +108,8 @@ def test_padding_is_unknown_and_has_the_mean_colour_of_what_may_be_seen(syntheti
     padding = view['label'][0] == 255
     padding &= view['depth'][0] == 0
     assert padding.float().mean() > 0.5
-    color = mean_color(both.samples[1].image, border)
-    assert (color != mean_color(both.samples[1].image)).any()
+    color = mean_color(both.examples[1].image, border)
+    assert (color != mean_color(both.examples[1].image)).any()
     corner = view['image'][0, :, padding]
     assert (corner == torch.from_numpy(color)[:, None]).all(0).float().mean() > 0.95
 
@@ -170,7 +170,7 @@ def test_training_on_views_of_the_device_learns_what_the_loaders_views_teach(
     def refuse(*arguments):
         raise AssertionError('the loader has cut a view that the device cuts too')
     run('loader')
-    monkeypatch.setattr('training.data.samples.random_view', refuse)
+    monkeypatch.setattr('training.data.examples.random_view', refuse)
     run('device')
     loader, device = np.array(losses).reshape(2, -1)
     assert device[:4] == pytest.approx(loader[:4], rel=0.02), 'other views'
@@ -199,16 +199,16 @@ def test_a_copy_of_the_module_shares_the_images(synthetic):
 
 def test_memory_is_asked_for_before_it_is_taken(synthetic, monkeypatch):
     folder = DatasetFolder(synthetic)
-    samples = SampleCache(folder, folder.stems('train'))
-    held = load_resident(samples, CPU, (0, 0, 0, 0), False)
+    examples = ExampleCache(folder, folder.stems('train'))
+    held = load_resident(examples, CPU, (0, 0, 0, 0), False)
     taken = sum(part.nbytes for part in (held.image, held.label, held.depth, held.color))
-    assert resident.resident_bytes(len(samples), held.size) == taken
+    assert resident.resident_bytes(len(examples), held.size) == taken
     assert 0 < resident.free_bytes(CPU) < 1e15
     monkeypatch.setattr(resident, 'free_bytes', lambda device: taken - 1)
     with pytest.raises(RecipeError, match=f'need {taken / 1e9:.3g} GB on cpu.*views=loader'):
-        load_resident(samples, CPU, (0, 0, 0, 0), False)
+        load_resident(examples, CPU, (0, 0, 0, 0), False)
     monkeypatch.setattr(resident, 'free_bytes', lambda device: taken)
-    load_resident(samples, CPU, (0, 0, 0, 0), False)
+    load_resident(examples, CPU, (0, 0, 0, 0), False)
 
 
 def refusal(synthetic, tmp_path, capsys, *overrides):
@@ -240,7 +240,7 @@ def test_a_device_that_is_too_small_is_refused_before_training(synthetic, tmp_pa
 
 @pytest.mark.parametrize(('override', 'words'), [
     ('network={family: deeplab, encoder: resnet10t}', ("'views'", 'deeplab', 'views=loader')),
-    ('views=gpu', ("'views'", "'gpu'", 'loader or device'))])
+    ('views=gpu', ("'views'", "'gpu'", 'one of loader, device'))])
 def test_views_that_the_device_cannot_cut_are_refused(synthetic, tmp_path, capsys, override,
                                                       words):
     message = refusal(synthetic, tmp_path, capsys, override)

@@ -83,10 +83,10 @@ def test_the_command_writes_a_folder_without_faults(tmp_path):
     for path in sorted((tmp_path / 'one').rglob('*.png')):
         twin = tmp_path / 'two' / path.relative_to(tmp_path / 'one')
         assert path.read_bytes() == twin.read_bytes(), 'two runs differ'
-    sample = folder.sample('00000', inverse=True)
-    assert (sample.inverse[sample.label == SKY] == 0).all()
-    known = sample.depth > 0
-    assert np.allclose(sample.inverse[known] * sample.depth[known], 1, rtol=1e-5)
+    example = folder.example('00000', inverse=True)
+    assert (example.inverse[example.label == SKY] == 0).all()
+    known = example.depth > 0
+    assert np.allclose(example.inverse[known] * example.depth[known], 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(('options', 'words'), [

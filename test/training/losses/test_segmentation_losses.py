@@ -123,7 +123,7 @@ def test_the_recipe_adds_the_term_with_its_weight_and_weighs_the_classes():
 
 def test_a_run_weighs_its_classes_by_the_labels_of_its_training_images(synthetic):
     folder = DatasetFolder(synthetic)
-    labels = torch.stack([torch.from_numpy(folder.sample(stem).label)
+    labels = torch.stack([torch.from_numpy(folder.example(stem).label)
                           for stem in folder.stems('train')])
     counts = torch.tensor([int((labels == c).sum()) for c in range(3)])
     assert torch.equal(label_counts(folder, 3), counts) and (labels == IGNORE).any()

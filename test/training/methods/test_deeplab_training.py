@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader
 from training import calibrate, distill, export
 from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.samples import SampleCache, WholeImages
+from training.data.examples import ExampleCache, WholeImages
 from training.evaluate import main as evaluate_main
 from training.fit import export as export_checkpoint
 from training.fit import fit, main
@@ -138,14 +138,14 @@ def test_measured_instances_are_those_of_the_predictor(trained, scenes):
     seen = []
     figures.precision.update = lambda *maps: seen.append(maps)
     for stem in folder.stems('train')[:3]:
-        sample = folder.sample(stem, inverse=True, instance=True)
-        figures.update(sample)
-        prediction = Predictor.load(trained, 'cpu')(sample.image)
+        example = folder.example(stem, inverse=True, instance=True)
+        figures.update(example)
+        prediction = Predictor.load(trained, 'cpu')(example.image)
         label, instance, confidence, true_label, true_instance = seen[-1]
         assert (label == prediction.label).mean() > 0.999
         assert (instance == prediction.instance).mean() > 0.99
         assert np.allclose(confidence, prediction.confidence, atol=1e-3)
-        assert true_label is sample.label and true_instance is sample.instance
+        assert true_label is example.label and true_instance is example.instance
 
 
 def test_the_noise_of_depth_is_the_learned_one(trained):
@@ -194,11 +194,11 @@ def disparity_copy(scenes: Path, root: Path, baseline: float | None = 0.5) -> Da
     for split in ('train', 'val'):
         (root / f'{split}.txt').write_text('\n'.join(source.stems(split)))
         for stem in source.stems(split):
-            sample = source.sample(stem, instance=True)
-            pixels = 2 * camera.fx * 0.5 / np.maximum(sample.depth, 1e-6)
-            raw = np.where(sample.depth > 0, np.round(pixels * 256) + 1, 1).astype(np.uint16)
-            for kind, values in (('image', sample.image[..., ::-1]), ('label', sample.label),
-                                 ('depth', raw), ('instance', sample.instance)):
+            example = source.example(stem, instance=True)
+            pixels = 2 * camera.fx * 0.5 / np.maximum(example.depth, 1e-6)
+            raw = np.where(example.depth > 0, np.round(pixels * 256) + 1, 1).astype(np.uint16)
+            for kind, values in (('image', example.image[..., ::-1]), ('label', example.label),
+                                 ('depth', raw), ('instance', example.instance)):
                 cv2.imwrite(str(root / kind / f'{stem}.png'), cv2.resize(
                     values, doubled, interpolation=cv2.INTER_NEAREST))
     document = yaml.safe_load((scenes / 'dataset.yaml').read_text())
@@ -290,7 +290,7 @@ def test_without_scikit_learn_it_is_said_before_the_training(scenes, tmp_path, m
 def untrained(data: Path, tmp_path: Path, *overrides: str) -> tuple[DeepLab, DatasetFolder]:
     """Return the module of a new network."""
     folder, recipe = DatasetFolder(data), recipe_for(data, tmp_path, *overrides)
-    network, _ = build_network(recipe, folder, SampleCache(folder, folder.stems('train')),
+    network, _ = build_network(recipe, folder, ExampleCache(folder, folder.stems('train')),
                                folder.classes)
     return make_module(network, recipe, folder, None), folder
 
@@ -302,7 +302,7 @@ def test_the_noise_is_measured_by_one_process_alone(scenes, tmp_path, monkeypatc
     monkeypatch.setattr('torchmetrics.metric.jit_distributed_available', lambda: True)
     monkeypatch.setattr('torchmetrics.metric.gather_all_tensors',
                         lambda part, group=None: gathered.append(1) or [part])
-    val = SampleCache(folder, folder.stems('val'), inverse=True)
+    val = ExampleCache(folder, folder.stems('val'), inverse=True)
     before = float(module.network.depth_noise)
     module.before_export(DataLoader(WholeImages(val, (64, 96))))
     assert not gathered and float(module.network.depth_noise) != before
@@ -335,7 +335,7 @@ def test_weights_of_timms_own_names_start_the_encoder(scenes, tmp_path):
     torch.save(source.state_dict(), tmp_path / 'weights.pth')
     recipe = recipe_for(scenes, tmp_path, f'network.initial_weights={tmp_path}/weights.pth')
     folder = DatasetFolder(scenes)
-    network, licence = build_network(recipe, folder, SampleCache(folder, folder.stems('train')),
+    network, licence = build_network(recipe, folder, ExampleCache(folder, folder.stems('train')),
                                      folder.classes)
     assert torch.equal(network.encoder.model.layer1[0].conv1.weight,
                        source.layer1[0].conv1.weight)
@@ -346,7 +346,7 @@ def test_a_warm_start_keeps_the_depths_of_a_network_with_another_unit(trained, s
     """From 1/m to disparities: the last layer is scaled, so the metres are the same."""
     folder = disparity_copy(scenes, tmp_path / 'disparity')
     recipe = recipe_for(folder.root, tmp_path, f'network.initial_weights={trained}')
-    network, _ = build_network(recipe, folder, SampleCache(folder, folder.stems('train')),
+    network, _ = build_network(recipe, folder, ExampleCache(folder, folder.stems('train')),
                                folder.classes)
     before, _ = load_checkpoint(trained)
     x = torch.randn(1, 3, 64, 96)

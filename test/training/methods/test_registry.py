@@ -13,10 +13,10 @@ from training.methods.module import TrainingModule
 from training.methods.registry import training_class
 from training.recipes import sections
 from training.recipes.recipe import Recipe
-from training.recipes.registry import FAMILIES, METHODS, PRECISIONS
+from training.recipes.registry import FAMILIES, METHODS, PRECISIONS, TRAINED
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', TRAINED)
 def test_a_method_is_found_in_its_file_and_draws_samples_if_its_line_says_so(method):
     found = training_class(method)
     assert issubclass(found, TrainingModule)

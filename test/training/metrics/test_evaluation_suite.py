@@ -262,9 +262,9 @@ dist.destroy_process_group()
 @pytest.mark.slow
 def test_two_processes_give_the_figures_of_one_bit_for_bit(tmp_path):
     here = Path(__file__)
-    modules = f'{here.parent}:{here.parents[2]}'
     workers = [subprocess.Popen(
-        [sys.executable, '-c', WORKER, modules, str(tmp_path / 'store'), str(rank)],
+        [sys.executable, '-c', WORKER, f'{here.parent}:{here.parents[2]}',
+         str(tmp_path / 'store'), str(rank)],
         cwd=here.parents[3], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for rank in range(2)]
     outputs = [worker.communicate(timeout=240) for worker in workers]

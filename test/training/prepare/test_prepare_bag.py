@@ -117,10 +117,10 @@ def test_both_storages_give_pixels_metres_and_intrinsics(tmp_path, plugin, as_fi
     stems = folder.stems('train') + folder.stems('val')
     assert stems == [f'{(1000 + i) * 10**8:019d}' for i in range(20)]
     for index in (0, 19):
-        sample = folder.sample(stems[index])
-        assert sample.image[5, 5].tolist() == [200, index, 50]
-        assert sample.depth[5, 5] == pytest.approx(1 + index / 1000), 'depth of another moment'
-        assert sample.depth[0, 0] == 0
+        example = folder.example(stems[index])
+        assert example.image[5, 5].tolist() == [200, index, 50]
+        assert example.depth[5, 5] == pytest.approx(1 + index / 1000), 'depth of another moment'
+        assert example.depth[0, 0] == 0
     camera = folder.intrinsics
     assert (camera.width, camera.fx, camera.fy, camera.cx, camera.cy) == (16, 20, 21, 8, 6)
     assert folder.classes == ()
@@ -176,7 +176,7 @@ def test_nan_and_depth_beyond_the_range_are_written_as_invalid(tmp_path):
     bag = write_bag(tmp_path / 'bag', recording(3, change=metric))
     assert prepare(bag, '--max-depth', '5') == 0
     folder = DatasetFolder(tmp_path / 'out')
-    depth = folder.sample(folder.stems('train')[0]).depth
+    depth = folder.example(folder.stems('train')[0]).depth
     assert depth[0, :5].tolist() == [0, 0, 0, 0, 2.5] and folder.depth.max == 5.0
 
 
@@ -189,7 +189,7 @@ def test_labels_come_from_their_topic(tmp_path):
     stems = folder.stems('train') + folder.stems('val')
     assert len(stems) == 3, 'an image without label is left out'
     assert folder.classes == ('floor', 'wall', 'box')
-    assert (folder.sample(stems[0]).label == label).all()
+    assert (folder.example(stems[0]).label == label).all()
 
 
 def test_a_damaged_image_is_left_out_and_said(tmp_path, caplog):

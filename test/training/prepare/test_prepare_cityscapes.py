@@ -79,7 +79,7 @@ def prepare(root: Path, *more: str) -> int:
 def test_each_images_own_camera_makes_its_metres(root):
     assert prepare(root) == 0
     folder = DatasetFolder(root.parent / 'out')
-    depths = {stem: folder.sample(stem).depth for stem in folder.stems('train')}
+    depths = {stem: folder.example(stem).depth for stem in folder.stems('train')}
     for stem, depth in depths.items():
         _, fx, baseline = FRAMES[stem]
         assert depth[14, 20] == pytest.approx(baseline * fx / PIXELS, abs=1.1e-3), stem
@@ -92,13 +92,13 @@ def test_each_images_own_camera_makes_its_metres(root):
 def test_the_cap_of_depth_is_an_option(root):
     assert prepare(root, '--max-depth', '15') == 0
     folder = DatasetFolder(root.parent / 'out')
-    assert folder.sample('aachen_000000_000019').depth.max() == 0 and folder.depth.max == 15.0
+    assert folder.example('aachen_000000_000019').depth.max() == 0 and folder.depth.max == 15.0
 
 
 def test_label_ids_become_the_nineteen_classes(root):
     assert prepare(root) == 0
     folder = DatasetFolder(root.parent / 'out')
-    label = folder.sample('munster_000000_000019').label
+    label = folder.example('munster_000000_000019').label
     assert [int(label[row, column]) for row, column in
             ((14, 20), (0, 0), (9, 1), (9, 5), (9, 9), (15, 0))] == [0, 10, 11, 13, 255, 255]
     assert len(folder.classes) == 19 and folder.classes[13] == 'car' == NAMES[13]
@@ -114,7 +114,7 @@ def test_train_ids_are_taken_as_they_are(root):
                                           str(root.parent / 'two')) == 0
     one, two = DatasetFolder(root.parent / 'out'), DatasetFolder(root.parent / 'two')
     for stem in one.stems('train'):
-        assert (one.sample(stem).label == two.sample(stem).label).all()
+        assert (one.example(stem).label == two.example(stem).label).all()
 
 
 def test_instances_are_kept_for_single_things_only(root):
@@ -132,8 +132,8 @@ def test_splits_are_the_official_ones_and_test_is_asked_for(root):
     assert folder.stems('val') == ['munster_000000_000019']
     assert not (root.parent / 'out/test.txt').exists()
     assert prepare(root, '--with-test', '--force') == 0
-    sample = folder.sample(folder.stems('test')[0])
-    assert sample.label is None and sample.depth.max() > 10
+    example = folder.example(folder.stems('test')[0])
+    assert example.label is None and example.depth.max() > 10
 
 
 def test_disparity_is_in_pixels_of_the_written_width_with_sky_at_zero(root):
@@ -147,10 +147,10 @@ def test_disparity_is_in_pixels_of_the_written_width_with_sky_at_zero(root):
     assert pixels[7, 10] == pytest.approx(PIXELS / 2)
     assert (pixels[:2] == 0).all() and (stored[:2] != 0).all(), 'sky must be 0 px and valid'
     assert section['invalid'] == [0] and (stored == 0).any()
-    sample = DatasetFolder(out).sample('aachen_000000_000019', inverse=True)
-    assert sample.inverse[7, 10] == PIXELS / 2 and (sample.inverse[:2] == 0).all()
+    example = DatasetFolder(out).example('aachen_000000_000019', inverse=True)
+    assert example.inverse[7, 10] == PIXELS / 2 and (example.inverse[:2] == 0).all()
     # Metres do not change with the width: fx is halved as the disparity is.
-    assert sample.depth[7, 10] == pytest.approx(0.209313 * 2262.52 / PIXELS, rel=1e-5)
+    assert example.depth[7, 10] == pytest.approx(0.209313 * 2262.52 / PIXELS, rel=1e-5)
     assert DatasetFolder(out).depth_range[1] == pytest.approx(80.0)
     assert DatasetFolder(out).things == tuple(range(SKY + 1, len(NAMES)))
 
@@ -158,19 +158,19 @@ def test_disparity_is_in_pixels_of_the_written_width_with_sky_at_zero(root):
 def test_disparities_beyond_the_largest_depth_are_learned_but_are_no_metres(root):
     assert prepare(root, '--depth', 'disparity', '--max-depth', '40') == 0
     folder = DatasetFolder(root.parent / 'out')
-    sample = folder.sample('aachen_000000_000019', inverse=True)
+    example = folder.example('aachen_000000_000019', inverse=True)
     assert folder.depth_range[1] == pytest.approx(40.0)
     # The far strip, 0.5 px or 947 m.
-    assert (sample.inverse[4] == 0.5).all() and (sample.depth[4] == 0.0).all()
+    assert (example.inverse[4] == 0.5).all() and (example.depth[4] == 0.0).all()
 
 
 def test_scaling_keeps_metres_and_classes_and_scales_intrinsics(root):
     assert prepare(root, '--scale', '0.5') == 0
     folder = DatasetFolder(root.parent / 'out')
-    sample = folder.sample('aachen_000000_000019')
-    assert sample.image.shape == (8, 16, 3) and (sample.image == [200, 0, 0]).all()
-    assert set(np.unique(sample.label)) <= {0, 10, 11, 13, 255}
-    assert sample.depth[7, 10] == pytest.approx(0.209313 * 2262.52 / PIXELS, abs=1.1e-3)
+    example = folder.example('aachen_000000_000019')
+    assert example.image.shape == (8, 16, 3) and (example.image == [200, 0, 0]).all()
+    assert set(np.unique(example.label)) <= {0, 10, 11, 13, 255}
+    assert example.depth[7, 10] == pytest.approx(0.209313 * 2262.52 / PIXELS, abs=1.1e-3)
     camera = folder.intrinsics
     assert (camera.width, camera.height, camera.fx) == (16, 8, pytest.approx(2262.52 / 2))
     # The middle of the image stays the middle: 15.5 of 32 pixels is 7.5 of 16.
@@ -183,7 +183,7 @@ def test_without_depth_neither_disparity_nor_camera_is_needed(root):
     assert prepare(root, '--depth', 'none') == 0
     folder = DatasetFolder(root.parent / 'out')
     assert folder.depth is None and folder.intrinsics is None
-    assert folder.sample('aachen_000000_000019').depth is None
+    assert folder.example('aachen_000000_000019').depth is None
 
 
 CAMERA = 'camera/train/aachen/aachen_000000_000019_camera.json'

@@ -75,17 +75,17 @@ def test_pixels_depth_and_labels_arrive_at_their_place_and_value(files):
     assert prepare(files) == 0
     folder = DatasetFolder(files / 'out')
     for number in (1, 8):
-        sample = folder.sample(f'{number:04d}')
+        example = folder.example(f'{number:04d}')
         # Row 3, column 5: transposed or mirrored maps, swapped colours and 0-based stems all show.
-        assert sample.image.shape == (HEIGHT, WIDTH, 3)
-        assert sample.image[3, 5].tolist() == [50, 30, number - 1]
-        assert sample.depth[3, 5] == pytest.approx(number + 0.05 + 0.1234, abs=6e-4)
-        assert sample.depth[4, 5] == pytest.approx(number + 0.05, abs=6e-4)
-        assert sample.label[3, 5] == 5, 'label 6 is class 6 of 40, index 5'
-        assert (sample.label[0] == 255).all() and (sample.label[1:] != 255).all()
+        assert example.image.shape == (HEIGHT, WIDTH, 3)
+        assert example.image[3, 5].tolist() == [50, 30, number - 1]
+        assert example.depth[3, 5] == pytest.approx(number + 0.05 + 0.1234, abs=6e-4)
+        assert example.depth[4, 5] == pytest.approx(number + 0.05, abs=6e-4)
+        assert example.label[3, 5] == 5, 'label 6 is class 6 of 40, index 5'
+        assert (example.label[0] == 255).all() and (example.label[1:] != 255).all()
     assert folder.classes[0] == 'forty1' and len(folder.classes) == 40
     assert (folder.depth.min, folder.depth.max) == (1e-3, 10.0)
-    assert folder.sample('0012').depth.max() == 0, '12 m is beyond the valid range'
+    assert folder.example('0012').depth.max() == 0, '12 m is beyond the valid range'
 
 
 def test_the_official_splits_are_kept_counted_from_one(files):
@@ -117,13 +117,13 @@ def test_thirteen_classes_go_through_both_mappings(files):
     assert prepare(files, '--classes', '13', '--mapping13', str(files / 'class13Mapping.mat')) == 0
     folder = DatasetFolder(files / 'out')
     assert folder.classes == tuple(f'thirteen{i}' for i in range(1, 14))
-    label = folder.sample('0001').label
+    label = folder.example('0001').label
     assert label[3].tolist() == [*range(13), 0, 1, 2] and (label[0] == 255).all()
 
 
 def test_raw_depth_keeps_its_holes(files):
     assert prepare(files, '--raw-depth') == 0
-    depth = DatasetFolder(files / 'out').sample('0003').depth
+    depth = DatasetFolder(files / 'out').example('0003').depth
     assert (depth[:, :4] == 0).all() and np.allclose(depth[:, 4:], 3.0)
 
 

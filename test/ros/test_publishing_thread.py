@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 from builtin_interfaces.msg import Time
 from emu_perception.ros import image_messages
+from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.publishers import MapPublishers
-from emu_perception.ros.publishing import MapPublishing, MapSet, stamp_age_s
+from emu_perception.ros.publishing_thread import MapSet, PublishingThread, stamp_age_s
 from emu_perception.ros.timings import Timings
 from node_bench import Bench, rgb_image, TIMEOUT_S
 import numpy as np
@@ -168,8 +168,8 @@ def test_times_of_a_published_image_are_counted_with_those_of_its_publishing():
     statistics.processed = lambda *args: (counted(*args), done.set())
     node = SimpleNamespace(get_clock=lambda: SimpleNamespace(
         now=lambda: SimpleNamespace(nanoseconds=0)))
-    publishing = MapPublishing(node, SimpleNamespace(is_current=lambda _: True), statistics, None,
-                               None)
+    publishing = PublishingThread(node, SimpleNamespace(is_current=lambda _: True), statistics,
+                                  None, None)
     now = time.monotonic()
     timings = Timings(now - 2.5, now - 2.0, now - 1.9, now - 1.8, now - 0.1, now, {'network': 9.0})
     publishing.offer(MapSet(

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 from training.data.augmentation import nearest, random_view
-from training.data.dataset_folder import DatasetFolder, IGNORE, Sample
+from training.data.dataset_folder import DatasetFolder, Example, IGNORE
 from training.data.instances import centroid_vectors
 from training.recipes.sections import AugmentationRecipe
 
 Batch = dict[str, torch.Tensor]
 
 
-class SampleCache:
+class ExampleCache:
     """
-    Decoded samples, each read once and then kept in memory.
+    Decoded examples, each read once and then kept in memory.
 
     :param keep: False reads each time, for data sets larger than memory.
     :param inverse: read inverse depths too.
@@ -31,19 +31,19 @@ class SampleCache:
                  inverse: bool = False, instance: bool = False) -> None:
         self.folder, self.stems, self.keep = folder, stems, keep
         self.inverse, self.instance = inverse, instance
-        self._samples: dict[int, Sample] = {}
+        self._examples: dict[int, Example] = {}
 
     def __len__(self) -> int:
         return len(self.stems)
 
-    def __getitem__(self, index: int) -> Sample:
-        sample = self._samples.get(index)
-        if sample is None:
-            sample = self.folder.sample(self.stems[index], inverse=self.inverse,
-                                        instance=self.instance)
+    def __getitem__(self, index: int) -> Example:
+        example = self._examples.get(index)
+        if example is None:
+            example = self.folder.example(self.stems[index], inverse=self.inverse,
+                                          instance=self.instance)
             if self.keep:
-                self._samples[index] = sample
-        return sample
+                self._examples[index] = example
+        return example
 
 
 class TrainingViews(Dataset[Batch]):
@@ -54,18 +54,19 @@ class TrainingViews(Dataset[Batch]):
     :param crop: (height, width) of the views; None = ``whole``.
     """
 
-    def __init__(self, samples: SampleCache, whole: tuple[int, int], recipe: AugmentationRecipe,
+    def __init__(self, examples: ExampleCache, whole: tuple[int, int], recipe: AugmentationRecipe,
                  seed: int, crop: tuple[int, int] | None = None) -> None:
-        self.samples, self.whole, self.recipe, self.seed = samples, whole, recipe, seed
+        self.examples, self.whole, self.recipe, self.seed = examples, whole, recipe, seed
         self.crop = crop or whole
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.examples)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         rng, index = view_generator(self.seed, key), key[1]
-        return to_tensors(random_view(self.samples[index], self.crop, self.recipe, rng, self.whole,
-                                      in_pixels(self.samples.folder)), index)
+        return to_tensors(random_view(
+            self.examples[index], self.crop, self.recipe, rng, self.whole,
+            in_pixels(self.examples.folder)), index)
 
 
 def view_generator(seed: int, key: tuple[int, int]) -> np.random.Generator:
@@ -76,23 +77,23 @@ def view_generator(seed: int, key: tuple[int, int]) -> np.random.Generator:
 class WholeImages(Dataset[Batch]):
     """Validation: whole images resized to the network's size, truth at its own full size."""
 
-    def __init__(self, samples: SampleCache, size: tuple[int, int]) -> None:
-        self.samples, self.size = samples, size
+    def __init__(self, examples: ExampleCache, size: tuple[int, int]) -> None:
+        self.examples, self.size = examples, size
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.examples)
 
     def __getitem__(self, index: int) -> Batch:
-        sample = self.samples[index]
-        image = resized_image(sample.image, self.size)
-        inverse, instance = sample.inverse, sample.instance
-        if inverse is not None and in_pixels(self.samples.folder):
+        example = self.examples[index]
+        image = resized_image(example.image, self.size)
+        inverse, instance = example.inverse, example.instance
+        if inverse is not None and in_pixels(self.examples.folder):
             # Unknown stays negative, the sky 0.
-            inverse = inverse * np.float32(self.size[1] / sample.image.shape[1])
+            inverse = inverse * np.float32(self.size[1] / example.image.shape[1])
         return to_tensors(
-            Sample(sample.stem, image, sample.label, sample.depth, inverse,
-                   # Vectors are the network's: in its pixels, at its size.
-                   None if instance is None else nearest(instance, self.size)), index)
+            Example(example.stem, image, example.label, example.depth, inverse,
+                    # Vectors are the network's: in its pixels, at its size.
+                    None if instance is None else nearest(instance, self.size)), index)
 
 
 def in_pixels(folder: DatasetFolder) -> bool:
@@ -142,27 +143,27 @@ class ShardSampler(Sampler[int]):
         yield from range(self.rank(), self.length, self.processes)
 
 
-def to_tensors(sample: Sample, index: int) -> Batch:
+def to_tensors(example: Example, index: int) -> Batch:
     """
-    Turn a sample into tensors.
+    Turn an example into tensors.
 
     :return: image uint8 [3, H, W], label uint8 [H, W] (255 where unknown), depth float32 [H, W]
-        (0 where unknown), index int64 []; where the sample has them inverse float32 [H, W]
+        (0 where unknown), index int64 []; where the example has them inverse float32 [H, W]
         (negative where unknown) and, at the instances' own size, vectors float32 [2, H, W] with
         on_instance bool [H, W].
     """
-    height, width = (sample.label if sample.label is not None else
-                     sample.depth if sample.depth is not None else sample.image).shape[:2]
-    label = sample.label
+    height, width = (example.label if example.label is not None else
+                     example.depth if example.depth is not None else example.image).shape[:2]
+    label = example.label
     if label is None:
         label = np.full((height, width), IGNORE, np.uint8)
-    depth = sample.depth if sample.depth is not None else np.zeros((height, width), np.float32)
-    batch = {'image': torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1),
+    depth = example.depth if example.depth is not None else np.zeros((height, width), np.float32)
+    batch = {'image': torch.from_numpy(np.ascontiguousarray(example.image)).permute(2, 0, 1),
              'label': torch.from_numpy(label), 'depth': torch.from_numpy(depth),
              'index': torch.tensor(index)}
-    if sample.inverse is not None:
-        batch['inverse'] = torch.from_numpy(sample.inverse)
-    if sample.instance is not None:
-        batch['vectors'] = torch.from_numpy(centroid_vectors(sample.instance))
-        batch['on_instance'] = torch.from_numpy(sample.instance > 0)
+    if example.inverse is not None:
+        batch['inverse'] = torch.from_numpy(example.inverse)
+    if example.instance is not None:
+        batch['vectors'] = torch.from_numpy(centroid_vectors(example.instance))
+        batch['on_instance'] = torch.from_numpy(example.instance > 0)
     return batch

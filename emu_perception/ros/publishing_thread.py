@@ -19,9 +19,9 @@ from emu_perception.ros.faults import Faults
 from emu_perception.ros.gate import Gate
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.map_messages import Frame
+from emu_perception.ros.map_publishers import MapPublishers, MapsOut
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.publishers import MapPublishers, MapsOut
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
@@ -45,7 +45,7 @@ class MapSet:
     timings: Timings
 
 
-class MapPublishing:
+class PublishingThread:
     """One thread, with room for one set of maps: a newer one replaces it, which is counted."""
 
     def __init__(self, node: Node, risk: RiskPublisher, statistics: Statistics, faults: Faults,

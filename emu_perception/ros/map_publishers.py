@@ -107,10 +107,11 @@ class MapPublishers:
             if frame.camera is None and topic.in_metres:
                 continue
             behind = gate_of(topic.name, topic.task)
-            message = messages.build(topic) if gate.passes(behind) else None
+            passing = gate.passes(behind)
+            message = messages.build(topic) if passing else None
             if not is_current():
                 return MapsOut.ENDED
-            if not gate.passes(behind):
+            if not (passing and gate.passes(behind)):
                 withheld = True
             elif message is not None:
                 publisher.publish(message)

@@ -1,0 +1,196 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Make a checkpoint this robot's own: a minute of its normal driving, no labels.
+
+python -m emu_perception.commands.commission INPUT --out FILE [--model FILE]
+    [--depth FOLDER --fx PX]
+
+INPUT is a ROS 2 bag, a folder of images or a video in which all is well. Familiarity and risk
+thresholds are fitted to it; printed is what the flag would have said of its later half by a fit to
+the earlier. With the depth camera's images (16-bit PNG, millimetres, of the same names) it is said
+how far the metres are off here, and the intervals of the depth are made to hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+import sys
+from typing import Any
+
+import cv2
+from emu_perception.cameras.opening import open_source
+from emu_perception.cameras.source import InputImage, Source
+from emu_perception.checkpoint import (
+    CheckpointMetadata,
+    load_checkpoint,
+    save_checkpoint,
+)
+from emu_perception.commands.arguments import count, number
+from emu_perception.commissioning import commission, Commissioned, Recording
+from emu_perception.commissioning_depth import check_depth, compare_frame, DepthCheck, FrameDepth
+from emu_perception.errors import EmuError, InputError
+from emu_perception.familiarity import load_fitted_scores
+from emu_perception.model_file import default_model
+from emu_perception.observer import Observer
+from emu_perception.predictor import resolved_device
+from emu_perception.scores import names_of
+import numpy as np
+
+PERCENTILE = 95.0
+_MILLIMETRE = 0.001
+
+
+def run(options: argparse.Namespace) -> None:
+    """
+    Do it.
+
+    :raises EmuError: on bad input; nothing is written then.
+    """
+    if options.depth is not None and options.fx is None:
+        raise InputError('--depth needs --fx: without the focal length there are no metres to '
+                         'compare')
+    model = options.model or default_model()
+    network, metadata = load_checkpoint(model)
+    fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), str(model))
+    if fitted is None:
+        raise InputError(f'{model}: holds no familiarity to commission: run training.calibrate on '
+                         'it')
+    observer = Observer(network, metadata, model, resolved_device(options.device))
+    with open_source(str(options.input), options.rate, image_topic=options.image_topic) as source:
+        if source.live:
+            raise InputError(f'{options.input}: is a camera: record a minute of normal driving, '
+                             'and give the recording')
+        recording, frames = observed(observer, source, options)
+    found = commission(fitted, metadata.calibration.thresholds, recording, percentile=PERCENTILE,
+                       held_out=options.held_out)
+    depth = check_depth(frames) if options.depth is not None else None
+    save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
+                                                       str(options.input)))
+    print('\n'.join(report(found, depth, stamped=source.stamped)))
+    print(f'wrote {options.out}')
+
+
+def observed(observer: Observer, source: Source, options: argparse.Namespace,
+             ) -> tuple[Recording, list[FrameDepth]]:
+    """
+    Return what the network gives for frames spread over a recording, and their depth's errors.
+
+    :raises InputError: if no frame can be read.
+    """
+    every = max(1, -(-(source.total or 0) // options.frames))
+    times, statistics, frames = [], [], []
+    scores: dict[str, list[float]] = {}
+    for image in _spread(source, every):
+        try:
+            rgb = image.read()
+        except InputError as error:
+            print(f'left out: {" ".join(str(error).split())}', file=sys.stderr)
+            continue
+        seen = observer(rgb, None if options.fx is None else options.fx / rgb.shape[1])
+        times.append(image.header.stamp_ns / 1e9)
+        statistics.append(seen.statistics)
+        for name, value in seen.scores.items():
+            scores.setdefault(name, []).append(value)
+        if options.depth is not None and seen.maps.depth is not None \
+                and seen.maps.depth_variance is not None:
+            frame = compare_frame(seen.maps.depth.cpu().numpy(),
+                                  seen.maps.depth_variance.cpu().numpy(),
+                                  sensor_depth(options.depth, image.name))
+            frames += [] if frame is None else [frame]
+    if not times:
+        raise InputError(f'{options.input}: no image of it can be read')
+    order = np.argsort(times, kind='stable')
+    return Recording(np.array(times)[order], np.stack(statistics)[order], {
+        name: np.array(values)[order] for name, values in scores.items()}), frames
+
+
+def _spread(source: Source, every: int) -> Iterator[InputImage]:
+    for index, image in enumerate(source.images()):
+        if index % every == 0:
+            yield image
+
+
+def sensor_depth(folder: Path, name: str) -> np.ndarray:
+    """
+    Read a depth camera's image in metres, 0 where there is none.
+
+    :raises InputError: if it is missing or no 16-bit image of one channel.
+    """
+    path = folder / f'{Path(name).stem}.png'
+    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if raw is None or raw.ndim != 2 or raw.dtype != np.uint16:
+        raise InputError(f'{path}: no 16-bit PNG of one channel, in millimetres, is there')
+    return raw.astype(np.float32) * np.float32(_MILLIMETRE)
+
+
+def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: Recording,
+                 depth: DepthCheck | None, source: str) -> CheckpointMetadata:
+    """Return a checkpoint's document with what was fitted, and where it came from."""
+    frames = len(recording.time_s)
+    fitted_on: dict[str, Any] = {'recording': Path(source).name, 'images': frames}
+    calibration = metadata.calibration
+    scores = {name: replace(before, threshold=found.thresholds[name], percentile=PERCENTILE,
+                            fitted_on=fitted_on)
+              if found.thresholds[name] != before.threshold else before
+              for name, before in calibration.scores.items()}
+    scale = calibration.variance_scale * (1.0 if depth is None else depth.variance_factor)
+    provenance = {**metadata.provenance, 'commissioned': {
+        **fitted_on, 'held_out': asdict(found.held_out), 'warnings': list(found.warnings),
+        'depth': None if depth is None else asdict(depth)}}
+    return replace(metadata, calibration=replace(calibration, scores=scores,
+                                                 variance_scale=scale),
+                   statistics={**metadata.statistics, **found.fitted.arrays()},
+                   provenance=provenance)
+
+
+def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> list[str]:
+    """Return what a person should know, in lines."""
+    held = found.held_out
+    lines = [f'of the last {held.frames} frames, by a fit to the {held.fitted} before: '
+             f'{100 * held.flagged:.0f} % flagged (before commissioning '
+             f'{100 * held.flagged_before:.0f} %), {held.raises_per_minute:.1f} raises a minute, '
+             f'the longest {held.longest_s:.1f} s'
+             + ('' if stamped else ' (times are of --rate: the images have no stamps)')]
+    lines += [f'warning: {text}' for text in found.warnings]
+    if depth is not None:
+        lines += [depth.sentence, f'depth variance x {depth.variance_factor:.2f}, so that 90 % '
+                  'intervals hold here']
+    return lines + [f'threshold {name}: {limit:.4g}' for name, limit in found.thresholds.items()]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog='python -m emu_perception.commands.commission', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('input', type=Path, metavar='INPUT')
+    add('--out', type=Path, required=True, metavar='FILE', help='the checkpoint to write')
+    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
+    add('--fx', type=number(0.0, open_low=True), metavar='PX',
+        help='focal length in pixels at the size of the images; for --depth')
+    add('--depth', type=Path, metavar='FOLDER',
+        help="the depth camera's images, 16-bit PNG in millimetres, of the images' names")
+    add('--held-out', type=number(0.1, 0.9), default=0.5, metavar='X',
+        help='share of the recording, its end, that is measured first (default: %(default)s)')
+    add('--frames', type=count(10), default=300, metavar='N',
+        help='at most so many, spread over the recording (default: %(default)s)')
+    add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
+    add('--rate', type=number(0.1, 1000.0), default=10.0, metavar='HZ',
+        help='of image files without stamps (default: %(default)s)')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
+    options = parser.parse_args(arguments)
+    try:
+        run(options)
+    except (EmuError, OSError) as error:
+        print(f'commission: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

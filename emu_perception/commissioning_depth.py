@@ -1,0 +1,109 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""How far a network's metres are off before a robot's camera, by what its depth camera saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import cv2
+from emu_perception.errors import InputError
+import numpy as np
+
+COVERED = 0.9
+_Z = NormalDist().inv_cdf((1.0 + COVERED) / 2.0)
+# Fewer pixels with a depth say nothing of a frame.
+_FEWEST_PIXELS = 200
+# Of each frame: neighbouring pixels say the same.
+_SAMPLED = 2000
+# Off by less, and the sensor's own error may be all of it.
+_SLIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class FrameDepth:
+    """
+    A frame against its sensor.
+
+    :ivar log_ratio: natural logarithm of predicted / sensor, the median over its pixels.
+    :ivar abs_rel: mean of |predicted - sensor| / sensor.
+    :ivar z: of some pixels, |predicted - sensor| / sigma.
+    """
+
+    log_ratio: float
+    abs_rel: float
+    z: np.ndarray
+
+
+@dataclass(frozen=True)
+class DepthCheck:
+    """
+    What a recording says of the metres.
+
+    :ivar frames: that were compared.
+    :ivar ratio: predicted / sensor, the median over the frames: 1.37 is 37 % too far.
+    :ivar between: the middle 80 % of the frames' own ratios.
+    :ivar abs_rel: mean over the frames.
+    :ivar held: share of the sensor's depths inside the 90 % intervals.
+    :ivar variance_factor: what makes them hold 90 %, beside the present variance.
+    """
+
+    frames: int
+    ratio: float
+    between: tuple[float, float]
+    abs_rel: float
+    held: float
+    variance_factor: float
+
+    @property
+    def sentence(self) -> str:
+        """Return it for people."""
+        off = abs(self.ratio - 1.0)
+        where = 'too far' if self.ratio > 1 else 'too near'
+        text = (f'depth is {100 * off:.0f} % {where} here' if off >= _SLIGHT
+                else f'depth is right to {100 * off:.0f} % here')
+        text += (f' (median of {self.frames} frames, 80 % of them between '
+                 f'{self.between[0]:.2f} and {self.between[1]:.2f} of the depth camera); '
+                 f'{100 * self.held:.0f} % of its depths lie inside the 90 % intervals')
+        return text + (': fine-tune, or give it the depth camera' if off >= _SLIGHT else '')
+
+
+def compare_frame(depth: np.ndarray, variance: np.ndarray, sensor: np.ndarray,
+                  seed: int = 0) -> FrameDepth | None:
+    """
+    Compare a frame's depth with the sensor's; None where that saw too little.
+
+    :param depth: metres [h, w], of this camera; ``variance`` m², likewise.
+    :param sensor: metres [H, W] of the same view, 0 or not finite where there is none.
+    :param seed: of the pixels that are sampled.
+    """
+    height, width = depth.shape
+    sensor = cv2.resize(np.asarray(sensor, np.float32), (width, height),
+                        interpolation=cv2.INTER_NEAREST_EXACT)
+    known = np.isfinite(sensor) & (sensor > 0) & np.isfinite(depth) & (depth > 0)
+    if int(known.sum()) < _FEWEST_PIXELS:
+        return None
+    predicted, true = depth[known].astype(np.float64), sensor[known].astype(np.float64)
+    z = np.abs(predicted - true) / np.sqrt(variance[known])
+    some = np.random.default_rng(seed).choice(len(z), min(_SAMPLED, len(z)), replace=False)
+    return FrameDepth(float(np.median(np.log(predicted / true))),
+                      float((np.abs(predicted - true) / true).mean()), z[some])
+
+
+def check_depth(frames: Sequence[FrameDepth]) -> DepthCheck:
+    """
+    Sum a recording up.
+
+    :raises InputError: if in no frame the sensor saw enough.
+    """
+    if not frames:
+        raise InputError('the depth camera saw too little in every frame: depth is not checked')
+    ratios = np.exp([frame.log_ratio for frame in frames])
+    z = np.concatenate([frame.z for frame in frames])
+    low, high = np.percentile(ratios, (10, 90))
+    return DepthCheck(
+        len(frames), float(np.median(ratios)), (float(low), float(high)),
+        float(np.mean([frame.abs_rel for frame in frames])), float((z <= _Z).mean()),
+        float((np.quantile(z, COVERED) / _Z) ** 2))

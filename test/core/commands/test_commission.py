@@ -1,0 +1,148 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint becomes a robot's: what is written, what is printed, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+import os
+from pathlib import Path
+
+from core_bench import make_metadata, make_network
+import cv2
+from emu_perception.checkpoint import (
+    Calibration,
+    FittedThreshold,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
+from emu_perception.commands import commission
+from emu_perception.familiarity import fit_familiarity, FittedScores, load_fitted_scores
+from emu_perception.observer import Observer
+from emu_perception.scores import names_of
+import numpy as np
+import pytest
+import torch
+
+DATA = Path(os.environ.get('EMU_SHARED', Path(__file__).parents[4] / 'shared')) / 'data'
+FRAMES = 24
+
+
+def pictures(count: int, seed: int, light: float = 1.0) -> Iterator[np.ndarray]:
+    """Yield pictures of coloured fields, rgb."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        fields = cv2.resize(rng.uniform(0, 200, (3, 4, 3)), (128, 96),
+                            interpolation=cv2.INTER_NEAREST)
+        yield np.clip(light * (fields + rng.normal(0, 5, fields.shape)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory) -> Path:
+    """Return a checkpoint with a familiarity, and with thresholds out of reach."""
+    torch.manual_seed(0)
+    network = make_network()
+    metadata = make_metadata(network)
+    observer = Observer(network, metadata, 'made')
+    statistics = np.stack([observer(rgb).statistics for rgb in pictures(30, 0)])
+    fitted = FittedScores(fit_familiarity(statistics[:, :observer.familiar_length], 12))
+    path = tmp_path_factory.mktemp('model') / 'made.safetensors'
+    save_checkpoint(path, network, replace(
+        metadata, statistics=fitted.arrays(), calibration=Calibration(scores={
+            name: FittedThreshold(1e-3, 95.0, {'data_set': 'made'})
+            for name in ('segmentation_entropy', 'relative_depth_sigma')})))
+    return path
+
+
+@pytest.fixture(scope='module')
+def drive(tmp_path_factory) -> Path:
+    """Return a robot's frames, with what its depth camera saw: all of it at two metres."""
+    root = tmp_path_factory.mktemp('drive')
+    for name in ('image', 'depth'):
+        (root / name).mkdir()
+    for i, rgb in enumerate(pictures(FRAMES, 1, light=0.5)):
+        cv2.imwrite(str(root / 'image' / f'{i:03d}.png'), rgb[..., ::-1])
+        cv2.imwrite(str(root / 'depth' / f'{i:03d}.png'), np.full((96, 128), 2000, np.uint16))
+    return root
+
+
+def test_the_robots_camera_becomes_familiar_and_its_thresholds_its_own(model, drive, tmp_path,
+                                                                       capsys):
+    out = tmp_path / 'robot.safetensors'
+    assert commission.main([str(drive / 'image'), '--model', str(model), '--out', str(out),
+                            '--device', 'cpu']) == 0
+    printed = capsys.readouterr().out
+    assert 'of the last 12 frames, by a fit to the 12 before' in printed
+    assert 'before commissioning 100 %' in printed and 'the images have no stamps' in printed
+    assert f'warning: the recording has {FRAMES} frames' in printed
+    network, after = load_checkpoint(out)
+    before = read_metadata(model)
+    assert after.provenance['commissioned']['images'] == FRAMES
+    for name, fitted in after.calibration.scores.items():
+        assert fitted.threshold > before.calibration.scores[name].threshold
+        assert fitted.fitted_on == {'recording': 'image', 'images': FRAMES}
+    old, new = (load_fitted_scores(part.statistics, names_of(part.tasks)).familiarity
+                for part in (before, after))
+    observer = Observer(network, after, out)
+    later = np.stack([observer(rgb).statistics for rgb in pictures(8, 2, light=0.5)])
+    assert new.unfamiliarity(later).mean() < 0.5 * old.unfamiliarity(later).mean()
+    assert new.count == old.count + FRAMES
+    # A checkpoint that was commissioned can be commissioned again.
+    assert commission.main([str(drive / 'image'), '--model', str(out), '--out', str(out),
+                            '--device', 'cpu']) == 0
+
+
+def test_metres_are_held_against_the_depth_camera(model, drive, tmp_path, capsys):
+    out = tmp_path / 'robot.safetensors'
+    assert commission.main([str(drive / 'image'), '--model', str(model), '--out', str(out),
+                            '--depth', str(drive / 'depth'), '--fx', '110', '--device',
+                            'cpu']) == 0
+    printed = capsys.readouterr().out
+    assert 'depth is ' in printed and 'intervals hold here' in printed
+    after = read_metadata(out)
+    check = after.provenance['commissioned']['depth']
+    assert check['frames'] > 0
+    assert after.calibration.variance_scale == pytest.approx(
+        read_metadata(model).calibration.variance_scale * check['variance_factor'])
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    (['--depth', '{drive}/depth'], ('--depth needs --fx',)),
+    (['--depth', '{drive}/image', '--fx', '110'], ('000.png', 'no 16-bit PNG')),
+    (['--frames', '5'], ('--frames',)), (['--held-out', '1'], ('--held-out',))])
+def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys, options, words):
+    arguments = [str(drive / 'image'), '--model', str(model), '--out', str(tmp_path / 'x'),
+                 '--device', 'cpu', *(option.format(drive=drive) for option in options)]
+    try:
+        code = commission.main(arguments)
+    except SystemExit as error:  # Out of the command line's own range.
+        code = int(error.code)
+    lines = capsys.readouterr().err.splitlines()
+    assert code and all(word in lines[-1] for word in words), lines
+    assert not (tmp_path / 'x').exists()
+
+
+def test_a_checkpoint_without_familiarity_is_refused(drive, tmp_path, capsys):
+    network = make_network()
+    bare = tmp_path / 'bare.safetensors'
+    save_checkpoint(bare, network, make_metadata(network))
+    assert commission.main([str(drive / 'image'), '--model', str(bare), '--out',
+                            str(tmp_path / 'x'), '--device', 'cpu']) == 1
+    assert 'holds no familiarity to commission' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_real_robots_later_frames_stay_below_what_its_earlier_ones_set(tmp_path):
+    """Half of 60 frames of a moving robot, without labels; the other half is measured."""
+    folder = DATA / 'realsense/image'
+    if not folder.is_dir():
+        pytest.skip(f'no recording at {folder} (set EMU_SHARED): tested on made frames only')
+    from emu_perception.model_file import default_model
+    if load_fitted_scores(read_metadata(default_model()).statistics, ()) is None:
+        pytest.skip('the default model holds no familiarity')
+    out = tmp_path / 'robot.safetensors'
+    assert commission.main([str(folder), '--out', str(out), '--device', 'cpu']) == 0
+    held_out = read_metadata(out).provenance['commissioned']['held_out']
+    assert held_out['frames'] == 30 and held_out['flagged'] <= 0.12

@@ -1,0 +1,29 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of images from elsewhere, as the studies take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emu_perception.errors import InputError
+
+_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.webp')
+
+
+def image_files(text: str) -> tuple[str, list[Path]]:
+    """
+    Read ``NAME=FOLDER``: a group's name and its images.
+
+    :raises InputError: if it is something else, or there is no image.
+    """
+    name, equals, folder = text.partition('=')
+    if not (name and equals and folder):
+        raise InputError(f"--images is '{text}': give NAME=FOLDER")
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise InputError(f'--images {text}: {root} is no folder')
+    files = sorted(path for path in root.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise InputError(f'--images {text}: no image ({", ".join(_SUFFIXES)}) in {root}')
+    return name, files
