@@ -47,7 +47,12 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     :raises RecipeError: if the recipe's clustering cannot be used.
     """
     tasks = recipe.network.tasks
-    truth = {FAMILIES[recipe.network.family].truth[task] for task in tasks}
+    kinds = FAMILIES[recipe.network.family].truth
+    unknown = [task for task in tasks if task not in kinds]
+    if unknown:
+        raise RecipeError(f"field 'network.tasks' has '{unknown[0]}': give some of "
+                          f'{", ".join(kinds)}')
+    truth = {kinds[task] for task in tasks}
     labels = SEGMENTATION in tasks and not kind_of(recipe).needs_teacher
     if labels and not folder.classes:
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'classes' is missing, task "
