@@ -31,6 +31,7 @@ def picture(height: int = 120, width: int = 160, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', OTHERS)
 @pytest.mark.parametrize(('encoder', 'context'), [
     ('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'),
@@ -55,6 +56,7 @@ def test_a_backend_gives_what_pytorch_gives_in_float32(name, encoder, context):
         assert b.scores['depth_sigma'] == pytest.approx(a.scores['depth_sigma'], rel=NETWORK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', OTHERS)
 @pytest.mark.parametrize('task', [SEGMENTATION, DEPTH])
 def test_a_single_task_runs_on_every_backend(name, task):
@@ -65,6 +67,7 @@ def test_a_single_task_runs_on_every_backend(name, task):
     assert (prediction.depth is None) == (task == SEGMENTATION)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', OTHERS)
 @pytest.mark.parametrize('precision', ['fp32', 'bf16'])
 @pytest.mark.parametrize('raw', [-16.0, -9.0, -4.25, -3.75, 0.0, 12.0])
@@ -87,6 +90,7 @@ def test_small_variances_are_exact_and_reduced_precision_leaves_the_maps_in_floa
     assert np.allclose(prediction.depth_variance, expected, rtol=unit() * np.exp(9.0) / 4, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', OTHERS)
 def test_maps_stay_what_they_were_when_the_next_image_comes(name):
     """A backend's memory is written over by the next image: a prediction must own its maps."""
@@ -100,6 +104,7 @@ def test_maps_stay_what_they_were_when_the_next_image_comes(name):
     assert all(np.array_equal(getattr(first, f), before[f], equal_nan=True) for f in MAPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', OTHERS)
 def test_threads_and_changing_sizes_do_not_mix_up(name):
     need(name)

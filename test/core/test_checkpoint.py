@@ -86,6 +86,7 @@ def test_network_and_document_come_back_as_they_were(checkpoint, network, metada
             assert torch.equal(loaded(images)[task], raw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tasks', [('segmentation',), ('depth',), ('depth', 'segmentation')])
 @pytest.mark.parametrize(('encoder', 'arguments'), [
     ('resnet18', {}), ('mit_b0', {'encoder_arguments': {'norm_eps': 1e-5}}),
@@ -295,6 +296,7 @@ def test_a_missing_field_is_named(checkpoint, field):
     one_line(checkpoint, f"field '{field}'", 'missing')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('field', 'values'), [
     ('input_size', ['ab', 5, None, [96], [96, 128, 3], ['x', 'y'], [100, 128], [0, 0], [-32, 32],
                     [1e400, 96], [math.nan, 96], [10**9, 32], {}, [[96], [128]]]),
@@ -333,6 +335,7 @@ def test_a_field_with_a_wrong_value_is_named(checkpoint, field, values):
             assert f"field '{field}'" in text or field.startswith('depth') and field in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('change', [
     {'tasks': 5}, {'tasks': None}, {'tasks': []}, {'tasks': 'depth'}, {'tasks': ['x']},
     {'tasks': [['depth']]}, {'tasks': [{}]}, {'tasks': {'depth': 1}},
@@ -538,6 +541,7 @@ def test_a_threshold_that_format_1_left_out_is_left_out(checkpoint, change):
         name not in change for name in ('risk_depth', 'risk_segmentation', 'risk_percentile'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('value', [
     5, None, 'x', [1.0], {'temperature': 0.0}, {'variance_scale': None}, {'risk_depth': 0.0},
     {'risk_segmentation': math.inf}, {'risk_segmentation': 10**400}, {'risk_percentile': 101.0},

@@ -76,6 +76,7 @@ def test_a_single_task(task):
         assert_same(one(picture(seed=seed)), fast(picture(seed=seed)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', ['fp16', 'bf16'])
 def test_weights_are_converted_once_and_the_error_is_no_more_than_with_autocast(precision):
     network = make_network('tf_efficientnet_lite0', context='pyramid_pooling')
@@ -134,6 +135,7 @@ def test_maps_stay_what_they_were_when_the_next_images_come():
                    for name, value in values.items())
 
 
+@pytest.mark.slow
 def test_threads_and_more_sizes_than_are_kept_do_not_mix_up(monkeypatch):
     monkeypatch.setattr(cuda, 'KEPT_SIZES', 4)
     network = make_network()
@@ -187,6 +189,7 @@ def test_times_of_the_stages_are_those_of_the_streams():
         assert all(0 < value < 60_000 for value in times.values())
 
 
+@pytest.mark.slow
 def test_emu_benchmark_measures_it_against_the_others(tmp_path, capsys):
     out = tmp_path / 'out.json'
     status = main(['--encoder', 'mit_b0', '--head-dim', '16', '--classes', '5', '--size', '64x96',

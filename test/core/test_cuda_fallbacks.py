@@ -116,6 +116,7 @@ def test_after_two_failing_sizes_the_fast_path_is_left_for_good(monkeypatch, cap
     assert len(calls) == cuda.FAILURES and 'for every size' in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fault', ['raises', 'wrong'])
 @pytest.mark.parametrize('kernel', ['fused_segmentation_maps', 'fused_classifier'])
 def test_a_kernel_that_fails_or_errs_is_left_out_and_said(monkeypatch, caplog, kernel, fault):

@@ -44,6 +44,7 @@ def on_fake_gpu(module: nn.Module, mode: FakeTensorMode) -> None:
                                     if isinstance(value, nn.Parameter) else fake)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(('encoder', 'context', 'tasks'), [
     ('mit_b0', None, (SEGMENTATION, DEPTH)),

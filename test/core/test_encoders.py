@@ -17,6 +17,7 @@ MILLIONS = {'mit_b0': 3.3, 'mit_b1': 13.2, 'mit_b2': 24.2, 'mit_b3': 44.1, 'mit_
 TINY = {'embed_dims': (8, 8, 16, 16), 'depths': (1, 1, 1, 2), 'num_heads': (1, 2, 2, 2)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', MILLIONS)
 def test_timm_makes_every_mit_with_its_strides_channels_and_parameters(name):
     model = timm.create_model(name, features_only=True).eval()

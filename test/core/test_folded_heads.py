@@ -88,6 +88,7 @@ def test_each_set_of_tasks_folds_to_its_own_heads(tasks):
         assert as_near(exact[task], published[task], folded[task])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('encoder', 'context'), NETWORKS)
 def test_labels_over_a_million_pixels_differ_only_within_rounding(encoder, context):
     # 2.5 million, with all four networks.
@@ -107,6 +108,7 @@ def test_labels_over_a_million_pixels_differ_only_within_rounding(encoder, conte
         assert flips(a, b)[1] == 0
 
 
+@pytest.mark.slow
 def test_labels_over_a_million_pixels_are_equal_in_float64():
     network = trained('mit_b0', None)
     head = copy.deepcopy(network.heads[SEGMENTATION]).double()
@@ -166,6 +168,7 @@ def test_training_forward_equals_published_with_gradients_in_float64(dropout):
     assert float(published['fuse.weight'].abs().max()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('encoder', 'context'), NETWORKS)
 def test_whole_network_trains_alike_with_either_form(encoder, context):
     network = make_network(encoder, TASKS, 3, 8, context=context, head_dropout=0.0,

@@ -106,6 +106,7 @@ def test_exact_and_very_noisy_votes_alike_give_one_instance_an_object(noise_px):
     assert_like_the_truth(scene, scene.found(noise_px=noise_px), 0.8)
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_result_whatever_numpy_has_drawn_before():
     scene = Scene().box(16, 24, 80, 72).box(80, 24, 144, 72).box(0, 0, 40, 20, PERSON)
     vectors = scene.vectors()
@@ -115,6 +116,7 @@ def test_the_same_input_gives_the_same_result_whatever_numpy_has_drawn_before():
     assert np.array_equal(first, cluster_instances(scene.label, vectors, SETTINGS))
 
 
+@pytest.mark.slow
 def test_one_class_is_clustered_the_same_with_and_without_another_beside_it():
     both = Scene().box(8, 8, 72, 88).box(88, 16, 152, 80, PERSON)
     vectors = both.vectors()
@@ -144,6 +146,7 @@ def assert_all_found(objects: list[tuple[int, int, float]]) -> None:
         assert share.argmax() and share.max() > 0.9 * share.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('objects', [
     [(121, 1, 0.3), (11, 1, 2.0)], [(81, 8, 2.0), (15, 1, 2.0)]], ids=['sharp', 'many'])
 def test_a_small_object_beside_large_ones_is_found_though_its_votes_are_sparser(objects):
@@ -201,6 +204,7 @@ def test_an_image_without_things_has_no_instances_and_runs_no_clustering(things,
     assert not scene.found(InstanceSettings(things=things)).any() and not given
 
 
+@pytest.mark.slow
 def test_votes_all_over_the_place_are_no_object():
     scene = Scene(128, 256).box(0, 0, 256, 128)
     at = np.stack(np.meshgrid(np.arange(256), np.arange(128))).astype(np.float32)
@@ -220,6 +224,7 @@ def test_fewer_pixels_than_an_object_or_a_neighbourhood_needs_are_none(side, set
                                  InstanceSettings(things=(CAR,), **settings)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('min_size', 'objects'), [(40, 1), (16, 2)])
 def test_an_object_smaller_than_asked_for_is_none_beside_a_large_one(min_size, objects):
     scene = Scene().box(8, 8, 72, 72).box(120, 40, 126, 46)

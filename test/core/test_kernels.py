@@ -42,6 +42,7 @@ def cases() -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_upsampling_argmax_entropy_and_confidence_in_one_pass_are_the_plain_ones(cases):
     """Both are as near to float64 as float32's arithmetic is (segmentation_reference.py)."""
     assert len(cases['segmentation']) == 2 * 7
@@ -65,6 +66,7 @@ def test_a_prediction_with_both_kernels_is_that_of_pytorch(cases):
     assert all(0 <= difference < NETWORK for difference in cases['backend'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('capability', 'dtype'), [(80, 'fp16'), (90, 'fp32'), (90, 'bf16')])
 def test_the_kernels_compile_for_a_gpu_within_its_memory_and_registers(
         capability, dtype, tmp_path, monkeypatch):

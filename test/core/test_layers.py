@@ -131,6 +131,7 @@ def modules_imported(path: Path, modules: dict[str, Path]) -> set[str]:
     return {other for other in wanted if not in_layer(module_name(path), other)}
 
 
+@pytest.mark.slow
 def test_no_two_files_import_each_other_nor_in_a_circle():
     modules = {module_name(path): path for path in (*CORE, *ROS, *TRAINING)}
     graph = {name: modules_imported(path, modules) for name, path in modules.items()}

@@ -37,6 +37,7 @@ def networks() -> dict[tuple[str, int], nn.Module]:
                 ('segdepthformer', MultitaskNetwork('mit_b2', num_classes=classes, head_dim=768)))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('name', 'classes', 'millions'), [
     ('segformer', 40, 27.38), ('segdepthformer', 40, 30.53)])
 def test_parameters_of_b2_with_nyuv2s_classes_are_the_papers(networks, name, classes, millions):

@@ -69,6 +69,7 @@ def conversion(network) -> Conversion:
     return Conversion(NormalizedNetwork(network, scale, shift).eval(), 1.3, SIZE, open_sizes=True)
 
 
+@pytest.mark.slow
 def test_what_another_process_converts_is_what_this_one_converts(monkeypatch):
     asked = conversion(make_network().folded())
     ours = converted_models(asked)
@@ -89,6 +90,7 @@ def test_what_another_process_converts_is_what_this_one_converts(monkeypatch):
         values = found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fault', ['no interpreter', 'dies', 'cannot be handed over'])
 def test_a_network_is_converted_here_where_no_other_process_can(monkeypatch, caplog, fault):
     caplog.set_level(logging.DEBUG, 'emu_perception')
@@ -105,6 +107,7 @@ def test_a_network_is_converted_here_where_no_other_process_can(monkeypatch, cap
         assert 'out of memory' in caplog.text
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_what_was_handed_over(monkeypatch, tmp_path):
     monkeypatch.setenv('TMPDIR', str(tmp_path))
     monkeypatch.setattr('tempfile.tempdir', None)
@@ -120,6 +123,7 @@ def test_nothing_is_left_of_what_was_handed_over(monkeypatch, tmp_path):
     assert seen == [(tmp_path, 0o700)] and not list(tmp_path.glob('emu_openvino_*'))
 
 
+@pytest.mark.slow
 # -- the next start ------------------------------------------------------------------------------
 def test_a_second_start_converts_nothing_and_says_the_same(converted, folder):
     network = make_network()
@@ -135,6 +139,7 @@ def test_a_second_start_converts_nothing_and_says_the_same(converted, folder):
     assert len(converted) == 2
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_for_the_same_network_and_calibration_alone(converted):
     network = make_network()
     metadata = make_metadata(network)
@@ -159,6 +164,7 @@ def test_what_is_kept_is_for_the_same_network_and_calibration_alone(converted):
     assert len(converted) == before + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('damage', [
     lambda content: content[:-1], lambda content: content[:20], lambda content: b'',
     lambda content: content[:-3] + b'xyz'])
@@ -173,6 +179,7 @@ def test_a_damaged_file_is_made_again(converted, folder, caplog, damage):
     assert len(path.read_bytes()) == len(whole)
 
 
+@pytest.mark.slow
 def test_a_whole_file_that_openvino_does_not_take_is_made_again(converted, folder, caplog):
     network = make_network()
     first = started(network)(picture())
@@ -183,6 +190,7 @@ def test_a_whole_file_that_openvino_does_not_take_is_made_again(converted, folde
     assert len(converted) == 2 and 'do not run' in caplog.text
 
 
+@pytest.mark.slow
 def test_kept_graphs_that_say_something_else_are_made_again(converted, folder, monkeypatch):
     """They are proven as any others: a file of the right name may hold another network's."""
     network = make_network()
@@ -194,6 +202,7 @@ def test_kept_graphs_that_say_something_else_are_made_again(converted, folder, m
     assert len(converted) == 2
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_costs_only_time(converted, folder, caplog):
     folder.parent.parent.mkdir(exist_ok=True)
     folder.parent.write_text('')
@@ -203,6 +212,7 @@ def test_a_folder_that_cannot_be_written_costs_only_time(converted, folder, capl
     assert len(converted) == 2 and 'cannot be written' in caplog.text
 
 
+@pytest.mark.slow
 def test_nobody_else_can_read_or_place_graphs(converted, folder, caplog):
     network = make_network()
     started(network)
@@ -212,6 +222,7 @@ def test_nobody_else_can_read_or_place_graphs(converted, folder, caplog):
     assert len(converted) == 2 and 'others can write' in caplog.text
 
 
+@pytest.mark.slow
 def test_the_cache_does_not_grow_without_end(converted, folder, monkeypatch):
     monkeypatch.setattr(openvino_graphs, 'KEPT_FILES', 3)
     networks = [make_network() for _ in range(4)]
@@ -228,6 +239,7 @@ def test_the_cache_does_not_grow_without_end(converted, folder, monkeypatch):
     assert len(converted) == 5
 
 
+@pytest.mark.slow
 def test_a_precision_that_the_cpu_does_not_have_is_not_rounded_further(caplog, monkeypatch):
     """OpenVINO would run bfloat16 where float16 was asked for."""
     network = make_network()

@@ -88,6 +88,7 @@ def same(one, two) -> None:
     assert (one.label != two.label).mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_an_image_of_a_new_size_does_not_wait_and_gets_the_same_answer(gate, caplog):
     caplog.set_level(logging.INFO, 'emu_perception')
     predictor = automatic()
@@ -108,6 +109,7 @@ def test_an_image_of_a_new_size_does_not_wait_and_gets_the_same_answer(gate, cap
     same(meanwhile, later)
 
 
+@pytest.mark.slow
 def test_two_new_sizes_in_turn_are_both_compiled_once(gate):
     predictor = automatic()
     for turn in range(4):
@@ -117,6 +119,7 @@ def test_two_new_sizes_in_turn_are_both_compiled_once(gate):
     assert gate.asked == [FIRST, WIDE, TALL] and gate.stood_in == 2
 
 
+@pytest.mark.slow
 def test_a_compiler_that_fails_is_said_once_and_asked_no_more(gate, caplog):
     predictor = automatic()
     gate.error = InputError("backend is 'openvino', which has no memory left")
@@ -129,6 +132,7 @@ def test_a_compiler_that_fails_is_said_once_and_asked_no_more(gate, caplog):
     assert gate.stood_in == 3, 'what was compiled before is used as before'
 
 
+@pytest.mark.slow
 def test_a_warm_up_waits_for_the_size_it_is_given(gate):
     predictor = automatic()
     gate.open.clear()
@@ -138,6 +142,7 @@ def test_a_warm_up_waits_for_the_size_it_is_given(gate):
     assert gate.stood_in == 0 and gate.asked == [FIRST, WIDE]
 
 
+@pytest.mark.slow
 def test_a_predictor_closed_while_compiling_is_freed_when_the_compiler_is_done(gate):
     predictor = automatic()
     backend = weakref.ref(predictor._backend)
@@ -153,6 +158,7 @@ def test_a_predictor_closed_while_compiling_is_freed_when_the_compiler_is_done(g
     assert backend() is None
 
 
+@pytest.mark.slow
 def test_only_the_sizes_used_last_are_kept(gate):
     network = make_network()
     backend = Predictor(network, make_metadata(network), device='cpu', backend='openvino')._backend
@@ -164,6 +170,7 @@ def test_only_the_sizes_used_last_are_kept(gate):
     assert gate.asked == [*sizes, (96, 96), sizes[1]]
 
 
+@pytest.mark.slow
 def test_more_sizes_in_turn_than_are_kept_do_not_compile_without_end(gate, monkeypatch, caplog):
     monkeypatch.setattr(openvino_backend, 'KEPT_SIZES', 2)
     network = make_network()
@@ -179,6 +186,7 @@ def test_more_sizes_in_turn_than_are_kept_do_not_compile_without_end(gate, monke
     assert sum('more than 2 image sizes' in text for text in caplog.messages) == 1
 
 
+@pytest.mark.slow
 def test_a_network_is_converted_once_for_all_sizes(monkeypatch):
     calls = []
     openvino = import_openvino()
@@ -217,6 +225,7 @@ def test_a_task_that_has_no_graph_is_refused_and_not_left_out():
         Predictor(stub, make_metadata(stub), device='cpu', backend='openvino')
 
 
+@pytest.mark.slow
 def test_openvino_does_not_report_to_the_internet():
     """In a process of its own: this one's conftest has seen to it already."""
     code = ('from emu_perception.backends.openvino_conversion import import_openvino; '

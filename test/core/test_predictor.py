@@ -238,6 +238,7 @@ def test_an_image_that_cannot_be_used_is_one_clear_line(predictor, bad, part):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('view', [
     lambda image: image[:, :, ::-1], lambda image: image[::-1], lambda image: image[:, ::-1],
     lambda image: image[::2, ::2], lambda image: np.asfortranarray(image),
@@ -420,6 +421,7 @@ def test_a_call_leaves_torchs_modes_as_they_were(predictor, image):
     assert not torch.is_autocast_enabled('cpu')
 
 
+@pytest.mark.slow
 def test_two_predictors_in_two_threads_do_not_disturb_each_other(metadata):
     torch.manual_seed(7)
     predictors = [Predictor(make_network(), metadata, device='cpu'),

@@ -96,6 +96,7 @@ def test_a_checkpoint_without_them_is_answered_as_before(network, metadata, judg
                for name in plain.maps)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_installed('openvino'), reason='NOT TESTED: openvino is not installed '
                     '(requirements/cpu.txt)')
 def test_openvino_gives_the_scores_of_pytorch_at_every_size_and_from_its_cache(
@@ -159,6 +160,7 @@ def test_rows_that_are_fitted_are_there_where_the_checkpoint_holds_their_arrays(
         *names_of(tasks), *BOTH)
 
 
+@pytest.mark.slow
 def test_arrays_of_another_network_are_refused(network, judged):
     other = make_network(tasks=(SEGMENTATION,))
     with pytest.raises(CheckpointError, match='fitted to another network') as error:
@@ -166,6 +168,7 @@ def test_arrays_of_another_network_are_refused(network, judged):
     assert str(error.value).startswith("tiny: field 'statistics'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
 def test_cuda_gives_the_scores_of_pytorch_before_and_with_graphs(
         network, judged, fake_cuda, precision):

@@ -151,6 +151,7 @@ def test_a_hub_file_loads_by_path_and_names_its_licence(reference, hub, log):
     assert LICENCE in licence and str(hub) in licence and LICENCE in log.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['weights.pth', 'weights.bin', 'weights.safetensors'])
 def test_a_file_of_the_original_repository_loads_by_path(reference, original, tmp_path, name, log):
     path = tmp_path / name

@@ -82,6 +82,7 @@ def openvino(monkeypatch) -> None:
     monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('openvino')
 @pytest.mark.parametrize('fault', WRONG)
 @pytest.mark.parametrize('backend', ['auto', 'openvino'])
@@ -92,6 +93,7 @@ def test_openvino_that_errs_is_refused_however_it_was_asked_for(
     assert_eager_answers(network, caplog, backend, 'openvino', words)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('openvino')
 def test_openvino_that_drifts_in_one_precision_is_refused_there_alone(
         network, monkeypatch, caplog):
@@ -103,6 +105,7 @@ def test_openvino_that_drifts_in_one_precision_is_refused_there_alone(
     assert_eager_answers(network, caplog, 'auto', 'openvino', 'depth', precision='bf16')
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('openvino')
 def test_a_size_at_which_openvino_errs_is_left_to_pytorch(network, monkeypatch, caplog):
     metadata = make_metadata(network)
@@ -124,6 +127,7 @@ def test_a_size_at_which_openvino_errs_is_left_to_pytorch(network, monkeypatch, 
                        rtol=NETWORK)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('openvino')
 def test_a_named_openvino_that_errs_at_a_later_size_is_left_to_pytorch_there(
         network, monkeypatch, caplog):
@@ -228,6 +232,7 @@ def test_a_graph_that_gives_no_number_in_one_corner_is_not_used(network, monkeyp
     assert 'other maps than the same work without it' in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 @pytest.mark.parametrize('fault', WRONG)
 def test_an_engine_that_errs_is_refused_and_cuda_answers(
@@ -245,6 +250,7 @@ def test_an_engine_that_errs_is_refused_and_cuda_answers(
     assert np.allclose(plain.depth_variance, predictor(picture()).depth_variance, rtol=NETWORK)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_an_engine_that_drifts_in_float16_is_refused_there_alone(
         network, monkeypatch, tmp_path):
@@ -258,6 +264,7 @@ def test_an_engine_that_drifts_in_float16_is_refused_there_alone(
     assert 'depth is' in found['fp16'].backend_notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_an_engine_from_a_file_that_errs_is_built_again_once(
         network, monkeypatch, tmp_path, caplog):
@@ -275,6 +282,7 @@ def test_an_engine_from_a_file_that_errs_is_built_again_once(
     assert (trt.built, predictor.backend) == (3, 'cuda')
 
 
+@pytest.mark.slow
 def test_where_every_fast_one_errs_pytorch_answers_and_all_are_named(
         network, monkeypatch, tmp_path, fake_cuda):
     pretend_tensorrt(monkeypatch, tmp_path).spoil = lambda name, values: values.fill(0.5)

@@ -76,6 +76,7 @@ def test_a_block_of_the_gpu_holds_the_scores_of_the_part_and_the_maps_of_all():
     np.testing.assert_allclose(found.segmentation_entropy, named['segmentation_entropy'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backend', ['eager', 'openvino'])
 def test_predictor_measures_on_the_part_with_every_backend_of_this_machine(backend):
     if backend == 'openvino':

@@ -42,6 +42,7 @@ def folder() -> Path:
     return cache_folder()
 
 
+@pytest.mark.slow
 # -- export --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(('encoder', 'context'), [
     ('mit_b0', None), ('tf_efficientnet_lite0', 'pyramid_pooling'),
@@ -117,6 +118,7 @@ def test_engines_lie_in_the_users_cache(monkeypatch, value, start):
     assert cache_folder() == expected / 'emu_perception' / 'engines'
 
 
+@pytest.mark.slow
 # -- with something in TensorRT's place ----------------------------------------------------------
 @pytest.mark.usefixtures('fake_cuda')
 @pytest.mark.parametrize('encoder', ['mit_b0', 'tf_efficientnet_lite0'])
@@ -134,6 +136,7 @@ def test_an_engine_gives_what_pytorch_gives_with_and_without_graphs(fake_tensorr
     assert fake_tensorrt.built == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_an_engine_is_built_once_for_its_key_and_said(fake_tensorrt, folder, caplog):
     caplog.set_level(logging.INFO, 'emu_perception')
@@ -153,6 +156,7 @@ def test_an_engine_is_built_once_for_its_key_and_said(fake_tensorrt, folder, cap
     assert fake_tensorrt.built == 4 and len(list(folder.iterdir())) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_an_engine_that_does_not_run_is_built_again(fake_tensorrt, folder, caplog):
     network = make_network()
@@ -165,6 +169,7 @@ def test_an_engine_that_does_not_run_is_built_again(fake_tensorrt, folder, caplo
     assert np.allclose(one(picture()).depth_variance, fast(picture()).depth_variance, atol=NETWORK)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_a_new_size_is_compiled_by_the_warm_up(fake_tensorrt):
     network = make_network()
@@ -175,6 +180,7 @@ def test_a_new_size_is_compiled_by_the_warm_up(fake_tensorrt):
     assert fake_tensorrt.built == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_an_engine_lives_as_long_as_a_graph_that_reads_its_memory(fake_tensorrt, monkeypatch):
     monkeypatch.setattr(tensorrt, 'KEPT_SIZES', 1)
@@ -190,6 +196,7 @@ def test_an_engine_lives_as_long_as_a_graph_that_reads_its_memory(fake_tensorrt,
     assert used() is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
 def test_a_build_that_fails_falls_back_loudly_to_cuda(fake_tensorrt, monkeypatch, caplog):
     fake_tensorrt.Builder.build_serialized_network = lambda self, network, config: None

@@ -93,6 +93,7 @@ def test_a_remembered_crash_names_the_file_that_remembers_it(tmp_path, monkeypat
         f'its probe ended with code -6, as {kept()} remembers')
 
 
+@pytest.mark.slow
 def test_a_crash_is_believed_of_its_own_versions_alone(tmp_path, monkeypatch, started):
     package = install(tmp_path, monkeypatch, 'import os\nos.abort()')
     assert not bridge_probe.probe().proven
@@ -119,6 +120,7 @@ def test_whatever_the_result_depends_on_changes_the_key(tmp_path, monkeypatch, c
     assert bridge_probe.versions_key() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('damage', [
     lambda content: b'', lambda content: content[:-2], lambda content: b'{"proven": ["rgb8"]}',
     lambda content: content.replace(b'rgb8', b'yuyv', 1)])

@@ -103,6 +103,7 @@ def tiny(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_short_run_of_the_real_node(tmp_path, capfd):
     out = tmp_path / 'out' / 'node.json'
     arguments = ['--node', '--checkpoint', str(tiny(tmp_path / 'tiny.safetensors')), '--device',
@@ -121,6 +122,7 @@ def test_short_run_of_the_real_node(tmp_path, capfd):
     assert 'overhead ms' in printed and '20 Hz' in printed
 
 
+@pytest.mark.slow
 def test_node_that_cannot_start_says_why_in_one_line(tmp_path, capfd):
     path = tmp_path / 'no.safetensors'
     path.write_bytes(b'no checkpoint' * 99)

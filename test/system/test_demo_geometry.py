@@ -82,6 +82,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[frames.De
     return folder, frames.make_frames(folder)
 
 
+@pytest.mark.slow
 def test_every_kind_is_shown_and_the_room_lies_in_a_room(
         made: tuple[Path, list[frames.DemoFrame]]) -> None:
     """The true depth of the motorcycle's garage is 2 to 5 metres: constants and units agree."""

@@ -42,6 +42,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory, random_checkpoint: Path)
     return folder / 'out/recording'
 
 
+@pytest.mark.slow
 def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
     """A wrong serialization is read by its own library, and by nobody else."""
     count = 0

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('command', [['ruff', 'check', '.'], ['mypy']])
 def test_lint(command: list[str]) -> None:
     """``make lint`` finds nothing."""

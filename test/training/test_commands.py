@@ -95,6 +95,7 @@ def test_two_processes_never_train_into_one_folder(recipe, capsys):
     assert 'another process is training here' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 # -- distill ------------------------------------------------------------------------------------
 def test_a_student_starts_from_the_first_member_and_names_its_teacher(trained):
     code = distill.main(['--recipe', str(trained / 'recipe.yaml'), '--teacher',
@@ -201,6 +202,7 @@ def test_what_cannot_be_measured_is_one_line(trained, capsys, arguments, words):
     assert code == 1 and len(lines) == 1 and all(word in lines[0] for word in words), lines
 
 
+@pytest.mark.slow
 # -- calibrate ----------------------------------------------------------------------------------
 def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(trained, tmp_path):
     """A variance a hundred times too small is scaled back; NLL falls; thresholds are renewed."""
@@ -239,6 +241,7 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     assert json.loads(again.read_text())['temperature'] == pytest.approx(values['temperature'])
 
 
+@pytest.mark.slow
 def test_scores_are_fitted_judged_jointly_kept_by_export_and_dropped_by_the_next_calibration(
         trained, tmp_path, capsys, caplog):
     out, result = tmp_path / 'fitted.safetensors', tmp_path / 'calibration.json'
@@ -289,6 +292,7 @@ def test_without_labels_the_temperature_stays_and_the_variance_is_fitted(
     assert 'no truth for segmentation' in caplog.text
 
 
+@pytest.mark.slow
 def test_a_fold_is_measured_with_the_constants_of_the_others(trained, tmp_path, monkeypatch,
                                                              caplog):
     """The constants of the first fold are those of a calibration on the second alone."""
@@ -315,6 +319,7 @@ def test_a_fold_is_measured_with_the_constants_of_the_others(trained, tmp_path, 
     assert both['of_folds'][0]['variance_scale'] != both['of_folds'][1]['variance_scale']
 
 
+@pytest.mark.slow
 def test_trained_on_all_it_takes_the_constants_of_its_twin(recipe, synthetic, tmp_path, capsys,
                                                            caplog):
     """Nothing is left to choose or to calibrate by, so nothing is: its twin's constants serve."""

@@ -85,6 +85,7 @@ def test_every_method_overfits_four_images(overfitted, method, overrides):
     assert spread > 0.01, 'the variance is a constant'
 
 
+@pytest.mark.slow
 def test_the_checkpoint_says_what_it_was_trained_on_and_when_to_distrust_it(overfitted):
     best, folder = overfitted / 'synthetic/best.safetensors', DatasetFolder(overfitted / 'data')
     metadata = read_metadata(best)
@@ -109,6 +110,7 @@ def test_curves_and_pictures_are_there_for_tensorboard(overfitted):
     assert tags['images'] == ['val/0', 'val/1']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('method', 'workers'), [
     ('baseline', 0), ('baseline', 2), ('mc_dropout', 0), ('sub_ensemble', 0), ('emuformer', 0)])
 def test_resume_continues_as_if_never_stopped(synthetic, tmp_path, power_cut, method, workers):
@@ -143,6 +145,7 @@ def test_resume_continues_as_if_never_stopped(synthetic, tmp_path, power_cut, me
         assert torch.equal(one, two), f'{name} differs after resume'
 
 
+@pytest.mark.slow
 def test_a_run_that_the_clock_stops_goes_on_to_what_it_would_have_been(
         synthetic, tmp_path, monkeypatch):
     """Stopped within its first epoch, it makes that one, and --resume has time of its own."""
@@ -163,6 +166,7 @@ def test_a_run_that_the_clock_stops_goes_on_to_what_it_would_have_been(
     assert all(torch.equal(straight[name], stopped[name]) for name in straight)
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(synthetic, tmp_path, capsys):
     recipe_for(synthetic, tmp_path)
     command = ['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress']
@@ -187,6 +191,7 @@ def test_synchronised_batch_norms_are_the_same_function():
     assert all(torch.allclose(found[task], expected[task], atol=1e-5) for task in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tasks', ['segmentation', 'depth'])
 def test_single_task_networks_train_and_leave_the_other_out(synthetic, tmp_path, tasks):
     best = fit(recipe_for(synthetic, tmp_path, 'epochs=1', f'network.tasks=[{tasks}]'),
@@ -196,12 +201,14 @@ def test_single_task_networks_train_and_leave_the_other_out(synthetic, tmp_path,
     assert (prediction.depth is None) == (tasks == 'segmentation')
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_its_checkpoint_is_float32(synthetic, tmp_path):
     best = fit(recipe_for(synthetic, tmp_path, 'epochs=1', 'precision=bf16-mixed'), progress=False)
     network, _ = load_checkpoint(best)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_the_batch_named(synthetic, tmp_path, capsys):
     recipe_for(synthetic, tmp_path)
     code = main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=5',
@@ -240,6 +247,7 @@ def test_the_trivial_baselines_are_measured_and_are_poor(synthetic):
     assert result['segmentation']['miou'] < 0.5 and result['depth']['rmse'] > 0.1
 
 
+@pytest.mark.slow
 def test_exported_model_carries_its_metrics_and_a_card_that_agrees(synthetic, tmp_path):
     best = fit(recipe_for(synthetic, tmp_path, 'epochs=1'), progress=False)
     metrics = tmp_path / 'val.json'
@@ -262,6 +270,7 @@ def test_exported_model_carries_its_metrics_and_a_card_that_agrees(synthetic, tm
     assert np.allclose(full.depth, half.depth, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_export_refuses_the_metrics_of_another_file_of_the_same_name(synthetic, tmp_path, capsys):
     """Every run's best is called best.safetensors, and calibration changes a file in place."""
     one = fit(recipe_for(synthetic, tmp_path, 'epochs=1', 'name=one'), progress=False)

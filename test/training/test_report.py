@@ -188,6 +188,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     return report(write(folder, paper_like()), folder / 'page.html').read_text()
 
 
+@pytest.mark.slow
 def test_page_has_every_result_and_every_paper_row(text):
     page = Page(text)
     names = [row[0] for row in page.rows if row]
@@ -268,6 +269,7 @@ def test_names_and_commands_are_escaped(text):
     assert 'python -m training.evaluate --method emuformer --out &lt;EMUFormer&gt;.json' in text
 
 
+@pytest.mark.slow
 def test_same_results_give_the_same_page(tmp_path):
     files = write(tmp_path, paper_like()[-2:])
     pages = [report(files, tmp_path / name).read_bytes() for name in ('a.html', 'b.html')]
@@ -364,6 +366,7 @@ def test_trivial_baseline_is_shown_and_never_the_best(tmp_path):
     assert not any(cell.best for cell in block.rows[0].cells)
 
 
+@pytest.mark.slow
 def test_results_of_other_policies_or_images_are_warned_of(tmp_path):
     documents = [make_result('a', 'baseline'), make_result('b', 'ensemble', images=20)]
     documents[1] |= {'void': 'as_inaccurate', 'crop': [45, 471, 41, 601]}
@@ -383,6 +386,7 @@ def test_numbers_have_no_surprises():
             ] == ['0.317', '0.000', '–', '–', '17.4']
 
 
+@pytest.mark.slow
 def test_markdown_is_the_main_table(tmp_path):
     documents = [make_result('a|b', 'baseline', miou=0.3), make_result('c', 'ensemble', miou=.4)]
     files = write(tmp_path, documents)
@@ -455,6 +459,7 @@ def made_result(folder: DatasetFolder) -> dict:
     return document
 
 
+@pytest.mark.slow
 def test_pictures_show_image_prediction_truth_and_uncertainty(synthetic, tmp_path):
     folder = DatasetFolder(synthetic)
     predict, calls = perfect(folder)
@@ -479,6 +484,7 @@ def test_pictures_scale_prediction_and_truth_alike(synthetic, tmp_path):
     assert pictures.ranges['sigma'] == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_pictures_run_the_first_checkpoint(synthetic, tmp_path, monkeypatch):
     folder = DatasetFolder(synthetic)
     loaded = []
@@ -503,6 +509,7 @@ def test_pictures_run_the_first_checkpoint(synthetic, tmp_path, monkeypatch):
     assert loaded == [(str(checkpoint), 'cpu')] and 'data:image/jpeg' in text
 
 
+@pytest.mark.slow
 def test_without_pictures_the_page_says_why(synthetic, tmp_path):
     files = write(tmp_path / 'in', [made_result(DatasetFolder(synthetic))])
     out = tmp_path / 'page.html'
@@ -572,6 +579,7 @@ def test_other_classes_of_the_data_set_are_refused(synthetic, tmp_path, capsys):
     assert "field 'classes' has not the classes of" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_command_writes_page_and_table(tmp_path, capsys):
     file, = write(tmp_path, [make_result('x', 'baseline')])
     out, table = tmp_path / 'a/page.html', tmp_path / 'b/table.md'
@@ -581,6 +589,7 @@ def test_command_writes_page_and_table(tmp_path, capsys):
     assert capsys.readouterr().out == f'wrote {out}\n'
 
 
+@pytest.mark.slow
 def test_page_that_cannot_be_written_is_one_line(tmp_path, capsys):
     file, = write(tmp_path, [make_result('x', 'baseline')])
     assert main([str(file), '--out', str(tmp_path)]) == 1

@@ -48,6 +48,7 @@ def run(recipe: Path, tmp_path: Path, *arguments: str) -> dict:
     return json.loads(out.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('what', benchmark.STEPS)
 def test_a_step_of_both_layouts_begins_with_the_same_loss(recipe, tmp_path, capsys, what):
     result = run(recipe, tmp_path, '--what', what, 'network.head_dropout=0')
@@ -60,6 +61,7 @@ def test_a_step_of_both_layouts_begins_with_the_same_loss(recipe, tmp_path, caps
     assert what in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('what', benchmark.ENSEMBLES)
 def test_an_ensemble_of_both_layouts_gives_the_same_moments(
         recipe, tmp_path, monkeypatch, capsys, what):
@@ -77,6 +79,7 @@ def test_an_ensemble_of_both_layouts_gives_the_same_moments(
         found['rows']['ours']['median_ms'] / found['rows']['one']['median_ms'])
 
 
+@pytest.mark.slow
 def test_the_published_side_really_runs_the_published_heads(recipe, tmp_path, monkeypatch, capsys):
     from emu_perception.networks.mlp_head import MLPHead
     calls = []

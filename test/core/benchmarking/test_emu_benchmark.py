@@ -42,6 +42,7 @@ def compiled(network, metadata, device, precision):
     return CompiledReference(network, metadata, precision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('make', [reference, unfolded, compiled])
 def test_what_is_compared_against_says_the_same(make):
     """Both heads with our weights: else a faster answer to another question would be praised."""

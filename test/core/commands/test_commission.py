@@ -68,6 +68,7 @@ def drive(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_robots_camera_becomes_familiar_and_its_thresholds_its_own(model, drive, tmp_path,
                                                                        capsys):
     out = tmp_path / 'robot.safetensors'
@@ -94,6 +95,7 @@ def test_the_robots_camera_becomes_familiar_and_its_thresholds_its_own(model, dr
                             '--device', 'cpu']) == 0
 
 
+@pytest.mark.slow
 def test_metres_are_held_against_the_depth_camera(model, drive, tmp_path, capsys):
     out = tmp_path / 'robot.safetensors'
     assert commission.main([str(drive / 'image'), '--model', str(model), '--out', str(out),

@@ -54,6 +54,7 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('source', 'options', 'words'), [
     ('nowhere', (), ('nowhere', 'no such file or folder')),
     ('empty', (), ('empty', 'holds no image', '.png', 'metadata.yaml')),

@@ -47,6 +47,7 @@ def test_maps_and_means_of_a_folder_are_the_predictors(tmp_path, checkpoint):
                    for stage in ('preprocess', 'network', 'postprocess'))
 
 
+@pytest.mark.slow
 def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 12)
     predictor = Predictor.load(checkpoint, 'cpu')
@@ -76,6 +77,7 @@ def test_risk_is_the_monitors_on_the_same_sequence(tmp_path, checkpoint):
     assert summary['raises_per_minute'] == pytest.approx(summary['raises'] / (1.2 / 60))
 
 
+@pytest.mark.slow
 def test_stills_are_each_judged_by_themselves_a_good_one_is_clear(tmp_path, checkpoint, capsys):
     paths = write_images(tmp_path / 'in', 8)
     predictor = Predictor.load(checkpoint, 'cpu')
@@ -257,6 +259,7 @@ def test_a_single_task_leaves_the_other_out(tmp_path, task):
     assert bool(row['mean_sigma_m']) == bool(row['unknown_depth_share']) == (task == 'depth')
 
 
+@pytest.mark.slow
 def test_panels_are_as_many_as_asked_and_spread(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 10)
     for option, count in (('4', 4), ('all', 10), ('none', 0)):

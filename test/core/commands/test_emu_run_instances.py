@@ -9,9 +9,11 @@ from deeplab_bench import deeplab_document, small_deeplab
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.predictor import Predictor
 import numpy as np
+import pytest
 from run_bench import emu_run, FX, HEIGHT, pixels, read_bag, scene, stamp_ns, WIDTH, write_images
 
 
+@pytest.mark.slow
 def test_instances_are_recorded_and_shown_as_the_predictor_finds_them(tmp_path, monkeypatch):
     network = small_deeplab()
     save_checkpoint(tmp_path / 'a.safetensors', network, deeplab_document(network))

@@ -42,6 +42,7 @@ OTHERS = {'camera_info', 'depth/camera_info', 'risk', 'risk_status',
           *(row.topic for row in JUDGED)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
 @pytest.mark.parametrize('compressed', [False, True])
 def test_a_bag_becomes_the_nodes_topics_with_its_stamps(tmp_path, checkpoint, plugin, compressed):
@@ -99,6 +100,7 @@ def test_every_type_is_defined_inside_and_the_flag_is_latched(tmp_path, checkpoi
     assert data.startswith(b'\x89MCAP0\r\n') and data.endswith(b'\x89MCAP0\r\n')
 
 
+@pytest.mark.slow
 def test_the_results_of_files_can_be_run_again_and_give_the_same(tmp_path, checkpoint):
     write_images(tmp_path / 'in', 3)
     assert emu_run(tmp_path / 'in', tmp_path / 'one', checkpoint, '--mcap', '--fx', '90') == 0
@@ -130,6 +132,7 @@ def test_without_camera_info_there_is_none_and_it_is_said(tmp_path, checkpoint, 
     assert '--hfov' in captured.err
 
 
+@pytest.mark.slow
 def test_a_field_of_view_serves_where_there_is_no_calibration(tmp_path, checkpoint, capsys):
     bag = write_bag(tmp_path / 'bag', recording(4, info=False))
     assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap', '--hfov', '90',
@@ -171,6 +174,7 @@ def test_a_camera_info_is_judged_as_the_node_judges_it(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_gap_in_a_recording_goes_stale_when_the_node_would_have(tmp_path, checkpoint):
     calm = ('--mcap', '--risk-threshold-segmentation', '9', '--risk-threshold-depth', '900',
             '--clear-after', '1')

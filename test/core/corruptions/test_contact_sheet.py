@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.slow
 def test_the_sheet_has_a_tile_for_every_kind_and_severity(tmp_path):
     if not no_room_files():
         pytest.skip('scikit-image is not installed: no photographs')

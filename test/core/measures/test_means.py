@@ -42,6 +42,7 @@ def test_one_pixel_that_is_not_finite_shows_in_every_score_of_its_task(bad):
     assert not math.isfinite(scores(variance)['segmentation_entropy'])
 
 
+@pytest.mark.slow
 def test_means_do_not_lose_small_numbers_among_many_pixels():
     # A running float32 sum of ten million ones stops at 16.7 million.
     many = torch.full((3000, 6000), 0.1)

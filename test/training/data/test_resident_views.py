@@ -161,6 +161,7 @@ def losses(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_training_on_views_of_the_device_learns_what_the_loaders_views_teach(
         synthetic, tmp_path, losses, monkeypatch):
     def run(views):
@@ -177,6 +178,7 @@ def test_training_on_views_of_the_device_learns_what_the_loaders_views_teach(
     assert device[-4:].mean() < 0.7 * device[:4].mean()
 
 
+@pytest.mark.slow
 def test_resume_continues_with_the_same_views(synthetic, tmp_path, losses, power_cut):
     def recipe(name):
         return recipe_for(synthetic, tmp_path, f'name={name}', 'epochs=3', 'ema_decay=0.5',

@@ -196,6 +196,7 @@ def test_s_has_its_own_learning_rate_and_no_decay(kind):
     assert all(float(p) == 3.0 for p in module.parameters()), 's was pulled to 0'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('method', 'depth', 'learned', 'extra'), [
     ('baseline', 'gnll', {'ce'}, []),
     ('mc_dropout', 'beta_nll', {'ce'}, []),
@@ -229,6 +230,7 @@ def test_every_method_learns_its_weights(synthetic, tmp_path, method, depth, lea
     assert {name.rpartition('.')[2] for name in state if 'task_weights' in name} == learned
 
 
+@pytest.mark.slow
 def test_resume_continues_s_bit_for_bit(synthetic, tmp_path, power_cut):
     def recipe(name):
         return recipe_for(synthetic, tmp_path, 'epochs=3', f'name={name}', 'loss_weights=learned',
@@ -243,6 +245,7 @@ def test_resume_continues_s_bit_for_bit(synthetic, tmp_path, power_cut):
     assert float(straight['state_dict']['task_weights.s.ce']) != 0.0
 
 
+@pytest.mark.slow
 def test_a_total_below_zero_trains_on(synthetic, tmp_path, monkeypatch):
     """A well-known task has a small noise, and ½ log of it is below zero."""
     terms = TrainingModule.terms
@@ -257,6 +260,7 @@ def test_a_total_below_zero_trains_on(synthetic, tmp_path, monkeypatch):
     assert (best.parent / 'finished.json').exists()
 
 
+@pytest.mark.slow
 def test_s_that_is_not_finite_stops_with_the_usual_message(synthetic, tmp_path, capsys):
     recipe_for(synthetic, tmp_path)
     code = main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=30',

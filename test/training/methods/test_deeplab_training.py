@@ -78,6 +78,7 @@ def test_the_losses_by_hand():
     assert float(centroid_l1(vectors, torch.zeros_like(vectors), on & False)) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tasks', [
     ['segmentation'], ['instance'], ['depth'], ['segmentation', 'instance'],
     ['instance', 'depth'], ['segmentation', 'instance', 'depth']], ids='+'.join)
@@ -115,6 +116,7 @@ def constant_depth(scenes: Path) -> tuple[float, float]:
     return float(np.abs(inverse - middle).mean()), float((ratio < 1.25).mean())
 
 
+@pytest.mark.slow
 def test_it_learns_all_three_tasks(trained, scenes):
     """Twice as good as a constant: on ten scenes seen twenty-five times."""
     result = measured(trained, scenes, '--split', 'train', '--trivial')
@@ -128,6 +130,7 @@ def test_it_learns_all_three_tasks(trained, scenes):
     assert set(result['instance']['class_ap']) == {'box', 'ball', 'cone'}
 
 
+@pytest.mark.slow
 def test_measured_instances_are_those_of_the_predictor(trained, scenes):
     """AP is of what the robot gets: the same clustering of the same maps."""
     from training.evaluation.three_task_figures import ThreeTaskFigures
@@ -211,6 +214,7 @@ def disparity_copy(scenes: Path, root: Path, baseline: float | None = 0.5) -> Da
     return DatasetFolder(root)
 
 
+@pytest.mark.slow
 def test_disparities_are_learned_in_pixels_of_the_network_and_predicted_in_metres(
         scenes, tmp_path):
     folder = disparity_copy(scenes, tmp_path / 'disparity')

@@ -86,6 +86,7 @@ def test_the_teachers_mean_depth_is_a_term_where_asked_with_its_weight_and_pixel
     assert 'depth_mean' not in student(teacher, weights=off, depth_mean_weight=1.0).losses(batch)
 
 
+@pytest.mark.slow
 def test_the_mean_depth_of_the_teacher_reaches_pixels_of_unknown_depth(teacher):
     """Without any truth in the batch the student's depth comes nearer to its teacher's."""
     module, batch = student(teacher, depth_mean_weight=1.0), small_batch()
@@ -107,6 +108,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it(saved):
     assert float(losses['depth_mean']) < 1e-4
 
 
+@pytest.mark.slow
 def test_only_the_teachers_copy_is_jittered_and_each_image_by_itself(teacher, monkeypatch):
     module = student(teacher, jitter=[0.5, 0.5, 0.5, 0.2])
     batch = small_batch()
@@ -138,6 +140,7 @@ def test_the_teacher_gets_no_gradient_and_is_not_in_the_students_state(teacher):
     assert not any('teacher' in name for name in module.state_dict())
 
 
+@pytest.mark.slow
 def test_distillation_lowers_kl_and_rmsle_on_a_fixed_batch(teacher):
     module, batch = student(teacher), small_batch()
     module.network.train()
@@ -153,6 +156,7 @@ def test_distillation_lowers_kl_and_rmsle_on_a_fixed_batch(teacher):
     assert last['rmsle'] < 0.5 * first['rmsle'], (first, last)
 
 
+@pytest.mark.slow
 def test_random_members_answer_each_step_where_asked(teacher, monkeypatch):
     asked = []
     monkeypatch.setattr(teacher, 'moments', lambda *args, members=None, **kw: asked.append(
@@ -165,6 +169,7 @@ def test_random_members_answer_each_step_where_asked(teacher, monkeypatch):
     assert {members[0] for members in asked} == {0, 1}
 
 
+@pytest.mark.slow
 def test_mse_needs_a_teacher_for_the_variance(teacher):
     losses = student(teacher, loss={'depth': 'mse'}).losses(small_batch())
     assert 'mse' in losses and 'rmsle' in losses

@@ -42,6 +42,7 @@ def test_two_members_give_the_mean_softmax_and_equation_10(saved):
     assert torch.allclose(moments.depth_variance, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_members_of_every_method_answer_together(saved):
     trained = {'recipe': {'method': 'mc_dropout', 'mc_dropout': {'samples': 4}}}
     paths = [saved('one'), saved('heads', 1, num_heads=3),
@@ -55,6 +56,7 @@ def test_members_of_every_method_answer_together(saved):
     assert torch.equal(moments.depth, again.depth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', [None, torch.bfloat16])
 def test_peak_memory_does_not_grow_with_the_number_of_samples(saved, peak_bytes, precision):
     """In mixed precision too: autocast must keep no copy of each member's weights."""
@@ -113,6 +115,7 @@ def test_a_folder_stands_for_its_members(saved, tmp_path):
     assert [path.parent.name for path in paths] == ['member_00', 'member_01']
 
 
+@pytest.mark.slow
 def test_what_cannot_answer_together_is_refused_by_name(saved, tmp_path):
     a, heads = saved('a'), saved('heads', num_heads=2)
     depth = saved('depth', tasks=('depth',))

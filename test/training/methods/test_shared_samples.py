@@ -97,6 +97,7 @@ class Masks:
         return x * torch.stack(masks) / (1 - p)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize('arguments', [
     {'head_dropout': 0.4}, {'head_dropout': 0.4, 'stage_dropout': 0.3},
@@ -116,6 +117,7 @@ def test_what_is_dropped_has_the_effect_that_it_has_in_the_plain_form(monkeypatc
         same(network, form.samples(X, 7), plain)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize('arguments', [
     {'head_dropout': 0.4, 'head_dim': 64}, {'head_dropout': 0.2, 'stage_dropout': 0.3}, MIT])
@@ -167,6 +169,7 @@ def test_sampling_leaves_the_random_numbers_alone_and_a_plain_pass_drops_nothing
     assert torch.allclose(again, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_member_of_an_ensemble_is_in_its_sharing_form(saved):
     drop = {'recipe': {'method': 'mc_dropout', 'mc_dropout': {'samples': 4}}}
     paths = [saved('one'), saved('heads', 1, num_heads=3),

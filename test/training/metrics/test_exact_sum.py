@@ -17,6 +17,7 @@ from training.metrics.exact_sum import (
 )
 
 
+@pytest.mark.slow
 def test_a_sum_has_the_same_bits_in_every_order_and_chunking():
     torch.manual_seed(0)
     values = torch.randn(10_007, dtype=torch.float64) * 10.0**torch.randint(-9, 4, (10_007,))

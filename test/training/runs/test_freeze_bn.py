@@ -50,6 +50,7 @@ def steps(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ['baseline', 'emuformer'])
 def test_statistics_stand_still_in_the_last_epochs_and_scales_learn_on(
         synthetic, tmp_path, steps, method):
@@ -71,6 +72,7 @@ def test_statistics_stand_still_in_the_last_epochs_and_scales_learn_on(
     assert not torch.equal(scales[4], scales[5])
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_among_its_frozen_epochs_is_the_one_without_a_stop(
         synthetic, tmp_path, power_cut):
     def recipe(name):

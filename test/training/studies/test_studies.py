@@ -93,6 +93,7 @@ def judged(trained, tmp_path_factory) -> tuple[Path, Path, dict]:
     return checkpoint, root, json.loads((root / 'out.json').read_text())
 
 
+@pytest.mark.slow
 def test_the_flag_is_the_nodes_at_the_shipped_thresholds(judged, trained):
     checkpoint, _, result = judged
     groups = {group['group']: group for group in result['groups']}
@@ -155,6 +156,7 @@ def test_what_cannot_be_studied_is_one_line(judged, trained, tmp_path, capsys, o
     assert code == 1 and len(lines) == 1 and all(word in lines[0] for word in words), lines
 
 
+@pytest.mark.slow
 def test_a_task_without_a_threshold_is_not_judged(judged, trained, tmp_path, capsys):
     network, metadata = load_checkpoint(judged[0])
     path, out = tmp_path / 'one.safetensors', tmp_path / 'one.json'
@@ -229,6 +231,7 @@ def test_pairs_by_hand():
     assert float(figures['depth_error_correlation']) == pytest.approx(-1.0)
 
 
+@pytest.mark.slow
 def test_the_study_of_a_teacher_tells_copies_from_members(trained, tmp_path, capsys):
     def studied(*teacher: Path) -> dict:
         out = tmp_path / 'teacher.json'

@@ -152,6 +152,7 @@ def test_what_was_kept_gives_the_same_again(studied, trained, tmp_path, monkeypa
     assert again['cells'] == result['cells']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('options', 'words'), [
     (['--limit', '0'], ('--limit is 0',)), (['--corrupted', '0'], ('--corrupted is 0',)),
     (['--percentile', '101'], ('--percentile is 101',)),

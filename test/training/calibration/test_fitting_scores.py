@@ -50,6 +50,7 @@ def observer(trained) -> Observer:
     return Observer(network, metadata, path)
 
 
+@pytest.mark.slow
 # -- pictures -----------------------------------------------------------------------------------
 def test_each_image_comes_clean_in_a_view_corrupted_broken_and_mildly_changed(folder, observer):
     stems = folder.stems('train')
@@ -111,6 +112,7 @@ def test_a_sample_without_depth_has_none_without_its_frame(folder):
     assert cut.depth is None and cut.label is None
 
 
+@pytest.mark.slow
 # -- one pass -----------------------------------------------------------------------------------
 def test_one_pass_says_what_the_predictor_says(trained, folder, observer):
     predictor = Predictor.load(members(trained)[0], 'cpu', backend='eager')
