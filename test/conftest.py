@@ -17,15 +17,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 
-# Whoever asks for one of these talks to nodes, in this process or in others.
-ROS_FIXTURES = {'ros', 'domain_id', 'installed'}
+# Who asks for one of these, or for what is made with it, talks to nodes, in this process or in
+# others; or waits for a training.
+FIXTURES_OF_MARKS = {'ros': {'ros', 'domain_id', 'installed'}, 'slow': {'trained', 'overfitted'}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs nodes, so that ``make quick`` can leave it out."""
+    """Mark tests by their fixtures, so that ``make quick`` can leave them out."""
     for item in items:
-        if ROS_FIXTURES & set(getattr(item, 'fixturenames', ())):
-            item.add_marker('ros')
+        for mark, fixtures in FIXTURES_OF_MARKS.items():
+            if fixtures & set(getattr(item, 'fixturenames', ())):
+                item.add_marker(mark)
 
 
 class LiveBytes(TorchDispatchMode):

@@ -50,17 +50,20 @@ def test_upsampling_argmax_entropy_and_confidence_in_one_pass_are_the_plain_ones
         assert labels == 0 and entropy <= 1 and confidence <= 1
 
 
+@pytest.mark.slow
 def test_a_logit_that_is_not_finite_is_not_lost(cases):
     """The risk flag is raised by it."""
     assert all(cases['not_finite'])
 
 
+@pytest.mark.slow
 def test_gather_add_relu_and_last_layer_in_one_kernel_are_the_plain_ones(cases):
     """Both are as near to float64 as their types' arithmetic is (head_reference.py)."""
     assert len(cases['classifier']) == 2 * 6
     assert all(error <= 1 for error in cases['classifier'])
 
 
+@pytest.mark.slow
 def test_a_prediction_with_both_kernels_is_that_of_pytorch(cases):
     assert len(cases['backend']) == 4
     assert all(0 <= difference < NETWORK for difference in cases['backend'])

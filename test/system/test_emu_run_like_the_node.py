@@ -60,6 +60,7 @@ def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
     assert count == 2 * (15 + len(scores_of(('segmentation', 'depth'))))
 
 
+@pytest.mark.slow
 def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
     """A topic that the node calls otherwise is found by no display of config/emu.rviz."""
     text = (ROOT / 'README.md').read_text()

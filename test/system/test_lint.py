@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('command', [['ruff', 'check', '.'], ['mypy']])
+@pytest.mark.parametrize('command', [
+    ['ruff', 'check', '.'], pytest.param(['mypy'], marks=pytest.mark.slow)], ids=['ruff', 'mypy'])
 def test_lint(command: list[str]) -> None:
     """``make lint`` finds nothing."""
     if importlib.util.find_spec(command[0]) is None:
