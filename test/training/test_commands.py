@@ -101,7 +101,7 @@ def test_a_student_starts_from_the_first_member_and_names_its_teacher(trained):
                          str(trained / 'synthetic'), '--no-progress',
                          'optimizer.learning_rate=1e-12', 'optimizer.head_factor=1'])
     assert code == 0
-    network, metadata = load_checkpoint(trained / 'made_emuformer/last.safetensors')
+    network, metadata = load_checkpoint(trained / 'synthetic_emuformer/last.safetensors')
     first = load_checkpoint(members(trained)[0])[0].state_dict()
     assert torch.allclose(network.state_dict()['encoder.model.conv1.0.weight'],
                           first['encoder.model.conv1.0.weight'], atol=1e-6)
