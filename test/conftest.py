@@ -43,9 +43,12 @@ class LiveBytes(TorchDispatchMode):
         for tensor in arguments:
             # What was there before, as weights are: a view of it is no new memory.
             if isinstance(tensor, torch.Tensor):
-                key = tensor.untyped_storage()._cdata
-                if key not in self.known:
+                storage = tensor.untyped_storage()
+                key = storage._cdata
+                if key not in self.known and key not in self.given:
                     self.given.add(key)
+                    # Its address may be another's afterwards, which then has to be counted.
+                    weakref.finalize(storage, self.given.discard, key)
         result = function(*arguments, **(kwargs or {}))
         for tensor in result if isinstance(result, (tuple, list)) else [result]:
             if isinstance(tensor, torch.Tensor):

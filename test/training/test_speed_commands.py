@@ -63,18 +63,12 @@ def test_a_step_of_both_layouts_begins_with_the_same_loss(recipe, tmp_path, caps
 
 @pytest.mark.slow
 @pytest.mark.parametrize('what', benchmark.ENSEMBLES)
-def test_an_ensemble_of_both_layouts_gives_the_same_moments(
-        recipe, tmp_path, monkeypatch, capsys, what):
-    """
-    Monte Carlo dropout too, where nothing is dropped.
-
-    Else the two draw their channels apart: alike in distribution, which three samples do not show.
-    """
-    for kind in (torch.nn.Dropout, torch.nn.Dropout2d):
-        monkeypatch.setattr(kind, 'forward', lambda module, x: x)
+def test_an_ensemble_of_both_layouts_gives_the_same_moments(recipe, tmp_path, capsys, what):
+    """But Monte Carlo dropout, whose samples are others: test_shared_samples.py compares them."""
     found = run(recipe, tmp_path, '--what', what)['results'][what]
     assert set(found['rows']) == {'one', *LAYOUTS} and found['samples'] == 3
-    assert found['difference_of_the_first_result'] < 1e-4
+    difference = found['difference_of_the_first_result']
+    assert (difference is None) == what.endswith('dropout') and (difference or 0) < 1e-4
     assert found['times_one_network'] == pytest.approx(
         found['rows']['ours']['median_ms'] / found['rows']['one']['median_ms'])
 

@@ -48,22 +48,25 @@ class Family:
     """
     What a recipe may say of a family of networks.
 
+    :ivar tasks: that it can have.
     :ivar reads: fields that other families do not read: said of those they would do nothing.
     :ivar only: fields that can have one value alone, with why and what to do, the end of an error.
     :ivar trains: the class in training/methods/FAMILY.py; None = the method's.
     """
 
+    tasks: tuple[str, ...]
     reads: tuple[str, ...]
     only: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     trains: str | None = None
 
 
 FAMILIES: dict[str, Family] = {
-    'all_mlp': Family((
+    'all_mlp': Family(('segmentation', 'depth'), (
         'network.head_dim', 'network.context', 'loss.depth', 'loss.depth_weight',
         'loss.huber_delta', 'loss.beta', 'loss.segmentation', 'loss.lovasz_weight',
         'loss.class_weights')),
     'deeplab': Family(
+        ('segmentation', 'depth', 'instance'),
         ('network.output_stride', 'network.aspp_rates', 'network.aspp_dim', 'network.decoder_dim',
          'loss.inverse_depth', 'clustering'),
         {'train_on': ('train', "whose noise is measured on val: give 'train'"),

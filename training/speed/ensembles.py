@@ -16,7 +16,8 @@ from training.recipes.recipe import Recipe
 from training.speed.published import published
 from training.speed.synthetic_models import synthetic_checkpoint, synthetic_members
 
-ENSEMBLES = ('ensemble', 'sub_ensemble', 'mc_dropout', 'head_dropout')
+DROPPING = ('mc_dropout', 'head_dropout')
+ENSEMBLES = ('ensemble', 'sub_ensemble', *DROPPING)
 
 
 def ensembles(what: str, recipe: Recipe, classes: int, samples: int, device: torch.device,
