@@ -63,7 +63,7 @@ def test_each_image_comes_clean_in_a_view_corrupted_broken_and_mildly_changed(fo
     for picture in pictures:
         assert (1 <= picture.severity <= 5) == (picture.kind in CORRUPTIONS)
     again = list(training_pictures(folder, stems, observer.metadata, 3))
-    assert all(np.array_equal(one.sample.image, two.sample.image)
+    assert all(np.array_equal(one.example.image, two.example.image)
                for one, two in zip(pictures, again))
 
 
@@ -76,24 +76,24 @@ def test_the_frame_is_cut_off_and_the_camera_keeps_its_focal_length(folder, obse
         'recipe': {'augmentation': {'border': [2, 3, 4, 12]}}})
     assert border_of(metadata) == (2, 3, 4, 12) and border_of(observer.metadata) == (0, 0, 0, 0)
     stem = folder.stems('val')[0]
-    whole, inside = folder.sample(stem), clean_picture(folder, stem, border_of(metadata))
+    whole, inside = folder.example(stem), clean_picture(folder, stem, border_of(metadata))
     for name in ('image', 'label', 'depth'):
-        assert np.array_equal(getattr(inside.sample, name),
+        assert np.array_equal(getattr(inside.example, name),
                               getattr(whole, name)[2:93, 4:116])
     assert inside.focal == pytest.approx(110.0 / 112)
     view = next(picture for picture in training_pictures(
         folder, [stem], replace(metadata, input_size=(96, 128)), 1) if picture.kind == VIEW)
-    assert view.sample.image.shape == (96, 128, 3)
+    assert view.example.image.shape == (96, 128, 3)
 
 
 @pytest.mark.parametrize('kind', ['upside_down', 'jigsaw', 'mirrored'])
 def test_truth_is_moved_with_the_image(folder, kind):
     clean = clean_picture(folder, folder.stems('val')[0], (0, 0, 0, 0))
     moved = changed(clean, kind)
-    assert not np.array_equal(moved.sample.depth, clean.sample.depth)
+    assert not np.array_equal(moved.example.depth, clean.example.depth)
     # Each class has its own colour: where the label goes, its colour goes.
     for index in range(3):
-        before, after = (picture.sample.image[picture.sample.label == index].mean(axis=0)
+        before, after = (picture.example.image[picture.example.label == index].mean(axis=0)
                          for picture in (clean, moved))
         assert after == pytest.approx(before, abs=1e-9)
 
@@ -101,13 +101,13 @@ def test_truth_is_moved_with_the_image(folder, kind):
 def test_truth_of_a_corrupted_picture_stays(folder):
     clean = clean_picture(folder, folder.stems('val')[0], (0, 0, 0, 0))
     corrupted = changed(clean, 'blur', 3)
-    assert np.array_equal(corrupted.sample.label, clean.sample.label)
-    assert not np.array_equal(corrupted.sample.image, clean.sample.image)
+    assert np.array_equal(corrupted.example.label, clean.example.label)
+    assert not np.array_equal(corrupted.example.image, clean.example.image)
 
 
-def test_a_sample_without_depth_has_none_without_its_frame(folder):
-    sample = replace(folder.sample(folder.stems('val')[0]), depth=None, label=None)
-    cut = without_border(sample, (1, 1, 1, 1))
+def test_an_example_without_depth_has_none_without_its_frame(folder):
+    example = replace(folder.example(folder.stems('val')[0]), depth=None, label=None)
+    cut = without_border(example, (1, 1, 1, 1))
     assert cut.depth is None and cut.label is None
 
 
@@ -144,10 +144,10 @@ def test_bad_is_above_one():
 
 
 def test_truth_comes_to_the_networks_grid_by_its_nearest_pixel(folder):
-    sample = folder.sample(folder.stems('val')[0])
-    small = truth_at(sample, (48, 64))
+    example = folder.example(folder.stems('val')[0])
+    small = truth_at(example, (48, 64))
     assert small.label.shape == small.depth.shape == (48, 64)
-    assert set(np.unique(small.label)) <= set(np.unique(sample.label))
+    assert set(np.unique(small.label)) <= set(np.unique(example.label))
 
 
 # -- the fit ------------------------------------------------------------------------------------
