@@ -3,6 +3,13 @@
 """The ruler: corruptions by severity, breaks of content and mild changes of an image."""
 
 from emu_perception.corruptions.levels import SEVERITIES
-from emu_perception.corruptions.registry import BREAKS, corrupted, CORRUPTIONS, MILD, MOVED
+from emu_perception.corruptions.registry import (
+    BASIC,
+    BREAKS,
+    corrupted,
+    CORRUPTIONS,
+    MILD,
+    MOVED,
+)
 
-__all__ = ['BREAKS', 'CORRUPTIONS', 'MILD', 'MOVED', 'SEVERITIES', 'corrupted']
+__all__ = ['BASIC', 'BREAKS', 'CORRUPTIONS', 'MILD', 'MOVED', 'SEVERITIES', 'corrupted']

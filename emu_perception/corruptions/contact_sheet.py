@@ -20,8 +20,8 @@ from emu_perception.corruptions.registry import BREAKS, CORRUPTIONS, MILD
 from emu_perception.errors import EmuError, InputError
 import numpy as np
 
-TILE = (120, 160)  # Height and width, pixels.
-_DRAWN_AT = (480, 640)  # The corruption is made at a camera's size, the tile is shrunk from it.
+TILE = (96, 128)  # Height and width, pixels.
+_DRAWN_AT = (192, 256)  # A tile of a larger picture would hide its noise.
 _LETTERS = 18  # Rows of pixels for a tile's words.
 
 
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError('there is no photograph of a room: pip install scikit-image, or give '
                              '--image')
         sheet = contact_sheet(read_rgb(path))
-        if not cv2.imwrite(str(options.out), sheet[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85)):
+        if not cv2.imwrite(str(options.out), sheet[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 80)):
             raise InputError(f'{options.out}: cannot be written')
     except EmuError as error:
         print(f'error: {" ".join(str(error).split())}', file=sys.stderr)

@@ -37,6 +37,9 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType({
     'jpeg': sensor.jpeg,
     'low_resolution': sensor.low_resolution,
 })
+# Those that views for training and ``training.studies.uncertainty`` use: a network that was
+# trained with them has seen none of the others.
+BASIC = ('dark', 'blur', 'cover', 'noise', 'flare')
 # Of content: nothing is wrong with the picture's quality. Those of ``MOVED`` move its truth too.
 BREAKS: Mapping[str, Change] = MappingProxyType({
     'upside_down': content.upside_down,

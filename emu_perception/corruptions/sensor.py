@@ -50,9 +50,10 @@ def jpeg_coded(rgb: np.ndarray, quality: int) -> np.ndarray:
 
 
 def low_resolution(rgb: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the image as a sensor of a third to a 28th of its width gives it, enlarged."""
-    factor = at_severity(severity, (3, 6, 10, 17, 28)) * rng.uniform(0.95, 1.05)
-    return at_resolution(rgb, factor)
+    """Return the image as a sensor 213 to 23 pixels wide gives it, enlarged."""
+    pixels = at_severity(severity, (213, 107, 64, 38, 23)) * rng.uniform(0.95, 1.05)
+    # A smaller image than that would stay as it is.
+    return at_resolution(rgb, max(1.5, rgb.shape[1] / pixels))
 
 
 def at_resolution(rgb: np.ndarray, factor: float) -> np.ndarray:

@@ -87,7 +87,7 @@ def test_every_kind_is_shown_and_the_room_lies_in_a_room(
         made: tuple[Path, list[frames.DemoFrame]]) -> None:
     """The true depth of the motorcycle's garage is 2 to 5 metres: constants and units agree."""
     folder, listed = made
-    assert {frame.kind for frame in listed} == {'room', 'no room', *frames.SPOILED}
+    assert {frame.kind for frame in listed} == {'room', 'no room', *frames.BASIC}
     assert sorted(frame.name for frame in listed) == [frame.name for frame in listed]
     for frame in listed:
         assert (folder / frame.name).is_file()
@@ -111,14 +111,14 @@ def test_calibration_beside_each_room_frame_and_beside_no_other(
     assert len(focal_lengths) > 3 and min(focal_lengths) > 900
 
 
-def test_spoiled_frames_differ_from_the_room(made: tuple[Path, list[frames.DemoFrame]]) -> None:
-    """A spoiled image that is not spoiled would make the summary lie."""
+def test_corrupted_frames_differ_from_the_room(made: tuple[Path, list[frames.DemoFrame]]) -> None:
+    """A corrupted image that is not corrupted would make the summary lie."""
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (480, 640, 3)).astype(np.uint8)
-    for kind in frames.SPOILED:
-        spoiled = frames.spoil(image, kind, rng)
-        assert spoiled.dtype == np.uint8 and spoiled.shape == image.shape
-        assert np.abs(spoiled.astype(float) - image).mean() > 20, kind
+    for kind in frames.BASIC:
+        other = frames.corrupted(image, kind, frames.SEVERITIES[-1], rng)
+        assert other.dtype == np.uint8 and other.shape == image.shape
+        assert np.abs(other.astype(float) - image).mean() > 20, kind
 
 
 def test_depth_score_by_hand() -> None:

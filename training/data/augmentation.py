@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
-from emu_perception.benchmarking.spoiling import spoil, SPOILED
+from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.preprocessing import resized_image
 import numpy as np
 from training.data.dataset_folder import Example, IGNORE
@@ -129,7 +129,7 @@ def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRec
     if drawn.jitter is not None:
         picture = jittered(picture, drawn.jitter)
     if recipe.corruption_probability > 0 and rng.random() < recipe.corruption_probability:
-        picture = spoiled(picture, rng)
+        picture = in_trouble(picture, rng)
     divide = recipe.depth_scale_policy == 'divide'
     if depth is not None:
         depth = view(depth, 0.0, nearest)
@@ -147,11 +147,10 @@ def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRec
     return Example(example.stem, picture, label, depth, inverse, instance)
 
 
-def spoiled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def in_trouble(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return an image as a camera in some trouble gives it, slight or severe."""
-    kind = SPOILED[int(rng.integers(len(SPOILED)))]
-    at = (float(rng.uniform(0.0, 1.0)), float(rng.uniform(0.0, 1.0)))
-    return spoil(image, kind, rng, float(rng.uniform(0.2, 1.0)), at)
+    kind = BASIC[int(rng.integers(len(BASIC)))]
+    return corrupted(image, kind, float(rng.uniform(SEVERITIES[0], SEVERITIES[-1])), rng)
 
 
 def mean_color(image: np.ndarray, border: tuple[int, int, int, int] | None = None) -> np.ndarray:

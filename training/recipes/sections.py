@@ -59,7 +59,7 @@ class AugmentationRecipe:
         0.0, 'range of brightness, contrast, saturation for all; 0 = off, as in the paper',
         low=0, high=0.9)
     corruption_probability: float = option(
-        0.0, 'share of views as a camera in trouble gives them: dark, blurred, covered, noised, '
+        0.0, 'share of views as a camera in trouble gives them: dark, blur, cover, noise, '
         'with lens flare, each more or less; the truth stays, so the network learns to be unsure '
         'where it cannot see', low=0, high=1)
 

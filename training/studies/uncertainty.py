@@ -6,7 +6,7 @@ Ask whether a checkpoint's uncertainty means something.
 python -m training.studies.uncertainty --checkpoint F --data DIR [--images NAME=FOLDER ...]
     [--json OUT] [--figure OUT.png]
 
-The images of a split, clean and spoiled (dark, blurred, covered, noised, lens flare), folders of
+The images of a split, clean and corrupted (dark, blur, cover, noise, lens flare), folders of
 other images, and photographs that are no rooms (out of distribution): mean uncertainty of each
 image, the share that the checkpoint's own risk thresholds flag, and how well the mean uncertainty
 tells an unlike image from a clean one (AUROC). Where the truth is known also what the network gets
@@ -23,8 +23,8 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.checkpoint import load_checkpoint
+from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor, resolved_device
@@ -78,10 +78,11 @@ class Judge:
 
 
 def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
-    """Return an image spoiled, or as it is; its noise is the same in every run."""
+    """Return an image corrupted, or as it is; its noise is the same in every run."""
     if kind is None:
         return image
-    return spoil(image, kind, np.random.default_rng([SPOILED.index(kind), *stem.encode()]))
+    rng = np.random.default_rng([BASIC.index(kind), *stem.encode()])
+    return corrupted(image, kind, SEVERITIES[-1], rng)
 
 
 def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: Sequence[str],
@@ -140,7 +141,7 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
           others: dict[str, list[Path]], device: str = 'auto',
           progress: bool = True) -> dict[str, Any]:
     """
-    Return the groups: clean, spoiled, others.
+    Return the groups: clean, corrupted, others.
 
     :raises EmuError: if a file cannot be used, or there are no thresholds.
     """
@@ -157,7 +158,7 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
     # First: a file that is no image ends the study.
     last = [without_truth(judge, name, files, progress) for name, files in others.items()]
     groups = [with_truth(judge, ensemble, folder, stems, kind, progress)
-              for kind in (None, *SPOILED)] + last
+              for kind in (None, *BASIC)] + last
     clean = groups[0]['rows']
     return {'checkpoint': checkpoint.name, 'data_set': folder.name,
             'thresholds': {
@@ -198,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         others: dict[str, list[Path]] = {}
         for text in options.images:
             name, files = image_files(text)
-            if name in others or name in ('clean', *SPOILED):
+            if name in others or name in ('clean', *BASIC):
                 raise InputError(f"--images {text}: there is a group '{name}' already: give "
                                  'another name')
             others[name] = files

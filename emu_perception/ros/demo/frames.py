@@ -3,7 +3,7 @@
 """
 The demo's frames, made of real photographs that come inside scikit-image.
 
-A room with known depth (Middlebury 2014, "Motorcycle"), the same room spoiled on purpose, and
+A room with known depth (Middlebury 2014, "Motorcycle"), the same room corrupted on purpose, and
 photographs that are no rooms. Each frame is an image file; a frame whose camera is known has its
 calibration beside it, one whose depth is known a ``.npy`` of it.
 """
@@ -16,11 +16,11 @@ from pathlib import Path
 import shutil
 
 import cv2
-from emu_perception.benchmarking.spoiling import spoil, SPOILED
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.calibration_files import write_calibration
 from emu_perception.cameras.image_files import read_image
 from emu_perception.cameras.pinhole import Pinhole
+from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.errors import EmuError, InputError
 from emu_perception.ros.demo.geometry import (
     cut,
@@ -40,7 +40,7 @@ SIZE = (640, 480)  # width, height of the room's frames
 
 _ROOM_FRAMES = 12
 _BETWEEN_FRAMES = 4
-_SPOILED_FRAMES = 3
+_CORRUPTED_FRAMES = 3
 _NO_ROOM_FRAMES = 3
 
 
@@ -50,7 +50,7 @@ class DemoFrame:
     One frame.
 
     :ivar name: file name.
-    :ivar kind: 'room', 'no room', one of ``SPOILED``, or 'own'.
+    :ivar kind: 'room', 'no room', one of ``BASIC``, or 'own'.
     :ivar depth_file: true depth (float32 HxW metres, NaN unknown), or None.
     """
 
@@ -78,7 +78,7 @@ def make_frames(folder: Path) -> list[DemoFrame]:
         window = windows[index % len(windows)]
         image = cut(room, window, *SIZE)
         if kind != 'room':
-            image = spoil(image, kind, rng)
+            image = corrupted(image, kind, SEVERITIES[-1], rng)
         frame = _write(folder, len(frames), kind, image)
         stem = folder / Path(frame.name).stem
         camera = seen_through(MOTORCYCLE, window, *SIZE)
@@ -99,8 +99,8 @@ def make_frames(folder: Path) -> list[DemoFrame]:
 
 def _room_plan() -> Iterator[str]:
     yield from ['room'] * _ROOM_FRAMES
-    for kind in SPOILED:
-        yield from [kind] * _SPOILED_FRAMES
+    for kind in BASIC:
+        yield from [kind] * _CORRUPTED_FRAMES
         yield from ['room'] * _BETWEEN_FRAMES
 
 

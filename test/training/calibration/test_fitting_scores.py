@@ -106,9 +106,9 @@ def test_truth_of_a_corrupted_picture_stays(folder):
     assert not np.array_equal(corrupted.example.image, clean.example.image)
 
 
-def test_a_sample_without_depth_has_none_without_its_frame(folder):
-    sample = replace(folder.example(folder.stems('val')[0]), depth=None, label=None)
-    cut = without_border(sample, (1, 1, 1, 1))
+def test_an_example_without_depth_has_none_without_its_frame(folder):
+    example = replace(folder.example(folder.stems('val')[0]), depth=None, label=None)
+    cut = without_border(example, (1, 1, 1, 1))
     assert cut.depth is None and cut.label is None
 
 
@@ -146,10 +146,10 @@ def test_bad_is_above_one():
 
 
 def test_truth_comes_to_the_networks_grid_by_its_nearest_pixel(folder):
-    sample = folder.example(folder.stems('val')[0])
-    small = truth_at(sample, (48, 64))
+    example = folder.example(folder.stems('val')[0])
+    small = truth_at(example, (48, 64))
     assert small.label.shape == small.depth.shape == (48, 64)
-    assert set(np.unique(small.label)) <= set(np.unique(sample.label))
+    assert set(np.unique(small.label)) <= set(np.unique(example.label))
 
 
 # -- the fit ------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def test_missing_truth_stays_missing():
     assert view.label is None and view.depth is None
 
 
-def test_spoiled_views_keep_their_truth_and_come_as_often_as_asked(quadrants):
+def test_corrupted_views_keep_their_truth_and_come_as_often_as_asked(quadrants):
     changed = 0
     for clean, other, again in zip(views(quadrants), views(quadrants, corruption_probability=0.5),
                                    views(quadrants, corruption_probability=0.5)):

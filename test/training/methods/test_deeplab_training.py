@@ -108,7 +108,7 @@ def trained(scenes, tmp_path_factory) -> Path:
 def constant_depth(scenes: Path) -> tuple[float, float]:
     """Return the mean error in 1/m and delta1 of the constant that is nearest to all pixels."""
     folder = DatasetFolder(scenes)
-    inverse = np.concatenate([folder.sample(stem, inverse=True).inverse.ravel()
+    inverse = np.concatenate([folder.example(stem, inverse=True).inverse.ravel()
                               for stem in folder.stems('train')])
     inverse = inverse[inverse >= 0]
     middle, seen = np.median(inverse), inverse[inverse > 0]
