@@ -51,7 +51,8 @@ def resized_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def scale_problem(metadata: CheckpointMetadata) -> str:
-    """Return why a checkpoint's depths can be metres of no camera; '' where they can be, or none.
+    """
+    Return why a checkpoint's depths can be metres of no camera; '' where they can be, or none.
 
     A network knows lengths only in the camera it was trained with.
     """
