@@ -510,7 +510,9 @@ def test_the_default_model_of_version_0_1_loads_and_judges_as_it_did(tmp_path):
     path = tmp_path / 'emu_default.safetensors'
     document = json.loads((Path(__file__).parent / 'format_1.json').read_text())
     network = build_network(document['architecture'])
-    save_checkpoint(path, network, make_metadata(network), half=True)
+    save_checkpoint(path, network, make_metadata(
+        network, classes=tuple(document['classes']),
+        palette=tuple(map(tuple, document['palette']))), half=True)
     rewrite(path, lambda _: document)
     assert document_of(path)['format_version'] == 1
     network, metadata = load_checkpoint(path)
