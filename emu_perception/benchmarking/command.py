@@ -30,7 +30,7 @@ from emu_perception.backends import BACKENDS, is_installed
 from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_mb, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
-from emu_perception.benchmarking.result import processor, write_json
+from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
@@ -39,6 +39,7 @@ from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.precisions import DTYPES
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.visualization import default_palette
+from emu_perception.whole_files import write_json
 import numpy as np
 import torch
 

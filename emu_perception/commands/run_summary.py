@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-import json
 import logging
 from pathlib import Path
 import sys
 
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.scores import SCORES
+from emu_perception.whole_files import write_json
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Summary:
         for name, row in SCORES.items():
             document[row.threshold_column] = thresholds.get(name)
             document[row.column] = scores.get(name)
-        (out / SUMMARY).write_text(json.dumps(document, indent=2) + '\n')
+        write_json(out / SUMMARY, document, indent=2)
 
     def print(self) -> None:  # noqa: A003
         """Print the figures for people."""

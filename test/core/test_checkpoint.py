@@ -189,7 +189,7 @@ def test_the_old_file_is_replaced_in_one_step_or_not_at_all(checkpoint, network,
 
     def refuse(*_: Any) -> None:
         raise PermissionError(13, 'Permission denied')
-    monkeypatch.setattr(module.os, 'replace', refuse)
+    monkeypatch.setattr('emu_perception.whole_files.os.replace', refuse)
     one_line(checkpoint, 'Permission denied', read=lambda path: save_checkpoint(
         path, network, replace(metadata, name='newer')))
     assert checkpoint.read_bytes() == before
