@@ -16,7 +16,8 @@ import os
 from pathlib import Path
 import stat
 import tempfile
-import threading
+
+from emu_perception.whole_files import write_whole
 
 LOGGER = logging.getLogger('emu_perception')
 _MAGIC = b'emu_perception cache 1'
@@ -70,25 +71,15 @@ def write_cached(path: Path, key: str, content: bytes, instead: str) -> bool:
     :param instead: what happens then, for the log: 'the engine is built at every start'.
     :return: whether it is kept.
     """
-    partial = path.with_name(f'{path.name}.{os.getpid()}.{threading.get_ident()}.partial')
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_own(path.parent):
             LOGGER.warning('%s: others can write into its folder; %s', path, instead)
             return False
-        with partial.open('wb') as file:
-            file.write(_head(key, content) + b'\n\n' + content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        write_whole(path, _head(key, content) + b'\n\n' + content)
     except OSError as error:
         LOGGER.warning('%s: cannot be written (%s); %s', path, error.strerror, instead)
         return False
-    finally:
-        try:
-            partial.unlink(missing_ok=True)
-        except OSError:
-            LOGGER.debug('%s: cannot be removed', partial)
     return True
 
 

@@ -10,11 +10,13 @@ import logging
 from pathlib import Path
 import sys
 
-from emu_perception.benchmarking.result import write_json
 from emu_perception.errors import EmuError, InputError
+from emu_perception.whole_files import write_json
 import torch
 from training.recipes.options import explained
 from training.recipes.recipe import load_recipe, Recipe
+from training.runs.heap import keep_freed_memory
+from training.runs.stopping import Stopped, stops_raised
 
 
 class FieldsAction(argparse.Action):
@@ -51,12 +53,19 @@ def recipe_of(options: argparse.Namespace, *more: str) -> Recipe:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Run a command; an error that is the user's to mend is one line. Returns the exit code."""
+    """
+    Run a command; an error that is the user's to mend is one line, and so is a signal.
+
+    :return: the exit code: 1 of an error, 143 of SIGTERM, 130 of Ctrl-C.
+    """
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     # Lightning's advertisements and hints; its warnings stay.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    if _is_the_process():
+        keep_freed_memory()
     try:
-        command()
+        with stops_raised():
+            command()
     except (EmuError, FloatingPointError) as error:
         return _failed(str(error))
     except torch.OutOfMemoryError as error:
@@ -64,10 +73,16 @@ def run(command: Callable[[], object]) -> int:
     except OSError as error:
         # Folders that cannot be written, full disks: the user's to mend.
         return _failed(f'{error.filename}: {error.strerror}' if error.filename else str(error))
-    except KeyboardInterrupt:
-        print('stopped; the same command goes on (training.fit: with --resume)', file=sys.stderr)
-        return 130
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return stop.code
     return 0
+
+
+def _is_the_process() -> bool:
+    """Tell whether a training command was started, not called from somebody else's process."""
+    spec = getattr(sys.modules['__main__'], '__spec__', None)
+    return spec is not None and spec.name.split('.')[0] == 'training'
 
 
 def _failed(text: str) -> int:

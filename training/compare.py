@@ -28,11 +28,13 @@ from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
 from training.recipes.registry import METHODS, TRAINED
 from training.report import main as report
-from training.runs.members import member_recipe, stop_children_when_stopped, train_all
+from training.runs.members import member_recipe, train_all
 from training.runs.peak_memory import side_by_side
 from training.runs.run_folder import finished
+from training.runs.stopping import kept, raise_if_stopped
 
 LOGGER = logging.getLogger('training')
+GOES_ON = 'what is trained and measured is kept; the same command goes on'
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
                 '--split', 'val', '--name', row.name, '--json', str(out), *row.arguments,
                 *(['--trivial'] if row.key == 'baseline' else []),
                 *([] if progress() else ['--no-progress'])])
+            raise_if_stopped(code, GOES_ON)
             if code:
                 raise RecipeError(f'{row.name} could not be measured')
         written.append(out)
@@ -136,17 +139,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
 
     def command() -> None:
-        stop_children_when_stopped()
         recipe = recipe_of(options)
         if options.members < 2:
             raise RecipeError(f'--members is {options.members}: an ensemble has 2 or more')
         results = options.results or recipe.folder / 'results'
-        files = compare(recipe, options.members, results,
-                        side_by_side(options.parallel, recipe),
-                        lambda: not options.no_progress,
-                        [part for part in options.only.split(',') if part])
+        with kept(GOES_ON):
+            files = compare(recipe, options.members, results,
+                            side_by_side(options.parallel, recipe),
+                            lambda: not options.no_progress,
+                            [part for part in options.only.split(',') if part])
         code = report([*map(str, files), '--out', str(results / 'report.html'),
                        '--markdown', str(results / 'table.md'), '--data', recipe.data])
+        raise_if_stopped(code, GOES_ON)
         if code:
             raise RecipeError('the report could not be made')
     return run(command)

@@ -23,8 +23,9 @@ from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.recipes.options import RecipeError
 from training.runs.building import check_tasks, kind_of
-from training.runs.members import member_recipe, stop_children_when_stopped, train_all
+from training.runs.members import member_recipe, train_all
 from training.runs.peak_memory import side_by_side
+from training.runs.stopping import kept
 
 LOGGER = logging.getLogger('training')
 def chosen_members(options: argparse.Namespace) -> list[int]:
@@ -73,15 +74,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
 
     def command() -> None:
-        stop_children_when_stopped()
         recipe = recipe_of(options)
         if kind_of(recipe).needs_teacher:
             raise RecipeError(f"field 'method' is '{recipe.method}': members learn from the truth "
                               'alone; give baseline, then training.distill')
         check_tasks(recipe, DatasetFolder(recipe.data))
         recipes = [member_recipe(recipe, index) for index in chosen_members(options)]
-        failed = train_all(recipes, side_by_side(options.parallel, recipe),
-                           progress=not options.no_progress)
+        with kept(f'what the members in {recipe.folder} have done is kept; the same command goes '
+                  'on'):
+            failed = train_all(recipes, side_by_side(options.parallel, recipe),
+                               progress=not options.no_progress)
         if failed:
             raise RecipeError(f'{len(failed)} of {len(recipes)} members have not ended '
                               f'({", ".join(map(str, failed))}): see their log.txt, then say the '

@@ -19,6 +19,7 @@ from typing import Any
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import EmuError, InputError
 from emu_perception.scores import SCORES
+from emu_perception.whole_files import write_whole
 from training.evaluation.measuring import file_hash
 from training.reporting.model_card import model_card
 
@@ -61,7 +62,7 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
                   'weights_stored_as': 'float16' if half else 'float32'}
     metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)
     save_checkpoint(out, network, metadata, half=half)
-    out.with_suffix('.md').write_text(model_card(metadata, out))
+    write_whole(out.with_suffix('.md'), model_card(metadata, out))
     return out
 
 

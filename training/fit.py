@@ -13,8 +13,9 @@ Several GPUs: devices=4 starts them itself; with torchrun or srun say nodes=N de
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-import json
 import logging
 import os
 from pathlib import Path
@@ -26,6 +27,7 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.predictor import Predictor
 from emu_perception.preprocessing import network_size
+from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -56,6 +58,8 @@ from training.runs.folder_lock import locked
 from training.runs.loading import example_caches, loaders
 from training.runs.provenance import classes_of, metadata_of
 from training.runs.run_folder import check_same_recipe, epochs_done
+from training.runs.state_files import StateFiles, what_is_kept
+from training.runs.stopping import Stopped
 import yaml
 
 LOGGER = logging.getLogger('training')
@@ -92,8 +96,11 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         train, recipe.view_size, recipe.input_size, recipe.augmentation, progress,
     ) if recipe.views == 'device' else None)
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    with locked(recipe.folder, recipe.processes):
-        (recipe.folder / 'recipe.yaml').write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
+    with locked(recipe.folder, recipe.processes), told(recipe):
+        for place in (recipe.folder, recipe.folder / 'state'):
+            remove_partial(place)
+        write_whole(recipe.folder / 'recipe.yaml',
+                    yaml.safe_dump(plain(recipe), sort_keys=False))
         best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
                                mode='max', enable_version_counter=False)
         callbacks: list[lightning.Callback] = [best] if recipe.validates else []
@@ -120,8 +127,21 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
             finished = {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']}
         export(path, network, recipe, folder, licence, finished, teacher, progress)
         if trainer.current_epoch >= recipe.epochs:  # Not one that the clock has stopped.
-            (recipe.folder / 'finished.json').write_text(json.dumps({'epochs': recipe.epochs}))
+            write_json(recipe.folder / 'finished.json', {'epochs': recipe.epochs})
     return path
+
+
+@contextmanager
+def told(recipe: Recipe) -> Iterator[None]:
+    """Say what is kept of a run, and how to go on, where a signal or a full disk ends it."""
+    try:
+        yield
+    except Stopped as stop:
+        raise Stopped(stop.number, what_is_kept(recipe.folder, recipe.epochs)) from None
+    except OSError as error:
+        place = error.filename or recipe.folder  # Of a logger, whose errors name nothing.
+        raise RecipeError(f'{place}: {error.strerror or error}. Mend that; '
+                          f'{what_is_kept(recipe.folder, recipe.epochs)}') from error
 
 
 def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
@@ -176,7 +196,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     return lightning.Trainer(
         max_epochs=recipe.epochs, precision=recipe.precision,  # type: ignore[arg-type]
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,
-        callbacks=callbacks, gradient_clip_val=recipe.optimizer.gradient_clip or None,
+        callbacks=callbacks, plugins=[StateFiles()],
+        gradient_clip_val=recipe.optimizer.gradient_clip or None,
         check_val_every_n_epoch=recipe.validate_every, num_sanity_val_steps=0,
         limit_val_batches=1.0 if recipe.validates else 0,
         use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False,

@@ -16,6 +16,7 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.whole_files import write_whole
 from training.command_line import command_parser, run
 from training.data.dataset_folder import DatasetFolder
 from training.reporting import comparison
@@ -79,8 +80,7 @@ def _pictures(result: Result, data: str | Path | None, count: int,
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding='utf-8')
+        write_whole(file, text)
     except OSError as error:
         raise ReportError(f'{file}: cannot be written ({error.strerror})') from error
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.errors import InputError
+from emu_perception.whole_files import write_whole
 
 
 def read_calibration(path: Path) -> CameraInfo:
@@ -62,7 +63,7 @@ def write_calibration(path: Path, info: CameraInfo) -> None:
     def matrix(values: Sequence[float], rows: int) -> dict[str, Any]:
         return {'rows': rows, 'cols': len(values) // rows, 'data': list(values)}
 
-    path.write_text(yaml.safe_dump({
+    write_whole(path, yaml.safe_dump({
         'image_width': info.width, 'image_height': info.height, 'camera_name': path.stem,
         'camera_matrix': matrix(info.k, 3), 'distortion_model': info.distortion_model,
         'distortion_coefficients': matrix(info.d, 1),

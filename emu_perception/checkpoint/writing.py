@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import os
 from pathlib import Path
 
 from emu_perception.checkpoint.document import KEY, one_line, to_text
 from emu_perception.checkpoint.metadata import CheckpointMetadata
 from emu_perception.checkpoint.tensors import tensors_of
 from emu_perception.networks.families import Network
+from emu_perception.whole_files import whole_path
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
@@ -33,16 +33,11 @@ def save_checkpoint(path: str | Path, network: Network, metadata: CheckpointMeta
     # What could not be read back is refused before the file exists.
     text = to_text(replace(metadata, architecture=network.arguments), path)
     tensors = tensors_of(network, metadata.statistics, path, half=half)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={KEY: text})
-        with partial.open('rb') as file:
-            # safetensors makes files that only their owner can read.
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())  # Else a power cut may leave the new name with no content.
-        os.replace(partial, path)
-    except (SafetensorError, OSError) as error:
+        with whole_path(path) as partial:
+            save_file(tensors, partial, metadata={KEY: text})
+            partial.chmod(0o644)  # safetensors makes files that only their owner can read.
+    except OSError as error:
+        raise one_line(f'{path}: cannot be written ({error.strerror or error})') from error
+    except SafetensorError as error:
         raise one_line(f'{path}: cannot be written ({error})') from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from emu_perception.commands.result import Result
 from emu_perception.errors import EmuError
 from emu_perception.maps import MAPS
 from emu_perception.scores import SCORES
+from emu_perception.whole_files import naming, whole_file, write_whole
 import numpy as np
 
 STAGES = ('preprocess', 'network', 'postprocess')
@@ -30,9 +31,11 @@ class Table:
     """frames.csv: one row an image, also for one that could not be used; empty is unknown."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open('w', newline='', encoding='utf-8')
-        self._rows = csv.writer(self._file)
-        self._rows.writerow(COLUMNS)
+        self._path = path
+        with naming(path):
+            self._file = path.open('w', newline='', encoding='utf-8')
+            self._rows = csv.writer(self._file)
+            self._rows.writerow(COLUMNS)
 
     def add(self, result: Result) -> None:
         """Write one row, at once: a run that is killed leaves what it has done."""
@@ -47,8 +50,9 @@ class Table:
             _text(result.camera.fx if result.camera else None)]
         values += [_text(prediction.timing_ms[stage] if prediction else None, 2)
                    for stage in STAGES]
-        self._rows.writerow(values)
-        self._file.flush()
+        with naming(self._path):
+            self._rows.writerow(values)
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
@@ -90,7 +94,7 @@ class Panels:
         if wanted:
             path = self._folder / f'{result.index:06d}_{Path(result.source.name).stem}.png'
             # By way of memory: cv2.imwrite tells neither a full disk nor why it failed.
-            path.write_bytes(cv2.imencode('.png', bgr)[1].tobytes())
+            write_whole(path, cv2.imencode('.png', bgr)[1].tobytes())
             self.written += 1
         if self._video:
             self._add_frame(self._video, bgr)
@@ -134,7 +138,8 @@ class Maps:
         name = f'{result.index:06d}_{Path(result.source.name).stem}.npz'
         arrays: dict[str, Any] = {row.given_name: values for row in MAPS.values()
                                   if (values := result.shown.given(row.name)) is not None}
-        np.savez(self._folder / name, stamp_ns=np.int64(result.source.header.stamp_ns), **arrays)
+        with whole_file(self._folder / name) as file:
+            np.savez(file, stamp_ns=np.int64(result.source.header.stamp_ns), **arrays)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

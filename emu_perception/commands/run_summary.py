@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-import json
 import logging
 from pathlib import Path
 import sys
 
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.scores import SCORES
+from emu_perception.whole_files import write_json
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Summary:
         for name, row in SCORES.items():
             document[row.threshold_column] = thresholds.get(name)
             document[row.column] = scores.get(name)
-        (out / SUMMARY).write_text(json.dumps(document, indent=2) + '\n')
+        write_json(out / SUMMARY, document, indent=2)
 
     def print(self) -> None:  # noqa: A003
         """Print the figures for people."""
@@ -78,8 +78,9 @@ class Summary:
                          'minute')
         if self.with_focal_length < self.images - self.unusable:
             lines.append(f'depth is to scale in {self.with_focal_length} of '
-                         f'{self.images - self.unusable} images: no focal length for the others '
-                         '(--fx, --camera-info, --hfov), whose metres are not recorded')
+                         f'{self.images - self.unusable} images: the others have no focal length '
+                         '(--fx, --camera-info, --hfov) or the checkpoint none, and their metres '
+                         'are not recorded')
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from emu_perception.errors import InputError
 from emu_perception.recordings.messages import MessageFactory
 from emu_perception.recordings.typestore import typestore
+from emu_perception.whole_files import naming
 
 
 class RecordingWriter:
@@ -55,12 +57,17 @@ class RecordingWriter:
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._store, offered_qos_profiles=[_qos(latched)])
-        self._writer.write(self._connections[topic], stamp_ns, data)
+        with naming(self.folder):
+            self._writer.write(self._connections[topic], stamp_ns, data)
         self.count += 1
 
     def close(self) -> None:
-        """Write index and metadata.yaml; without them players refuse the file."""
-        self._writer.close()
+        """Write index and metadata.yaml, without which players refuse the file, to the disk."""
+        with naming(self.folder):
+            self._writer.close()
+            for path in self.folder.iterdir():
+                with path.open('rb') as file:
+                    os.fsync(file.fileno())
 
 
 def _qos(latched: bool) -> Any:

@@ -26,6 +26,7 @@ from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
 from training.recipes.recipe import Recipe
+from training.recipes.registry import PRECISIONS
 
 LOGGER = logging.getLogger('training')
 
@@ -62,6 +63,7 @@ class TrainingModule(lightning.LightningModule):
         self.depth_max = parts.depth_max
         self._views_on = parts.views_on
         self._cut_views: CutViews | None = None
+        self._samples = torch.empty(0, dtype=torch.int64)  # Of the batch that is trained on.
         self.check_losses()
         if recipe.loss_weights.mode != 'equal':
             LOGGER.info('loss weights: %s', self.task_weights.description())
@@ -171,16 +173,16 @@ class TrainingModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch of views."""
+        self._samples = batch['index']
         terms = self.terms(batch)
         losses = self.task_weights(terms)
         loss = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(loss):
             parts = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
             raise FloatingPointError(
-                f'the loss is {float(loss)} ({parts}) at step {self.global_step} (epoch '
-                f"{self.current_epoch}, samples {batch['index'].tolist()} of "
-                f'{self.recipe.train_on}): lower optimizer.learning_rate or set '
-                'optimizer.gradient_clip, then resume')
+                f'the loss is {float(loss)} ({parts}) {self._where()}: lower '
+                'optimizer.learning_rate or set optimizer.gradient_clip, and give another '
+                'name=...')
         # With learned weights the bare terms: their weights have curves of their own.
         shown = terms if self.task_weights.learned else losses
         self.log_dict({f'train/{name}': value.detach() for name, value in shown.items()},
@@ -188,6 +190,32 @@ class TrainingModule(lightning.LightningModule):
         self.log_dict(self.task_weights.curves())
         self.log('train/loss', loss.detach())
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """
+        Check the gradients: of a finite loss they may be none, as of the root of 0.
+
+        The step would spoil the weights, and the next batch be blamed for its loss.
+        """
+        # float16's own scaler expects gradients beyond its range, and leaves such steps out.
+        named = [(name, parameter.grad) for name, parameter in self.named_parameters()
+                 if parameter.grad is not None]
+        if PRECISIONS[self.recipe.precision] == 'fp16' or not named:
+            return
+        norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
+        if torch.isfinite(norms).all():
+            return
+        bad = [name for name, gradient in named if not torch.isfinite(gradient).all()]
+        if bad:  # Else only the squares are beyond float32.
+            raise FloatingPointError(
+                f'the loss is finite but the gradient of {len(bad)} tensors is not, {bad[0]} '
+                f'first, {self._where()}: look at these samples (training.prepare check), lower '
+                'optimizer.learning_rate or set optimizer.gradient_clip, and give another '
+                'name=...')
+
+    def _where(self) -> str:
+        return (f'at step {self.global_step} (epoch {self.current_epoch}, samples '
+                f'{self._samples.tolist()} of {self.recipe.train_on})')
 
     def on_validation_epoch_start(self) -> None:
         """Give every process the first one's buffers, so that all measure the same network."""

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
+from emu_perception.whole_files import write_whole
 import numpy as np
 from training.data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 import yaml
@@ -135,9 +136,9 @@ class FolderWriter:
                 path = self.root / f'{split}.txt'
                 path.unlink(missing_ok=True)
                 if splits.get(split):
-                    path.write_text('\n'.join(splits[split]) + '\n')
-            (self.root / 'dataset.yaml').write_text(
-                yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=99))
+                    write_whole(path, '\n'.join(splits[split]) + '\n')
+            write_whole(self.root / 'dataset.yaml', yaml.safe_dump(
+                document, sort_keys=False, default_flow_style=None, width=99))
         except OSError as error:
             raise DatasetError(f'{self.root}: cannot be written ({error.strerror})') from error
         counts = ', '.join(f'{split} {len(splits[split])}' for split in SPLITS

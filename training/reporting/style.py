@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from emu_perception.whole_files import whole_file
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -33,4 +34,5 @@ def new_figure(width: float, height: float) -> Figure:
 @styled
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's ending."""
-    figure.savefig(path, dpi=150)
+    with whole_file(path) as file:
+        figure.savefig(file, dpi=150, format=path.suffix.removeprefix('.'))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 import time
@@ -12,7 +11,9 @@ from typing import Any
 
 from emu_perception.uncertainty import predictive_moments
 from emu_perception.visualization import default_palette, label_color, panel, scalar_color
+from emu_perception.whole_files import write_json
 import lightning
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 import numpy as np
 import torch
@@ -79,8 +80,13 @@ class ImagePanels(lightning.Callback):
         return label_color(label.cpu().numpy(), self._palette)
 
 
-class ProgressFile(lightning.Callback):
-    """Writes the epochs done to a file after each, for whoever started many runs."""
+class ProgressFile(Checkpoint):
+    """
+    Writes the epochs done to a file after each, for whoever started many runs.
+
+    One of the checkpoints in Lightning's eyes, which come after all else and in their order: what
+    it says is done is in the state already.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -89,9 +95,9 @@ class ProgressFile(lightning.Callback):
         """Write the file."""
         if trainer.is_global_zero:
             loss = trainer.callback_metrics.get('train/loss')
-            self._path.write_text(json.dumps({
+            write_json(self._path, {
                 'epoch': trainer.current_epoch + 1, 'epochs': trainer.max_epochs,
-                'loss': None if loss is None else float(loss)}))
+                'loss': None if loss is None else float(loss)})
 
 
 class StopAfter(lightning.Callback):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import logging
 import os
 from pathlib import Path
-import signal
 import subprocess
 import sys
 import time
 from typing import IO
 
+from emu_perception.whole_files import write_whole
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 import torch
 from training.recipes.options import plain
@@ -84,16 +84,13 @@ def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> li
                             LOGGER.warning('%s: stopped after %d of %d epochs', run.recipe.folder,
                                            run.epoch, run.recipe.epochs)
         finally:
-            for run in running:  # Ctrl-C reaches them too; this is for all other endings.
+            # Ctrl-C reaches them too; this is for all other endings. All before any is waited for.
+            for run in running:
                 run.process.terminate()
+            for run in running:
                 run.process.wait()
                 run.log.close()
     return failed
-
-
-def stop_children_when_stopped() -> None:
-    """Make SIGTERM (a scheduler's, or kill) an ordinary end, which takes the members along."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def _start(recipe: Recipe, slot: int) -> MemberRun:
@@ -101,7 +98,7 @@ def _start(recipe: Recipe, slot: int) -> MemberRun:
     folder.mkdir(parents=True, exist_ok=True)
     # Read back by fit: what is trained is this file and nothing else.
     written = folder / 'recipe.yaml'
-    written.write_text(yaml.safe_dump(plain(recipe), sort_keys=False))
+    write_whole(written, yaml.safe_dump(plain(recipe), sort_keys=False))
     command = [sys.executable, '-m', 'training.fit', '--recipe', str(written), '--no-progress']
     if (folder / 'state/last.ckpt').exists():
         command.append('--resume')

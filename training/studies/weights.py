@@ -23,7 +23,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.benchmarking.result import write_json
+from emu_perception.whole_files import write_json, write_whole
 import torch
 from training.command_line import recipe_of, recipe_parser, run
 from training.data.dataset_folder import DatasetFolder
@@ -35,8 +35,9 @@ from training.recipes.recipe import Recipe
 from training.reporting.style import save
 from training.reporting.weight_study import pair_figure, start_figure, table
 from training.runs.building import check_tasks
-from training.runs.members import stop_children_when_stopped, train_all
+from training.runs.members import train_all
 from training.runs.peak_memory import side_by_side
+from training.runs.stopping import kept
 from training.studies.weight_trials import (
     best_weights,
     first_trials,
@@ -151,7 +152,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
 
     def command() -> None:
-        stop_children_when_stopped()
         base = recipe_of(options)
         if base.network.family != 'deeplab' or set(base.network.tasks) != set(TASKS):
             raise RecipeError(f'{options.recipe}: the study is of network.family deeplab with the '
@@ -170,8 +170,9 @@ def main(arguments: list[str] | None = None) -> int:
         def done(trials: list[Trial]) -> list[dict[str, Any]]:
             return study(base, trials, options.seeds, results, parallel, progress, options.ap)
 
-        rows = done(first_trials(grid, starts))
-        rows += done([Trial('best_of_grids', 'fixed', TASKS, best_weights(rows))])
+        with kept(f'what the runs in {base.folder} have done is kept; the same command goes on'):
+            rows = done(first_trials(grid, starts))
+            rows += done([Trial('best_of_grids', 'fixed', TASKS, best_weights(rows))])
         write(rows, base, results, options.seeds, arguments or sys.argv[1:])
     return run(command)
 
@@ -186,7 +187,7 @@ def write(rows: list[dict[str, Any]], base: Recipe, results: Path, seeds: int,
         'data_set': folder.name, 'unit': unit, 'seeds': seeds, 'epochs': base.epochs,
         'train_images': len(folder.stems('train')), 'val_images': len(folder.stems('val')),
         'rows': rows})
-    (results / 'table.md').write_text(table(rows, unit))
+    write_whole(results / 'table.md', table(rows, unit))
     written = [results / 'study.json', results / 'table.md']
     for name, figure in (('figure.png', pair_figure(rows, GRID_PAIRS, unit)),
                          ('initial_s.png', start_figure(rows, terms(base.loss)))):

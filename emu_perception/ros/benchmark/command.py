@@ -26,10 +26,11 @@ import tempfile
 from typing import Any
 
 from emu_perception import __version__
-from emu_perception.benchmarking.result import processor, write_json
+from emu_perception.benchmarking.result import processor
 from emu_perception.errors import EmuError, InputError
 from emu_perception.ros.benchmark.figures import rates, STAGES, summary, topic_cost
 from emu_perception.ros.dependencies import missing_dependency
+from emu_perception.whole_files import write_json
 
 TOPICS = 'label,depth/image,segmentation_uncertainty,depth_uncertainty'
 _COST_RATE_HZ = 10.0

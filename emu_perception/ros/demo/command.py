@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import json
 import os
 from pathlib import Path
 import sys
@@ -19,6 +18,7 @@ from emu_perception.ros.demo.listener import Answer, Listener
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
 from emu_perception.ros.demo.processes import arguments, Child, isolated_environment
 from emu_perception.ros.demo.show import print_summary, progress
+from emu_perception.whole_files import write_json
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
         rclpy.try_shutdown()
     summary = summarize(frames, answers, scores, changes)
     summary['exit_codes'] = codes
-    (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_json(out / 'summary.json', summary, indent=2)
     print_summary(summary, out)
     return 0 if summary['images_answered'] == summary['images_sent'] == len(frames) else 1
 

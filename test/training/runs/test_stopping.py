@@ -1,0 +1,49 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A signal that ends a command is told, with what is kept, and is the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from training.command_line import run
+from training.runs.stopping import kept, raise_if_stopped, Stopped, stops_raised
+
+
+def stop_by(number: int) -> None:
+    os.kill(os.getpid(), number)
+    signal.pause()  # Until it has come.
+
+
+@pytest.mark.parametrize(('number', 'code', 'name'), [
+    (signal.SIGTERM, 143, 'SIGTERM'), (signal.SIGINT, 130, 'Ctrl-C')])
+def test_a_signal_is_one_line_and_the_exit_code(capsys, number, code, name):
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+
+    def command() -> None:
+        with kept('all of it; go on'):
+            stop_by(number)
+    assert run(command) == code
+    assert capsys.readouterr().err == f'stopped by {name}: all of it; go on\n'
+    assert {each: signal.getsignal(each) for each in before} == before
+
+
+def test_what_a_command_calls_passes_the_signal_on(capsys):
+    def outer() -> None:
+        raise_if_stopped(0, 'unused')
+        raise_if_stopped(1, 'unused')  # An error, which is another's to tell.
+        raise_if_stopped(run(lambda: stop_by(signal.SIGTERM)), 'the table so far')
+    assert run(outer) == 143
+    assert capsys.readouterr().err.splitlines()[-1] == 'stopped by SIGTERM: the table so far'
+
+
+def test_no_handler_of_errors_takes_it_and_a_second_sigterm_does_not_cut_the_tidying():
+    with pytest.raises(Stopped), stops_raised():
+        try:
+            stop_by(signal.SIGTERM)
+        except Exception:
+            pytest.fail('taken for an error')
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,44 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a run on disk: a new one takes the place of the one of before once it is whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from emu_perception.whole_files import write_whole
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+import torch
+from training.runs.run_folder import epochs_done
+
+
+class StateFiles(TorchCheckpointIO):
+    """
+    Lightning's states, written by :func:`emu_perception.whole_files.write_whole`.
+
+    Lightning itself writes into $TMPDIR and moves: between two file systems that is a copy onto
+    the only state there is, and a kill in it loses the run.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path,
+                        storage_options: Any | None = None) -> None:
+        """
+        Write a state.
+
+        :raises OSError: names the path; the state of before is kept.
+        """
+        # By way of memory: torch's own writer says neither file nor reason of a full disk.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_whole(path, buffer.getvalue())
+
+
+def what_is_kept(folder: Path, epochs: int) -> str:
+    """Say how far a run is on disk and how to go on, for people."""
+    last = folder / 'state/last.ckpt'
+    if not last.exists():
+        return f'{folder} has no epoch yet: the same command begins again'
+    return (f'{epochs_done(folder)} of {epochs} epochs are kept in {last}; the same command with '
+            '--resume goes on from there')
