@@ -70,7 +70,8 @@ def samples_of(trials: Sequence[Trial], run: np.ndarray) -> Samples:
         return np.concatenate([trial.samples[name] for trial in trials])
     return Samples(np.repeat(run, counts),
                    np.repeat(np.array([trial.kind for trial in trials]), counts),
-                   *(all_of(name) for name in ('error', 'relative', 'distance', 'beyond', 'shared')))
+                   *(all_of(name) for name in (
+                       'error', 'relative', 'distance', 'beyond', 'shared')))
 
 
 def _cross_fitted(trials: Sequence[Trial], samples: Samples, run: np.ndarray
