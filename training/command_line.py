@@ -16,6 +16,7 @@ from emu_perception.whole_files import write_json
 import torch
 from training.recipes.options import explained
 from training.recipes.recipe import load_recipe, Recipe
+from training.runs.heap import keep_freed_memory
 from training.runs.stopping import Stopped, stops_raised
 
 
@@ -62,6 +63,8 @@ def run(command: Callable[[], object]) -> int:
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     # Lightning's advertisements and hints; its warnings stay.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    if _is_the_process():
+        keep_freed_memory()
     try:
         with stops_raised():
             command()
@@ -76,6 +79,12 @@ def run(command: Callable[[], object]) -> int:
         print(stop, file=sys.stderr)
         return stop.code
     return 0
+
+
+def _is_the_process() -> bool:
+    """Tell whether a training command was started, not called from somebody else's process."""
+    spec = getattr(sys.modules['__main__'], '__spec__', None)
+    return spec is not None and spec.name.split('.')[0] == 'training'
 
 
 def _failed(text: str) -> int:

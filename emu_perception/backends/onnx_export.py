@@ -10,44 +10,63 @@ import warnings
 
 from emu_perception.networks.context import PyramidPooling
 from emu_perception.networks.multitask import FoldedNetwork
+from emu_perception.networks.statistics import picture_statistics, STATISTICS
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 OPSET = 17
 INPUT = 'image'
+STATISTICS_NODES = '/statistics/'
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def export_onnx(network: FoldedNetwork, size: tuple[int, int], path: Path) -> None:
+def export_onnx(network: FoldedNetwork, size: tuple[int, int], path: Path,
+                statistics: bool = False) -> None:
     """
     Write the network: float32 [1, 3, h, w] ``image``, normalised, to the raw map of each task.
 
     :param network: stays as it is.
     :param size: (height, width), multiples of 32.
+    :param statistics: whether the output ``statistics`` comes last; its nodes' names begin with
+        ``STATISTICS_NODES``.
     """
-    module = _Raw(copy.deepcopy(network).cpu().float(), size).eval()
+    module = _Raw(copy.deepcopy(network).cpu().float(), size, statistics).eval()
+    names = [*network.tasks, STATISTICS] if statistics else list(network.tasks)
     with warnings.catch_warnings():
         # The tracer warns of shapes that become constants: they are meant to.
         warnings.simplefilter('ignore')
         # The older exporter needs the package onnx alone, the newer one onnxscript too.
         torch.onnx.export(module, (torch.zeros(1, 3, *size),), str(path), input_names=[INPUT],
-                          output_names=list(network.tasks), opset_version=OPSET, dynamo=False)
+                          output_names=names, opset_version=OPSET, dynamo=False)
 
 
 class _Raw(nn.Module):
     """The network with a tuple for its dict, and without what ONNX has no operator for."""
 
-    def __init__(self, network: FoldedNetwork, size: tuple[int, int]) -> None:
+    def __init__(self, network: FoldedNetwork, size: tuple[int, int], statistics: bool) -> None:
         super().__init__()
         self.network = network
+        self.statistics = _Statistics() if statistics else None
         if isinstance(network.context, PyramidPooling):
             network.context = _MatrixPooling(network.context, (size[0] // 32, size[1] // 32))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        raw = self.network(x)
-        return tuple(raw[task] for task in self.network.tasks)
+        network = self.network
+        *fine, coarsest = network.encoder(x)
+        raw = network.heads([*fine, network.context(coarsest)])
+        found = tuple(raw[task] for task in network.tasks)
+        if self.statistics is None:
+            return found
+        return (*found, self.statistics([*fine, coarsest], raw))
+
+
+class _Statistics(nn.Module):
+    """``picture_statistics`` as a module, which gives its nodes a name."""
+
+    def forward(self, maps: list[torch.Tensor], raw: dict[str, torch.Tensor]) -> torch.Tensor:
+        return picture_statistics(maps, raw)
 
 
 class _MatrixPooling(nn.Module):

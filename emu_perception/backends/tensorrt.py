@@ -26,8 +26,8 @@ from emu_perception.backends.engine_cache import (
 )
 from emu_perception.backends.onnx_export import OPSET
 from emu_perception.backends.tensorrt_engine import build_engine, Engine
-from emu_perception.errors import InputError
 from emu_perception.networks.multitask import FoldedNetwork
+from emu_perception.networks.statistics import STATISTICS, statistics_length
 import timm
 import torch
 
@@ -41,10 +41,8 @@ class TensorRTBackend(CudaBackend):
 
     def _on_device(self, network: FoldedNetwork,
                    runtime: CudaRuntime) -> tuple[DeviceForm, torch.dtype]:
-        if self.options.statistics:
-            raise InputError("backend is 'tensorrt', whose engines give no statistics, of which "
-                             "this checkpoint's familiarity makes scores: give 'cuda'")
-        return EngineNetwork(network, self.options.precision, runtime), torch.float32
+        return EngineNetwork(network, self.options.precision, runtime,
+                             self.options.statistics), torch.float32
 
 
 class EngineNetwork:
@@ -52,12 +50,13 @@ class EngineNetwork:
     A folded network as engines, one a size.
 
     :param network: stays as it is; what engines are made of.
+    :param statistics: whether they are asked for too.
     """
 
-    statistics_length = 0
-
-    def __init__(self, network: FoldedNetwork, precision: str, runtime: CudaRuntime) -> None:
+    def __init__(self, network: FoldedNetwork, precision: str, runtime: CudaRuntime,
+                 statistics: bool = False) -> None:
         self.tasks = network.tasks
+        self.statistics_length = statistics_length(network) if statistics else 0
         self._network, self._precision, self._runtime = network, precision, runtime
         self._hash = network_hash(network)
         self._engines: OrderedDict[tuple[int, int], StreamEngine] = OrderedDict()
@@ -88,7 +87,8 @@ class EngineNetwork:
     def _key(self, size: tuple[int, int]) -> str:
         import tensorrt
         return engine_key(self._hash, self._runtime.gpu(), tensorrt.__version__, __version__,
-                          torch.__version__, timm.__version__, OPSET, self._precision, size)
+                          torch.__version__, timm.__version__, OPSET, self._precision, size,
+                          self.statistics_length)
 
     def _read(self, size: tuple[int, int]) -> StreamEngine | None:
         kept = read_engine(cache_folder(), self._key(size))
@@ -105,13 +105,15 @@ class EngineNetwork:
         LOGGER.warning('tensorrt: building an engine for %dx%d in %s; this takes minutes, once',
                        size[1], size[0], self._precision)
         start = time.perf_counter()
-        serialized = build_engine(self._network, size, self._precision)
+        serialized = build_engine(self._network, size, self._precision,
+                                  bool(self.statistics_length))
         LOGGER.warning('tensorrt: engine built in %.0f s', time.perf_counter() - start)
         write_engine(cache_folder(), self._key(size), serialized)
         return self._on_stream(serialized, from_file=False)
 
     def _on_stream(self, serialized: bytes, from_file: bool) -> StreamEngine:
-        return StreamEngine(Engine(serialized, self.tasks),
+        outputs = (*self.tasks, STATISTICS) if self.statistics_length else self.tasks
+        return StreamEngine(Engine(serialized, outputs),
                             self._runtime.handle(self._runtime.compute), from_file)
 
 

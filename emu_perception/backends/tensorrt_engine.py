@@ -10,7 +10,7 @@ import tempfile
 import time
 from typing import Any
 
-from emu_perception.backends.onnx_export import export_onnx, INPUT
+from emu_perception.backends.onnx_export import export_onnx, INPUT, STATISTICS_NODES
 from emu_perception.networks.multitask import FoldedNetwork
 import torch
 
@@ -20,10 +20,12 @@ _WORKSPACE_BYTES = 2 << 30
 _FLAGS = {'fp16': 'FP16', 'bf16': 'BF16'}
 
 
-def build_engine(network: FoldedNetwork, size: tuple[int, int], precision: str) -> bytes:
+def build_engine(network: FoldedNetwork, size: tuple[int, int], precision: str,
+                 statistics: bool = False) -> bytes:
     """
     Return a serialized engine: normalised float32 image in, float32 raw maps out.
 
+    :param statistics: whether the statistics come out too.
     :raises Exception: of many kinds, if TensorRT cannot build it.
     """
     import tensorrt as trt
@@ -35,7 +37,7 @@ def build_engine(network: FoldedNetwork, size: tuple[int, int], precision: str) 
     parser = trt.OnnxParser(definition, logger)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'network.onnx'
-        export_onnx(network, size, path)
+        export_onnx(network, size, path, statistics)
         if not parser.parse(path.read_bytes()):
             raise RuntimeError('; '.join(str(parser.get_error(i))
                                          for i in range(parser.num_errors)))
@@ -43,12 +45,14 @@ def build_engine(network: FoldedNetwork, size: tuple[int, int], precision: str) 
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
     if precision in _FLAGS:
         config.set_flag(getattr(trt.BuilderFlag, _FLAGS[precision]))
-        # The last layers stay float32: a variance spans more than float16 does.
+        # The last layers stay float32: a variance spans more than float16 does. So do the
+        # statistics: squares, and sums of thousands of pixels.
         config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
         results = {definition.get_output(i).name for i in range(definition.num_outputs)}
         for i in range(definition.num_layers):
             layer = definition.get_layer(i)
-            if any(layer.get_output(j).name in results for j in range(layer.num_outputs)):
+            if layer.name.startswith(STATISTICS_NODES) or any(
+                    layer.get_output(j).name in results for j in range(layer.num_outputs)):
                 layer.precision = trt.float32
     else:
         config.clear_flag(trt.BuilderFlag.TF32)  # 10 bits are not float32.
@@ -64,10 +68,10 @@ class Engine:
     """
     An engine on the current device, for one caller at a time.
 
-    :param tasks: names of the outputs, in order.
+    :param outputs: their names: the tasks, and the statistics if it was built with them.
     """
 
-    def __init__(self, serialized: bytes, tasks: tuple[str, ...]) -> None:
+    def __init__(self, serialized: bytes, outputs: tuple[str, ...]) -> None:
         import tensorrt as trt
         # All three are kept: TensorRT does not hold on to what its objects need.
         self._logger = trt.Logger(trt.Logger.WARNING)
@@ -78,8 +82,7 @@ class Engine:
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise RuntimeError('no memory for the engine')
-        self._tasks = tasks
-        self._shapes = {task: tuple(self._engine.get_tensor_shape(task)) for task in tasks}
+        self._shapes = {name: tuple(self._engine.get_tensor_shape(name)) for name in outputs}
 
     def __call__(self, x: torch.Tensor, stream: int) -> dict[str, torch.Tensor]:
         """
@@ -87,7 +90,7 @@ class Engine:
 
         :param x: float32 [1, 3, h, w], contiguous.
         """
-        raw = {task: torch.empty(self._shapes[task], device=x.device) for task in self._tasks}
+        raw = {name: torch.empty(shape, device=x.device) for name, shape in self._shapes.items()}
         for name, tensor in ((INPUT, x), *raw.items()):
             self._context.set_tensor_address(name, tensor.data_ptr())
         if not self._context.execute_async_v3(stream):

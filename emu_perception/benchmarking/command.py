@@ -4,10 +4,11 @@
 Measure speed, end to end: uint8 image in host memory to all maps in host memory.
 
 emu_benchmark [--checkpoint F | --encoder mit_b2 --head-dim 768] [--size 480x640]
-              [--against reference,reference_openvino,unfolded,eager] [--json OUT]
+              [--against reference,reference_openvino,unfolded,unjudged,eager] [--json OUT]
 
 One process, the same weights and image, interleaved, medians. Resizing, normalising, upsampling,
-entropy, confidence, variance and all copies are in every figure.
+entropy, confidence, variance and all copies are in every figure. ``unjudged`` is ours without the
+fitted scores: what the flag costs.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ import torch
 Call = Callable[[np.ndarray], Any]
 # In the published layout; the compiled one is the reference at its best on a CPU.
 PUBLISHED = ('reference', 'reference_openvino', 'unfolded')
-AGAINST = (*PUBLISHED, *BACKENDS)
+AGAINST = (*PUBLISHED, 'unjudged', *BACKENDS)
 
 
 def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, str]:
@@ -103,6 +104,12 @@ def contestants(names: list[str], network: Network, metadata: CheckpointMetadata
             made[name] = CompiledReference(network, metadata, precision)
         elif name == 'unfolded':
             made[name] = unfolded(network, metadata, device, precision)
+        elif name == 'unjudged':
+            if not metadata.statistics:
+                raise InputError("--against names 'unjudged', but the checkpoint has no fitted "
+                                 'scores to leave out: training.calibrate --fit-scores makes them')
+            made[name] = Predictor(network, metadata.without_fitted_scores(), device=str(device),
+                                   precision=precision, backend=backend)
         else:
             made[name] = Predictor(network, metadata, device=str(device), precision=precision,
                                    backend=backend if name == 'ours' else name)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 from typing import Any
 
@@ -14,7 +14,7 @@ from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
-from emu_perception.scores import names_of
+from emu_perception.scores import names_of, SCORES
 from emu_perception.visualization import default_palette
 import numpy as np
 
@@ -102,6 +102,12 @@ class CheckpointMetadata:
     def score_names(self) -> tuple[str, ...]:
         """Return the names of the scores that its network gives for every image."""
         return names_of(self.tasks, self.statistics)
+
+    def without_fitted_scores(self) -> CheckpointMetadata:
+        """Return the document without what its fitted scores are made of and judged by."""
+        kept = {name: fitted for name, fitted in self.calibration.scores.items()
+                if not SCORES[name].fitted}
+        return replace(self, statistics={}, calibration=replace(self.calibration, scores=kept))
 
     @property
     def pixel_variance(self) -> bool:

@@ -78,8 +78,9 @@ class Summary:
                          'minute')
         if self.with_focal_length < self.images - self.unusable:
             lines.append(f'depth is to scale in {self.with_focal_length} of '
-                         f'{self.images - self.unusable} images: no focal length for the others '
-                         '(--fx, --camera-info, --hfov), whose metres are not recorded')
+                         f'{self.images - self.unusable} images: the others have no focal length '
+                         '(--fx, --camera-info, --hfov) or the checkpoint none, and their metres '
+                         'are not recorded')
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 

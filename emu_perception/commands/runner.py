@@ -15,6 +15,7 @@ from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
 from emu_perception.predicts import predict, Predicts
+from emu_perception.preprocessing import scale_problem
 from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.shown import Look, Shown
@@ -66,7 +67,9 @@ class Runner:
             state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
             return Result(index, image, None, None, None, state, went_stale, stale_ns)
         height, width = rgb.shape[:2]
-        camera = self._cameras.camera_of(image, width, height)
+        # Metres need two cameras: this one and the training's.
+        scale = scale_problem(self._predictor.metadata)
+        camera = None if scale else self._cameras.camera_of(image, width, height)
         try:
             prediction = predict(self._predictor, rgb, fx=camera.fx if camera else None,
                                  at_network_size=self._at_network_size,
@@ -80,7 +83,7 @@ class Runner:
             # Whoever reads the flag must not take metres of another lens for this one's.
             unknown = camera is None and 'depth' in self._predictor.metadata.tasks
             state = self._risk.observe(
-                prediction.scores, detail=self._cameras.problem,
+                prediction.scores, detail=scale or self._cameras.problem,
                 reason=RiskReason.NO_CALIBRATION if unknown else RiskReason.NONE)
             if problem_of(prediction.scores, self._predictor.metadata.score_names):
                 self._count(image, state.detail)  # Such maps mislead.

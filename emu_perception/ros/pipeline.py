@@ -11,6 +11,7 @@ import time
 from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import predict
+from emu_perception.preprocessing import scale_problem
 from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.arrivals import Arrivals
@@ -93,6 +94,8 @@ class Pipeline:
                                         stamp=header.stamp,
                                         fallback_hfov_deg=settings.fallback_hfov_deg)
         self._warn_about_camera()
+        if scale_problem(self.predictor.metadata):
+            camera = None  # Its outputs in metres need both cameras, this one and the training's.
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
@@ -130,10 +133,9 @@ class Pipeline:
     @property
     def metres_withheld(self) -> str:
         """Return why the last image's metres are withheld, and which; '' where they are not."""
-        problem = self.camera.judgement.problem
-        if problem is None or 'depth' not in self.predictor.metadata.tasks:
-            return ''
-        return f'{problem.text}: withheld {WITHHELD}'
+        metadata, problem = self.predictor.metadata, self.camera.judgement.problem
+        text = scale_problem(metadata) or (problem.text if problem else '')
+        return f'{text}: withheld {WITHHELD}' if text and 'depth' in metadata.tasks else ''
 
     def _drop_repeated(self, message: Image | CompressedImage) -> None:
         stamp = message.header.stamp
@@ -144,7 +146,10 @@ class Pipeline:
 
     def _warn_about_camera(self) -> None:
         problem, withheld = self.camera.judgement.problem, self.metres_withheld
-        if problem and withheld:
+        if scale_problem(self.predictor.metadata):
+            self.log.once('no training camera', f'{withheld} and ~/camera_info, and the risk flag '
+                          'stays raised')
+        elif problem and withheld:
             self.log.once(f'camera {problem.code}',
                           f'{withheld} and ~/camera_info, and the risk flag stays raised; who '
                           'knows the field of view can set the parameter fallback_hfov_deg')

@@ -44,6 +44,7 @@ def make_tensorrt() -> ModuleType:
 
         def __init__(self, node: Any) -> None:
             self.node, self.num_outputs, self.precision = node, len(node.output), None
+            self.name = node.name
 
         def get_output(self, i: int) -> Named:
             return Named(self.node.output[i])

@@ -209,9 +209,35 @@ def test_a_graph_that_gives_other_statistics_is_not_used(
     assert 'other maps than the same work without it' in caplog.text
 
 
-def test_a_backend_without_statistics_says_so_and_cuda_answers(
+@pytest.mark.slow
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_tensorrt_gives_the_scores_of_pytorch(
+        network, judged, fake_cuda, monkeypatch, tmp_path, precision):
+    trt = pretend_tensorrt(monkeypatch, tmp_path)
+    eager, fast = (Predictor(network, judged, device='cpu', backend=backend, precision=precision)
+                   for backend in ('eager', 'tensorrt'))
+    assert fast.backend == 'tensorrt', fast.backend_notes
+    tolerance = {'fp32': 10 * NETWORK, 'fp16': 0.02}[precision]
+    picture = np.random.default_rng(0).integers(0, 256, (*INPUT_SIZE, 3), np.uint8)
+    expected, found = eager(picture, fx=90.0), fast(picture, fx=90.0)
+    assert found.scores.keys() == expected.scores.keys() >= set(BOTH)
+    off = np.abs(found.statistics - expected.statistics).max()
+    assert off <= tolerance * np.abs(expected.statistics).max()
+    # In low precision the squares of the statistics stay float32, not the two last layers alone.
+    assert (trt.full > 20) == (precision == 'fp16')
+    # An engine of the same weights that gives no statistics is another.
+    plain = Predictor(network, replace(judged, statistics={}), device='cpu', backend='tensorrt')
+    assert plain.backend == 'tensorrt' and plain(picture).statistics is None
+
+
+def test_an_engine_that_gives_other_statistics_is_refused_and_cuda_answers(
         network, judged, fake_cuda, monkeypatch, tmp_path, caplog):
-    pretend_tensorrt(monkeypatch, tmp_path)
+    trt = pretend_tensorrt(monkeypatch, tmp_path)
+
+    def spoil(name, values):
+        if name == STATISTICS:
+            values += 1.0
+    trt.spoil = spoil
     predictor = Predictor(network, judged, device='cpu', backend='tensorrt')
-    assert predictor.backend == 'cuda' and 'give no statistics' in predictor.backend_notes[0]
+    assert predictor.backend == 'cuda' and 'statistics are' in predictor.backend_notes[0]
     assert 'going on with cuda' in caplog.text

@@ -14,6 +14,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.freshness import Freshness, Verdict
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.maps import maps_of
 from emu_perception.prediction import Prediction, UNLABELLED
 from emu_perception.region import Region
@@ -58,7 +59,7 @@ class FakeMetadata:
     depth_max: float = 10.0
     pixel_variance: bool = True
     calibration: Calibration = field(default_factory=fake_calibration)
-    intrinsics: Any = None
+    intrinsics: Intrinsics | None = Intrinsics(64, 48, 50.0, 50.0, 31.5, 23.5)
     input_size: tuple[int, int] = (24, 32)
     name: str = 'fake'
     statistics: tuple[str, ...] = ('familiarity.mean', 'familiarity.failure.mean')

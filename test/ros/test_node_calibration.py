@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import time
 from types import SimpleNamespace
 
@@ -104,6 +105,20 @@ def test_doing_without_camera_info_needs_the_stated_field_of_view(make_bench):
     assert bench.set(fallback_hfov_deg=60.0).successful
     bench.until(lambda: bench.risk() is False and depths, send=rgb_image(),
                 camera_info=camera_info())
+
+
+def test_a_network_that_knows_no_training_camera_gives_no_metres_either(make_bench):
+    """Its depths are of one camera and nobody knows of which: a good camera_info helps nothing."""
+    predictor = FakePredictor()
+    predictor.metadata = replace(predictor.metadata, intrinsics=None)
+    bench = make_bench(predictor=predictor, parameters=UNKNOWN)
+    metres, labels = listen(bench, METRES), bench.listen(Image, 'label')
+    bench.until(lambda: len(labels) >= 5, send=rgb_image(), camera_info=camera_info())
+    assert not any(metres.values())
+    assert not any(flag.data is False for flag in bench.received['risk'])
+    bench.until(lambda: reason(bench) == 'no_calibration', send=rgb_image(),
+                camera_info=camera_info())
+    assert 'no training intrinsics' in bench.diagnostics()['risk']['message']
 
 
 def test_a_network_without_depth_needs_none(make_bench):

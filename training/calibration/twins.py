@@ -15,7 +15,6 @@ from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
-from emu_perception.scores import SCORES
 from training.evaluation.measuring import file_hash
 from training.recipes.earlier_names import renamed
 
@@ -50,11 +49,9 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
         raise InputError(f'--constants-of {twin}: is not calibrated on images it has not seen: '
                          'train it on train, and run training.calibrate on it')
     # What is fitted to the twin's own maps says nothing of this network's.
-    calibration = replace(other.calibration, scores={
-        name: fitted for name, fitted in other.calibration.scores.items()
-        if not SCORES[name].fitted})
+    calibration = other.without_fitted_scores().calibration
     save_checkpoint(out, network, replace(
-        metadata, calibration=calibration, statistics={}, provenance={
+        metadata.without_fitted_scores(), calibration=calibration, provenance={
             **metadata.provenance, 'calibration': {
                 **done, 'twin': other.name, 'twin_sha256': file_hash(twin)}}))
     return {'checkpoint': out.name, 'twin': twin.name, **asdict(calibration)}

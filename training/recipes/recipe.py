@@ -147,9 +147,6 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def _check_family(path: Path, recipe: Recipe) -> None:
     family, default, tasks = recipe.network.family, Recipe(), recipe.network.tasks
-    if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(FAMILIES[family].tasks):
-        raise RecipeError(f"{path}: field 'network.tasks' is {list(tasks)}: give some of "
-                          f"{', '.join(FAMILIES[family].tasks)} ('network.family' is '{family}')")
     for name, (value, why) in FAMILIES[family].only.items():
         if attrgetter(name)(recipe) != value:
             raise RecipeError(f"{path}: field '{name}' is '{attrgetter(name)(recipe)}', but "
@@ -161,6 +158,9 @@ def _check_family(path: Path, recipe: Recipe) -> None:
                 raise RecipeError(f"{path}: field '{name}' is {attrgetter(name)(recipe)!r}, but "
                                   f"only family '{other}' has it and 'network.family' is "
                                   f"'{family}': leave it out")
+    if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(FAMILIES[family].tasks):
+        raise RecipeError(f"{path}: field 'network.tasks' is {list(tasks)}: give some of "
+                          f"{', '.join(FAMILIES[family].tasks)} ('network.family' is '{family}')")
 
 
 def _document(path: Path) -> dict[str, Any]:

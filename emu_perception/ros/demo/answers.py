@@ -113,15 +113,16 @@ def _risk_tile(answer: Answer, shape: tuple[int, ...]) -> np.ndarray:
     status = answer.status
     raised = status.get('raised') == 'True'
     tile[:] = (110, 20, 20) if raised else (20, 80, 40)
-    line = max(14, shape[0] // 16)
     rows = ['RISK' if raised else 'no risk', f'reason: {status.get("reason", "?")}',
             status.get('detail', ''),
             *(f'{row.words} {_figure(answer, row.key)}{row.suffix.replace("_", " ")}, threshold '
-              f'{status.get(row.threshold_key, "?")}' for row in SCORES.values()),
+              f'{status.get(row.threshold_key, "?")}' for row in SCORES.values()
+              if answer.figure(row.key) is not None),
             f'latency {1e3 * (answer.latency_s or math.nan):.0f} ms']
+    line = shape[0] // (2 * len(rows) + 2)
     for number, text in enumerate(rows):
         size = line * (2 if number == 0 else 1)
-        visualization.put_text(tile, text, (line, int(line * (2.4 + 1.7 * number))), size)
+        visualization.put_text(tile, text, (line, int(line * (2.4 + 2 * number))), size)
     return tile
 
 

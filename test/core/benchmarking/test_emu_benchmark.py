@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 
 from emu_perception.backends import is_installed
@@ -11,8 +12,11 @@ from emu_perception.benchmarking.command import main
 from emu_perception.benchmarking.measure import interleaved, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
-from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
+from emu_perception.familiarity import fit_familiarity, FittedScores
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.networks.statistics import statistics_length
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette
 import numpy as np
@@ -76,6 +80,25 @@ def test_the_json_has_what_a_table_needs(tmp_path, capsys):
     assert result['rows']['ours']['gmac'] < result['rows']['unfolded']['gmac']
     assert result['rows']['unfolded']['largest_depth_difference_m'] < 1e-4
     assert '--encoder mit_b0' in result['command'] and 'unfolded' in capsys.readouterr().out
+
+
+def test_the_flag_costs_what_ours_takes_beside_the_same_without_it(tmp_path):
+    network, metadata = tiny()
+    own = np.random.default_rng(0).normal(
+        size=(20, statistics_length(network.folded()))).astype(np.float32)
+    fitted = FittedScores(fit_familiarity(own[:, :100]))
+    save_checkpoint(tmp_path / 'a.safetensors', network, replace(
+        metadata, statistics=fitted.arrays(), intrinsics=Intrinsics(96, 64, 80, 80, 48, 32)))
+    options = ['--checkpoint', str(tmp_path / 'a.safetensors'), *TINY[6:]]
+    out = tmp_path / 'speed.json'
+    assert main([*options, '--against', 'unjudged', '--json', str(out)]) == 0
+    row = json.loads(out.read_text())['rows']['unjudged']
+    assert row['largest_depth_difference_m'] == 0 and row['median_ms'] > 0
+
+
+def test_without_fitted_scores_there_is_nothing_to_leave_out(capsys):
+    assert main([*TINY, '--against', 'unjudged']) == 1
+    assert '--fit-scores' in capsys.readouterr().err
 
 
 @pytest.mark.slow

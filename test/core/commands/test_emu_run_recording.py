@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 
 from core_bench import make_metadata, make_network
-from emu_perception.checkpoint import save_checkpoint
+from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.predictor import Predictor
 from emu_perception.scores import scores_of
 import numpy as np
@@ -130,6 +131,21 @@ def test_without_camera_info_there_is_none_and_it_is_said(tmp_path, checkpoint, 
     assert "no camera_info at '/cam/camera_info'" in captured.err
     assert 'depth is to scale in 0 of 2 images' in captured.out
     assert '--hfov' in captured.err
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_an_unknown_camera_records_no_metres_and_raises(
+        tmp_path, checkpoint, capsys):
+    network, metadata = load_checkpoint(checkpoint)
+    lost = tmp_path / 'lost.safetensors'
+    save_checkpoint(lost, network, replace(metadata, intrinsics=None))
+    bag = write_bag(tmp_path / 'bag', recording(2))
+    assert emu_run(bag, tmp_path / 'out', lost, '--mcap') == 0
+    found = read_bag(tmp_path / 'out/recording')
+    assert not {topic for topic in found if '/emu/depth' in topic or 'mean_depth' in topic}
+    assert len(found['/emu/label']) == 2 and all(flag.data for _, flag in found['/emu/risk'])
+    assert {row['reason'] for row in table(tmp_path / 'out')} == {'no_calibration'}
+    assert 'depth is to scale in 0 of 2 images' in capsys.readouterr().out
 
 
 @pytest.mark.slow
