@@ -5,6 +5,7 @@
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.constants import FITTED, FusionConstants
 from emu_perception.fusion.factor import FactorReading
+from emu_perception.fusion.hint import checked_hint, DepthHint
 from emu_perception.fusion.joining import (
     correct,
     CORRECTED,
@@ -15,7 +16,6 @@ from emu_perception.fusion.joining import (
     SENSOR,
     UNKNOWN,
 )
-from emu_perception.fusion.hint import checked_hint, DepthHint
 
 __all__ = ['checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint', 'FactorReading', 'FITTED',
            'fuse', 'Fused', 'FusionConstants', 'NETWORK', 'ScaleBelief', 'SENSOR', 'UNKNOWN']

@@ -64,7 +64,7 @@ class AugmentationRecipe:
         0.0, 'share of views as a camera in trouble gives them, each more or less; the truth '
         'stays, so the network learns to be unsure where it cannot see', low=0, high=1)
     corruption_kinds: tuple[str, ...] = option(
-        ('dark', 'blur', 'cover', 'noise', 'flare'), 'which trouble, drawn alike; what is left out '
+        ('dark', 'blur', 'cover', 'noise', 'flare'), 'which trouble, drawn alike; those left out '
         'can be measured as what the network has never seen', choices=CORRUPTIONS)
 
 
