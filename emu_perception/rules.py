@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 import math
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,20 @@ Value = TypeVar('Value', bool, int, float, str)
 
 _KINDS: dict[type, str] = {bool: 'true or false', int: 'a whole number', float: 'a number',
                            str: 'text'}
+
+
+class FieldError(ValueError):
+    """
+    A field that cannot be used.
+
+    :ivar path: of its name, from the outermost section; empty where a name itself is wrong.
+    :ivar problem: 'give ...', what it must be.
+    :ivar value: what it is.
+    """
+
+    def __init__(self, path: tuple[str, ...], problem: str, value: object) -> None:
+        super().__init__(': '.join((*path, problem)))
+        self.path, self.problem, self.value = path, problem, value
 
 
 @dataclass(frozen=True)
@@ -118,14 +133,24 @@ def checked_fields(values: object, convert: Mapping[str, Callable[[Any], Any]]
     Return a JSON object with its fields converted.
 
     :param convert: by field; raises ValueError on a value that cannot be used.
-    :raises ValueError: names the field that cannot be used, or that is not known.
+    :raises FieldError: names the field that cannot be used, or that is not known.
     """
     result = object_of(values)
     for name, value in result.items():
         if name not in convert:
-            raise ValueError(f"'{name}' is none of its fields: {', '.join(convert)}")
+            raise FieldError((), f"'{name}' is none of its fields: {known_fields(name, convert)}",
+                             value)
         try:
             result[name] = convert[name](value)
+        except FieldError as error:
+            raise FieldError((name, *error.path), error.problem, error.value) from error
         except (TypeError, ValueError, ArithmeticError) as error:
-            raise ValueError(f'{name}: {error}') from error
+            raise FieldError((name,), str(error), value) from error
     return result
+
+
+def known_fields(name: object, known: Iterable[str]) -> str:
+    """Return the fields that there are, and which of them an unknown one may be meant to be."""
+    known = [*known]
+    meant = get_close_matches(str(name), known, 1)
+    return ', '.join(known) + (f"; did you mean '{meant[0]}'?" if meant else '')

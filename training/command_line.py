@@ -11,6 +11,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.errors import EmuError, InputError
+from emu_perception.foreign_files import print_any_name
 from emu_perception.whole_files import write_json
 import torch
 from training.recipes.options import explained
@@ -58,6 +59,7 @@ def run(command: Callable[[], object]) -> int:
 
     :return: the exit code: 1 of an error, 143 of SIGTERM, 130 of Ctrl-C.
     """
+    print_any_name()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     # Lightning's advertisements and hints; its warnings stay.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)

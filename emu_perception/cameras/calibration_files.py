@@ -15,6 +15,7 @@ from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import read_text
 from emu_perception.whole_files import write_whole
 
 
@@ -86,8 +87,8 @@ def _intrinsics(path: Path, values: Any) -> CameraInfo:
 def _mapping(path: Path) -> Mapping[str, Any]:
     import yaml
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.safe_load(read_text(path))
+    except (OSError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
     if not isinstance(content, Mapping):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import cv2
+from emu_perception.cameras import png_bytes
 from emu_perception.cameras.image_decoding import DamagedImage, decoded
 from emu_perception.errors import InputError
 import numpy as np
@@ -47,10 +48,12 @@ def decode_label(message: Any) -> np.ndarray:
     """
     if _is_compressed(message):
         label = _unpack(message, 0)
-        if label.ndim != 2 or b'\x89PNG' not in bytes(message.data[:4]):
+        # By its values as they are stored, be they of one bit or of a palette.
+        stored = png_bytes.stored_values(bytes(message.data), palette=True)
+        if stored is None:
             raise InputError(f"format '{message.format}' of {label.shape} is not a label map, a "
                              'PNG of one channel is')
-        return label
+        return stored
     if message.encoding not in _LABELS:
         raise InputError(f"encoding '{message.encoding}' is not a label map, one of "
                          f'{", ".join(_LABELS)} is')

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+import logging
 import struct
 from typing import Any
 
 import cv2
+from emu_perception.cameras import jpeg_bytes, png_bytes
 from emu_perception.errors import InputError
 import numpy as np
 
@@ -23,8 +26,11 @@ _DEPTH_LIKE = ('16UC1', '16SC1', '32FC1', '64FC1')
 _DEPTH_ADVICE = ('looks like a depth topic: a colour or mono camera topic is needed (node: remap '
                  '`image`; recording: --image-topic)')
 _MAX_PIXELS = 1 << 26
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
-_PNG_START, _PNG_END = b'\x89PNG', b'IEND'
+# Bits of either kind at the start, and after each restart marker that may be waited for.
+_ANY_PIXELS = tuple(b''.join(marker + bytes(values) for marker in (
+    b'', *(bytes([0xff, code]) for code in range(0xd0, 0xd8))))
+    for values in (range(0x17, 0x70, 3), range(0xe9, 0x90, -3)))
+LOGGER = logging.getLogger('emu_perception')
 
 
 class DamagedImage(InputError):
@@ -145,7 +151,7 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     if message.format.startswith(_DEPTH_LIKE) or 'compressedDepth' in message.format:
         raise InputError(f'format {message.format!r} {_DEPTH_ADVICE}')
     data = bytes(message.data)
-    if data.startswith(_PNG_START) and len(data) >= 24:  # Before OpenCV makes room for it.
+    if data.startswith(png_bytes.START) and len(data) >= 24:  # Before OpenCV makes room for it.
         _check_size(*struct.unpack('>II', data[16:24]))
     # An EXIF orientation would turn the picture against its camera_info.
     bgr = decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
@@ -162,12 +168,12 @@ def decoded(data: bytes, flags: int, what: str) -> np.ndarray:
     :param what: what this is, for the error.
     :raises DamagedImage: if it is no image or is cut off.
     """
-    _check_complete(data)
+    whole = _whole(data, flags)
     try:
         # Of damaged data libjpeg and libpng complain on stderr themselves, a line an image: OpenCV
         # has no switch for it (its log level does not reach them), and to turn the process's
         # stderr aside while one thread decodes would swallow what the others say.
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(np.frombuffer(whole, np.uint8), flags)
     except cv2.error as error:
         raise DamagedImage(f'{what} cannot be decoded: {_one_line(error)}') from error
     if pixels is None:
@@ -175,32 +181,55 @@ def decoded(data: bytes, flags: int, what: str) -> np.ndarray:
     return pixels
 
 
-def _check_complete(data: bytes) -> None:
-    # OpenCV fills what is missing of a cut picture with grey and says nothing. Inside a JPEG's
-    # scan 0xFF is always escaped: an end marker after the last scan's start is the true end.
+def lacks_end(data: bytes) -> bool:
+    """Tell whether this is a JPEG without its end marker, be its picture whole or not."""
+    return data.startswith(jpeg_bytes.START) and jpeg_bytes.end_of(data) is None
+
+
+def _whole(data: bytes, flags: int) -> bytes:
+    """
+    Return what is to be decoded: without what lies behind a JPEG's end, with an end it lacks.
+
+    OpenCV fills what is missing of a cut picture with grey and says nothing.
+
+    :raises DamagedImage: if it is cut off.
+    """
     if not data:
         problem = 'no data'
-    elif data.startswith(_JPEG_START) and data.rfind(_JPEG_END) <= data.rfind(_JPEG_SCAN):
+    elif data.startswith(jpeg_bytes.START):
+        end = jpeg_bytes.end_of(data)
+        if end is not None:
+            return data if end == len(data) else data[:end]
+        if _decodes_to_its_end(data, flags):
+            _note_lacking_end()
+            return data + jpeg_bytes.END
         problem = 'a JPEG without end'
-    elif data.startswith(_PNG_START) and not _chunks_fit(data):
+    elif data.startswith(png_bytes.START) and not png_bytes.is_whole(data):
         problem = 'a PNG without end'
     else:
-        return
+        return data
     raise DamagedImage(f'compressed image of {len(data)} bytes is truncated: {problem}')
+
+
+def _decodes_to_its_end(data: bytes, flags: int) -> bool:
+    """Tell whether nothing but the end marker is missing of a JPEG that has none."""
+    if not jpeg_bytes.has_all_scans(data):
+        return False
+    data = data.removesuffix(b'\xff')  # Half of the marker.
+    # What follows a picture that is complete is passed over; of one that is not, it is pixels.
+    plain, *others = (cv2.imdecode(np.frombuffer(data + tail + jpeg_bytes.END, np.uint8), flags)
+                      for tail in (b'', *_ANY_PIXELS))
+    return plain is not None and all(
+        other is not None and np.array_equal(plain, other) for other in others)
+
+
+@lru_cache(maxsize=1)  # Once: of a camera's stream it is true of every image.
+def _note_lacking_end() -> None:
+    LOGGER.warning('a JPEG has no end marker, but all of its picture: such images are used')
 
 
 def _one_line(error: Exception) -> str:
     return ' '.join(str(error).split())
-
-
-def _chunks_fit(data: bytes) -> bool:
-    """Follow a PNG's chunks to its end: OpenCV 5 allocates what a damaged length says."""
-    at = 8 if len(data) >= 33 else len(data)  # 33: its start and its header.
-    while at + 12 <= len(data):
-        if data[at + 4:at + 8] == _PNG_END:
-            return True
-        at += 12 + int.from_bytes(data[at:at + 4], 'big')
-    return False
 
 
 def _check_size(width: int, height: int) -> None:

@@ -16,6 +16,7 @@ from emu_perception.cameras.calibration_files import find_calibration, read_cali
 from emu_perception.cameras.image_decoding import decoded
 from emu_perception.cameras.source import FILE_TOPIC, FRAME_ID, InputImage
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import is_litter
 from emu_perception.recordings.messages import Header
 import numpy as np
 
@@ -73,7 +74,7 @@ def image_paths(folder: Path) -> list[Path]:
     """
     for place in (folder, folder / 'image'):
         paths = [path for path in place.glob('*') if path.suffix.lower() in IMAGE_SUFFIXES
-                 and path.is_file()]
+                 and path.is_file() and not is_litter(path.name)]
         if paths:
             return sorted(paths, key=_natural)
     raise InputError(f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)}), no folder image/ '
@@ -90,6 +91,15 @@ def read_image(path: Path) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f'cannot be read ({error.strerror})') from error
+    return rgb_of(data)
+
+
+def rgb_of(data: bytes) -> np.ndarray:
+    """
+    Decode the bytes of an image file as :func:`read_image`.
+
+    :raises InputError: as there.
+    """
     return cv2.cvtColor(decoded(data, cv2.IMREAD_COLOR, f'file of {len(data)} bytes'),
                         cv2.COLOR_BGR2RGB)
 

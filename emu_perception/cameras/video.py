@@ -32,6 +32,11 @@ class Video:
 
     def __init__(self, path: Path, rate_hz: float) -> None:
         self._path = path
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f'{path}: its name is no UTF-8, which OpenCV needs of a video: '
+                             'rename it') from error
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise InputError(f'{path}: cannot be opened: not a video that this OpenCV can decode, '

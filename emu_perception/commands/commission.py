@@ -21,7 +21,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-import cv2
+from emu_perception.cameras import png_bytes
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage, Source
 from emu_perception.checkpoint import (
@@ -121,8 +121,8 @@ def sensor_depth(folder: Path, name: str) -> np.ndarray:
     :raises InputError: if it is missing or no 16-bit image of one channel.
     """
     path = folder / f'{Path(name).stem}.png'
-    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if raw is None or raw.ndim != 2 or raw.dtype != np.uint16:
+    raw = png_bytes.stored_values(path.read_bytes(), palette=False) if path.is_file() else None
+    if raw is None or raw.dtype != np.uint16:
         raise InputError(f'{path}: no 16-bit PNG of one channel, in millimetres, is there')
     return raw.astype(np.float32) * np.float32(_MILLIMETRE)
 

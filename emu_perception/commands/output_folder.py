@@ -8,6 +8,7 @@ from pathlib import Path
 import shutil
 
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import holds_anything
 
 TABLE, VIDEO, SUMMARY = 'frames.csv', 'video.mp4', 'summary.json'
 PANELS, MAPS, RECORDING = 'panels', 'maps', 'recording'
@@ -22,7 +23,7 @@ def check_folder(out: Path, force: bool) -> None:
     try:
         if out.exists() and not out.is_dir():
             raise InputError(f'--out {out}: is a file; give a folder')
-        if out.is_dir() and not force and any(out.iterdir()):
+        if out.is_dir() and not force and holds_anything(out):
             raise InputError(f'--out {out}: is not empty; give another folder, or --force to '
                              'replace the results in it')
     except OSError as error:

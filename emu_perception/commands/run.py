@@ -30,6 +30,7 @@ from emu_perception.commands.run_summary import logging_lines, progress, Summary
 from emu_perception.commands.runner import Runner
 from emu_perception.commands.selection import selected, Selection
 from emu_perception.errors import EmuError, InputError
+from emu_perception.foreign_files import print_any_name
 from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
@@ -45,6 +46,7 @@ LOGGER = logging.getLogger('emu_perception')
 def main(arguments: list[str] | None = None) -> int:
     """Return 0, 1 with one line on bad input, or 128 + the signal that ended the run early."""
     options = parse(arguments)
+    print_any_name()
     with logging_lines():
         try:
             return run(options)

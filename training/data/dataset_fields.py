@@ -1,18 +1,27 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of a data set folder's dataset.yaml that need more than a type."""
+"""The fields of a data set folder's dataset.yaml, each by a rule of ``emu_perception.rules``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import math
+from pathlib import Path
+import textwrap
 from typing import Any
 
 from emu_perception.errors import EmuError
 from emu_perception.intrinsics import Intrinsics
+from emu_perception.rules import checked_fields, FieldError, Rule
 
 IGNORE = 255
+_INTRINSICS = ('width', 'height', 'fx', 'fy', 'cx', 'cy')
+# Of an 8-bit map, as far as classes go.
+_MOST_CLASSES = 255
+_SHOWN = 120  # Characters of a value in a message.
+# Fields that are for people: whatever stands there is kept as it is.
+_NOTES = ('source', 'note', 'licence', 'license')
 
 
 class DatasetError(EmuError):
@@ -35,78 +44,172 @@ class DepthEncoding:
     quantity: str = 'depth'
 
 
-# (field, problem) -> the error that names the file too.
-Wrong = Callable[[str, str], DatasetError]
+@dataclass(frozen=True)
+class DatasetFields:
+    """
+    What a dataset.yaml says, its defaults filled in.
+
+    :ivar depth_unit: for people: of what ``depth`` gives.
+    :ivar baseline_m: of a stereo camera, or None.
+    :ivar things: indices of the classes that have instances.
+    :ivar sky: index of the class that is infinitely far away, None where there is none.
+    """
+
+    name: str = ''
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, ...], ...] | None = None
+    ignore_index: int = IGNORE
+    depth: DepthEncoding | None = None
+    depth_unit: str = 'm'
+    intrinsics: Intrinsics | None = None
+    baseline_m: float | None = None
+    things: tuple[int, ...] = ()
+    sky: int | None = None
 
 
-def depth_encoding(values: Any, wrong: Wrong) -> DepthEncoding | None:
-    """Read the section ``depth``."""
-    if values is None:
-        return None
+def read_fields(document: Mapping[str, Any], file: Path) -> DatasetFields:
+    """
+    Check a dataset.yaml.
+
+    :raises DatasetError: names file, field and value, and what to give instead.
+    """
     try:
-        encoding = DepthEncoding(
-            float(values['scale']), float(values.get('offset', 0.0)),
-            tuple(int(value) for value in values.get('invalid') or ()),
-            float(values.get('min', 0.0)), float(values.get('max', math.inf)),
-            str(values.get('quantity', 'depth')))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise wrong('depth', f'is {values}: give scale, offset, invalid, min and max '
-                    f'({error})') from error
-    if not 0 <= encoding.min < encoding.max or encoding.scale == 0:
-        raise wrong('depth', f'is {values}: min must be below max and scale not 0')
-    if encoding.quantity not in ('depth', 'disparity'):
-        raise wrong('depth.quantity', f"is '{encoding.quantity}': give depth or disparity")
-    return encoding
+        return _fields(document)
+    except FieldError as error:
+        if not error.path:
+            raise DatasetError(f'{file}: field {error.problem}') from error
+        section = f"'{error.path[0]}': " if len(error.path) > 1 else ''
+        value = textwrap.shorten(repr(error.value), _SHOWN)
+        raise DatasetError(f"{file}: field {section}'{'.'.join(error.path)}' is {value}: "
+                           f'{error.problem}') from error
 
 
-def intrinsics(values: Any, wrong: Wrong) -> Intrinsics | None:
-    """Read the section ``intrinsics``."""
-    if values is None:
-        return None
-    try:
-        camera = Intrinsics(int(values['width']), int(values['height']), *(
-            float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')))
-        if min(camera.width, camera.height, camera.fx, camera.fy) <= 0:
-            raise ValueError('sizes and focal lengths are above 0')
-        return camera
-    except (TypeError, ValueError, KeyError) as error:
-        raise wrong('intrinsics', f'is {values}: give width, height, fx, fy, cx, cy '
-                    f'({error})') from error
+def _fields(document: Mapping[str, Any]) -> DatasetFields:
+    values = checked_fields(dict(document), {
+        'name': str, 'classes': _optional(_classes), 'palette': _optional(_colours),
+        'ignore_index': _whole(Rule(int)), 'depth': _optional(_depth),
+        'intrinsics': _optional(_camera), 'things': _optional(_names), 'sky': _optional(str),
+        **dict.fromkeys(_NOTES, _as_it_is)})
+    classes, palette = values.get('classes') or (), values.get('palette') or None
+    if palette is not None and len(palette) != len(classes):
+        raise FieldError(('palette',), f'has {len(palette)} colours for {len(classes)} classes',
+                         document['palette'])
+    depth, unit = values.get('depth') or (None, 'm')
+    camera, baseline_m = values.get('intrinsics') or (None, None)
+    return DatasetFields(
+        values.get('name', ''), classes, palette, values.get('ignore_index', IGNORE), depth, unit,
+        camera, baseline_m, _things(values.get('things') or (), classes), _sky(values, classes))
 
 
-def baseline_m(values: Any, wrong: Wrong) -> float | None:
-    """Read the field ``baseline`` of the section ``intrinsics``, metres."""
-    baseline = values.get('baseline') if isinstance(values, dict) else None
-    if baseline is None:
-        return None
-    if isinstance(baseline, bool) or not isinstance(baseline, (int, float)) \
-            or not 0 < baseline < math.inf:
-        raise wrong('intrinsics.baseline', f'is {baseline!r}: give metres above 0')
-    return float(baseline)
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
 
 
-def things(names: Any, classes: tuple[str, ...], wrong: Wrong) -> tuple[int, ...]:
-    """Return the indices of the classes that ``things`` names."""
-    if names is None:
-        return ()
-    if not isinstance(names, (list, tuple)):
-        raise wrong('things', f'is {names!r}: give a list of names of classes')
-    unknown = [name for name in names if name not in classes]
-    if unknown:
-        raise wrong('things', f"names '{unknown[0]}', which is none of 'classes'")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise wrong('things', f"names '{twice[0]}' more than once")
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _number(rule: Rule[float]) -> Callable[[Any], float]:
+    """Read a number: YAML takes 1e-4, without a dot, for text."""
+    def read(value: Any) -> float:
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                raise ValueError(f'give {rule.wanted}') from None
+        return rule.checked(value)
+    return read
+
+
+def _whole(rule: Rule[int]) -> Callable[[Any], int]:
+    """Read a whole number, written as 640.0 too."""
+    def read(value: Any) -> int:
+        return rule.checked(int(value) if isinstance(value, float) and value.is_integer()
+                            else value)
+    return read
+
+
+def _classes(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError('give a list of names')
+    if len(value) > _MOST_CLASSES:
+        raise ValueError(f'has {len(value)} names, at most {_MOST_CLASSES} fit')
+    return tuple(str(name) for name in value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError('give a list of names of classes')
+    return tuple(str(name) for name in value)
+
+
+def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
+    part = Rule(int, low=0, high=255)
+    if not isinstance(value, (list, tuple)) or not all(
+            isinstance(rgb, (list, tuple)) and len(rgb) == 3 for rgb in value):
+        raise ValueError('give a list of [red, green, blue] of 0 to 255')
+    return tuple(tuple(part.checked(each) for each in rgb) for rgb in value)
+
+
+def _depth(value: Any) -> tuple[DepthEncoding, str]:
+    """Read the section ``depth``: how its values are decoded, and in what."""
+    found = checked_fields(value, {
+        'scale': _number(Rule(float)), 'offset': _number(Rule(float)),
+        'invalid': _optional(_stored_values), 'min': _number(Rule(float, low=0.0)),
+        'max': _limit, 'quantity': Rule(str, choices=('depth', 'disparity')).checked,
+        'unit': str, **dict.fromkeys(_NOTES, _as_it_is)})
+    if not found.get('scale'):
+        raise FieldError((), "give 'scale', which is not 0; perhaps offset, invalid, min and max",
+                         value)
+    encoding = DepthEncoding(
+        found['scale'], found.get('offset', 0.0), found.get('invalid') or (),
+        found.get('min', 0.0), found.get('max', math.inf), found.get('quantity', 'depth'))
+    if encoding.min >= encoding.max:
+        raise ValueError('min must be below max')
+    return encoding, found.get('unit', 'm')
+
+
+def _limit(value: Any) -> float:
+    """Read the largest depth; .inf is none."""
+    return math.inf if value is None or value in (math.inf, 'inf') else _number(
+        Rule(float, low=0.0, open=True))(value)
+
+
+def _stored_values(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError('give a list of stored values')
+    return tuple(_whole(Rule(int))(each) for each in value)
+
+
+def _camera(value: Any) -> tuple[Intrinsics, float | None]:
+    """Read the section ``intrinsics``: the camera, and the baseline of a stereo camera, metres."""
+    found = checked_fields(value, {
+        **dict.fromkeys(('width', 'height'), _whole(Rule(int, low=1))),
+        **dict.fromkeys(('fx', 'fy'), _number(Rule(float, low=0.0, open=True))),
+        **dict.fromkeys(('cx', 'cy'), _number(Rule(float))),
+        'baseline': _optional(_number(Rule(float, low=0.0, open=True, unit='m'))),
+        **dict.fromkeys(_NOTES, _as_it_is)})
+    missing = [name for name in _INTRINSICS if name not in found]
+    if missing:
+        raise ValueError(f'give {", ".join(missing)} too')
+    return Intrinsics(*(found[name] for name in _INTRINSICS)), found.get('baseline')
+
+
+def _things(names: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:
+    for name in names:
+        if name not in classes:
+            raise FieldError(('things',), f"'{name}' is none of 'classes'", list(names))
+        if names.count(name) > 1:
+            raise FieldError(('things',), f"'{name}' stands there more than once", list(names))
     return tuple(classes.index(name) for name in names)
 
 
-def sky(document: dict[str, Any], classes: tuple[str, ...], wrong: Wrong) -> int | None:
-    """Return the index of the class that is infinitely far away, None where there is none."""
+def _sky(values: Mapping[str, Any], classes: tuple[str, ...]) -> int | None:
     # Named by itself where a class is called so; `sky: null` takes the sky as it was measured.
-    name = document.get('sky', 'sky' if 'sky' in classes else None)
+    name = values.get('sky', 'sky' if 'sky' in classes else None)
     if name is None:
         return None
     if name not in classes:
-        raise wrong('sky', f"is {name!r}, which is none of 'classes': give a class infinitely "
-                    'far away, or null')
+        raise FieldError(('sky',), "is none of 'classes': give a class infinitely far away, or "
+                         'null', name)
     return classes.index(name)

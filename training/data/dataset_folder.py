@@ -14,17 +14,10 @@ from dataclasses import dataclass
 import math
 from pathlib import Path
 
-import cv2
+from emu_perception.foreign_files import names_in, read_text
 import numpy as np
-from training.data.dataset_fields import (
-    baseline_m,
-    DatasetError,
-    depth_encoding,
-    IGNORE,
-    intrinsics,
-    sky,
-    things,
-)
+from training.data.dataset_fields import DatasetError, IGNORE, read_fields
+from training.data.image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 import yaml
 
 
@@ -51,6 +44,7 @@ class Example:
 
 
 SPLITS = ('train', 'val', 'test')
+KINDS = ('image', 'label', 'depth', 'instance')
 
 
 class DatasetFolder:
@@ -64,44 +58,27 @@ class DatasetFolder:
         self.root = Path(root)
         self._file = self.root / 'dataset.yaml'
         self._readable: frozenset[str] | None = None
+        self._files = {kind: FilesByStem(self.root / kind, IMAGE_SUFFIXES if kind == 'image'
+                                         else ('.png',)) for kind in KINDS}
         if not self.root.is_dir():
             raise DatasetError(f'{self.root}: no such data set folder')
         try:
-            document = yaml.safe_load(self._file.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, 'strerror', None) or 'not text'
-            raise DatasetError(f'{self._file}: cannot be read ({reason}); a data set folder has '
-                               'one') from error
+            document = yaml.safe_load(read_text(self._file))
+        except OSError as error:
+            raise DatasetError(f'{self._file}: cannot be read ({error.strerror}); a data set '
+                               'folder has one') from error
         except yaml.YAMLError as error:
             reason = ' '.join(str(error).split())
             raise DatasetError(f'{self._file}: not YAML: {reason}') from error
         if not isinstance(document, dict):
             raise DatasetError(f'{self._file}: a mapping of fields is expected')
-        self.name = str(document.get('name', self.root.name))
-        classes = document.get('classes') or ()
-        if not isinstance(classes, (list, tuple)):
-            raise self._wrong('classes', f'is {classes!r}: give a list of names')
-        self.classes = tuple(str(name) for name in classes)
-        if len(self.classes) > IGNORE:
-            raise self._wrong('classes', f'has {len(self.classes)} names, at most 255 fit')
-        palette = document.get('palette')
-        if palette and not isinstance(palette, (list, tuple)):
-            raise self._wrong('palette', f'is {palette!r}: give a list of colours')
-        if palette and len(palette) != len(self.classes):
-            raise self._wrong('palette', f'has {len(palette)} colours for {len(self.classes)} '
-                              'classes')
-        if palette and not all(isinstance(rgb, (list, tuple)) and len(rgb) == 3 and all(
-                isinstance(c, int) and 0 <= c <= 255 for c in rgb) for rgb in palette):
-            raise self._wrong('palette', 'is no list of [red, green, blue] of 0..255')
-        self.palette = tuple(tuple(rgb) for rgb in palette) if palette else None
-        self.ignore_index = document.get('ignore_index', IGNORE)
-        if not isinstance(self.ignore_index, int):
-            raise self._wrong('ignore_index', f'is {self.ignore_index!r}: give a number')
-        self.depth = depth_encoding(document.get('depth'), self._wrong)
-        self.intrinsics = intrinsics(document.get('intrinsics'), self._wrong)
-        self.baseline_m = baseline_m(document.get('intrinsics'), self._wrong)
-        self.things = things(document.get('things'), self.classes, self._wrong)
-        self.sky = sky(document, self.classes, self._wrong)
+        fields = read_fields(document, self._file)
+        self.name = fields.name or self.root.name
+        self.classes, self.palette = fields.classes, fields.palette
+        self.ignore_index = fields.ignore_index
+        self.depth, self.depth_unit = fields.depth, fields.depth_unit
+        self.intrinsics, self.baseline_m = fields.intrinsics, fields.baseline_m
+        self.things, self.sky = fields.things, fields.sky
 
     @property
     def inverse_factor(self) -> float | None:
@@ -134,7 +111,8 @@ class DatasetFolder:
         """
         path = self.root / f'{split}.txt'
         try:
-            stems = path.read_text().split()
+            stems = names_in(path.read_bytes(),
+                             lambda stem: self._files['image'].find(stem) is not None)
         except OSError as error:
             raise DatasetError(f'{path}: cannot be read ({error.strerror}); it lists the stems '
                                f"of split '{split}'") from error
@@ -173,8 +151,7 @@ class DatasetFolder:
 
         :raises DatasetError: if an image is missing, or a training stem is in another split too.
         """
-        have = {path.stem for path in (self.root / 'image').glob('*')
-                if path.suffix in ('.jpg', '.png', '.jpeg')}
+        have = {path.stem for path in self.files('image')}
         seen: dict[str, str] = {}
         for split in splits:
             stems = self.stems(split)
@@ -236,15 +213,28 @@ class DatasetFolder:
 
         :raises DatasetError: if it is missing or unreadable.
         """
+        return read_image(self.image_path(stem))
+
+    def image_path(self, stem: str) -> Path:
+        """
+        Return the file of an image.
+
+        :raises DatasetError: if it is missing.
+        """
         self._check_readable(stem)
-        for suffix in ('.jpg', '.png', '.jpeg'):
-            path = self.root / 'image' / f'{stem}{suffix}'
-            if path.exists():
-                image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-                if image is None:
-                    raise DatasetError(f'{path}: not a readable image')
-                return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)')
+        path = self._files['image'].find(stem)
+        if path is None:
+            raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)')
+        return path
+
+    def files(self, kind: str) -> list[Path]:
+        """Return the files of a folder ('image', 'label', ...), whether a split names them."""
+        return self._files[kind].listed()
+
+    def map_path(self, kind: str, stem: str) -> Path | None:
+        """Return the file of a map; None if there is none."""
+        self._check_readable(stem)
+        return self._files[kind].find(stem)
 
     def metres(self, raw: np.ndarray) -> np.ndarray:
         """Decode a stored depth map to float32, in metres or pixels of disparity, 0 = invalid."""
@@ -275,20 +265,16 @@ class DatasetFolder:
 
     def _map(self, kind: str, stem: str,
              size: tuple[int, ...] | None) -> np.ndarray | None:
-        self._check_readable(stem)
-        path = self.root / kind / f'{stem}.png'
-        if not path.exists():
+        path = self.map_path(kind, stem)
+        if path is None:
             return None
-        values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if values is None or values.ndim != 2:
+        values = read_map(path, palette=kind != 'depth')
+        if values is None:
             raise DatasetError(f'{path}: not a readable single-channel PNG')
         if size is not None and values.shape != tuple(size):
             raise DatasetError(f'{path}: is {values.shape[1]}x{values.shape[0]}, its image is '
                                f'{size[1]}x{size[0]}')
         return values
-
-    def _wrong(self, name: str, problem: str) -> DatasetError:
-        return DatasetError(f"{self._file}: field '{name}' {problem}")
 
 
 def training_fx(folder: DatasetFolder) -> float | None:

@@ -14,6 +14,7 @@ import logging
 import sys
 
 from emu_perception.errors import EmuError
+from emu_perception.foreign_files import print_any_name
 from training.prepare import bag, check, cityscapes, nyuv2, synthetic
 
 # Commands are found by the names that they had, too.
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
+    print_any_name()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     try:
         return options.run(options)

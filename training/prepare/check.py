@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.problems import inspect, SplitStatistics
-import yaml
 
 PERCENTILES = (1, 50, 99)
 
@@ -40,7 +39,7 @@ def depth_percentiles(folder: DatasetFolder, raw_depth: np.ndarray) -> tuple[lis
 
 def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> Table:
     """Return the table of each split: files, share of labelled and of valid pixels, depth."""
-    unit = _depth_unit(folder)
+    unit = folder.depth_unit
     table = Table(title=f'{folder.root} ({folder.name}, {len(folder.classes)} classes)')
     for name in ('split', 'images', 'labels', 'labelled', 'depths', 'valid',
                  *(f'p{percentile} {unit}' for percentile in PERCENTILES)):
@@ -75,11 +74,6 @@ def class_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -
                          f'{values.class_images[index]}')
         table.add_row(str(index), name, *cells)
     return table
-
-
-def _depth_unit(folder: DatasetFolder) -> str:
-    section = yaml.safe_load((folder.root / 'dataset.yaml').read_text()).get('depth') or {}
-    return str(section.get('unit', 'm'))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
-import cv2
+from emu_perception.foreign_files import is_litter, read_text
 import numpy as np
+from training.data import image_maps
 from training.data.dataset_folder import DatasetError
 
 _IMAGE = '_leftImg8bit.png'
@@ -49,7 +50,8 @@ def find_frames(root: Path, split: str, *, label_kind: str | None, disparity: bo
     :raises DatasetError: if there is no image, or a needed file is missing: before anything is
         written, because a conversion takes long.
     """
-    images = sorted((root / 'leftImg8bit' / split).glob(f'*/*{_IMAGE}'))
+    images = sorted(path for path in (root / 'leftImg8bit' / split).glob(f'*/*{_IMAGE}')
+                    if not is_litter(path.name))
     if not images:
         raise DatasetError(f'{root}/leftImg8bit/{split}: no CITY/*{_IMAGE} there; --root is the '
                            'folder that holds leftImg8bit, gtFine, disparity and camera')
@@ -85,7 +87,7 @@ def read_camera(path: Path) -> StereoCamera:
     :raises DatasetError: if a value is missing or no positive number.
     """
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(read_text(path))
         inner, outer = values['intrinsic'], values['extrinsic']
         camera = StereoCamera(float(inner['fx']), float(inner['fy']), float(inner['u0']),
                               float(inner['v0']), float(outer['baseline']))
@@ -108,8 +110,8 @@ def read_map(path: Path, dtype: type[np.unsignedinteger]) -> np.ndarray:
 
     :raises DatasetError: if it is unreadable or of another kind.
     """
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None or values.ndim != 2 or values.dtype != dtype:
+    values = image_maps.read_map(path, palette=False)
+    if values is None or values.dtype != dtype:
         raise DatasetError(f'{path}: not a readable single-channel PNG of '
                            f'{np.dtype(dtype).itemsize * 8} bits')
     return values
@@ -121,7 +123,4 @@ def read_image(path: Path) -> np.ndarray:
 
     :raises DatasetError: if it is unreadable.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f'{path}: not a readable image')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image_maps.read_image(path)

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import holds_anything
 from emu_perception.whole_files import write_whole
 import numpy as np
 from training.data.dataset_fields import DatasetError, DepthEncoding, IGNORE
@@ -77,7 +78,7 @@ class FolderWriter:
             raise InputError(f"image format is '{image_format}', one of {IMAGE_FORMATS} is needed")
         self.root, self._image_format = root, image_format
         try:
-            if root.exists() and any(root.iterdir()) and not force:
+            if root.exists() and not force and holds_anything(root):
                 raise DatasetError(f'{root}: is not empty; give another --out, or --force to '
                                    'write into it')
             root.mkdir(parents=True, exist_ok=True)

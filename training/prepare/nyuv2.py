@@ -19,6 +19,7 @@ import re
 
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import read_text
 from rich.progress import track
 from training.data.dataset_folder import DatasetError
 from training.prepare.folder_writer import (
@@ -91,7 +92,7 @@ def stem(number: int) -> str:
 
 def _listed(path: Path, train: list[int]) -> set[int]:
     try:
-        stems = path.read_text().split()
+        stems = read_text(path).split()
     except OSError as error:
         raise DatasetError(f'{path}: cannot be read ({error.strerror})') from error
     known = {stem(number): number for number in train}

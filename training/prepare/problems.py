@@ -6,20 +6,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.image_decoding import decoded, lacks_end
 from emu_perception.cameras.judgement import judge
+from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
 from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.image_maps import read_map
 from training.prepare.instance_problems import about_things, instances_on_stuff
 from training.prepare.problem import Problem
 
 NEEDED_SPLITS = ('train', 'val')
 SPLITS = (*NEEDED_SPLITS, 'test')
-SUFFIXES = ('.jpg', '.png', '.jpeg')
 
 
 @dataclass
@@ -111,8 +112,7 @@ def _about_stems(folder: DatasetFolder, splits: dict[str, list[str]]) -> list[Pr
                 found.append(Problem(path, f"names '{stem}', which {split_of[stem]}.txt has too"))
             seen.add(stem)
             split_of.setdefault(stem, split)
-    images = sorted(path for path in (folder.root / 'image').glob('*')
-                    if path.suffix in SUFFIXES)
+    images = folder.files('image')
     unnamed = [path for path in images if path.stem not in split_of]
     if unnamed:
         found.append(Problem(folder.root / 'image', f'{len(unnamed)} of {len(images)} images are '
@@ -122,45 +122,52 @@ def _about_stems(folder: DatasetFolder, splits: dict[str, list[str]]) -> list[Pr
 
 def _about_sample(folder: DatasetFolder, stem: str, values: SplitStatistics) -> list[Problem]:
     try:
+        file = folder.image_path(stem)
         size = folder.image(stem).shape[:2]
+        found = [Problem(file, 'has no end marker, but all of its picture: it is used',
+                         note=True)] if lacks_end(file.read_bytes()) else []
     except DatasetError as error:
         return [_from_error(error, folder.root / 'image' / stem)]
     values.images += 1
-    found = []
     if folder.intrinsics is not None:
         width, height = folder.intrinsics.width, folder.intrinsics.height
         if width * size[0] != height * size[1]:
             found.append(Problem(folder.root / 'image' / stem, f'is {size[1]}x{size[0]}, '
                                  f"'intrinsics' in dataset.yaml are of {width}x{height}"))
     for kind in ('label', 'depth'):
-        path = folder.root / kind / f'{stem}.png'
+        path = folder.map_path(kind, stem)
         asked = folder.classes if kind == 'label' else folder.depth
-        if not asked or not path.exists():
+        if not asked or path is None:
             continue
-        pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        pixels = read_map(path, palette=kind == 'label')
         count = _count_labels if kind == 'label' else _count_depth
-        text = _unusable(pixels, size) or count(folder, pixels, values)
+        text = _unusable(path, pixels, size)
+        if text is None and pixels is not None:
+            text = count(folder, pixels, values)
         if text is not None:
             found.append(Problem(path, text))
-    path = folder.root / 'instance' / f'{stem}.png'
-    if folder.things and path.exists():
-        ids: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        text = _unusable(ids, size)
-        if text is None:
+    path = folder.map_path('instance', stem)
+    if folder.things and path is not None:
+        ids = read_map(path, palette=True)
+        text = _unusable(path, ids, size)
+        if text is None and ids is not None:
             values.instance_maps += 1
             values.instances += len(np.unique(ids[ids > 0]))
-            label = cv2.imread(str(folder.root / 'label' / f'{stem}.png'), cv2.IMREAD_UNCHANGED)
+            labels = folder.map_path('label', stem)
+            label = None if labels is None else read_map(labels, palette=True)
             text = None if label is None else instances_on_stuff(folder, ids, label)
         if text is not None:
             found.append(Problem(path, text))
     return found
 
 
-def _unusable(pixels: Any, size: tuple[int, ...]) -> str | None:
+def _unusable(path: Path, pixels: np.ndarray | None, size: tuple[int, ...]) -> str | None:
     if pixels is None:
-        return 'not a readable PNG'
-    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
-        return f'is {pixels.dtype} {pixels.shape}, one channel of 8 or 16 bits is needed'
+        try:  # What it is instead, if it is any picture at all.
+            other = decoded(path.read_bytes(), cv2.IMREAD_UNCHANGED, 'it')
+        except InputError:
+            return 'not a readable PNG'
+        return f'is {other.dtype} {other.shape}, one channel of 1 to 16 bits is needed'
     if pixels.shape != size:
         return f'is {pixels.shape[1]}x{pixels.shape[0]}, its image is {size[1]}x{size[0]}'
     return None

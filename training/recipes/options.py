@@ -14,7 +14,7 @@ import types
 from typing import Any, get_args, get_origin, get_type_hints, Union
 
 from emu_perception.errors import EmuError
-from emu_perception.rules import Rule
+from emu_perception.rules import known_fields, Rule
 
 _NONE = type(None)
 
@@ -52,7 +52,7 @@ def build(kind: Any, document: dict[str, Any], source: str, prefix: str = '') ->
     for name, value in document.items():
         if name not in hints:
             raise RecipeError(f"{source}: field '{prefix}{name}' is not known; fields here: "
-                              f'{", ".join(hints)}')
+                              f'{known_fields(name, hints)}')
         values[name] = _convert(hints[name], value, fields[name].metadata, source,
                                 f'{prefix}{name}')
     for name, item in fields.items():

@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from emu_perception.foreign_files import read_text
 from training.recipes.earlier_names import EARLIER_NAMES, renamed
 from training.recipes.options import build, option, RecipeError
 from training.recipes.registry import FAMILIES, PRECISIONS, TRAINED
@@ -130,6 +131,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
                           f"{recipe.augmentation.corruption_probability:g}, but only the loader "
                           'corrupts views: give views=loader, or leave it out')
+    if not recipe.augmentation.corruption_kinds:
+        raise RecipeError(f"{path}: field 'augmentation.corruption_kinds' is empty: name some, or "
+                          "leave it out")
     low, high = recipe.augmentation.scale
     if not 0 < low <= high:
         raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "
@@ -164,10 +168,9 @@ def _check_family(path: Path, recipe: Recipe) -> None:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, 'strerror', None) or 'not text'
-        raise RecipeError(f'{path}: cannot be read ({reason})') from error
+        document = yaml.safe_load(read_text(path))
+    except OSError as error:
+        raise RecipeError(f'{path}: cannot be read ({error.strerror})') from error
     except yaml.YAMLError as error:
         raise RecipeError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
     if not isinstance(document, dict):

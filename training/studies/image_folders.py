@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import is_litter
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.webp')
 
@@ -23,7 +24,8 @@ def image_files(text: str) -> tuple[str, list[Path]]:
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise InputError(f'--images {text}: {root} is no folder')
-    files = sorted(path for path in root.iterdir() if path.suffix.lower() in _SUFFIXES)
+    files = sorted(path for path in root.iterdir() if path.suffix.lower() in _SUFFIXES
+                   and not is_litter(path.name))
     if not files:
         raise InputError(f'--images {text}: no image ({", ".join(_SUFFIXES)}) in {root}')
     return name, files

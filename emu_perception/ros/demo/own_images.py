@@ -7,9 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 import shutil
 
-import cv2
+from emu_perception.cameras import png_bytes
 from emu_perception.cameras.image_files import image_paths
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import read_text
 from emu_perception.ros.demo.frames import DemoFrame
 import numpy as np
 import yaml
@@ -53,10 +54,10 @@ def read_true_depth(file: Path) -> np.ndarray | None:
     if file.suffix == '.npy':
         return np.load(file)
     description = _dataset_file(file)
-    values = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    if description is None or values is None or values.ndim != 2:
+    values = png_bytes.stored_values(file.read_bytes(), palette=False)
+    if description is None or values is None:
         return None
-    encoding = (yaml.safe_load(description.read_text()) or {}).get('depth')
+    encoding = (yaml.safe_load(read_text(description)) or {}).get('depth')
     if not encoding:
         return None
     depth = values.astype(np.float32) * encoding['scale'] + encoding.get('offset', 0.0)

@@ -31,6 +31,16 @@ def opened() -> Iterator:
         yield opening
 
 
+def test_what_other_systems_leave_is_no_image(folder, opened):
+    before = [image.name for image in opened(folder).images()]
+    (folder / '._2.png').write_bytes(b'Mac OS X')
+    (folder / os.fsdecode(b'a_\x89\xe6.png')).write_bytes((folder / '2.png').read_bytes())
+    images = list(opened(folder).images())
+    assert [image.name for image in images if image.name in before] == before
+    (odd,) = [image for image in images if image.name not in before]
+    assert (odd.read() == picture(0)[..., ::-1]).all(), 'a name that is no UTF-8'
+
+
 def picture(value: int = 0) -> np.ndarray:
     """Return a smooth 64x48 picture, bgr."""
     noise = np.random.default_rng(value).integers(0, 255, (6, 8, 3), np.uint8)

@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import math
+import os
 from pathlib import Path
+import struct
 
 import cv2
 import numpy as np
 import pytest
 from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.prepare.__main__ import main as check
+from training.prepare.problems import problems
 import yaml
 
 
@@ -130,3 +136,112 @@ def test_a_stem_kept_apart_cannot_be_read(synthetic):
     (synthetic / 'test.txt').write_text('000\n001\n')
     with pytest.raises(DatasetError, match="test.txt: '001' is in train.txt or val.txt too"):
         folder.restrict(('train', 'val'))
+
+
+def rename(root: Path, stem: str, other: str, suffix: str = 'png') -> None:
+    """Give an image and its maps another name, in the split too."""
+    for kind in ('image', 'label', 'depth'):
+        (root / kind / f'{stem}.png').rename(root / kind / f'{other}.{suffix}')
+    path = root / 'train.txt'
+    lines = [other if line == stem else line for line in path.read_text().splitlines()]
+    path.write_bytes(b'\r\n'.join(map(os.fsencode, lines)))
+
+
+@pytest.mark.parametrize(('name', 'suffix'), [
+    ('two words', 'png'), ('IMG_0001', 'PNG'), ('1²3', 'png'), ('Tür', 'Png'),
+    (os.fsdecode(b'a_\x89\xe6'), 'png')])
+def test_names_as_other_systems_give_them_are_read(synthetic, capsys, name, suffix):
+    """OpenCV's own reader dies of the last one."""
+    expected = DatasetFolder(synthetic).example('000')
+    rename(synthetic, '000', name, suffix)
+    folder = DatasetFolder(synthetic)
+    assert folder.stems('train')[0] == name
+    folder.check_files(('train', 'val'))
+    example = folder.example(name)
+    for kind in ('image', 'label', 'depth'):
+        assert (getattr(example, kind) == getattr(expected, kind)).all(), kind
+    assert check(['check', str(synthetic), '--no-progress']) == 0, capsys.readouterr().out
+    assert '0 faults' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'cp1252'])
+def test_text_files_of_other_systems_are_read(synthetic, encoding):
+    for name in ('train.txt', 'dataset.yaml'):
+        text = (synthetic / name).read_text().replace('wall', 'Tür')
+        (synthetic / name).write_bytes(text.replace('\n', '\r\n').encode(encoding))
+    folder = DatasetFolder(synthetic)
+    assert folder.stems('train') == ['000', '001', '002', '003']
+    assert folder.classes == ('Tür', 'floor', 'box')
+
+
+def test_what_other_systems_leave_is_no_image(synthetic):
+    for name in ('._000.png', '.DS_Store', 'Thumbs.db'):
+        (synthetic / 'image' / name).write_bytes(b'\0')
+    assert len(DatasetFolder(synthetic).files('image')) == 6
+    assert problems(DatasetFolder(synthetic)) == []
+
+
+@pytest.mark.parametrize(('field', 'meant'), [
+    ({'ignor_index': 0}, "'ignor_index' is none of its fields.*did you mean 'ignore_index'"),
+    ({'colours': []}, "'colours' is none of its fields"),
+    ({'depth': {'scal': 0.001}}, "field 'depth'.*'scal' is none .*did you mean 'scale'"),
+    ({'intrinsics': {'f_x': 1}}, "field 'intrinsics'.*did you mean 'fx'"),
+    ({'depth': {'scale': 0.001, 'maxx': 3}}, "did you mean 'max'")])
+def test_an_unknown_field_is_refused_and_not_passed_over(synthetic, field, meant):
+    """A misspelled ignore_index would train on what is unlabelled."""
+    edit(synthetic, **field)
+    with pytest.raises(DatasetError, match=meant):
+        DatasetFolder(synthetic)
+
+
+def test_numbers_as_yaml_has_them_are_taken(synthetic):
+    (synthetic / 'dataset.yaml').write_text(
+        'name: x\nclasses: [wall, floor, box]\ndepth: {scale: 1e-3, max: .inf, invalid: [0.0]}\n'
+        'intrinsics: {width: 128.0, height: 96, fx: 110, fy: 1.1e2, cx: 64, cy: 48, note: made}\n')
+    folder = DatasetFolder(synthetic)
+    assert (folder.depth.scale, folder.depth.max, folder.depth.invalid) == (0.001, math.inf, (0,))
+    assert (folder.intrinsics.width, folder.intrinsics.fy) == (128, 110.0)
+
+
+def test_labels_of_one_bit_are_0_and_1(synthetic):
+    label = np.zeros((96, 128), np.uint8)
+    label[48:] = 1
+    cv2.imwrite(str(synthetic / 'label/000.png'), label, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    assert (DatasetFolder(synthetic).label('000') == label).all()
+    assert [problem for problem in problems(DatasetFolder(synthetic)) if not problem.note] == []
+
+
+def write_jpeg(root: Path, change: Callable[[bytes], bytes]) -> Path:
+    """Make the first training image a JPEG whose bytes are changed."""
+    image = cv2.imread(str(root / 'image/000.png'))
+    (root / 'image/000.png').unlink()
+    path = root / 'image/000.jpg'
+    path.write_bytes(change(cv2.imencode('.jpg', image)[1].tobytes()))
+    return path
+
+
+def test_a_jpeg_cut_to_a_third_is_found_where_it_is_read_and_by_the_check(synthetic):
+    path = write_jpeg(synthetic, lambda data: data[:len(data) // 3])
+    with pytest.raises(DatasetError, match='000.jpg: not a readable image: .*truncated'):
+        DatasetFolder(synthetic).image('000')
+    (fault,) = [each for each in problems(DatasetFolder(synthetic)) if not each.note]
+    assert fault.path == path and 'truncated' in fault.text
+
+
+def test_a_jpeg_with_a_tail_is_whole_and_one_without_end_is_noted(synthetic):
+    path = write_jpeg(synthetic, lambda data: data + data[:500])
+    assert problems(DatasetFolder(synthetic)) == []
+    path.write_bytes(path.read_bytes()[:-502])
+    (note,) = problems(DatasetFolder(synthetic))
+    assert note.note and note.path == path and 'no end marker' in note.text
+
+
+def test_an_image_that_would_be_turned_and_its_label_not_is_refused(synthetic):
+    """OpenCV turns the one and not the other; whether the label is upright nobody can know."""
+    tag = b'Exif\0\0II*\0' + struct.pack('<IHHHIHH', 8, 1, 0x112, 3, 1, 3, 0)
+    path = write_jpeg(synthetic, lambda data: b''.join((
+        data[:2], b'\xff\xe1', struct.pack('>H', 2 + len(tag)), tag, data[2:])))
+    with pytest.raises(DatasetError, match='EXIF orientation 3 .*mogrify .*exiftool'):
+        DatasetFolder(synthetic).image('000')
+    (fault,) = [each for each in problems(DatasetFolder(synthetic)) if not each.note]
+    assert fault.path == path and 'EXIF orientation' in fault.text

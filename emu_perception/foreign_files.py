@@ -1,0 +1,85 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What other systems leave in folders and how they write text and names."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from pathlib import Path
+import re
+import sys
+
+_LITTER = {'thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', '@eadir', '$recycle.bin'}
+_MARKS = ((codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
+          (codecs.BOM_UTF16_BE, 'utf-16-be'))
+
+
+def is_litter(name: str) -> bool:
+    """
+    Tell by its name whether a file or folder is some system's own, and nobody's data.
+
+    macOS puts ``._0001.jpg``, which is no JPEG, beside each file on a disk of another system.
+    """
+    return name.startswith('.') or name.lower() in _LITTER
+
+
+def holds_anything(folder: Path) -> bool:
+    """
+    Tell whether there is anything in a folder but litter.
+
+    :raises OSError: if it cannot be listed.
+    """
+    return any(not is_litter(path.name) for path in folder.iterdir())
+
+
+def decoded_text(data: bytes) -> str:
+    """
+    Return text as UTF-8, as UTF-16 with its mark (PowerShell), else as Windows-1252.
+
+    What is none of these, a byte in a thousand names, stays in it as Python keeps such bytes in
+    names of files (surrogateescape).
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark):].decode(encoding, errors='replace')
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return data.decode('cp1252')
+    except UnicodeDecodeError:
+        return data.decode(errors='surrogateescape')
+
+
+def read_text(path: Path) -> str:
+    """
+    Read a file of text that any system has written (see :func:`decoded_text`).
+
+    :raises OSError: if it cannot be read.
+    """
+    return decoded_text(path.read_bytes())
+
+
+def names_in(data: bytes, known: Callable[[str], bool]) -> list[str]:
+    """
+    Return the names of files that a list has, a line each; they may hold spaces.
+
+    :param known: whether there is a file of this name. Of a list in another encoding than UTF-8
+        it tells whether the names on the disk are in it too, or in UTF-8.
+    """
+    texts = [decoded_text(data)]
+    if not data.startswith(tuple(mark for mark, _ in _MARKS)):
+        texts.append(data.decode(errors='surrogateescape'))
+    lines = zip(*(re.split(r'[\r\n]+', text) for text in texts))
+    names = [[part.strip() for part in parts] for parts in lines]
+    return [next((name for name in reversed(parts) if known(name)), parts[0])
+            if len({*parts}) > 1 else parts[0] for parts in names if parts[0]]
+
+
+def print_any_name() -> None:
+    r"""Let names that are no UTF-8 be printed, their bytes as \udc89; once, for a command."""
+    reconfigure = getattr(sys.stdout, 'reconfigure', None)
+    if reconfigure is not None:  # Else whoever took its place knows what to do.
+        reconfigure(errors='backslashreplace')
