@@ -34,6 +34,44 @@ _OUTLIER = 1.2
 
 
 @dataclass(frozen=True)
+class Compared:
+    """
+    The cells that both see, [n].
+
+    :ivar log_ratio: log(sensor / network).
+    :ivar relative: sigma / depth of the network.
+    """
+
+    log_ratio: np.ndarray
+    relative: np.ndarray
+
+
+@dataclass(frozen=True)
+class Correction:
+    """
+    What a hint says of the network's depth; maps are of the grid, float32 [h, w].
+
+    :ivar log_factor: from the network's metres to the corrected ones.
+    :ivar relative: sigma / depth of the network.
+    :ivar distance: cells to the nearest hint.
+    :ivar beyond: the chance that a cell lies beyond the sensor's limit.
+    :ivar log_sigma: standard deviation of the corrected log depth.
+    :ivar compared: network and sensor, before anything is corrected.
+    :ivar contradiction: of the sensor's cells; None where there is none or nobody asked.
+    """
+
+    log_factor: np.ndarray
+    relative: np.ndarray
+    distance: np.ndarray
+    beyond: np.ndarray
+    log_sigma: np.ndarray
+    belief: ScaleBelief
+    reading: FactorReading
+    compared: Compared
+    contradiction: Contradiction | None = None
+
+
+@dataclass(frozen=True)
 class Fused:
     """
     One image's joined depth.
@@ -45,6 +83,7 @@ class Fused:
     :ivar reading: of this image; None where it had no hint that says anything.
     :ivar contradicted: pixels of the sensor that network and neighbours contradict; 0 where
         nobody asked.
+    :ivar correction: on the grid; None where ``reading`` is.
     """
 
     depth: np.ndarray
@@ -53,29 +92,7 @@ class Fused:
     belief: ScaleBelief
     reading: FactorReading | None
     contradicted: int = 0
-
-
-@dataclass(frozen=True)
-class Correction:
-    """
-    What a hint says of the network's depth, on the grid, float32 [h, w] each.
-
-    :ivar log_factor: from the network's metres to the corrected ones.
-    :ivar relative: sigma / depth of the network.
-    :ivar distance: cells to the nearest hint.
-    :ivar beyond: the chance that a cell lies beyond the sensor's limit.
-    :ivar log_sigma: standard deviation of the corrected log depth.
-    :ivar contradiction: of the sensor's cells; None where there is none or nobody asked.
-    """
-
-    log_factor: np.ndarray
-    relative: np.ndarray
-    distance: np.ndarray
-    beyond: np.ndarray
-    log_sigma: np.ndarray
-    belief: ScaleBelief
-    reading: FactorReading
-    contradiction: Contradiction | None = None
+    correction: Correction | None = None
 
 
 def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: DepthHint | None,
@@ -111,7 +128,8 @@ def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: Depth
         source[to_image(far.astype(_F), shape) > 0.5] = NETWORK
     _mend_unknown(fused, total, source, variance)
     hint = hint.at(shape)
-    result = _with_sensor(Fused(fused, total, source, found.belief, found.reading), hint)
+    result = _with_sensor(Fused(fused, total, source, found.belief, found.reading,
+                                correction=found), hint)
     return result if contradictions == OFF else _mended(result, hint, depth, found, contradictions)
 
 
@@ -152,7 +170,7 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
         log_factor += limit.shift
         variance_of_log += (_F(constants.beyond) * beyond) ** 2
     return Correction(log_factor, relative, distance, beyond, np.sqrt(variance_of_log), belief,
-                      reading, against)
+                      reading, Compared(ratio[known], relative[known]), against)
 
 
 def _on_grid(depth: np.ndarray, variance: np.ndarray, size: tuple[int, int]

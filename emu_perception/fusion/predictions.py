@@ -16,7 +16,8 @@ import numpy as np
 
 
 def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint | None,
-                     belief: ScaleBelief, contradictions: str = OFF) -> tuple[Prediction, Fused]:
+                     belief: ScaleBelief, contradictions: str = OFF,
+                     widening: float = 1.0) -> tuple[Prediction, Fused]:
     """
     Return the prediction with fused depth, variance, source and scale, and what was found.
 
@@ -25,10 +26,13 @@ def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint 
     :param image: uint8 [H, W, 3], of any size.
     :param hint: what the sensor saw of this image; None = nothing: the scale is held.
     :param contradictions: as :func:`fuse`.
+    :param widening: what the network's sigma is multiplied by, 1 or more.
     """
     depth, variance = prediction.depth, prediction.depth_variance
     assert depth is not None and variance is not None, 'a hint is for the task depth'
     began = time.perf_counter()
+    if widening > 1.0:
+        variance = variance * np.float32(widening ** 2)
     fused = fuse(image, depth, variance, hint, belief, contradictions=contradictions)
     maps = {**prediction.maps, 'depth': fused.depth, 'depth_variance': fused.variance,
             'depth_source': fused.source}
