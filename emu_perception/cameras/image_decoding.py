@@ -157,9 +157,9 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     if message.format.startswith(_DEPTH_LIKE) or 'compressedDepth' in message.format:
         raise InputError(f'format {message.format!r} {_DEPTH_ADVICE}')
     if message.format.lower().startswith(_OTHER_TRANSPORTS):
-        raise InputError(f'format {message.format!r} is of another transport than compressed: '
-                         'have the camera send raw or compressed images, or run `ros2 run '
-                         'image_transport republish`')
+        raise InputError(f'format {message.format!r} cannot be decoded: of another transport than '
+                         'compressed: run `ros2 run image_transport republish`, or have the '
+                         'camera send raw or compressed images')
     data = bytes(message.data)
     if data.startswith(png_bytes.START) and len(data) >= 24:  # Before OpenCV makes room for it.
         _check_size(*struct.unpack('>II', data[16:24]))
@@ -227,6 +227,8 @@ def _whole(data: bytes, flags: int) -> bytes:
         if _decodes_to_its_end(data, flags):
             _note_lacking_end()
             return data + jpeg_bytes.END
+        if not jpeg_bytes.has_scan(data) and data.endswith(jpeg_bytes.END):
+            return data  # Not cut, but damaged before its picture: for OpenCV to say.
         problem = 'a JPEG without end'
     elif data.startswith(png_bytes.START) and not png_bytes.is_whole(data):
         problem = 'a PNG without end'
