@@ -56,12 +56,14 @@ SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
               percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
-              device: str = 'auto', progress: bool = True) -> dict[str, Any]:
+              device: str = 'auto', kept: Path | None = None,
+              progress: bool = True) -> dict[str, Any]:
     """
     Write ``out``, calibrated on all images of a split.
 
     :param count: of the folds of whole runs; with one run only, what is measured was fitted to.
     :param fit_scores: to the training images, with joint thresholds.
+    :param kept: a folder for what the network gave of the pictures of that fit.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
     """
@@ -113,8 +115,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         observer.metadata = metadata
         training = DatasetFolder(folder.root)
         training.restrict(('train',))
-        joint = joint_fit(observer, training, folder, split, parts, percentile,
-                          progress=progress)
+        joint = joint_fit(observer, network, training, folder, split, parts, percentile,
+                          kept=kept, progress=progress)
         calibration = with_limits(calibration, joint.thresholds, percentile, folder.name, split,
                                   len(stems))
         alarms, statistics = joint.figures['false_alarms'], joint.fitted.arrays()
@@ -168,6 +170,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--fit-scores', action='store_true',
                         help='fit unfamiliarity and predicted failure to the training images, and '
                         'thresholds of all scores together')
+    parser.add_argument('--observations', type=Path, metavar='FOLDER',
+                        help='with --fit-scores: keep there what the network gave of the training '
+                        'pictures, for training.studies.trust or the next time')
     parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
     parser.add_argument('--percentile', type=float,
                         help='of these images stay below each risk threshold; default 95')
@@ -205,6 +210,9 @@ def main(arguments: list[str] | None = None) -> int:
         if count < 1:
             raise InputError(f'--folds is {count}: give 2 or more; 1 measures the images that the '
                              'constants were fitted to')
+        if options.observations is not None and not options.fit_scores:
+            raise InputError('--observations: nothing is observed without --fit-scores: leave it '
+                             'out')
         if split == 'train':
             raise InputError("--split is 'train': a network is surer of what it was trained on; "
                              'give val')
@@ -212,7 +220,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError("--split is 'test': it is for the last measurement; give val")
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count, fit_scores=options.fit_scores,
-                           device=options.device, progress=not options.no_progress)
+                           device=options.device, kept=options.observations,
+                           progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
               f"{result['variance_scale']:.4f}, thresholds: " + ', '.join(

@@ -10,11 +10,7 @@ that it reads there comes from the images of other runs, as it will for a robot'
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from emu_perception.errors import InputError
 from emu_perception.familiarity import (
@@ -25,104 +21,14 @@ from emu_perception.familiarity import (
     INPUT_SCORES,
     UNFAMILIARITY,
 )
-from emu_perception.network_maps import NetworkMaps
-from emu_perception.observer import Observer
 import numpy as np
-from training.calibration.badness import badness, errors, truth_at
-from training.calibration.training_pictures import CLEAN, Picture, VIEW
+from training.calibration.observations import Observations
+from training.calibration.training_pictures import CLEAN, VIEW
 from training.data.frame_runs import folds, frame_runs
 
 FOLDS = 5
 # Of the squared weights, for each picture: chosen on training images, kinds and runs left out.
 PENALTY = 0.3
-
-
-@dataclass(frozen=True)
-class Observations:
-    """
-    What passes over n pictures gave.
-
-    :ivar stem: of the images, [n].
-    :ivar kind: [n], see ``Picture``; ``severity`` [n] likewise.
-    :ivar statistics: float32 [n, N].
-    :ivar scores: by name, [n] each.
-    :ivar abs_rel: [n], NaN where there is no truth; ``pixel_accuracy`` likewise.
-    """
-
-    stem: np.ndarray
-    kind: np.ndarray
-    severity: np.ndarray
-    statistics: np.ndarray
-    scores: dict[str, np.ndarray]
-    abs_rel: np.ndarray
-    pixel_accuracy: np.ndarray
-
-    @property
-    def badness(self) -> np.ndarray:
-        """Return each picture's error, above 1 where it is bad."""
-        return badness(self.abs_rel, self.pixel_accuracy)
-
-    def where(self, chosen: np.ndarray) -> Observations:
-        """Return some of the pictures, by a mask [n] or indices."""
-        return Observations(
-            self.stem[chosen], self.kind[chosen], self.severity[chosen], self.statistics[chosen],
-            {name: values[chosen] for name, values in self.scores.items()},
-            self.abs_rel[chosen], self.pixel_accuracy[chosen])
-
-    def save(self, path: Path) -> None:
-        """Write all of it as .npz."""
-        named: dict[str, Any] = {f'score_{name}': values for name, values in self.scores.items()}
-        np.savez(path, stem=self.stem, kind=self.kind, severity=self.severity,
-                 statistics=self.statistics, abs_rel=self.abs_rel,
-                 pixel_accuracy=self.pixel_accuracy, **named)
-
-    @classmethod
-    def load(cls, path: Path) -> Observations:
-        """
-        Read what ``save`` wrote.
-
-        :raises InputError: if it is something else.
-        """
-        try:
-            with np.load(path) as file:
-                arrays = dict(file)
-            scores = {name.removeprefix('score_'): arrays.pop(name)
-                      for name in [*arrays] if name.startswith('score_')}
-            return cls(scores=scores, **arrays)
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise InputError(f'{path}: holds no observations ({error}): remove it') from error
-
-
-def observed(observer: Observer, pictures: Iterable[Picture],
-             also: Callable[[Picture, NetworkMaps], None] | None = None) -> Observations:
-    """
-    Return what the network says of pictures, and how wrong it is.
-
-    :param also: called with each picture and its maps, for what else is to be measured.
-    :raises InputError: if there is none.
-    """
-    rows: list[tuple[Any, ...]] = []
-    # One growing block: thousands of small arrays between an image's large ones would keep the
-    # memory of all of them from being given back.
-    statistics = array('f')
-    for picture in pictures:
-        seen = observer(picture.example.image, picture.focal)
-        some = seen.maps.label if seen.maps.label is not None else seen.maps.depth
-        assert some is not None, 'a network has at least one task'
-        truth = truth_at(picture.example, (some.shape[0], some.shape[1]))
-        if also is not None:
-            also(picture, seen.maps)
-        statistics.frombytes(seen.statistics.tobytes())
-        rows.append((picture.example.stem, picture.kind, picture.severity, seen.scores,
-                     *errors(seen.maps, truth)))
-    if not rows:
-        raise InputError('there is no picture to observe')
-    stem, kind, severity, scores, abs_rel, accuracy = zip(*rows)
-    return Observations(
-        np.array(stem), np.array(kind), np.array(severity),
-        np.array(statistics, np.float32).reshape(len(rows), -1),
-        {name: np.array([row[name] for row in scores]) for name in scores[0]},
-        np.array(abs_rel), np.array(accuracy))
 
 
 @dataclass(frozen=True)

@@ -12,22 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.errors import InputError
 from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
+from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
 from emu_perception.scores import fitted_scores
 import numpy as np
-from rich.progress import track
-from training.calibration.familiarity import (
-    fit_familiar,
-    fit_scores,
-    Observations,
-    observed,
-)
-from training.calibration.training_pictures import CLEAN, training_pictures, VIEW
+from training.calibration.familiarity import fit_familiar, fit_scores
+from training.calibration.observations import Observations, training_observations
+from training.calibration.training_pictures import CLEAN, VIEW
 from training.data.dataset_folder import DatasetFolder
 
 CORRUPTED = 4  # Of each image.
@@ -47,24 +44,28 @@ class JointFit:
     figures: dict[str, Any]
 
 
-def joint_fit(observer: Observer, training: DatasetFolder, held_out: DatasetFolder, split: str,
-              parts: Sequence[Sequence[str]], percentile: float, *,
+def joint_fit(observer: Observer, network: Network, training: DatasetFolder,
+              held_out: DatasetFolder, split: str, parts: Sequence[Sequence[str]],
+              percentile: float, *, kept: Path | None = None,
               progress: bool = True) -> JointFit:
     """
     Fit to the images of ``train``, and set thresholds by those of a split.
 
     :param observer: of the network with its constants.
+    :param network: the observer's.
     :param held_out: the folder of the split.
     :param parts: its stems in folds of whole runs, for the figures.
     :param percentile: of the split's clean images stay below all thresholds.
+    :param kept: where observations are kept for other commands.
     :raises InputError: if there is nothing to fit to.
     """
     stems = training.stems('train')
     if not stems:
         raise InputError(f'{training.root}/train.txt: has no image to fit familiarity to')
-    fit = _observed(observer, training, stems, 'training pictures', progress)
+    fit = training_observations(observer, network, training, stems, CORRUPTED, kept, progress)
     fitted = fit_scores(fit, fit_familiar(fit, observer.familiar_length))
-    pictures = _observed(observer, held_out, held_out.stems(split), 'risk thresholds', progress)
+    pictures = training_observations(observer, network, held_out, held_out.stems(split), CORRUPTED,
+                                     kept, progress)
     pictures = pictures.where(pictures.kind != VIEW)
     rows = fitted_scores(observer.metadata.tasks, fitted.arrays())
     given = {**pictures.scores, **fitted.measure_all(pictures.statistics, pictures.scores)}
@@ -74,13 +75,6 @@ def joint_fit(observer: Observer, training: DatasetFolder, held_out: DatasetFold
                     {'fitted_to': {'split': 'train', 'images': len(stems),
                                    'pictures': len(fit.stem)},
                      **_figures(scores, pictures, parts, percentile)})
-
-
-def _observed(observer: Observer, folder: DatasetFolder, stems: Sequence[str], words: str,
-              progress: bool) -> Observations:
-    return observed(observer, track(
-        training_pictures(folder, stems, observer.metadata, CORRUPTED), words,
-        len(stems) * (CORRUPTED + 4), disable=not progress))
 
 
 def _thresholds(scores: Mapping[str, np.ndarray], pictures: Observations, chosen: np.ndarray,

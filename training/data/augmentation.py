@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
-from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
+from emu_perception.corruptions import corrupted, SEVERITIES
 from emu_perception.preprocessing import resized_image
 import numpy as np
 from training.data.dataset_folder import Example, IGNORE
@@ -129,7 +129,7 @@ def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRec
     if drawn.jitter is not None:
         picture = jittered(picture, drawn.jitter)
     if recipe.corruption_probability > 0 and rng.random() < recipe.corruption_probability:
-        picture = in_trouble(picture, rng)
+        picture = in_trouble(picture, recipe.corruption_kinds, rng)
     divide = recipe.depth_scale_policy == 'divide'
     if depth is not None:
         depth = view(depth, 0.0, nearest)
@@ -147,9 +147,9 @@ def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRec
     return Example(example.stem, picture, label, depth, inverse, instance)
 
 
-def in_trouble(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return an image as a camera in some trouble gives it, slight or severe."""
-    kind = BASIC[int(rng.integers(len(BASIC)))]
+def in_trouble(image: np.ndarray, kinds: Sequence[str], rng: np.random.Generator) -> np.ndarray:
+    """Return an image as a camera in one kind of trouble gives it, slight or severe."""
+    kind = kinds[int(rng.integers(len(kinds)))]
     return corrupted(image, kind, float(rng.uniform(SEVERITIES[0], SEVERITIES[-1])), rng)
 
 

@@ -131,6 +131,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
                           f"{recipe.augmentation.corruption_probability:g}, but only the loader "
                           'corrupts views: give views=loader, or leave it out')
+    if not recipe.augmentation.corruption_kinds:
+        raise RecipeError(f"{path}: field 'augmentation.corruption_kinds' is empty: name some, or "
+                          "leave it out")
     low, high = recipe.augmentation.scale
     if not 0 < low <= high:
         raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "

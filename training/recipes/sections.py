@@ -12,6 +12,8 @@ from training.recipes.registry import FAMILIES
 
 # The core's own names, said again: it would bring torch. A test holds them to one another.
 CONTEXTS = ('pyramid_pooling', 'transformer')
+CORRUPTIONS = ('dark', 'over_exposure', 'fog', 'glare', 'flare', 'blur', 'defocus', 'motion', 'cover',
+               'dirt', 'drops', 'noise', 'rolling_lines', 'jpeg', 'low_resolution')
 # exp of this is far beyond any loss, and far below what float32 holds.
 LARGEST_S = 30.0
 
@@ -59,9 +61,11 @@ class AugmentationRecipe:
         0.0, 'range of brightness, contrast, saturation for all; 0 = off, as in the paper',
         low=0, high=0.9)
     corruption_probability: float = option(
-        0.0, 'share of views as a camera in trouble gives them: dark, blur, cover, noise, '
-        'with lens flare, each more or less; the truth stays, so the network learns to be unsure '
-        'where it cannot see', low=0, high=1)
+        0.0, 'share of views as a camera in trouble gives them, each more or less; the truth '
+        'stays, so the network learns to be unsure where it cannot see', low=0, high=1)
+    corruption_kinds: tuple[str, ...] = option(
+        ('dark', 'blur', 'cover', 'noise', 'flare'), 'which trouble, drawn alike; those left out '
+        'can be measured as what the network has never seen', choices=CORRUPTIONS)
 
 
 @dataclass(frozen=True)

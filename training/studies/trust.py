@@ -33,22 +33,12 @@ from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
-from training.calibration.familiarity import (
-    fit_familiar,
-    fit_scores,
-    Observations,
-    observed,
-)
-from training.calibration.training_pictures import (
-    border_of,
-    FITTED_BREAKS,
-    Picture,
-    training_pictures,
-)
+from training.calibration.familiarity import fit_familiar, fit_scores
+from training.calibration.observations import observed, training_observations
+from training.calibration.training_pictures import border_of, FITTED_BREAKS, Picture
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetError, DatasetFolder, Example
 from training.data.leakage import trained_on
-from training.evaluation.measuring import file_hash
 from training.reporting.style import save
 from training.reporting.trust_study import table, trust_figure
 from training.studies.image_folders import image_files
@@ -84,10 +74,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     observer = Observer(network, metadata, checkpoint, resolved_device(device))
     border = border_of(metadata)
     stems = evenly_spaced(folder.stems('train'), train_limit)
-    fit = _kept(kept, f'{file_hash(checkpoint)[:12]}_{len(stems)}_{corrupted}',
-                lambda: observed(observer, _shown(
-                    training_pictures(folder, stems, metadata, corrupted), 'training pictures',
-                    progress)))
+    fit = training_observations(observer, network, folder, stems, corrupted, kept, progress)
     # First what a wrong file would end.
     groups = {name: observed(observer, _photographs(files))
               for name, files in (others or {}).items()}
@@ -113,18 +100,6 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
 
 def _shown(pictures: Any, words: str, progress: bool, total: int | None = None) -> Any:
     return track(pictures, words, total, disable=not progress)
-
-
-def _kept(folder: Path | None, name: str, observe: Any) -> Observations:
-    """Return observations that were kept, or observe and keep them."""
-    path = None if folder is None else folder / f'{name}.npz'
-    if path is not None and path.exists():
-        return Observations.load(path)
-    found: Observations = observe()
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found.save(path)
-    return found
 
 
 def _photographs(files: Sequence[Path]) -> list[Picture]:
@@ -153,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
     parser.add_argument('--observations', type=Path, metavar='FOLDER',
                         help='keep there what the network gave of the training pictures, and take '
-                        'it from there the next time; of one data set')
+                        'it from there the next time; training.calibrate has the same')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write all figures here')
     parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')

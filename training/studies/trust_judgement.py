@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
 import numpy as np
-from training.calibration.familiarity import Observations
+from training.calibration.observations import Observations
 from training.calibration.training_pictures import CLEAN
 from training.data.frame_runs import frame_runs
 

@@ -12,7 +12,7 @@ from emu_perception.corruptions import CORRUPTIONS, MILD
 from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
 from training.calibration.badness import BAD_ABS_REL, BAD_PIXEL_ACCURACY
-from training.calibration.familiarity import Observations
+from training.calibration.observations import Observations
 from training.calibration.training_pictures import CLEAN
 from training.studies.trust_cells import ruler_cells
 from training.studies.trust_judgement import (

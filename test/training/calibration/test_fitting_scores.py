@@ -17,12 +17,8 @@ import pytest
 from synthetic_data import members
 from training.calibration import familiarity
 from training.calibration.badness import badness, errors, Truth, truth_at
-from training.calibration.familiarity import (
-    fit_familiar,
-    fit_scores,
-    Observations,
-    observed,
-)
+from training.calibration.familiarity import fit_familiar, fit_scores
+from training.calibration.observations import Observations, observed
 from training.calibration.training_pictures import (
     border_of,
     changed,

@@ -13,6 +13,7 @@ from emu_perception.corruptions.photographs import no_room_files
 import numpy as np
 import pytest
 from synthetic_data import members
+from training.calibration import observations
 from training.metrics.image_ranks import auroc
 from training.reporting.trust_study import table
 from training.studies import trust
@@ -146,7 +147,7 @@ def test_what_was_kept_gives_the_same_again(studied, trained, tmp_path, monkeypa
 
     def asked(*ignored):
         raise AssertionError('what was kept is not asked for again')
-    monkeypatch.setattr(trust, 'training_pictures', asked)
+    monkeypatch.setattr(observations, 'training_pictures', asked)
     assert trust.main(arguments(trained, tmp_path, '--observations', str(root / 'kept'))) == 0
     again = json.loads((tmp_path / 'out.json').read_text())
     assert again['cells'] == result['cells']

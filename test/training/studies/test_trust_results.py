@@ -13,7 +13,7 @@ from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
 import numpy as np
 import pytest
-from training.calibration.familiarity import observed
+from training.calibration.observations import observed
 from training.calibration.training_pictures import border_of, changed, clean_picture
 from training.data.dataset_folder import DatasetFolder
 

@@ -1,0 +1,21 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network's depth and a depth camera's in one: the sensor's scale, and no holes."""
+
+from emu_perception.fusion.belief import ScaleBelief
+from emu_perception.fusion.constants import FITTED, FusionConstants
+from emu_perception.fusion.factor import FactorReading
+from emu_perception.fusion.hint import checked_hint, DepthHint
+from emu_perception.fusion.joining import (
+    correct,
+    CORRECTED,
+    Correction,
+    fuse,
+    Fused,
+    NETWORK,
+    SENSOR,
+    UNKNOWN,
+)
+
+__all__ = ['checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint', 'FactorReading', 'FITTED',
+           'fuse', 'Fused', 'FusionConstants', 'NETWORK', 'ScaleBelief', 'SENSOR', 'UNKNOWN']

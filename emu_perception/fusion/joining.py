@@ -1,0 +1,173 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network's depth and a depth camera's, joined: each where it is the better one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+from emu_perception.fusion.belief import ScaleBelief
+from emu_perception.fusion.constants import FITTED, FusionConstants
+from emu_perception.fusion.factor import FactorReading, read_factor
+from emu_perception.fusion.grid import grid_hint, grid_size, guide_of, to_image
+from emu_perception.fusion.guided_fill import guided_fill
+from emu_perception.fusion.hint import DepthHint
+from emu_perception.fusion.range_limit import beyond_limit
+import numpy as np
+
+# Where a pixel's depth is from.
+NETWORK, CORRECTED, SENSOR, UNKNOWN = 0, 1, 2, 255
+_F = np.float32
+_BAND = 32  # Rows that fit a core's cache.
+_LEAST_SIGMA = 1e-3  # Relative: a network that is sure of everything divides nothing by 0.
+# Further off than the image's factor by this, as log, a cell is no error of the network.
+_OUTLIER = 1.2
+
+
+@dataclass(frozen=True)
+class Fused:
+    """
+    One image's joined depth.
+
+    :ivar depth: float32 [H, W], metres; NaN where nothing is known, +inf beyond all ranges.
+    :ivar variance: float32 [H, W], m²: the total, with the part that all pixels share.
+    :ivar source: uint8 [H, W]: ``NETWORK``, ``CORRECTED``, ``SENSOR``, ``UNKNOWN``.
+    :ivar belief: in the factor, with this image's reading.
+    :ivar reading: of this image; None where it had no hint that says anything.
+    """
+
+    depth: np.ndarray
+    variance: np.ndarray
+    source: np.ndarray
+    belief: ScaleBelief
+    reading: FactorReading | None
+
+
+@dataclass(frozen=True)
+class Correction:
+    """
+    What a hint says of the network's depth, on the grid, float32 [h, w] each.
+
+    :ivar log_factor: from the network's metres to the corrected ones.
+    :ivar relative: sigma / depth of the network.
+    :ivar distance: cells to the nearest hint.
+    :ivar beyond: the chance that a cell lies beyond the sensor's limit.
+    :ivar log_sigma: standard deviation of the corrected log depth.
+    """
+
+    log_factor: np.ndarray
+    relative: np.ndarray
+    distance: np.ndarray
+    beyond: np.ndarray
+    log_sigma: np.ndarray
+    belief: ScaleBelief
+    reading: FactorReading
+
+
+def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: DepthHint | None,
+         belief: ScaleBelief, constants: FusionConstants = FITTED) -> Fused:
+    """
+    Join the depths of one image.
+
+    :param image: uint8 [H, W, 3], of any size: the local correction follows its edges.
+    :param depth: float32 [h, w], the network's metres; NaN, +inf as in a Prediction.
+    :param variance: m², of the network.
+    :param hint: what the depth camera saw of this image; None = nothing. Of any size.
+    :param belief: in the factor before this image.
+    """
+    if hint is None:
+        return _scaled(depth, variance, belief)
+    shape = (depth.shape[0], depth.shape[1])
+    found = correct(image, depth, variance, hint, belief, constants)
+    if found is None:
+        return _with_sensor(_scaled(depth, variance, belief), hint.at(shape))
+    # In place from here on: a map of VGA costs more to allocate than to compute.
+    fused = to_image(cv2.exp(found.log_factor), shape)
+    fused *= depth
+    total = to_image(found.log_sigma, shape)
+    total *= fused
+    total *= total
+    source = np.full(shape, CORRECTED, np.uint8)
+    far = found.distance > constants.reach
+    if far.any():
+        source[to_image(far.astype(_F), shape) > 0.5] = NETWORK
+    _mend_unknown(fused, total, source, variance)
+    return _with_sensor(Fused(fused, total, source, found.belief, found.reading), hint.at(shape))
+
+
+def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: DepthHint,
+            belief: ScaleBelief, constants: FusionConstants = FITTED) -> Correction | None:
+    """Return what a hint says of an image; None where it sees too little. As :func:`fuse`."""
+    size = grid_size((depth.shape[0], depth.shape[1]))
+    small, usable, relative = _on_grid(depth, variance, size)
+    seen = grid_hint(hint.depth, size)
+    known = seen.known & usable
+    log_depth = np.log(np.where(usable, small, _F(1.0)))
+    log_seen = np.log(np.where(known, seen.depth, _F(1.0)))
+    ratio = log_seen - log_depth
+    if known.any():
+        known &= np.abs(ratio - np.median(ratio[known])) < _OUTLIER
+    reading = read_factor(ratio, known, constants.factor_spread)
+    if reading is None:
+        return None
+    belief = belief.updated(reading)
+    middle = _F(reading.log_factor)
+    log_factor = guided_fill(ratio - middle, known.astype(_F), guide_of(image, size))
+    log_factor += middle
+    distance = cv2.distanceTransform((~known).view(np.uint8), cv2.DIST_L2, 5)
+    variance_of_log = relative * np.interp(distance, constants.distances,
+                                           constants.growth).astype(_F)
+    variance_of_log *= variance_of_log
+    variance_of_log += _F(belief.sigma ** 2)
+    limit = beyond_limit(log_depth + log_factor, np.sqrt(variance_of_log), known, log_seen[known])
+    beyond = np.zeros(size, _F) if limit is None else limit.chance
+    if limit is not None:
+        log_factor += limit.shift
+        variance_of_log += (_F(constants.beyond) * beyond) ** 2
+    return Correction(log_factor, relative, distance, beyond, np.sqrt(variance_of_log), belief,
+                      reading)
+
+
+def _on_grid(depth: np.ndarray, variance: np.ndarray, size: tuple[int, int]
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the network's depth, where it is one, and its relative sigma, on the grid."""
+    small = cv2.resize(depth, size[::-1], interpolation=cv2.INTER_NEAREST)
+    spread = cv2.resize(variance, size[::-1], interpolation=cv2.INTER_NEAREST)
+    usable = np.isfinite(small) & (small > 0)
+    relative = np.sqrt(spread) / np.where(usable, small, _F(1.0))
+    # fmax: a sigma that is NaN is one that says nothing, and the depth there is none.
+    return small, usable, np.fmax(relative, _F(_LEAST_SIGMA))
+
+
+def _scaled(depth: np.ndarray, variance: np.ndarray, belief: ScaleBelief) -> Fused:
+    """Return the network's depth by the factor that is held, and no more certain than it was."""
+    factor = _F(belief.factor)
+    fused = depth * factor
+    total = variance * (factor * factor)
+    finite = np.isfinite(fused)
+    np.add(total, (fused * _F(belief.sigma)) ** 2, out=total, where=finite)
+    source = np.zeros(depth.shape, np.uint8)
+    source[np.isnan(fused)] = UNKNOWN
+    return Fused(fused, total, source, belief, None)
+
+
+def _mend_unknown(fused: np.ndarray, total: np.ndarray, source: np.ndarray,
+                  variance: np.ndarray) -> None:
+    """Keep the network's variance where it gives no depth to multiply."""
+    if not np.isfinite(fused.sum()):
+        none = ~np.isfinite(fused)
+        total[none] = variance[none]
+        source[none] = np.where(np.isnan(fused[none]), UNKNOWN, NETWORK)
+
+
+def _with_sensor(fused: Fused, hint: DepthHint) -> Fused:
+    """Let the sensor's pixels through, as they are."""
+    for top in range(0, len(fused.depth), _BAND):
+        rows = slice(top, top + _BAND)
+        part = hint.rows(rows)
+        known = part.known
+        np.copyto(fused.depth[rows], part.depth, where=known)
+        np.copyto(fused.variance[rows], part.variance, where=known)
+        np.copyto(fused.source[rows], np.uint8(SENSOR), where=known)
+    return fused

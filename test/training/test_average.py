@@ -1,0 +1,68 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The average of networks is their weights' average, says of whom, and keeps no constants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core_bench import make_metadata, make_network
+from emu_perception.checkpoint import load_checkpoint, save_checkpoint
+import pytest
+import torch
+from training.average import main
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Write two networks of one kind that learned from the same images; the second is all 3."""
+    network = make_network()
+    metadata = make_metadata(network, provenance={
+        'data_set': 'made up', 'split': 'train', 'calibration': {'images': 3},
+        'recipe': {'name': 'one'}})
+    paths = tmp_path / 'a.safetensors', tmp_path / 'b.safetensors'
+    save_checkpoint(paths[0], network, metadata)
+    with torch.no_grad():
+        for values in network.state_dict().values():
+            values.fill_(3)
+    save_checkpoint(paths[1], network, replace(metadata, name='other'))
+    return paths
+
+
+def test_weights_are_averaged_by_their_shares_and_the_ancestors_are_named(two, tmp_path, capsys):
+    out = tmp_path / 'new/c.safetensors'
+    assert main([*(word for path in two for word in ('--checkpoint', str(path))),
+                 '--weight', '3', '--weight', '1', '--out', str(out)]) == 0
+    (a, _), (c, metadata) = load_checkpoint(two[0]), load_checkpoint(out)
+    for name, values in c.state_dict().items():
+        expected = a.state_dict()[name].double() * 0.75 + 3 * 0.25
+        assert torch.allclose(values.double(), expected.to(values.dtype).double(), atol=1e-6), name
+    assert [(part['name'], part['share']) for part in metadata.provenance['averaged']] == [
+        ('tiny', 0.75), ('other', 0.25)]
+    # What was fitted to one of them does not hold for their average.
+    assert not metadata.calibration.scores and metadata.calibration.temperature == 1.0
+    assert 'calibration' not in metadata.provenance and not metadata.metrics
+    assert 'not calibrated' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    ({'input_size': (64, 64)}, "field 'input_size'"), ({'intrinsics': None}, "field 'intrinsics'"),
+    ({'provenance': {'data_set': 'made up', 'split': 'train+val'}}, "field 'provenance.split'")])
+def test_networks_of_other_kinds_or_other_images_are_one_line(
+        two, tmp_path, capsys, change, words):
+    network, metadata = load_checkpoint(two[1])
+    save_checkpoint(two[1], network, replace(metadata, **change))
+    out = tmp_path / 'c.safetensors'
+    assert main(['--checkpoint', str(two[0]), '--checkpoint', str(two[1]), '--out', str(out)]) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1 and words in error and str(two[1]) in error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(('more', 'words'), [
+    ([], 'two or more'), (['--checkpoint', 'b', '--weight', '1'], 'given 1 times'),
+    (['--checkpoint', 'b', '--weight', '1', '--weight', '0'], '--weight is 0')])
+def test_what_cannot_be_averaged_is_one_line(two, tmp_path, capsys, more, words):
+    more = [str(two[1]) if word == 'b' else word for word in more]
+    assert main(['--checkpoint', str(two[0]), *more, '--out', str(tmp_path / 'c')]) == 1
+    assert words in capsys.readouterr().err

@@ -1,0 +1,193 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ask what a depth camera with holes and the network are worth together.
+
+python -m training.studies.fusion --checkpoint F --data DIR [--json OUT] [--figure OUT.png]
+    [--other DIR ...] [--seeds 5] [--limit N]
+
+Parts of the true depth of a split are hidden, in kinds and seeds: blobs of 30, 78 and 95 %, half,
+a box, all beyond 4 m, and what a sensor does not see (windows, mirrors, screens, dark, grazing,
+shadows beside edges). What is hidden is filled by the nearest depth, by inpainting, by push-pull,
+by weighted least squares along the picture, and by fusion; errors are of the hidden part alone.
+The constants of the fused uncertainty are fitted leaving runs of frames out; coverage is of the
+runs left out. Then the focal length is given wrong by 1.3, and the sensor noise and outliers.
+
+``--other``: data set folders of other cameras, whose own depth is hidden in parts: with the
+constants in force, nothing fitted to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.errors import InputError
+from emu_perception.fusion import FITTED
+from emu_perception.predictor import Predictor
+import numpy as np
+from rich.progress import track
+from training.calibration.training_pictures import border_of, clean_picture, generator, Picture
+from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.leakage import trained_on
+from training.reporting.fusion_study import fusion_figure, Row, table
+from training.reporting.style import save
+from training.studies.fusion_fit import Z90
+from training.studies.fusion_holes import HOLES
+from training.studies.fusion_images import fused_of, Trial, try_holes, View
+from training.studies.fusion_summary import samples_of, summary
+from training.studies.trust_judgement import runs_of
+
+FIGURES = ('.png', '.pdf', '.svg')
+# Of a camera with holes of its own: what can be hidden more without labels.
+OTHER_HOLES = ('blobs_30', 'blobs_78', 'half', 'box')
+
+
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str, seeds: int = 5,
+          limit: int | None = None, others: Sequence[DatasetFolder] = (), device: str = 'auto',
+          progress: bool = True) -> tuple[dict[str, Any], list[Row]]:
+    """
+    Return the study of a checkpoint, and the rows of its picture.
+
+    :param command: that it is written down with.
+    :param limit: only so many images of the split, evenly spaced.
+    :raises EmuError: if a file cannot be used.
+    """
+    predictor = Predictor.load(checkpoint, device)
+    metadata = predictor.metadata
+    if 'depth' not in metadata.tasks:
+        raise InputError(f'{checkpoint}: has no task depth, which is what is fused')
+    if trained_on(metadata, folder, split):
+        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
+                         'measured there flatters it; give another split')
+    border = border_of(metadata)
+    stems = evenly_spaced(folder.stems(split), limit)
+    trials, rows = _trials(predictor, folder, (
+        clean_picture(folder, stem, border) for stem in track(
+            stems, 'images', disable=not progress)), [*HOLES], seeds, fills=True)
+    result = {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
+              'images': len(stems), 'seeds': seeds, 'command': command,
+              **summary(trials, command)}
+    result['others'] = []
+    for other in others:
+        found, more = _trials(predictor, other, (
+            clean_picture(other, stem, (0, 0, 0, 0)) for stem in other.stems('val')),
+            [*OTHER_HOLES], 1, fills=True)
+        rows += more
+        result['others'].append({'data_set': other.name, **_other(found)})
+    return result, rows
+
+
+def _trials(predictor: Predictor, folder: DatasetFolder, pictures: Iterable[Picture],
+            kinds: Sequence[str], seeds: int, *, fills: bool) -> tuple[list[Trial], list[Row]]:
+    trials: list[Trial] = []
+    rows: list[Row] = []
+    for picture in pictures:
+        view = _view(predictor, predictor.metadata, folder, picture)
+        for kind in kinds:
+            # The same in every seed: what lies beyond, and what a sensor does not see.
+            for seed in range(1 if kind in ('beyond_4m', 'sensor') else seeds):
+                rng = generator(picture.example.stem, kind, seed)
+                hidden = HOLES[kind](picture.example, folder.classes, rng)
+                trial = try_holes(view, hidden, kind, seed, fills=fills)
+                if trial is not None:
+                    trials.append(trial)
+        rows.append(_row(view, folder, 'sensor' if 'sensor' in kinds else None))
+    if not trials:
+        raise DatasetError(f'{folder.root}: no image has enough depth to hide a part of it')
+    return trials, _spread(rows)
+
+
+def _view(predictor: Predictor, metadata: CheckpointMetadata, folder: DatasetFolder,
+          picture: Picture) -> View:
+    example = picture.example
+    if example.depth is None:
+        raise DatasetError(f'{folder.root}: has no depth, which is what is hidden and found again')
+    if picture.focal is None or metadata.intrinsics is None:
+        raise DatasetError(f'{folder.root}/dataset.yaml: intrinsics are not known: without a '
+                           'focal length there are no metres')
+    prediction = predictor(example.image, fx=picture.focal * example.image.shape[1])
+    assert prediction.depth is not None and prediction.depth_variance is not None
+    # Fills and errors want a number everywhere.
+    depth = np.nan_to_num(prediction.depth, nan=metadata.depth_max, posinf=metadata.depth_max)
+    return View(example, depth, prediction.depth_variance)
+
+
+def _row(view: View, folder: DatasetFolder, kind: str | None) -> Row:
+    """Return a row of the picture: as the camera's own holes are, or as a sensor's would be."""
+    example = view.example
+    assert example.depth is not None
+    known = example.depth
+    if kind is not None:
+        hidden = (HOLES[kind](example, folder.classes, generator(example.stem, kind))
+                  | HOLES['beyond_4m'](example, folder.classes, generator(example.stem, kind)))
+        known = np.where(hidden, np.float32(0.0), known)
+    return Row(folder.name, example.image, known, view.depth, fused_of(view, known))
+
+
+def _spread(rows: list[Row]) -> list[Row]:
+    """Return the few rows whose sensor sees least, of those that are apart from one another."""
+    parts = np.array_split(np.arange(len(rows)), min(3, len(rows)))
+    return [min((rows[i] for i in part), key=lambda row: float((row.known > 0).mean()))
+            for part in parts]
+
+
+def _other(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return the figures of a camera that nothing is fitted to."""
+    run_of = runs_of(np.array([trial.stem for trial in trials]))
+    found = summary(trials, '')
+    samples = samples_of(trials, run_of)
+    held = samples.z(FITTED.growth, FITTED.beyond) <= Z90
+    return {'images': len({trial.stem for trial in trials}), 'kinds': found['kinds'],
+            'factor': found['factor'],
+            'coverage_90': {'all': float(held.mean()), 'by_kind': {
+                str(kind): float(held[samples.kind == kind].mean())
+                for kind in np.unique(samples.kind)}}}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('studies.fusion', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder with depth')
+    parser.add_argument('--split', default='val', help='measured; default val')
+    parser.add_argument('--other', action='append', default=[], metavar='DIR',
+                        help='data set folder of another camera; may be given several times')
+    parser.add_argument('--seeds', type=int, default=5, help='of holes; default 5')
+    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        for name in ('seeds', 'limit'):
+            value = getattr(options, name)
+            if value is not None and value < 1:
+                raise InputError(f'--{name} is {value}: give 1 or more')
+        for path in (options.json, options.figure):
+            check_writable(path)
+        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
+            raise InputError(f'--figure is {options.figure}: give a name that ends in '
+                             + ', '.join(FIGURES))
+        words = 'python -m training.studies.fusion ' + ' '.join(arguments or sys.argv[1:])
+        result, rows = study(
+            options.checkpoint, DatasetFolder(options.data), options.split, command=words,
+            seeds=options.seeds, limit=options.limit,
+            others=[DatasetFolder(path) for path in options.other], device=options.device,
+            progress=not options.no_progress)
+        print(table(result))
+        write_result(options.json, result)
+        if options.figure:
+            save(fusion_figure(result, rows), options.figure)
+            print(f'wrote {options.figure}')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
