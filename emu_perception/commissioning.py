@@ -33,7 +33,8 @@ FEWEST_FRAMES, SHORTEST_S = 30, 60.0
 SMALLEST_SPREAD = 0.1
 _BLOCKS = 5
 # Nearer than the training images' own: a minute of one camera tells exactly what its pictures
-# look like, and predicted failure, which may forgive what unfamiliarity sees, was fitted to another.
+# look like, and predicted failure, which may forgive what unfamiliarity sees, was fitted to
+# another camera.
 _SLACK = {**SLACK, UNFAMILIARITY: 1.4}
 _LEAST_FRAMES = 10  # Fewer cannot be split.
 
