@@ -57,8 +57,10 @@ class BagImages:
         if self._first_info is not None:
             infos.add(self._first_info.stamp_ns, from_message(self._first_info.decode()))
         topics = [self.image_topic, *([self._info_topic] if self._info_topic else [])]
+        seen = 0
         for record in self._bag.records(topics):
             if record.topic == self.image_topic:
+                seen += 1
                 if waiting is not None:
                     yield self._image(waiting, infos)
                 waiting = record  # Its camera_info may come right after it.
@@ -70,6 +72,12 @@ class BagImages:
             infos.add(record.stamp_ns, from_message(record.decode()))
         if waiting is not None:
             yield self._image(waiting, infos)
+        self._bag.check_seen(self.image_topic, seen)
+
+    @property
+    def loss(self) -> str:
+        """Return what of the bag cannot be read, as far as it was noticed."""
+        return self._bag.loss
 
     def close(self) -> None:
         """Do nothing: the bag is not ours."""

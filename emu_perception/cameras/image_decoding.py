@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 import logging
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -25,7 +26,9 @@ import numpy as np
 _DEPTH_LIKE = ('16UC1', '16SC1', '32FC1', '64FC1')
 _DEPTH_ADVICE = ('looks like a depth topic: a colour or mono camera topic is needed (node: remap '
                  '`image`; recording: --image-topic)')
+_OTHER_TRANSPORTS = ('zstd', 'theora', 'h264', 'h265', 'hevc', 'libx26', 'av1', 'ffmpeg')
 _MAX_PIXELS = 1 << 26
+_FEWER_BITS = range(10, 13)  # Of cameras with 10 or 12 bits, at the lower end of mono16.
 # Bits of either kind at the start, and after each restart marker that may be waited for.
 _ANY_PIXELS = tuple(b''.join(marker + bytes(values) for marker in (
     b'', *(bytes([0xff, code]) for code in range(0xd0, 0xd8))))
@@ -54,6 +57,9 @@ def _color(code: int) -> Callable[[np.ndarray], np.ndarray]:
 
 def _eight_bit(rows: np.ndarray) -> np.ndarray:
     # The scale cv_bridge uses: 65535 becomes 255.
+    brightest = int(rows.max(initial=0))
+    if brightest.bit_length() in _FEWER_BITS:
+        _hint_at_fewer_bits()
     return cv2.convertScaleAbs(np.ascontiguousarray(rows), alpha=255.0 / 65535.0)
 
 
@@ -150,14 +156,32 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     """
     if message.format.startswith(_DEPTH_LIKE) or 'compressedDepth' in message.format:
         raise InputError(f'format {message.format!r} {_DEPTH_ADVICE}')
+    if message.format.lower().startswith(_OTHER_TRANSPORTS):
+        raise InputError(f'format {message.format!r} cannot be decoded: of another transport than '
+                         'compressed: run `ros2 run image_transport republish`, or have the '
+                         'camera send raw or compressed images')
     data = bytes(message.data)
     if data.startswith(png_bytes.START) and len(data) >= 24:  # Before OpenCV makes room for it.
         _check_size(*struct.unpack('>II', data[16:24]))
+    # `<what the image was>; <jpeg, png> compressed <what was packed>`, of image_transport.
+    encoding, _, rest = (part.strip() for part in message.format.partition(';'))
+    stored = encoding.startswith('bayer_') or encoding == 'mono16'
     # An EXIF orientation would turn the picture against its camera_info.
-    bgr = decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
-                  f'compressed image of {len(data)} bytes, format {message.format!r},')
-    _check_size(bgr.shape[1], bgr.shape[0])
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    pixels = decoded(data, cv2.IMREAD_IGNORE_ORIENTATION | (
+        cv2.IMREAD_UNCHANGED if stored else cv2.IMREAD_COLOR),
+        f'compressed image of {len(data)} bytes, format {message.format!r},')
+    _check_size(pixels.shape[1], pixels.shape[0])
+    if stored and pixels.ndim == 2:
+        bits = 8 * pixels.dtype.itemsize
+        name = f'mono{bits}' if encoding == 'mono16' else f'{encoding.rstrip("0123456789")}{bits}'
+        if name not in _ENCODINGS:
+            raise InputError(f'format {message.format!r} is not supported: have the camera send '
+                             f'one of {", ".join(ENCODINGS)}')
+        return _ENCODINGS[name].to_rgb(pixels)
+    if pixels.dtype != np.uint8 or pixels.shape[2] != 3:  # Said to be a mosaic, and is none.
+        return compressed_to_rgb(SimpleNamespace(format=rest, data=data))
+    # Packed as it was, in an order that OpenCV, and viewers, take for the other one.
+    return pixels if 'compressed rgb' in rest else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def decoded(data: bytes, flags: int, what: str) -> np.ndarray:
@@ -203,6 +227,8 @@ def _whole(data: bytes, flags: int) -> bytes:
         if _decodes_to_its_end(data, flags):
             _note_lacking_end()
             return data + jpeg_bytes.END
+        if not jpeg_bytes.has_scan(data) and data.endswith(jpeg_bytes.END):
+            return data  # Not cut, but damaged before its picture: for OpenCV to say.
         problem = 'a JPEG without end'
     elif data.startswith(png_bytes.START) and not png_bytes.is_whole(data):
         problem = 'a PNG without end'
@@ -221,6 +247,13 @@ def _decodes_to_its_end(data: bytes, flags: int) -> bool:
                       for tail in (b'', *_ANY_PIXELS))
     return plain is not None and all(
         other is not None and np.array_equal(plain, other) for other in others)
+
+
+@lru_cache(maxsize=1)  # Once.
+def _hint_at_fewer_bits() -> None:
+    LOGGER.warning('a 16-bit image uses %d to %d of its bits, so that it is all but black: is the '
+                   "camera's own range smaller? Have its driver shift it to 16 bits, or send 8",
+                   _FEWER_BITS.start, _FEWER_BITS.stop - 1)
 
 
 @lru_cache(maxsize=1)  # Once: of a camera's stream it is true of every image.

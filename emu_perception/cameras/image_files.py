@@ -34,6 +34,7 @@ class ImageFiles:
     """
 
     live = False
+    loss = ''
     image_topic = FILE_TOPIC
 
     def __init__(self, paths: list[Path], rate_hz: float) -> None:

@@ -30,6 +30,11 @@ def end_of(data: bytes) -> int | None:
     return None
 
 
+def has_scan(data: bytes) -> bool:
+    """Tell whether the segments lead to the picture itself."""
+    return any(marker == _SCAN for marker, _, _ in _segments(data))
+
+
 def has_all_scans(data: bytes) -> bool:
     """
     Tell whether the scans that are there, the last one perhaps cut, hold every coefficient.

@@ -15,7 +15,7 @@ from emu_perception.cameras.source import Source
 from emu_perception.cameras.video import Device, Video
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import is_litter
-from emu_perception.recordings.reader import open_bag
+from emu_perception.recordings.reader import COMPRESSED_SUFFIXES, open_bag
 
 
 @contextmanager
@@ -49,7 +49,9 @@ def open_source(given: str, rate_hz: float, *, image_topic: str | None = None,
 
 def is_bag(path: Path) -> bool:
     """Tell by its name, or what lies in it, whether a path is a ROS 2 bag, be it a damaged one."""
-    return path.suffix.lower() in ('.mcap', '.db3', '.bag') or path.is_dir() and (
+    names = [path.suffix.lower(), Path(path.stem).suffix.lower()
+             if path.suffix in COMPRESSED_SUFFIXES else '']
+    return any(name in ('.mcap', '.db3', '.bag') for name in names) or path.is_dir() and (
         (path / 'metadata.yaml').exists()
         or any(child.suffix.lower() in ('.mcap', '.db3') and not is_litter(child.name)
                for child in path.iterdir()))

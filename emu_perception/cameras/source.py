@@ -62,6 +62,10 @@ class Source(Protocol):
     live: bool
     image_topic: str
 
+    @property
+    def loss(self) -> str:
+        """Return what of it cannot be read, one line; '' as long as nothing is missing."""
+
     def images(self) -> Iterator[InputImage]:
         """Yield the images in order; called again, from the beginning."""
 

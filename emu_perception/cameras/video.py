@@ -27,6 +27,7 @@ class Video:
     """
 
     live = False
+    loss = ''
     stamped = True
     image_topic = FILE_TOPIC
 
@@ -59,6 +60,7 @@ class Video:
             yield InputImage(f'{index:06d}', Header(stamp_ns, FRAME_ID), self._frame)
             index, before_ns = index + 1, stamp_ns
         if self.total is not None and index < self.total:
+            # No loss: of some containers the number is an estimate.
             LOGGER.warning('%s: ended after %d of %d frames: cut off or damaged', self._path,
                            index, self.total)
 
@@ -79,6 +81,7 @@ class Device:
     """
 
     live = True
+    loss = ''
     stamped = True
     total: int | None = None
     image_topic = FILE_TOPIC

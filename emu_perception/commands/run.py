@@ -109,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
             _process(results, outputs, summary, interrupt, selection.expected(source),
                      shown=not options.no_progress)
         summary.unusable = runner.unusable
-    return _finish(options, summary, interrupt, outputs)
+        loss = source.loss
+    return _finish(options, summary, interrupt, outputs, loss)
 
 
 def _may_record(options: argparse.Namespace) -> bool:
@@ -176,7 +177,7 @@ def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
 
 
 def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
-            outputs: list[Any]) -> int:
+            outputs: list[Any], loss: str) -> int:
     for output in outputs:
         if isinstance(output, Panels):
             if output.written:
@@ -199,6 +200,8 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
     if summary.unusable == summary.images:
         raise InputError(f'{options.input}: none of {summary.images} images could be used, see '
                          f'{options.out / output_folder.TABLE}')
+    if loss:  # After all that could be read is done.
+        raise InputError(loss)
     return 0
 
 

@@ -31,7 +31,10 @@ CORE_OPTIONAL = {
     'huggingface_hub': 'networks/pretrained.py', 'openvino': 'backends/openvino_conversion.py',
     'transformers': 'benchmarking/reference.py', 'rosbags': 'recordings',
     'rich': ('commands', 'benchmarking'),
-    'yaml': 'cameras/calibration_files.py', 'sklearn': 'instances.py',
+    'yaml': ('cameras/calibration_files.py', 'recordings/salvage.py'), 'sklearn': 'instances.py',
+    # What rosbags brings, by its version and Python's.
+    **dict.fromkeys(('lz4', 'backports', 'compression', 'zstandard'),
+                    'recordings/compression.py'),
     'tensorrt': 'backends', 'triton': 'kernels/triton_kernels.py'}
 # A whole file of kernels, which is itself imported where a function asks for it.
 LAZY_FILES = {PACKAGE / 'kernels/triton_kernels.py'}

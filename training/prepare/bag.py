@@ -93,6 +93,8 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
                   classes=class_names, depth=encoding, intrinsics=intrinsics,
                   source=f'{path.name}: {", ".join(topics.values())}; val is the end of the '
                          'recording')
+    if bag.loss:
+        raise DatasetError(f'{bag.loss}; {out} holds what could be read')
 
 
 def _class_indices(label: np.ndarray, class_names: tuple[str, ...], topic: str | None

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cv2
+from emu_perception.cameras import image_decoding
 from emu_perception.cameras.depth_decoding import decode_depth, decode_label
 from emu_perception.cameras.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
 from emu_perception.errors import InputError
@@ -136,3 +137,69 @@ def test_what_is_no_depth_and_no_label_is_named(decode, message, words):
 def test_one_damaged_message_says_nothing_of_the_others(decode, message):
     with pytest.raises(DamagedImage):
         decode(message)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Return a PNG."""
+    return cv2.imencode('.png', pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpeg'])
+@pytest.mark.parametrize(('pattern', 'row', 'column'), [
+    ('rggb', 0, 0), ('bggr', 1, 1), ('grbg', 0, 1), ('gbrg', 1, 0)])
+def test_a_mosaic_in_a_compressed_image_becomes_rgb(kind, pattern, row, column):
+    """As image_transport packs it: the pixels of the sensor, grey to any viewer."""
+    mosaic = np.full((48, 64), 90, np.uint8)
+    mosaic[row::2, column::2], mosaic[1 - row::2, 1 - column::2] = 200, 30
+    data = png(mosaic) if kind == 'png' else cv2.imencode(
+        '.jpg', mosaic, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    rgb = compressed_to_rgb(packed(data, f'bayer_{pattern}8; {kind} compressed '))
+    assert np.abs(rgb[20:28, 20:28].astype(int) - [200, 90, 30]).max() <= 6
+    if kind == 'png':
+        deep = png(mosaic.astype(np.uint16) * 257)
+        form = f'bayer_{pattern}16; png compressed '
+        assert np.abs(compressed_to_rgb(packed(deep, form)).astype(int) - rgb).max() <= 1
+
+
+def test_a_colour_image_that_is_called_a_mosaic_stays_one():
+    """Some drivers convert and leave the name."""
+    assert (compressed_to_rgb(packed(PNG, 'bayer_rggb8; png compressed bgr8')) == RGB).all()
+    assert (compressed_to_rgb(packed(png(np.dstack([BGR, GREY])), 'bayer_rggb8; png compressed'))
+            == RGB).all()
+
+
+@pytest.mark.parametrize(('form', 'order'), [
+    ('rgb8; png compressed bgr8', 1), ('bgr8; png compressed bgr8', 1), ('png', 1), ('', 1),
+    ('rgba8; png compressed bgr8', 1), ('8UC3; png compressed ', 1), ('rgb8; png compressed', 1),
+    ('rgb8; png compressed rgb8', -1), ('bgr8; png compressed rgb8', -1)])
+def test_the_order_of_the_packed_colours_is_what_the_format_says(form, order):
+    assert (compressed_to_rgb(packed(PNG, form)) == RGB[::order]).all()
+
+
+def test_16_bit_pngs_become_what_their_raw_images_become():
+    deep = (GREY.astype(np.uint16) * 257).copy()
+    for form in ('mono16; png compressed ', 'png'):
+        assert np.abs(compressed_to_rgb(packed(png(deep), form)).astype(int)
+                      - GREY[..., None]).max() <= 1, form
+    colour = png(BGR.astype(np.uint16) * 257)
+    for form in ('rgb16; png compressed bgr16', 'bgr16; png compressed bgr16'):
+        assert (compressed_to_rgb(packed(colour, form)) == RGB).all(), form
+
+
+@pytest.mark.parametrize('form', ['zstd', 'theora', 'h264', 'hevc; rgb8', 'libx264'])
+def test_other_transports_are_named(form):
+    with pytest.raises(InputError, match='another transport .*republish') as error:
+        compressed_to_rgb(packed(PNG, form))
+    assert not isinstance(error.value, DamagedImage)
+
+
+@pytest.mark.parametrize(('bits', 'hints'), [(8, 0), (10, 1), (12, 1), (14, 0), (16, 0)])
+def test_a_16_bit_image_that_uses_10_or_12_bits_gets_a_hint_once(caplog, bits, hints):
+    image_decoding._hint_at_fewer_bits.cache_clear()
+    pixels = np.linspace(0, (1 << bits) - 1, WIDTH * HEIGHT).astype(np.uint16)
+    for _ in range(3):
+        image_to_rgb(image(pixels.reshape(HEIGHT, WIDTH), 'mono16'))
+        image_to_rgb(image(pixels.reshape(HEIGHT, WIDTH), 'bayer_rggb16'))
+        compressed_to_rgb(packed(png(pixels.reshape(HEIGHT, WIDTH)), 'mono16; png compressed '))
+    assert len(caplog.records) == hints, caplog.text
+    assert not hints or 'all but black' in caplog.text
