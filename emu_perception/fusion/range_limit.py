@@ -23,6 +23,8 @@ import numpy as np
 
 _LIMIT_SHARE = 0.995  # Of the depths seen: the farthest few may be outliers.
 _CLEARLY = 2.0  # Standard deviations nearer than the limit.
+# As log, beside the sigma that is given: of what is far the network says less than there is.
+_SHORT = 0.1
 _LOWEST_SHARE = 0.02  # Of holes: glass and black there always are.
 _FEWEST = 200  # Cells clearly nearer, for a share of them.
 # At such a share of holes nothing is believed; cameras at their limit had .00 to .08, scenes that
@@ -59,6 +61,7 @@ def beyond_limit(log_depth: np.ndarray, log_sigma: np.ndarray, known: np.ndarray
     """
     rank = min(int(_LIMIT_SHARE * len(seen)), len(seen) - 1)
     limit = float(np.partition(seen, rank)[rank])
+    log_sigma = np.sqrt(log_sigma * log_sigma + _F(_SHORT ** 2))
     alpha = (_F(limit) - log_depth) / log_sigma
     nearer = alpha > _CLEARLY
     count = int(nearer.sum())
