@@ -43,6 +43,9 @@ ARGUMENTS = [
                           '/camera/color/image_rect.'),
     DeclareLaunchArgument('camera_info_topic', default_value='',
                           description='Their calibration. Empty: camera_info beside image_topic.'),
+    DeclareLaunchArgument('depth_hint_topic', default_value='',
+                          description="A depth camera's images, aligned to them, to join in. "
+                          'Empty: as params_file says.'),
     DeclareLaunchArgument('transport', default_value='',
                           description="'raw', or 'compressed' to read <image_topic>/compressed. "
                           'Empty: as params_file says.'),
@@ -87,11 +90,15 @@ def nodes(context):
     places = [_join(namespace, camera) for camera in cameras] or [namespace]
     info_topic = given('camera_info_topic') or _beside(image_topic, 'camera_info')
     remappings = [('image', image_topic), ('camera_info', info_topic)]
+    if given('depth_hint_topic'):
+        remappings.append(('depth_hint', given('depth_hint_topic')))
     arguments = ['--ros-args', '--log-level', given('log_level')]
     transport, use_sim_time = given('transport'), given('use_sim_time')
     clock = {'use_sim_time': _flag('use_sim_time', use_sim_time)} if use_sim_time else {}
 
     overrides = dict(clock)
+    if given('depth_hint_topic'):
+        overrides['depth_hint'] = True
     if given('autostart'):
         overrides['autostart'] = _flag('autostart', given('autostart'))
     for name, value in (('transport', transport), ('model_file', given('model_file')),

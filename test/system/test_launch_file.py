@@ -24,7 +24,7 @@ TREE = ast.parse(FILE.read_text())
 PROMISED = {'namespace', 'cameras', 'params_file', 'use_sim_time', 'log_level', 'autostart',
             'image_topic', 'camera_info_topic', 'transport', 'model_file', 'device',
             'backend', 'rviz', 'rviz_frame', 'replay', 'replay_rate', 'replay_loop',
-            'replay_camera_info'}
+            'replay_camera_info', 'depth_hint_topic'}
 
 needs_launch = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ('launch', 'launch_ros')),
@@ -111,6 +111,14 @@ def test_defaults_start_the_node_alone_and_override_nothing(installed: Path) -> 
     assert node['values'] == {} and node['name'] == 'emu'
     assert [Path(file).name for file in node['parameters']] == ['emu.yaml']
     assert node['remap'] == {'image': 'image', 'camera_info': 'camera_info'}
+
+
+@needs_launch
+def test_a_depth_camera_is_joined_in_by_its_topic(installed: Path) -> None:
+    """Nobody has to set a parameter besides."""
+    node = started(depth_hint_topic='/cam/aligned_depth')['emu_node']
+    assert node['remap']['depth_hint'] == '/cam/aligned_depth'
+    assert node['values'] == {'depth_hint': True}
 
 
 @needs_launch
