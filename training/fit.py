@@ -128,15 +128,18 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         finished = {key: float(value) for key, value in trainer.callback_metrics.items()
                     if key.startswith('val/')}
         module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
+        done = epoch = trainer.current_epoch
         export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
-               teacher, progress)
+               teacher, progress, epoch=epoch, epochs_run=done)
         if best.best_model_path:  # None where the run was too short for a validation.
             # Our own file, written minutes ago: it may hold more than tensors.
             state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
             module.load_state_dict(state['state_dict'])
             module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
             finished = {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']}
-        export(path, network, recipe, folder, licence, finished, teacher, progress)
+            epoch = state['epoch'] + 1
+        export(path, network, recipe, folder, licence, finished, teacher, progress,
+               epoch=epoch, epochs_run=done)
         if trainer.current_epoch >= recipe.epochs or stopped_early(trainer):
             # Not one that the clock has stopped.
             write_json(recipe.folder / 'finished.json', {'epochs': trainer.current_epoch})
@@ -228,10 +231,15 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
 
 def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
            licence: str, metrics: dict[str, float], teacher: Ensemble | None,
-           progress: bool = True) -> None:
-    """Write a self-describing checkpoint, with risk thresholds where one pass is the answer."""
+           progress: bool = True, *, epoch: int = 0, epochs_run: int = 0) -> None:
+    """
+    Write a self-describing checkpoint, with risk thresholds where one pass is the answer.
+
+    :param epoch: of the weights, from 1; ``epochs_run`` that the run has made; 0 = not known.
+    """
     network = network.cpu().eval()
-    metadata = metadata_of(recipe, folder, network, licence, metrics, teacher)
+    metadata = metadata_of(recipe, folder, network, licence, metrics, teacher, epoch=epoch,
+                           epochs_run=epochs_run)
     if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:
         # No threshold is of instances, whose clustering takes longer than all else.
         predictor = Predictor(network, replace(metadata, instances=None),

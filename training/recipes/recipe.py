@@ -146,8 +146,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             raise RecipeError(f"{path}: field '{name}' is {list(size)}: give height and width in "
                               'multiples of 32')
     if recipe.early_stopping and not recipe.validates:
-        raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but train_on="
-                          f'{recipe.train_on} leaves nothing to validate by: leave it out')
+        raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
+                          f'train_on={recipe.train_on} leaves nothing to validate by: leave it '
+                          'out')
     if recipe.batch_size % recipe.processes:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')

@@ -11,9 +11,10 @@ from pathlib import Path
 from training.recipes.options import plain, RecipeError
 from training.recipes.recipe import load_recipe, Recipe
 
-# How a run is carried out may change between its parts; what it computes may not.
 LOGGER = logging.getLogger('training')
-CARRIED_OUT = ('workers', 'max_minutes', 'early_stopping', 'cache_images', 'data', 'output', 'devices', 'nodes')
+# How a run is carried out may change between its parts; what it computes may not.
+CARRIED_OUT = ('workers', 'max_minutes', 'early_stopping', 'cache_images', 'data', 'output',
+               'devices', 'nodes')
 
 
 def check_same_recipe(recipe: Recipe, *, longer: bool = False) -> bool:
@@ -30,8 +31,8 @@ def check_same_recipe(recipe: Recipe, *, longer: bool = False) -> bool:
     before, now = plain(load_recipe(folder / 'recipe.yaml')), plain(recipe)
     for name in now:
         if longer and name == 'epochs' and now[name] > before[name]:
-            LOGGER.info('epochs was %d and is %d now: on with the learning rates of the longer run',
-                        before[name], now[name])
+            LOGGER.info('epochs was %d and is %d now: on with the learning rates of the longer '
+                        'run', before[name], now[name])
             continue
         if name not in CARRIED_OUT and before[name] != now[name]:
             raise RecipeError(f"{folder}/recipe.yaml: field '{name}' is {before[name]}, now it is "
