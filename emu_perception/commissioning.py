@@ -18,6 +18,7 @@ from emu_perception.familiarity import (
     FittedScores,
     joint_thresholds,
     largest_ratio,
+    SLACK,
     UNFAMILIARITY,
 )
 import numpy as np
@@ -31,6 +32,10 @@ FEWEST_FRAMES, SHORTEST_S = 30, 60.0
 # that stands still has 0.02.
 SMALLEST_SPREAD = 0.1
 _BLOCKS = 5
+# Nearer than the training images' own: a minute of one camera tells exactly what its pictures
+# look like, and predicted failure, which may forgive what unfamiliarity sees, was fitted to
+# another camera.
+_SLACK = {**SLACK, UNFAMILIARITY: 1.4}
 _LEAST_FRAMES = 10  # Fewer cannot be split.
 
 
@@ -139,7 +144,7 @@ def _thresholds(fitted: FittedScores, before: Mapping[str, float], recording: Re
         for name, values in _scores(_refitted(fitted, recording.part(others)), part).items():
             found.setdefault(name, []).append(values)
     scores = {name: np.concatenate(values) for name, values in found.items() if name in before}
-    own = joint_thresholds(scores, percentile)
+    own = joint_thresholds(scores, percentile, slack=_SLACK)
     return {name: limit if name not in own else
             own[name] if name == UNFAMILIARITY else max(limit, own[name])
             for name, limit in before.items()}

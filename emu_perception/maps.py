@@ -62,6 +62,7 @@ class MapRow:
     :ivar color: ``PALETTE``, ``NUMBERS``, ``SCALE``; '' has no colours.
     :ivar color_topic: of the coloured picture; '' has none.
     :ivar top: the value in the top colour of the scale.
+    :ivar hinted: whether it is made where a depth camera is joined in; no network gives it.
     """
 
     name: str
@@ -80,6 +81,7 @@ class MapRow:
     color: str = ''
     color_topic: str = ''
     top: Callable[[CheckpointMetadata], float] | None = None
+    hinted: bool = False
 
     def __post_init__(self) -> None:
         """Let what is given be called as the map where nothing else is said."""
@@ -105,11 +107,14 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
     MapRow(name='confidence', task='segmentation', unit='1', dtype=np.float32, exact=False,
            unknown='none', words='confidence', topic='confidence', encoding='mono8',
            pixels=_byte),
+    MapRow(name='depth_source', task='depth', unit='0 network, 1 corrected, 2 sensor',
+           dtype=np.uint8, exact=True, unknown='255', words='source of depth',
+           topic='depth/source', encoding='mono8', hinted=True),
     MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
            unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
 )}
 
 
 def maps_of(tasks: Collection[str]) -> tuple[MapRow, ...]:
-    """Return the rows that a network of these tasks may have, in the table's order."""
-    return tuple(row for row in MAPS.values() if row.task in tasks)
+    """Return the rows that a network of these tasks gives, in the table's order."""
+    return tuple(row for row in MAPS.values() if row.task in tasks and not row.hinted)

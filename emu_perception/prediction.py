@@ -13,6 +13,20 @@ UNLABELLED = 255
 
 
 @dataclass(frozen=True)
+class Scale:
+    """
+    The factor of an image's metres, which all its pixels share.
+
+    :ivar factor: what the network's metres were multiplied by.
+    :ivar sigma: relative standard deviation of it. It is in ``depth_sigma`` already, and does not
+        average away over pixels: whoever takes a mean of depths has at least this error.
+    """
+
+    factor: float
+    sigma: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """
     Maps of one image, all of the same height and width, C-contiguous, and its scores.
@@ -28,6 +42,8 @@ class Prediction:
         ``instances`` where there are any to find.
     :ivar statistics: float32 [N] of the network's maps, what fitted scores are made of; None
         where the checkpoint has no such scores.
+    :ivar scale: what is known of the factor from the network's metres to these, where a depth
+        camera is joined in; None elsewhere.
     """
 
     maps: Mapping[str, np.ndarray]
@@ -35,6 +51,7 @@ class Prediction:
     network_size: tuple[int, int]
     timing_ms: dict[str, float] = field(default_factory=dict)
     statistics: np.ndarray | None = None
+    scale: Scale | None = None
 
     @property
     def label(self) -> np.ndarray | None:
@@ -70,6 +87,21 @@ class Prediction:
         """Return the standard deviation of the depth, float32 HxW, metres."""
         variance = self.maps.get('depth_variance')
         return None if variance is None else np.sqrt(variance)
+
+    @property
+    def depth_source(self) -> np.ndarray | None:
+        """
+        Return where each depth is from, uint8 HxW; None where no depth camera is joined in.
+
+        0 the network, 1 the network corrected by what the sensor sees nearby, 2 the sensor, 255
+        unknown.
+        """
+        return self.maps.get('depth_source')
+
+    @property
+    def scale_sigma(self) -> float | None:
+        """Return the relative error that all depths share; None where it is not known."""
+        return None if self.scale is None else self.scale.sigma
 
     @property
     def instance(self) -> np.ndarray | None:

@@ -21,6 +21,7 @@ from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
+from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
 from emu_perception.instances import need_clustering
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
@@ -132,7 +133,8 @@ class Predictor:
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
-                 score_region: Region | None = None) -> Prediction:
+                 score_region: Region | None = None, depth_hint: np.ndarray | None = None,
+                 hint_sigma: np.ndarray | float | None = None) -> Prediction:
         """
         Run the network once.
 
@@ -144,7 +146,13 @@ class Predictor:
         :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None =
             as the constructor was told.
         :param score_region: part of the image that the scores are the means over; None = all.
-        :raises InputError: if the image, size or fx cannot be used.
+        :param depth_hint: what a depth camera saw of this image, aligned to it: float metres or
+            uint16 millimetres [H, W], 0 or not finite where it saw nothing. Depth is then the
+            sensor's where it sees and the network's, corrected by it, where it does not; with
+            ``depth_source`` and ``scale``. By this image alone; ``emu_perception.fusion`` has
+            what remembers. The scores stay the network's own.
+        :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
+        :raises InputError: if the image, size, fx or depth_hint cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
         if unknown_label_entropy is None:
@@ -155,9 +163,13 @@ class Predictor:
         height, width = image.shape[:2]
         size = (height, width) if size is None else _checked_size(size)
         input_size = self.network_size((height, width))
-        return self._judged(backend.predict(image, Request(
+        hint = None if depth_hint is None else self._hint(depth_hint, hint_sigma, fx,
+                                                          (height, width))
+        prediction = self._judged(backend.predict(image, Request(
             input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
             score_region)))
+        return prediction if hint is None else fused_prediction(
+            prediction, image, hint, ScaleBelief.before())[0]
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
@@ -183,6 +195,15 @@ class Predictor:
             return prediction
         found = self._fitted.measure(prediction.statistics, prediction.scores)
         return replace(prediction, scores={**prediction.scores, **found})
+
+    def _hint(self, depth_hint: np.ndarray, sigma: np.ndarray | float | None, fx: float | None,
+              image_size: tuple[int, int]) -> DepthHint:
+        if DEPTH not in self.metadata.tasks:
+            raise InputError('depth_hint is given, but the checkpoint has no task depth')
+        if fx is None:
+            raise InputError('depth_hint is given without fx: without a focal length the network '
+                             'has no metres to join; give the camera_info of the colour image')
+        return checked_hint(depth_hint, sigma, image_size)
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)

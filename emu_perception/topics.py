@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from emu_perception.maps import MapRow, MAPS
 
-IMAGE, CAMERA_INFO, POINTS = 'Image', 'CameraInfo', 'PointCloud2'
-OVERLAY = 'overlay'
+IMAGE, CAMERA_INFO, POINTS, NUMBER = 'Image', 'CameraInfo', 'PointCloud2', 'Float32'
+OVERLAY, SCALE_SIGMA = 'overlay', 'scale_sigma'
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,11 @@ class Topic:
     A topic.
 
     :ivar name: below the node's name.
-    :ivar kind: the name of its type in sensor_msgs.
+    :ivar kind: the name of its type in sensor_msgs, of ``NUMBER`` in std_msgs.
     :ivar task: the task a network needs for it; None: none of its own.
     :ivar row: the map that it is of; None: it is made of several.
     :ivar colored: whether it is the map's picture for people.
+    :ivar hinted: whether it is there only where a depth camera is joined in.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Topic:
     task: str | None
     row: MapRow | None = None
     colored: bool = False
+    hinted: bool = False
 
     @property
     def in_metres(self) -> bool:
@@ -44,7 +46,8 @@ class Topic:
 
 # Cheap ones first, for the others wait for them: pictures and points come last.
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in (
-    *(Topic(row.topic, IMAGE, row.task, row) for row in MAPS.values()),
+    Topic(SCALE_SIGMA, NUMBER, 'depth', hinted=True),
+    *(Topic(row.topic, IMAGE, row.task, row, hinted=row.hinted) for row in MAPS.values()),
     Topic('camera_info', CAMERA_INFO, None),
     Topic('depth/camera_info', CAMERA_INFO, 'depth'),
     Topic('points', POINTS, 'depth'),
@@ -54,6 +57,11 @@ TOPICS: dict[str, Topic] = {topic.name: topic for topic in (
 )}
 
 
-def topics_of(tasks: Collection[str]) -> tuple[Topic, ...]:
-    """Return the topics that a network of these tasks has."""
-    return tuple(topic for topic in TOPICS.values() if topic.task is None or topic.task in tasks)
+def topics_of(tasks: Collection[str], *, hinted: bool = False) -> tuple[Topic, ...]:
+    """
+    Return the topics that a network of these tasks has.
+
+    :param hinted: with those of a depth camera that is joined in.
+    """
+    return tuple(topic for topic in TOPICS.values()
+                 if (topic.task is None or topic.task in tasks) and (hinted or not topic.hinted))

@@ -16,6 +16,9 @@ from emu_perception.fusion.joining import (
     SENSOR,
     UNKNOWN,
 )
+from emu_perception.fusion.predictions import fused_prediction
 
-__all__ = ['checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint', 'FactorReading', 'FITTED',
-           'fuse', 'Fused', 'FusionConstants', 'NETWORK', 'ScaleBelief', 'SENSOR', 'UNKNOWN']
+__all__ = [
+    'checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint', 'FactorReading', 'FITTED',
+    'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'NETWORK', 'ScaleBelief', 'SENSOR',
+    'UNKNOWN']

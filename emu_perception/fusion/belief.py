@@ -19,7 +19,7 @@ from emu_perception.fusion.factor import FactorReading
 
 SCENE_S = 30.0  # Time constant of s: a robot is in another room then.
 CAMERA_S = 3600.0  # And of b.
-# Student's t of so many degrees of freedom: its variance is DEGREES / (DEGREES - 2) of its scale's.
+# Degrees of freedom of Student's t; its variance is n / (n - 2) times its scale squared.
 _DEGREES = 4.0
 
 

@@ -59,8 +59,8 @@ def guided_fill(values: np.ndarray, weights: np.ndarray, guide: np.ndarray) -> n
             across, along = _joined(across, along)
     coarsest = levels[-1]
     total = float(coarsest.weights.sum())
-    filled = np.full(coarsest.weights.shape,
-                     float(coarsest.loads.sum()) / total if total else 0.0, _F)
+    filled: np.ndarray = np.full(coarsest.weights.shape,
+                                 float(coarsest.loads.sum()) / total if total else 0.0, _F)
     for level, sweeps in zip(reversed(levels), reversed(_SWEEPS)):
         if filled.shape != level.data.shape:
             filled = cv2.resize(filled, level.data.shape[::-1], interpolation=cv2.INTER_LINEAR)

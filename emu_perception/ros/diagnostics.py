@@ -45,6 +45,7 @@ class Health:
         None where it does not tell.
     :ivar raises: how often the flag went up, in all and in the last minute.
     :ivar consumer_timeout_s: after which a consumer takes silence for risk.
+    :ivar hints: what became of a depth camera's images; empty where none is joined in.
     :ivar name_problem: who else publishes on the flag's topic.
     :ivar model: name, device, calibration and the like, for people.
     """
@@ -70,6 +71,7 @@ class Health:
     raises: tuple[int, int] = (0, 0)
     name_problem: str = ''
     consumer_timeout_s: float = 1.0
+    hints: dict[str, object] = field(default_factory=dict)
 
 
 def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
@@ -147,7 +149,8 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
         'camera_info_warnings': health.camera_warnings or 'none',
         'withheld': health.metres_withheld or 'none', 'warnings': health.warnings or 'none',
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
-        'received': snapshot.counts['received'], 'lost_before_node': health.lost_before}
+        'received': snapshot.counts['received'], 'lost_before_node': health.lost_before,
+        **health.hints}
     return status(f'{name}: input', level, message, values)
 
 

@@ -24,8 +24,10 @@ from emu_perception.ros import parameters
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
+from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
 from emu_perception.ros.faults import Faults
+from emu_perception.ros.hint_fusion import HintFusion
 from emu_perception.ros.logs import ForwardToRos, QuietLog
 from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.model_swap import ModelSwap
@@ -131,9 +133,10 @@ class EmuNode(LifecycleNode):
         self._session = self._risk.activate()
         self._activated_s = time.monotonic()
         self._arrivals = Arrivals(self.get_clock())
-        camera = self._pipeline.camera
+        camera, fusion = self._pipeline.camera, self._pipeline.fusion
         try:
-            self._inputs.start(camera, self._settings.transport, self._on_image)
+            self._inputs.start(camera, self._settings.transport, self._on_image,
+                               fusion.hints if fusion else None)
         except Exception as error:
             self._stop_input()
             self._log.error(f'cannot activate: {describe(error)}')
@@ -254,6 +257,8 @@ class EmuNode(LifecycleNode):
             consumer_timeout_s=self._settings.consumer_timeout_s,
             raises=self._risk.raises, name_problem=self._find_name_problem())
         if self._pipeline is not None:
+            if self._pipeline.fusion is not None:
+                health.hints.update(self._pipeline.fusion.values)
             predictor = self._pipeline.predictor
             health.model['nodes_sharing_it'] = predictor.users
             # One may be refused at a size that comes later.
@@ -275,7 +280,7 @@ class EmuNode(LifecycleNode):
                                              precision=settings.precision,
                                              backend=settings.backend)
         try:
-            maps = MapPublishers(self, predictor.metadata)
+            maps = MapPublishers(self, predictor.metadata, hinted=settings.depth_hint)
         except Exception:
             predictor.close()
             raise
@@ -285,7 +290,9 @@ class EmuNode(LifecycleNode):
         self._pipeline = Pipeline(
             predictor=predictor, convert=convert, camera=camera, risk=self._risk, maps=maps,
             publishing=self._publishing, statistics=self._statistics, faults=self._faults,
-            settings=lambda: self._settings, log=self._log)
+            settings=lambda: self._settings, log=self._log,
+            fusion=HintFusion(DepthHints(self.resolve_topic_name('depth_hint')), self._log)
+            if settings.depth_hint else None)
         self._worker = self._last_worker = self._new_worker(self._pipeline)
         self._risk.configure(settings, predictor.metadata)
         self._introduce(predictor, converter)
@@ -313,13 +320,14 @@ class EmuNode(LifecycleNode):
     def _change_model(self, predictor: SharedPredictor) -> None:
         """Hand over between two images: the new worker begins when the old one has ended."""
         assert self._pipeline is not None and self._worker is not None
-        old, metadata = self._worker, predictor.metadata
+        old, metadata, fusion = self._worker, predictor.metadata, self._pipeline.fusion
 
         def begin() -> None:
             old.join(None)
             self._risk.configure(self._settings, metadata)
         self._pipeline = replace(self._pipeline, predictor=predictor,
-                                 maps=self._pipeline.maps.showing(predictor.metadata))
+                                 maps=self._pipeline.maps.showing(predictor.metadata),
+                                 fusion=fusion and fusion.another_network())
         waiting = old.clear()
         old.stop()
         self._worker = self._last_worker = self._new_worker(self._pipeline, begin)
@@ -374,7 +382,9 @@ class EmuNode(LifecycleNode):
         camera = self._pipeline.camera
         remarks = [remark.text for remark in self._arrivals.warnings]
         remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
-        return '; '.join(filter(None, (*remarks, camera.ended(now_s))))
+        fusion = self._pipeline.fusion
+        hint = f'depth hint: {fusion.hints.problem}' if fusion and fusion.hints.problem else ''
+        return '; '.join(filter(None, (*remarks, camera.ended(now_s), hint)))
 
     def _stop_input(self) -> None:
         self._session = None

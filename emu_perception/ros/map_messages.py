@@ -12,10 +12,10 @@ from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_published_image
 from emu_perception.ros.point_cloud import to_point_cloud
 from emu_perception.shown import Shown
-from emu_perception.topics import CAMERA_INFO, POINTS, Topic
+from emu_perception.topics import CAMERA_INFO, NUMBER, POINTS, Topic
 import numpy as np
 from sensor_msgs.msg import CameraInfo, PointCloud2
-from std_msgs.msg import Header
+from std_msgs.msg import Float32, Header
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class MapMessages:
             return self._camera_info()
         if topic.kind == POINTS:
             return self._points()
+        if topic.kind == NUMBER:
+            sigma = self._shown.prediction.scale_sigma
+            return None if sigma is None else Float32(data=sigma)
         found = self._shown.image(topic)
         if found is None:
             return None

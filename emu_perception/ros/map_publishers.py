@@ -16,15 +16,15 @@ from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.qos import latched, reliable, with_overrides
 from emu_perception.shown import Look, Shown
-from emu_perception.topics import CAMERA_INFO, IMAGE, POINTS, TOPICS, topics_of
+from emu_perception.topics import CAMERA_INFO, IMAGE, NUMBER, POINTS, TOPICS, topics_of
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from std_msgs.msg import Header
+from std_msgs.msg import Float32, Header
 
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
 
-_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2}
+_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2, NUMBER: Float32}
 
 
 class MapsOut(Enum):
@@ -38,12 +38,17 @@ class MapsOut(Enum):
 class MapPublishers:
     """The publishers of a checkpoint's tasks."""
 
-    def __init__(self, node: LifecycleNode, metadata: CheckpointMetadata) -> None:
-        """Create the topics of the tasks the checkpoint has."""
+    def __init__(self, node: LifecycleNode, metadata: CheckpointMetadata, *,
+                 hinted: bool = False) -> None:
+        """
+        Create the topics of the tasks the checkpoint has.
+
+        :param hinted: those too that are there with a depth camera.
+        """
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for topic in topics_of(metadata.tasks):
+        for topic in topics_of(metadata.tasks, hinted=hinted):
             self._publishers[topic.name] = node.create_publisher(
                 _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 

@@ -87,6 +87,20 @@ class Settings:
         0.0, 'Horizontal field of view of the images, where there is no plausible camera_info; 0: '
         'not known, then no metres are published and the risk flag is raised.', unit='degrees',
         low=0.0, high=150.0)
+    depth_hint: bool = _parameter(
+        False, 'Join a depth camera in, from the topic depth_hint (16UC1 or 32FC1, aligned to the '
+        'colour image); ~/depth/source and ~/scale_sigma are there then.', change=CONFIGURE)
+    depth_hint_wait_s: float = _parameter(
+        0.03, 'From the arrival of an image, so long is waited at most for its depth hint.',
+        unit='s', low=0.0, high=0.03)
+    depth_hint_slop_s: float = _parameter(
+        0.015, "By so much the stamp of a depth hint may differ from its image's; more than half "
+        "a period would take the next one's.", unit='s', low=0.0, high=0.5)
+    depth_hint_prior: float = _parameter(
+        0.4, "What is known of the network's scale on this camera before any hint, as standard "
+        'deviation of its logarithm: 0.4 for a camera of which only the focal length is known; 0 '
+        'for the one the network was trained on, which leaves 0.13 an image. A lost hint returns '
+        'to it.', low=0.0, high=2.0)
     depth_encoding: str = _parameter(
         '32FC1', "Encoding of ~/depth/image: '32FC1' is metres, NaN unknown, +inf beyond range; "
         "'16UC1' is whole millimetres, 0 where unknown, beyond range or beyond 65.535 m.",

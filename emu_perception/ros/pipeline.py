@@ -18,6 +18,7 @@ from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.faults import Faults
+from emu_perception.ros.hint_fusion import HintFusion
 from emu_perception.ros.image_messages import compressed_to_rgb
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.map_messages import Frame
@@ -35,7 +36,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 _LOG_EVERY_S = 5.0
 WITHHELD = ', '.join(f'~/{name}' for name in (
-    *(topic.name for topic in TOPICS.values() if topic.in_metres),
+    *(topic.name for topic in TOPICS.values() if topic.in_metres and not topic.hinted),
     *(row.topic for row in SCORES.values() if row.in_metres)))
 
 
@@ -63,6 +64,7 @@ class Pipeline:
     faults: Faults
     settings: Callable[[], Settings]
     log: QuietLog
+    fusion: HintFusion | None = None
 
     def process(self, waiting: WaitingImage) -> None:
         """Process one image; whatever goes wrong is counted, said, and raises the flag."""
@@ -81,6 +83,8 @@ class Pipeline:
         settings = self.settings()  # one snapshot: a change half-way never mixes two settings
         message, header = waiting.message, waiting.message.header
         started = time.monotonic()
+        if self.fusion is not None:
+            self.fusion.expect(message, settings)
         arrival = waiting.arrivals.judge(message, settings)
         if arrival.repeated:
             self._drop_repeated(message)
@@ -110,11 +114,15 @@ class Pipeline:
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
             return
+        flagged = time.monotonic()
+        # After the flag, which waits for no other sensor.
+        if self.fusion is not None and camera is not None and prediction.depth is not None:
+            prediction = self.fusion.fused(rgb, prediction, waiting.received_s, settings)
         self.publishing.offer(MapSet(
             session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps,
             timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
-                            flagged_s=time.monotonic(), predictor_ms=prediction.timing_ms)))
+                            flagged_s=flagged, predictor_ms=prediction.timing_ms)))
 
     def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings) -> Prediction:
         # Without a listener only the flag counts, which does not depend on the maps' size.

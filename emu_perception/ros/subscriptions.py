@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from emu_perception.ros.camera_source import CameraSource
+from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.qos import latched, newest, with_overrides
 from emu_perception.ros.silence import explain_silence
 from rclpy.node import Node
@@ -86,8 +87,13 @@ class Subscriptions:
         return self._losses.lost
 
     def start(self, camera: CameraSource, transport: str,
-              on_image: Callable[[Image | CompressedImage], None]) -> None:
-        """Subscribe. Whatever rclpy raises is passed on; what was made is :meth:`stop`'s."""
+              on_image: Callable[[Image | CompressedImage], None],
+              hints: DepthHints | None = None) -> None:
+        """
+        Subscribe. Whatever rclpy raises is passed on; what was made is :meth:`stop`'s.
+
+        :param hints: of a depth camera that is joined in; None = none is.
+        """
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._image_qos, self._image_topic = newest(), camera.image_topic
         self._losses.begin()
@@ -97,6 +103,10 @@ class Subscriptions:
             CameraInfo, 'camera_info', lambda info: camera.update(info, time.monotonic()),
             newest(), **options()))
         self.look_for_latched()
+        if hints is not None:
+            hints.begin()
+            self._active.append(subscribe(Image, 'depth_hint', hints.update, newest(),
+                                          **options()))
 
         def with_info(message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
             self._losses.note(info, lambda: self._node.count_publishers(self._image_topic) > 1)

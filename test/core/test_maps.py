@@ -64,6 +64,7 @@ def test_every_name_is_there_once():
 def test_tasks_have_the_topics_of_their_maps_and_those_of_none(tasks):
     found = {topic.name for topic in topics_of(tasks)}
     assert {'overlay', 'camera_info'} <= found
+    assert not found & {'depth/source', 'scale_sigma'}, 'there without a depth camera'
     assert found >= {row.topic for row in maps_of(tasks)}
     assert not found & {row.topic for row in MAPS.values() if row.task not in tasks}
     assert ('points' in found) == ('depth/camera_info' in found) == ('depth' in tasks)
@@ -74,4 +75,5 @@ def test_topics_that_users_know_are_as_they_were():
     assert set(TOPICS) == {
         'label', 'camera_info', 'depth/image', 'depth/camera_info', 'confidence', 'instance',
         'segmentation_uncertainty', 'depth_uncertainty', 'points', 'label_color', 'overlay',
-        'segmentation_uncertainty_color', 'depth_uncertainty_color'}
+        'segmentation_uncertainty_color', 'depth_uncertainty_color', 'depth/source',
+        'scale_sigma'}

@@ -128,7 +128,8 @@ def test_only_live_parameters_change_while_configured(name):
     if isinstance(entry.rule, ListRule):
         value = entry.rule.each.choices[:1] or (0.5, 1.0, 0.0, 1.0)
     else:
-        value = {bool: not entry.default, str: 'other', int: 7, float: 0.7}[type(entry.default)]
+        within = 0.7 if 0.7 <= entry.rule.high else entry.rule.high / 2
+        value = {bool: not entry.default, str: 'other', int: 7, float: within}[type(entry.default)]
         if entry.rule.choices:
             value = entry.rule.choices[1]
     change = {name: value}

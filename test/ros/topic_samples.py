@@ -31,8 +31,14 @@ of three tasks whose answer is known. Long fields are cut. `~` is the node, here
 
 
 def samples() -> dict[str, str]:
-    """Start a node, listen to all it has, and return the section of each topic by its name."""
-    bench = Bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance')))
+    """Start nodes, listen to all they have, and return the section of each topic by its name."""
+    # What is there without a depth camera is shown as it is without.
+    return dict(sorted({**_samples(depth_hint=True), **_samples(depth_hint=False)}.items()))
+
+
+def _samples(*, depth_hint: bool) -> dict[str, str]:
+    bench = Bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance')),
+                  parameters={'depth_hint': depth_hint})
     try:
         kinds = {name: types[0] for name, types in
                  bench.node.get_publisher_names_and_types_by_node('emu', '/')

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a network says of many pictures and how wrong it is, as arrays; kept for the next command."""
+"""What a network says of many pictures and how wrong it is, as arrays that can be kept."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def _percent(value: float | None, digits: int = 0) -> str:
 def fusion_figure(result: Mapping[str, Any], rows: Sequence[Row]) -> Figure:
     """Return pictures (colour, sensor, network, fused, sigma, source) over two charts."""
     figure = new_figure(15, 2.05 * len(rows) + 3.6)
-    above, below = figure.subfigures(2, 1, height_ratios=(2.0 * len(rows), 3.3))
+    parts = figure.subfigures(2, 1, height_ratios=(2.0 * len(rows), 3.3), squeeze=False)
+    above, below = parts.ravel()
     panels = np.atleast_2d(above.subplots(len(rows), 6))
     for axes, row in zip(panels, rows):
         _pictures(axes, row)

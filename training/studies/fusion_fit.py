@@ -55,13 +55,14 @@ def fit_growth(samples: Samples, level: float = 0.9) -> tuple[float, ...]:
     Return g at ``DISTANCES``: where 90 % intervals hold 90 %, kind by kind alike, never falling.
 
     Each pixel counts for the two distances that it lies between; each kind of hole as much as any
-    other; holes by range are fitted apart (:func:`fit_beyond`). Pool-adjacent-violators makes it monotone.
+    other; holes by range are fitted apart (:func:`fit_beyond`). Pool-adjacent-violators makes it
+    monotone.
     """
     samples = samples.where((samples.kind != BY_RANGE) & (samples.beyond <= _SURELY))
     kinds, kind = np.unique(samples.kind, return_inverse=True)
     share = (1.0 / np.maximum(np.bincount(kind, minlength=len(kinds)), 1))[kind]
     values, weights = [], []
-    for i, at in enumerate(DISTANCES):
+    for i in range(len(DISTANCES)):
         hat = np.zeros(len(DISTANCES))
         hat[i] = 1.0
         weight = np.interp(samples.distance, DISTANCES, hat) * share

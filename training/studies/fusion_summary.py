@@ -70,7 +70,8 @@ def samples_of(trials: Sequence[Trial], run: np.ndarray) -> Samples:
         return np.concatenate([trial.samples[name] for trial in trials])
     return Samples(np.repeat(run, counts),
                    np.repeat(np.array([trial.kind for trial in trials]), counts),
-                   *(all_of(name) for name in ('error', 'relative', 'distance', 'beyond', 'shared')))
+                   *(all_of(name) for name in (
+                       'error', 'relative', 'distance', 'beyond', 'shared')))
 
 
 def _cross_fitted(trials: Sequence[Trial], samples: Samples, run: np.ndarray
@@ -80,13 +81,16 @@ def _cross_fitted(trials: Sequence[Trial], samples: Samples, run: np.ndarray
     factors = np.array([trial.factor for trial in trials])
     stems = sorted({trial.stem for trial in trials})
     number = dict(zip([trial.stem for trial in trials], run.tolist()))
-    for part in folds(frame_runs(stems), FOLDS):
+    parts = folds(frame_runs(stems), FOLDS)
+    for part in parts:
         left_out = {number[stem] for stem in part}
         own, own_trials = np.isin(samples.run, [*left_out]), np.isin(run, [*left_out])
-        rest = samples.where(~own)
+        if len(parts) == 1:  # Of a single run nothing can be left out.
+            rest, others = samples, factors
+        else:
+            rest, others = samples.where(~own), factors[~own_trials]
         growth = fit_growth(rest)
         z[own] = samples.where(own).z(growth, fit_beyond(rest, growth))
-        others = factors[~own_trials]
         spread[own_trials] = fit_spread(np.abs(others[:, 0] - others[:, 2]), others[:, 1], 1.0)
     return z, spread
 

@@ -1,0 +1,35 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A Prediction with a depth camera joined in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import time
+
+from emu_perception.fusion.belief import ScaleBelief
+from emu_perception.fusion.hint import DepthHint
+from emu_perception.fusion.joining import fuse, Fused
+from emu_perception.prediction import Prediction, Scale
+import numpy as np
+
+
+def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint | None,
+                     belief: ScaleBelief) -> tuple[Prediction, Fused]:
+    """
+    Return the prediction with fused depth, variance, source and scale, and what was found.
+
+    Scores are left as they are: the flag judges the network, which no sensor makes more certain.
+
+    :param image: uint8 [H, W, 3], of any size.
+    :param hint: what the sensor saw of this image; None = nothing: the scale is held.
+    """
+    depth, variance = prediction.depth, prediction.depth_variance
+    assert depth is not None and variance is not None, 'a hint is for the task depth'
+    began = time.perf_counter()
+    fused = fuse(image, depth, variance, hint, belief)
+    maps = {**prediction.maps, 'depth': fused.depth, 'depth_variance': fused.variance,
+            'depth_source': fused.source}
+    timing = {**prediction.timing_ms, 'fusion': 1e3 * (time.perf_counter() - began)}
+    scale = Scale(fused.belief.factor, fused.belief.sigma)
+    return replace(prediction, maps=maps, timing_ms=timing, scale=scale), fused

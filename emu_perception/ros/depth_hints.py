@@ -1,0 +1,140 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The depth camera's images: which belongs to which colour image, and which came too late."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+import threading
+import time
+
+from sensor_msgs.msg import Image
+
+_KEPT = 8  # Of images that are still to come, or were dropped.
+_REMEMBERED = 64  # Stamps, to know repeated ones by.
+CAUSES = ('used', 'missing', 'late', 'repeated', 'unusable')
+
+
+class DepthHints:
+    """
+    Finds the hint of each image; written by the executor, read by the worker.
+
+    A hint is of the image whose stamp it has, and is used once. One that comes when its image has
+    gone out without it is late, and thrown away; so is one whose stamp was there already.
+    """
+
+    def __init__(self, topic: str) -> None:
+        """Take the resolved name of the topic."""
+        self.topic = topic
+        self._ready = threading.Condition()
+        self._counts: Counter[str] = Counter()
+        self._problem = ''
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget all stamps: a new activation may bring another clock."""
+        with self._ready:
+            self._kept: deque[tuple[int, Image]] = deque(maxlen=_KEPT)
+            self._stamps: deque[int] = deque(maxlen=_REMEMBERED)
+            self._expected: tuple[int, int] | None = None  # stamp and slop, until it is taken
+            self._match: Image | None = None
+            self._taken: tuple[int, int] | None = None
+            self._problem = ''
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many images had a hint, and what became of the other hints, by cause."""
+        with self._ready:
+            return {cause: self._counts[cause] for cause in CAUSES}
+
+    @property
+    def problem(self) -> str:
+        """Return in one line why the last image had no hint; '' where it had one."""
+        return self._problem
+
+    def update(self, message: Image) -> None:
+        """Take a message of the topic."""
+        stamp = _nanoseconds(message)
+        with self._ready:
+            if stamp in self._stamps:
+                self._counts['repeated'] += 1
+                return
+            self._stamps.append(stamp)
+            if self._expected is not None and _near(stamp, self._expected):
+                if self._match is None or (abs(stamp - self._expected[0])
+                                           < abs(_nanoseconds(self._match) - self._expected[0])):
+                    self._match = message
+            elif self._taken is not None and _near(stamp, self._taken):
+                self._counts['late'] += 1
+            else:
+                self._kept.append((stamp, message))
+            self._ready.notify()
+
+    def expect(self, stamp_ns: int, slop_s: float) -> None:
+        """
+        Note the stamp of the image in work, so that its hint is kept for however long that takes.
+
+        :param slop_s: by how much the hint's may differ.
+        """
+        with self._ready:
+            self._expected = (stamp_ns, round(slop_s * 1e9))
+            near = [(abs(stamp - stamp_ns), i) for i, (stamp, _) in enumerate(self._kept)
+                    if _near(stamp, self._expected)]
+            self._match = self._kept[min(near)[1]][1] if near else None
+
+    def take(self, until_s: float) -> Image | None:
+        """
+        Return the hint of the expected image; None where none has come.
+
+        :param until_s: of the steady clock, waited at most.
+        """
+        with self._ready:
+            while self._match is None and not self._passed():
+                left_s = until_s - time.monotonic()
+                if left_s <= 0 or not self._ready.wait(left_s):
+                    break
+            found, self._match = self._match, None
+            if self._expected is None:  # Begun anew meanwhile.
+                return None
+            self._taken, self._expected = self._expected, None
+            while self._kept and self._kept[0][0] <= self._taken[0] + self._taken[1]:
+                self._kept.popleft()
+            if found is None:
+                self._counts['missing'] += 1
+                self._problem = self._why(self._taken[0])
+            else:
+                self._problem = ''
+            return found
+
+    def used(self) -> None:
+        """Count an image whose hint was joined in."""
+        with self._ready:
+            self._counts['used'] += 1
+
+    def unusable(self, problem: str) -> None:
+        """Count a hint that cannot be joined in."""
+        with self._ready:
+            self._counts['unusable'] += 1
+            self._problem = problem
+
+    def _passed(self) -> bool:
+        """Tell whether a hint of a later image is there, or nobody expects one any more."""
+        if self._expected is None:
+            return True
+        return any(stamp > sum(self._expected) for stamp, _ in self._kept)
+
+    def _why(self, stamp_ns: int) -> str:
+        if not self._stamps:
+            return f'nothing has come on {self.topic}'
+        off_s = (self._stamps[-1] - stamp_ns) / 1e9
+        return (f'{self.topic} has nothing of the stamp of the last image, its newest is '
+                f'{abs(off_s):.3f} s {"older" if off_s < 0 else "newer"}')
+
+
+def _near(stamp: int, wanted: tuple[int, int]) -> bool:
+    return abs(stamp - wanted[0]) <= wanted[1]
+
+
+def _nanoseconds(message: Image) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

@@ -1,0 +1,90 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node's depth camera joined into its predictions, from image to image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import time
+
+from emu_perception.cameras.depth_decoding import decode_depth
+from emu_perception.errors import InputError
+from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
+from emu_perception.prediction import Prediction
+from emu_perception.ros.depth_hints import DepthHints
+from emu_perception.ros.logs import QuietLog
+from emu_perception.ros.parameters import Settings
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+
+_LOG_EVERY_S = 5.0
+
+
+class HintFusion:
+    """
+    Joins the depth camera in; for the worker's thread.
+
+    What is known of the network's scale is kept from image to image. Whatever is wrong with a
+    hint, the image goes out without it: with the scale that is held and an uncertainty that grows.
+
+    :ivar hints: of the topic.
+    """
+
+    def __init__(self, hints: DepthHints, log: QuietLog) -> None:
+        """Know nothing of the scale yet."""
+        self.hints, self._log = hints, log
+        self._belief: ScaleBelief | None = None
+        self._prior = 0.0
+        self._at_s = 0.0
+        self._said = ''
+
+    def another_network(self) -> HintFusion:
+        """Return what joins the same hints to another network, of whose scale nothing is known."""
+        return HintFusion(self.hints, self._log)
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """Return what the diagnostics say of it."""
+        counts = self.hints.counts
+        return {'depth_hint_topic': self.hints.topic,
+                **{f'depth_hint_{cause}': count for cause, count in counts.items()},
+                'depth_hint_scale': self._said or 'n/a'}
+
+    def expect(self, message: Image | CompressedImage, settings: Settings) -> None:
+        """Note which image is in work; before the network runs."""
+        stamp = message.header.stamp
+        self.hints.expect(int(stamp.sec) * 10**9 + int(stamp.nanosec), settings.depth_hint_slop_s)
+
+    def fused(self, rgb: np.ndarray, prediction: Prediction, received_s: float,
+              settings: Settings) -> Prediction:
+        """
+        Return the prediction of the expected image with its hint, for which is waited a little.
+
+        :param received_s: when the image arrived, steady clock.
+        """
+        found = self.hints.take(received_s + settings.depth_hint_wait_s)
+        hint = None if found is None else self._decoded(found, rgb)
+        now_s = time.monotonic()
+        if self._belief is None or self._prior != settings.depth_hint_prior:
+            self._prior = settings.depth_hint_prior
+            self._belief = ScaleBelief.before(self._prior)
+        else:
+            self._belief = self._belief.after(now_s - self._at_s)
+        self._at_s = now_s
+        prediction, joined = fused_prediction(prediction, rgb, hint, self._belief)
+        self._belief = joined.belief
+        low, high = (joined.belief.factor * np.exp(sign * 1.645 * joined.belief.sigma)
+                     for sign in (-1, 1))
+        self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
+        return prediction
+
+    def _decoded(self, message: Image, rgb: np.ndarray) -> DepthHint | None:
+        try:
+            hint = checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
+        except InputError as error:
+            text = f'depth hint on {self.hints.topic} cannot be used: {error}'
+            self.hints.unusable(text)
+            self._log.every(_LOG_EVERY_S, 'depth_hint', text)
+            return None
+        self.hints.used()
+        return hint
