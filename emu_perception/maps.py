@@ -109,7 +109,7 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
            pixels=_byte),
     MapRow(name='depth_source', task='depth', unit='0 network, 1 corrected, 2 sensor',
            dtype=np.uint8, exact=True, unknown='255', words='source of depth',
-           topic='depth/source', encoding='mono8', hinted=True),
+           topic='depth/source', encoding='mono8', color=NUMBERS, hinted=True),
     MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
            unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
 )}

@@ -27,6 +27,7 @@ class RiskReason(str, Enum):
     NO_IMAGE = 'no_image'
     STALE = 'stale'
     NO_CALIBRATION = 'no_calibration'
+    MISCALIBRATED = 'miscalibrated'
     UNUSABLE_INPUT = 'unusable_input'
     FAILURE = 'failure'
     INACTIVE = 'inactive'

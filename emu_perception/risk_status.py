@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack u
 # Numbers for programs; they stay what they are when reasons or their words change.
 CODES: dict[RiskReason, int] = {
     RiskReason.NONE: 0, RiskReason.UNCERTAIN: 1, RiskReason.INACTIVE: 10, RiskReason.NO_IMAGE: 11,
-    RiskReason.STALE: 12, RiskReason.NO_CALIBRATION: 13, RiskReason.UNUSABLE_INPUT: 20,
-    RiskReason.FAILURE: 30}
+    RiskReason.STALE: 12, RiskReason.NO_CALIBRATION: 13, RiskReason.MISCALIBRATED: 14,
+    RiskReason.UNUSABLE_INPUT: 20, RiskReason.FAILURE: 30}
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
 OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
 

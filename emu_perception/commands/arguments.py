@@ -55,6 +55,12 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         'stays raised')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
+    add('--depth-hint', metavar='T',
+        help='join a depth camera in: its topic in the bag, aligned to the images, or, beside '
+        'images, a folder of 16-bit PNGs in millimetres of their names')
+    add('--depth-hint-prior', type=number(0.0, 2.0), default=0.4, metavar='S',
+        help="what is known of the network's scale before a hint, as standard deviation of its "
+        'logarithm; 0: the camera it was trained on (default: %(default)s)')
     add('--every', type=count(1), default=1, metavar='N',
         help='take every N-th image (default: %(default)s)')
     add('--start', type=number(0.0), default=0.0, metavar='S',

@@ -10,6 +10,7 @@ import cv2
 from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.result import Result
+from emu_perception.fusion import SENSOR
 from emu_perception.maps import MapRow, MAPS, NUMBERS, SCALE
 from emu_perception.risk_status import banner_text
 from emu_perception.scores import SCORES
@@ -57,6 +58,8 @@ def _about(row: MapRow, result: Result) -> str:
         known = values[np.isfinite(values)]
         about = f'median {np.median(known):.2f} m' if known.size else 'unknown everywhere'
         return f': {about}{"" if result.camera else ", fx unknown: not to scale"}'
+    if row.hinted:
+        return f': {100 * (values == SENSOR).mean():.0f} % the sensor'
     if row.color == NUMBERS:
         return f': {np.count_nonzero(np.unique(values))}'
     if score is None or score.name not in shown.prediction.scores:

@@ -20,7 +20,8 @@ import numpy as np
 
 STAGES = ('preprocess', 'network', 'postprocess')
 COLUMNS = ('source', 'stamp_s', *(row.column for row in SCORES.values()), 'risk', 'reason',
-           'detail', 'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES))
+           'detail', 'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES),
+           'sensor_holes_share', 'network_abs_rel_to_sensor', 'scale_factor', 'scale_sigma')
 
 
 class OutputError(EmuError):
@@ -50,6 +51,10 @@ class Table:
             _text(result.camera.fx if result.camera else None)]
         values += [_text(prediction.timing_ms[stage] if prediction else None, 2)
                    for stage in STAGES]
+        hint, scale = result.hint, prediction.scale if prediction else None
+        values += [_text(value) for value in (
+            *((hint.holes, hint.abs_rel) if hint else (None, None)),
+            *((scale.factor, scale.sigma) if scale else (None, None)))]
         with naming(self._path):
             self._rows.writerow(values)
             self._file.flush()

@@ -18,7 +18,7 @@ from emu_perception.risk import RiskState, RiskThresholds
 from emu_perception.risk_status import status_fields, status_names
 from emu_perception.scores import SCORES
 from emu_perception.shown import Shown
-from emu_perception.topics import CAMERA_INFO, IMAGE, topics_of
+from emu_perception.topics import CAMERA_INFO, IMAGE, NUMBER, topics_of
 
 NODE = '/emu'
 
@@ -31,10 +31,15 @@ class RecordingOutput:
     """
 
     def __init__(self, folder: Path, tasks: Collection[str], image_topic: str,
-                 thresholds: RiskThresholds, sources: Mapping[str, str]) -> None:
-        """Make the bag ``folder``, which must not exist, for a network of these tasks."""
+                 thresholds: RiskThresholds, sources: Mapping[str, str], *,
+                 hinted: bool = False) -> None:
+        """
+        Make the bag ``folder``, which must not exist, for a network of these tasks.
+
+        :param hinted: whether a depth camera is joined in.
+        """
         self.writer = RecordingWriter(folder)
-        self._topics, self._image_topic = topics_of(tasks), image_topic
+        self._topics, self._image_topic = topics_of(tasks, hinted=hinted), image_topic
         self._thresholds, self._sources = thresholds, sources
 
     def add(self, result: Result) -> None:
@@ -80,6 +85,8 @@ class RecordingOutput:
                 found = shown.image(topic)
                 if found is not None:
                     self._write(topic.name, make.image(*found, header), header)
+            elif topic.kind == NUMBER and shown.prediction.scale_sigma is not None:
+                self._write(topic.name, make.number(shown.prediction.scale_sigma), header)
             elif topic.kind == CAMERA_INFO and camera is not None:
                 info = camera.scaled(width, height).info
                 self._write(topic.name, make.camera_info(info, header), header)

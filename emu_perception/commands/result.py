@@ -9,6 +9,7 @@ from typing import Protocol
 
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
+from emu_perception.commands.hint_track import HintFigures
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.shown import Shown
@@ -27,6 +28,7 @@ class Result:
     :ivar risk: the flag after this image.
     :ivar went_stale: the flag that came up in the gap before this image, or None.
     :ivar went_stale_ns: when.
+    :ivar hint: of the depth camera; None where none is joined in, or there is no prediction.
     """
 
     index: int
@@ -37,6 +39,7 @@ class Result:
     risk: RiskState
     went_stale: RiskState | None = None
     went_stale_ns: int = 0
+    hint: HintFigures | None = None
 
     @property
     def prediction(self) -> Prediction | None:

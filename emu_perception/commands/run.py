@@ -22,6 +22,8 @@ from emu_perception.commands import output_folder
 from emu_perception.commands.arguments import parse
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
+from emu_perception.commands.hint_track import HintTrack
+from emu_perception.commands.hints import open_hints
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
@@ -72,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         source = stack.enter_context(open_source(
             str(options.input), options.rate, image_topic=options.image_topic,
             info_topic=options.camera_info_topic))
+        hints = stack.enter_context(open_hints(options.depth_hint, options.input))
         record = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
@@ -90,10 +93,13 @@ def run(options: argparse.Namespace) -> int:
                        unknown_depth_sigma=options.unknown_depth_sigma)
         cameras = CameraChoice(options.fx, info, options.hfov,
                                metric='depth' in predictor.metadata.tasks)
+        if hints is not None and 'depth' not in predictor.metadata.tasks:
+            raise InputError(f'--depth-hint: {model} has no task depth to join it to')
+        track = None if hints is None else HintTrack(hints, options.depth_hint_prior)
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
-                        score_region=region)
+                        score_region=region, hints=track)
         selection = Selection(options.every, options.start, options.end)
         output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
@@ -109,6 +115,7 @@ def run(options: argparse.Namespace) -> int:
             _process(results, outputs, summary, interrupt, selection.expected(source),
                      shown=not options.no_progress)
         summary.unusable = runner.unusable
+        summary.depth_hint = None if track is None else track.summary()
         loss = source.loss
     return _finish(options, summary, interrupt, outputs, loss)
 
@@ -140,7 +147,7 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
         yield Maps(out / output_folder.MAPS)
     if record:
         yield RecordingOutput(out / output_folder.RECORDING, metadata.tasks, source.image_topic,
-                              thresholds, origins)
+                              thresholds, origins, hinted=options.depth_hint is not None)
 
 
 def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,

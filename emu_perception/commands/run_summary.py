@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.commands.hint_track import hint_line, HintSummary
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_json
@@ -30,6 +31,7 @@ class Summary:
     :ivar raises: how often the flag went up; None where each image is judged by itself.
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
     :ivar files: of kind to path.
+    :ivar depth_hint: of a depth camera that was joined in; None where none was.
     """
 
     source: str
@@ -49,6 +51,7 @@ class Summary:
     raises_per_minute: float | None = None
     risk_share: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    depth_hint: HintSummary | None = None
 
     def write(self, out: Path) -> None:
         """Write summary.json."""
@@ -81,6 +84,8 @@ class Summary:
                          f'{self.images - self.unusable} images: the others have no focal length '
                          '(--fx, --camera-info, --hfov) or the checkpoint none, and their metres '
                          'are not recorded')
+        if self.depth_hint is not None:
+            lines.append(hint_line(self.depth_hint))
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 

@@ -11,6 +11,7 @@ from typing import Any
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.commands.hint_track import HintFigures, HintTrack
 from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
@@ -32,15 +33,17 @@ class Runner:
     :param at_network_size: maps at the network's size instead of the image's.
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above; 0: off.
     :param score_region: part of each image that its scores are the means over; None = all.
+    :param hints: of a depth camera that is joined in; None = there is none.
     :ivar unusable: images that could not be read or inferred.
     """
 
     def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
                  at_network_size: bool, unknown_label_entropy: float,
-                 score_region: Region | None) -> None:
+                 score_region: Region | None, hints: HintTrack | None = None) -> None:
         self._predictor, self._risk, self._cameras, self._look = predictor, risk, cameras, look
         self._at_network_size = at_network_size
         self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
+        self._hints = hints
         self.unusable = 0
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
@@ -60,6 +63,7 @@ class Runner:
         rgb: np.ndarray | None = None
         camera: Camera | None = None
         shown: Shown | None = None
+        figures: HintFigures | None = None
         went_stale = self._risk.went_stale
         try:
             rgb = image.read()
@@ -88,8 +92,10 @@ class Runner:
             if problem_of(prediction.scores, self._predictor.metadata.score_names):
                 self._count(image, state.detail)  # Such maps mislead.
             else:
+                if self._hints is not None and camera is not None:
+                    prediction, figures = self._hints.joined(image, rgb, prediction)
                 shown = Shown(rgb, prediction, state, self._look)
-        return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns)
+        return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures)
 
     def _fault(self, image: InputImage, reason: RiskReason, detail: str) -> Any:
         self._count(image, detail)

@@ -17,8 +17,9 @@ from emu_perception.fusion.joining import (
     UNKNOWN,
 )
 from emu_perception.fusion.predictions import fused_prediction
+from emu_perception.fusion.watch import CalibrationWatch
 
 __all__ = [
-    'checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint', 'FactorReading', 'FITTED',
-    'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'NETWORK', 'ScaleBelief', 'SENSOR',
-    'UNKNOWN']
+    'CalibrationWatch', 'checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint',
+    'FactorReading', 'FITTED', 'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'NETWORK',
+    'ScaleBelief', 'SENSOR', 'UNKNOWN']

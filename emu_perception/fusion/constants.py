@@ -48,8 +48,8 @@ class FusionConstants:
 # Of emu_default, on NYUv2's val; results/fusion/fusion.json holds them with what they are worth.
 FITTED = FusionConstants(
     distances=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
-    growth=(0.144, 0.213, 0.265, 0.374, 0.504, 0.675, 0.805),
-    beyond=0.226,
-    factor_spread=1.7,
+    growth=(0.175, 0.334, 0.334, 0.401, 0.517, 0.685, 0.84),
+    beyond=0.399,
+    factor_spread=1.58,
     fitted_by='python -m training.studies.fusion --checkpoint models/emu_default.safetensors '
               '--data nyuv2')

@@ -4,11 +4,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.constants import FITTED, FusionConstants
+from emu_perception.fusion.contradiction import (
+    contradicted,
+    Contradiction,
+    COUNT,
+    NEARER,
+    OFF,
+    wrong_pixels,
+)
 from emu_perception.fusion.factor import FactorReading, read_factor
 from emu_perception.fusion.grid import grid_hint, grid_size, guide_of, to_image
 from emu_perception.fusion.guided_fill import guided_fill
@@ -26,34 +34,30 @@ _OUTLIER = 1.2
 
 
 @dataclass(frozen=True)
-class Fused:
+class Compared:
     """
-    One image's joined depth.
+    The cells that both see, [n].
 
-    :ivar depth: float32 [H, W], metres; NaN where nothing is known, +inf beyond all ranges.
-    :ivar variance: float32 [H, W], m²: the total, with the part that all pixels share.
-    :ivar source: uint8 [H, W]: ``NETWORK``, ``CORRECTED``, ``SENSOR``, ``UNKNOWN``.
-    :ivar belief: in the factor, with this image's reading.
-    :ivar reading: of this image; None where it had no hint that says anything.
+    :ivar log_ratio: log(sensor / network).
+    :ivar relative: sigma / depth of the network.
     """
 
-    depth: np.ndarray
-    variance: np.ndarray
-    source: np.ndarray
-    belief: ScaleBelief
-    reading: FactorReading | None
+    log_ratio: np.ndarray
+    relative: np.ndarray
 
 
 @dataclass(frozen=True)
 class Correction:
     """
-    What a hint says of the network's depth, on the grid, float32 [h, w] each.
+    What a hint says of the network's depth; maps are of the grid, float32 [h, w].
 
     :ivar log_factor: from the network's metres to the corrected ones.
     :ivar relative: sigma / depth of the network.
     :ivar distance: cells to the nearest hint.
     :ivar beyond: the chance that a cell lies beyond the sensor's limit.
     :ivar log_sigma: standard deviation of the corrected log depth.
+    :ivar compared: network and sensor, before anything is corrected.
+    :ivar contradiction: of the sensor's cells; None where there is none or nobody asked.
     """
 
     log_factor: np.ndarray
@@ -63,10 +67,37 @@ class Correction:
     log_sigma: np.ndarray
     belief: ScaleBelief
     reading: FactorReading
+    compared: Compared
+    contradiction: Contradiction | None = None
+
+
+@dataclass(frozen=True)
+class Fused:
+    """
+    One image's joined depth.
+
+    :ivar depth: float32 [H, W], metres; NaN where nothing is known, +inf beyond all ranges.
+    :ivar variance: float32 [H, W], m²: the total, with the part that all pixels share.
+    :ivar source: uint8 [H, W]: ``NETWORK``, ``CORRECTED``, ``SENSOR``, ``UNKNOWN``.
+    :ivar belief: in the factor, with this image's reading.
+    :ivar reading: of this image; None where it had no hint that says anything.
+    :ivar contradicted: pixels of the sensor that network and neighbours contradict; 0 where
+        nobody asked.
+    :ivar correction: on the grid; None where ``reading`` is.
+    """
+
+    depth: np.ndarray
+    variance: np.ndarray
+    source: np.ndarray
+    belief: ScaleBelief
+    reading: FactorReading | None
+    contradicted: int = 0
+    correction: Correction | None = None
 
 
 def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: DepthHint | None,
-         belief: ScaleBelief, constants: FusionConstants = FITTED) -> Fused:
+         belief: ScaleBelief, constants: FusionConstants = FITTED, contradictions: str = OFF
+         ) -> Fused:
     """
     Join the depths of one image.
 
@@ -75,11 +106,14 @@ def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: Depth
     :param variance: m², of the network.
     :param hint: what the depth camera saw of this image; None = nothing. Of any size.
     :param belief: in the factor before this image.
+    :param contradictions: what becomes of sensor pixels that network and neighbours contradict, of
+        ``contradiction.POLICIES``: 'off' looks for none, 'count' counts them, 'nan' makes them
+        unknown, 'nearer' takes what is nearer.
     """
     if hint is None:
         return _scaled(depth, variance, belief)
     shape = (depth.shape[0], depth.shape[1])
-    found = correct(image, depth, variance, hint, belief, constants)
+    found = correct(image, depth, variance, hint, belief, constants, contradictions)
     if found is None:
         return _with_sensor(_scaled(depth, variance, belief), hint.at(shape))
     # In place from here on: a map of VGA costs more to allocate than to compute.
@@ -93,11 +127,15 @@ def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: Depth
     if far.any():
         source[to_image(far.astype(_F), shape) > 0.5] = NETWORK
     _mend_unknown(fused, total, source, variance)
-    return _with_sensor(Fused(fused, total, source, found.belief, found.reading), hint.at(shape))
+    hint = hint.at(shape)
+    result = _with_sensor(Fused(fused, total, source, found.belief, found.reading,
+                                correction=found), hint)
+    return result if contradictions == OFF else _mended(result, hint, depth, found, contradictions)
 
 
 def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: DepthHint,
-            belief: ScaleBelief, constants: FusionConstants = FITTED) -> Correction | None:
+            belief: ScaleBelief, constants: FusionConstants = FITTED, contradictions: str = OFF
+            ) -> Correction | None:
     """Return what a hint says of an image; None where it sees too little. As :func:`fuse`."""
     size = grid_size((depth.shape[0], depth.shape[1]))
     small, usable, relative = _on_grid(depth, variance, size)
@@ -111,9 +149,15 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
     reading = read_factor(ratio, known, constants.factor_spread)
     if reading is None:
         return None
+    guide = guide_of(image, size)
+    against = None if contradictions == OFF else contradicted(ratio, known, relative,
+                                                              reading.log_factor, guide)
+    if against is not None:
+        known &= ~against.cells
+        reading = read_factor(ratio, known, constants.factor_spread) or reading
     belief = belief.updated(reading)
     middle = _F(reading.log_factor)
-    log_factor = guided_fill(ratio - middle, known.astype(_F), guide_of(image, size))
+    log_factor = guided_fill(ratio - middle, known.astype(_F), guide)
     log_factor += middle
     distance = cv2.distanceTransform((~known).view(np.uint8), cv2.DIST_L2, 5)
     variance_of_log = relative * np.interp(distance, constants.distances,
@@ -126,7 +170,7 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
         log_factor += limit.shift
         variance_of_log += (_F(constants.beyond) * beyond) ** 2
     return Correction(log_factor, relative, distance, beyond, np.sqrt(variance_of_log), belief,
-                      reading)
+                      reading, Compared(ratio[known], relative[known]), against)
 
 
 def _on_grid(depth: np.ndarray, variance: np.ndarray, size: tuple[int, int]
@@ -159,6 +203,22 @@ def _mend_unknown(fused: np.ndarray, total: np.ndarray, source: np.ndarray,
         none = ~np.isfinite(fused)
         total[none] = variance[none]
         source[none] = np.where(np.isnan(fused[none]), UNKNOWN, NETWORK)
+
+
+def _mended(fused: Fused, hint: DepthHint, depth: np.ndarray, found: Correction, policy: str
+            ) -> Fused:
+    """Replace what is contradicted by what is nearer, or by nothing; count it."""
+    wrong, nearer = wrong_pixels(hint.depth, depth, found.contradiction)
+    if policy == NEARER:
+        shape = (wrong.shape[0], wrong.shape[1])
+        relative = to_image(found.log_sigma, shape)
+        fused.depth[wrong] = nearer[wrong]
+        fused.variance[wrong] = (nearer[wrong] * relative[wrong]) ** 2
+        fused.source[wrong] = CORRECTED
+    elif policy != COUNT:
+        np.copyto(fused.depth, _F(np.nan), where=wrong)
+        np.copyto(fused.source, np.uint8(UNKNOWN), where=wrong)
+    return replace(fused, contradicted=int(wrong.sum()))
 
 
 def _with_sensor(fused: Fused, hint: DepthHint) -> Fused:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import time
 
 from emu_perception.fusion.belief import ScaleBelief
+from emu_perception.fusion.contradiction import OFF
 from emu_perception.fusion.hint import DepthHint
 from emu_perception.fusion.joining import fuse, Fused
 from emu_perception.prediction import Prediction, Scale
@@ -15,7 +16,8 @@ import numpy as np
 
 
 def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint | None,
-                     belief: ScaleBelief) -> tuple[Prediction, Fused]:
+                     belief: ScaleBelief, contradictions: str = OFF,
+                     widening: float = 1.0) -> tuple[Prediction, Fused]:
     """
     Return the prediction with fused depth, variance, source and scale, and what was found.
 
@@ -23,11 +25,15 @@ def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint 
 
     :param image: uint8 [H, W, 3], of any size.
     :param hint: what the sensor saw of this image; None = nothing: the scale is held.
+    :param contradictions: as :func:`fuse`.
+    :param widening: what the network's sigma is multiplied by, 1 or more.
     """
     depth, variance = prediction.depth, prediction.depth_variance
     assert depth is not None and variance is not None, 'a hint is for the task depth'
     began = time.perf_counter()
-    fused = fuse(image, depth, variance, hint, belief)
+    if widening > 1.0:
+        variance = variance * np.float32(widening ** 2)
+    fused = fuse(image, depth, variance, hint, belief, contradictions=contradictions)
     maps = {**prediction.maps, 'depth': fused.depth, 'depth_variance': fused.variance,
             'depth_source': fused.source}
     timing = {**prediction.timing_ms, 'fusion': 1e3 * (time.perf_counter() - began)}

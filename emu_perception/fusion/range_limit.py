@@ -23,13 +23,16 @@ import numpy as np
 
 _LIMIT_SHARE = 0.995  # Of the depths seen: the farthest few may be outliers.
 _CLEARLY = 2.0  # Standard deviations nearer than the limit.
+# As log, beside the sigma that is given: of what is far the network says less than there is.
+_SHORT = 0.1
 _LOWEST_SHARE = 0.02  # Of holes: glass and black there always are.
 _FEWEST = 200  # Cells clearly nearer, for a share of them.
 # At such a share of holes nothing is believed; cameras at their limit had .00 to .08, scenes that
-# something else covers .07 and more.
-_HIGHEST_SHARE = 0.12
-# Of what is predicted beyond the limit, hidden: from here on it is one, and there it surely is.
-_HIDDEN_BEYOND, _SURELY_BEYOND = 0.5, 0.75
+# something else covers .07 and more. And of what is predicted beyond the limit, hidden: from here
+# on it is one, and there it surely is.
+_BELIEVED = (0.12, 0.5, 0.75)
+# Doubted is sooner than believed: a sigma that is too large costs less than a depth moved wrongly.
+_DOUBTED = (0.3, 0.25, 0.5)
 _F = np.float32
 
 
@@ -58,6 +61,7 @@ def beyond_limit(log_depth: np.ndarray, log_sigma: np.ndarray, known: np.ndarray
     """
     rank = min(int(_LIMIT_SHARE * len(seen)), len(seen) - 1)
     limit = float(np.partition(seen, rank)[rank])
+    log_sigma = np.sqrt(log_sigma * log_sigma + _F(_SHORT ** 2))
     alpha = (_F(limit) - log_depth) / log_sigma
     nearer = alpha > _CLEARLY
     count = int(nearer.sum())
@@ -66,9 +70,8 @@ def beyond_limit(log_depth: np.ndarray, log_sigma: np.ndarray, known: np.ndarray
     share = 1.0 - float((known & nearer).sum()) / count
     past = alpha < 0
     hidden = 1.0 - float((known & past).sum()) / max(int(past.sum()), 1)
-    trust = min(max(1.0 - share / _HIGHEST_SHARE, 0.0), 1.0) * min(max(
-        (hidden - _HIDDEN_BEYOND) / (_SURELY_BEYOND - _HIDDEN_BEYOND), 0.0), 1.0)
-    if not trust or not past.any():
+    trust, doubt = (_trust(share, hidden, *limits) for limits in (_BELIEVED, _DOUBTED))
+    if not doubt or not past.any():
         return None
     share = max(share, _LOWEST_SHARE)
     np.clip(alpha, -6.0, 6.0, out=alpha)
@@ -78,8 +81,14 @@ def beyond_limit(log_depth: np.ndarray, log_sigma: np.ndarray, known: np.ndarray
     weight = beyond / (beyond + _F(share) * nearer_mass)
     # Means of the halves, above and below, in standard deviations.
     shift = density * (weight / beyond - (1.0 - weight) / np.maximum(nearer_mass, _F(1e-9)))
-    holes = np.where(known, _F(0.0), _F(trust))
-    return Beyond(holes * shift * log_sigma, holes * weight)
+    holes = (~known).astype(_F)
+    return Beyond(_F(trust) * holes * shift * log_sigma, _F(doubt) * holes * weight)
+
+
+def _trust(share: float, hidden: float, highest: float, some: float, surely: float) -> float:
+    """Return how much a limit is believed in, 0..1, by two shares of holes: nearer and beyond."""
+    return (min(max(1.0 - share / highest, 0.0), 1.0)
+            * min(max((hidden - some) / (surely - some), 0.0), 1.0))
 
 
 def _upper_tail(alpha: np.ndarray, density: np.ndarray) -> np.ndarray:

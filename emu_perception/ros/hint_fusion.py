@@ -5,11 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 import time
 
 from emu_perception.cameras.depth_decoding import decode_depth
 from emu_perception.errors import InputError
-from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
+from emu_perception.fusion import (
+    CalibrationWatch,
+    checked_hint,
+    DepthHint,
+    fused_prediction,
+    ScaleBelief,
+)
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.logs import QuietLog
@@ -37,6 +44,14 @@ class HintFusion:
         self._prior = 0.0
         self._at_s = 0.0
         self._said = ''
+        self._watch = CalibrationWatch()
+        self._watched_s = -math.inf
+        self._contradicted = 0
+
+    @property
+    def problem(self) -> str:
+        """Return in one line what of the network does not hold against the hints, or ''."""
+        return self._watch.problem
 
     def another_network(self) -> HintFusion:
         """Return what joins the same hints to another network, of whose scale nothing is known."""
@@ -48,7 +63,11 @@ class HintFusion:
         counts = self.hints.counts
         return {'depth_hint_topic': self.hints.topic,
                 **{f'depth_hint_{cause}': count for cause, count in counts.items()},
-                'depth_hint_scale': self._said or 'n/a'}
+                'depth_hint_scale': self._said or 'n/a',
+                'depth_hint_contradicted_pixels': self._contradicted,
+                'network_intervals_hold': self._watch.covered,
+                'sigma_widening': self._watch.widening,
+                'miscalibrated': self._watch.problem or 'no'}
 
     def expect(self, message: Image | CompressedImage, settings: Settings) -> None:
         """Note which image is in work; before the network runs."""
@@ -71,7 +90,15 @@ class HintFusion:
         else:
             self._belief = self._belief.after(now_s - self._at_s)
         self._at_s = now_s
-        prediction, joined = fused_prediction(prediction, rgb, hint, self._belief)
+        widening = self._watch.widening if settings.adaptive_sigma else 1.0
+        prediction, joined = fused_prediction(
+            prediction, rgb, hint, self._belief, settings.depth_hint_contradicted, widening)
+        self._contradicted = joined.contradicted
+        if joined.correction is not None:
+            seen = joined.correction.compared
+            self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
+                                            now_s - self._watched_s)
+            self._watched_s = now_s
         self._belief = joined.belief
         low, high = (joined.belief.factor * np.exp(sign * 1.645 * joined.belief.sigma)
                      for sign in (-1, 1))

@@ -14,6 +14,7 @@ import math
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.fusion.contradiction import POLICIES
 from emu_perception.region import Region
 from emu_perception.ros.gate import GATES
 from emu_perception.rules import ListRule, Rule
@@ -101,6 +102,18 @@ class Settings:
         'deviation of its logarithm: 0.4 for a camera of which only the focal length is known; 0 '
         'for the one the network was trained on, which leaves 0.13 an image. A lost hint returns '
         'to it.', low=0.0, high=2.0)
+    depth_hint_contradicted: str = _parameter(
+        'off', "What becomes of the depth camera's pixels that network and neighbours contradict "
+        "(seen through glass, flying at edges): 'off' looks for none, 'count' says how many, "
+        "'nan' makes them unknown, 'nearer' takes what is nearer; never what is farther.",
+        choices=POLICIES)
+    calibration_watch: bool = _parameter(
+        False, 'With a depth hint: raise the risk flag, reason miscalibrated, while the '
+        "network's own metres or intervals do not hold against it; for a camera that the network "
+        'was trained or fine-tuned on.')
+    adaptive_sigma: bool = _parameter(
+        False, "With a depth hint: widen the network's depth sigma until its 90 % intervals hold "
+        "90 % of the sensor's depths; never below what it is.")
     depth_encoding: str = _parameter(
         '32FC1', "Encoding of ~/depth/image: '32FC1' is metres, NaN unknown, +inf beyond range; "
         "'16UC1' is whole millimetres, 0 where unknown, beyond range or beyond 65.535 m.",

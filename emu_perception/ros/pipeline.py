@@ -103,7 +103,7 @@ class Pipeline:
         converted = time.monotonic()
         prediction = self._predict(rgb, camera.fx if camera else None, settings)
         predicted = time.monotonic()
-        reason, detail = self._objection(arrival.stale)
+        reason, detail = self._objection(arrival.stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
                                   detail=detail)
         if state is None:
@@ -131,12 +131,20 @@ class Pipeline:
             score_region=Region.of(settings.risk_region),
             at_network_size=settings.output_size == 'network' or not self.maps.wanted())
 
-    def _objection(self, stale: str) -> tuple[RiskReason, str]:
+    def _objection(self, stale: str, miscalibrated: str) -> tuple[RiskReason, str]:
         """Return what speaks against the image in work, whatever the network says of it."""
         withheld = self.metres_withheld
         if withheld:
             return RiskReason.NO_CALIBRATION, f'{withheld}; {stale}' if stale else withheld
-        return (RiskReason.STALE, stale) if stale else (RiskReason.NONE, '')
+        if stale:
+            return RiskReason.STALE, stale
+        if miscalibrated:
+            return RiskReason.MISCALIBRATED, miscalibrated
+        return RiskReason.NONE, ''
+
+    def _miscalibrated(self, settings: Settings) -> str:
+        watched = self.fusion is not None and settings.calibration_watch
+        return self.fusion.problem if self.fusion is not None and watched else ''
 
     @property
     def metres_withheld(self) -> str:

@@ -71,10 +71,11 @@ def scene(make_bench: Callable[..., Bench]) -> Scene:
     return Scene(make_bench(parameters={'depth_hint': True}))
 
 
-def seen(sec: int, *, metres: bool = False, width: int = WIDTH, encoding: str = '') -> Image:
+def seen(sec: int, *, metres: bool = False, width: int = WIDTH, encoding: str = '',
+         depth_m: float = SENSOR_M) -> Image:
     """Return the sensor's view: 3 m in the left half, nothing in the right."""
     depth = np.zeros((HEIGHT, width), np.float32 if metres else np.uint16)
-    depth[:, :width // 2] = SENSOR_M if metres else 1000 * SENSOR_M
+    depth[:, :width // 2] = depth_m if metres else 1000 * depth_m
     message = Image(width=width, height=HEIGHT, step=width * depth.itemsize,
                     encoding=encoding or ('32FC1' if metres else '16UC1'), data=to_bytes(depth))
     message.header.stamp.sec = sec
@@ -153,3 +154,39 @@ def test_without_the_parameter_there_are_no_such_topics(make_bench):
     assert '/emu/depth/image' in names
     assert not {'/emu/depth/source', '/emu/scale_sigma'} & set(names)
     assert not bench.helper.count_subscribers('/depth_hint')
+
+
+def far(sec: int) -> Image:
+    """Return a sensor's view that is three times as far as the network says."""
+    return seen(sec, depth_m=3 * NETWORK_M)
+
+
+def test_a_network_that_a_depth_camera_contradicts_is_miscalibrated_where_that_is_watched(scene):
+    good = rgb_image(WIDTH, HEIGHT)
+    scene.bench.until(lambda: scene.bench.risk() is False, send=good)
+    for _ in range(5):
+        scene.show(far)
+    said = scene.bench.diagnostics()
+    assert scene.bench.risk() is False and said['risk']['reason'] == 'none'
+    scene.bench.until(lambda: 'metres that the network says'
+                      in scene.bench.diagnostics()['input']['miscalibrated'])
+    assert scene.bench.set(calibration_watch=True).successful
+    while scene.bench.risk() is False:
+        scene.show(far)
+    scene.bench.until(lambda: scene.bench.diagnostics()['risk']['reason'] == 'miscalibrated')
+    # Missing hints tell nothing new: it stays raised.
+    scene.show(None)
+    scene.show(None)
+    assert scene.bench.risk() is True
+
+
+def test_adaptive_sigma_widens_and_never_narrows(scene):
+    assert scene.bench.set(adaptive_sigma=True).successful
+    for _ in range(8):
+        scene.show(far)
+    widened = scene.bench.until(
+        lambda: float(scene.bench.diagnostics()['input']['sigma_widening']) > 1.05)
+    assert widened
+    maps = scene.show(None)
+    known = np.isfinite(maps['depth'])
+    assert (maps['sigma'][known] / maps['depth'][known]).min() > 1.05 * NETWORK_SIGMA / NETWORK_M

@@ -83,18 +83,10 @@ def _percent(value: float | None, digits: int = 0) -> str:
 
 
 @styled
-def fusion_figure(result: Mapping[str, Any], rows: Sequence[Row]) -> Figure:
-    """Return pictures (colour, sensor, network, fused, sigma, source) over two charts."""
-    figure = new_figure(15, 2.05 * len(rows) + 3.6)
-    parts = figure.subfigures(2, 1, height_ratios=(2.0 * len(rows), 3.3), squeeze=False)
-    above, below = parts.ravel()
-    panels = np.atleast_2d(above.subplots(len(rows), 6))
-    for axes, row in zip(panels, rows):
-        _pictures(axes, row)
-    for axes, title in zip(panels[0], ('colour', 'sensor, with its holes', 'network', 'fused',
-                                       'sigma of the fused', 'source')):
-        axes.set_title(title)
-    errors, coverage, growth = below.subplots(1, 3, width_ratios=(2.2, 1.3, 1))
+def fusion_figure(result: Mapping[str, Any]) -> Figure:
+    """Return charts: errors by kind of hole, coverage, and growth of the uncertainty."""
+    figure = new_figure(15, 4)
+    errors, coverage, growth = figure.subplots(1, 3, width_ratios=(2.2, 1.3, 1))
     _bars(errors, result['kinds'])
     _coverage(coverage, result['coverage_90'])
     constants = result['constants']
@@ -102,6 +94,19 @@ def fusion_figure(result: Mapping[str, Any], rows: Sequence[Row]) -> Figure:
     growth.set(xscale='log', ylim=(0, None), xlabel='cells to the nearest hint (4 px of VGA each)',
                ylabel='g', title='growth of the relative sigma')
     figure.suptitle('\n'.join(textwrap.wrap(result['command'], 170)), fontsize=8)
+    return figure
+
+
+@styled
+def fusion_pictures(rows: Sequence[Row]) -> Figure:
+    """Return rows of pictures: colour, sensor, network, fused, sigma, source."""
+    figure = new_figure(15, 2.05 * len(rows))
+    panels = figure.subplots(len(rows), 6, squeeze=False)
+    for axes, row in zip(panels, rows):
+        _pictures(axes, row)
+    for axes, title in zip(panels[0], ('colour', 'sensor, with its holes', 'network', 'fused',
+                                       'sigma of the fused', 'source')):
+        axes.set_title(title)
     return figure
 
 
@@ -135,11 +140,9 @@ def _bars(axes: Axes, kinds: Sequence[Mapping[str, Any]]) -> None:
     for i, (way, color, words) in enumerate(_WAYS):
         axes.bar(at + 0.2 * (i - 1.5), [found['rmse'][found['best_fill'] if way == 'best' else way]
                                         for found in kinds], 0.19, color=color, label=words)
-    for i, found in enumerate(kinds):
-        axes.text(i + 0.3, found['rmse']['fused'], f'-{100 * found["gain"]:.0f} %', ha='center',
-                  va='bottom', fontsize=7)
-    axes.set_xticks(at, [found['kind'] for found in kinds])
-    axes.set(ylabel='RMSE of the hidden part, m', title='below the best fill without a network')
+    axes.set_xticks(at, [f'{found["kind"]}\n-{100 * found["gain"]:.0f} %' for found in kinds])
+    axes.set(ylabel='RMSE of the hidden part, m',
+             title='by kind of hole; below it, fused against the best fill without a network')
     axes.legend(fontsize=7)
 
 

@@ -4,7 +4,7 @@
 Ask what a depth camera with holes and the network are worth together.
 
 python -m training.studies.fusion --checkpoint F --data DIR [--json OUT] [--figure OUT.png]
-    [--other DIR ...] [--seeds 5] [--limit N]
+    [--pictures OUT.png] [--other DIR ...] [--seeds 5] [--limit N]
 
 Parts of the true depth of a split are hidden, in kinds and seeds: blobs of 30, 78 and 95 %, half,
 a box, all beyond 4 m, and what a sensor does not see (windows, mirrors, screens, dark, grazing,
@@ -34,7 +34,7 @@ from training.calibration.training_pictures import border_of, clean_picture, gen
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.data.leakage import trained_on
-from training.reporting.fusion_study import fusion_figure, Row, table
+from training.reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
 from training.reporting.style import save
 from training.studies.fusion_fit import Z90
 from training.studies.fusion_holes import HOLES
@@ -162,6 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write all figures here')
     parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
+    parser.add_argument('--pictures', type=Path, metavar='PNG',
+                        help='a few images of each data set with their holes, sources and sigma')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     options = parser.parse_args(arguments)
 
@@ -170,11 +172,13 @@ def main(arguments: list[str] | None = None) -> int:
             value = getattr(options, name)
             if value is not None and value < 1:
                 raise InputError(f'--{name} is {value}: give 1 or more')
-        for path in (options.json, options.figure):
+        check_writable(options.json)
+        for name in ('figure', 'pictures'):
+            path = getattr(options, name)
             check_writable(path)
-        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
-            raise InputError(f'--figure is {options.figure}: give a name that ends in '
-                             + ', '.join(FIGURES))
+            if path is not None and path.suffix.lower() not in FIGURES:
+                raise InputError(f'--{name} is {path}: give a name that ends in '
+                                 + ', '.join(FIGURES))
         words = 'python -m training.studies.fusion ' + ' '.join(arguments or sys.argv[1:])
         result, rows = study(
             options.checkpoint, DatasetFolder(options.data), options.split, command=words,
@@ -184,8 +188,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(table(result))
         write_result(options.json, result)
         if options.figure:
-            save(fusion_figure(result, rows), options.figure)
+            save(fusion_figure(result), options.figure)
             print(f'wrote {options.figure}')
+        if options.pictures:
+            save(fusion_pictures(rows), options.pictures)
+            print(f'wrote {options.pictures}')
     return run(command)
 
 

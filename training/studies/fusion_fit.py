@@ -14,6 +14,9 @@ Z90 = 1.6449
 DISTANCES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 # Holes that tell of what they hide: what hides there is far, and errors are of another kind.
 BY_RANGE = 'beyond_4m'
+# And those that real sensors have, at edges and on glass, where errors are largest: they count as
+# much as all kinds that are drawn.
+REAL = 'sensor'
 _SURELY = 0.5  # Of a chance to lie beyond.
 _LOWEST, _HIGHEST = 0.02, 3.0
 _STEPS = 40
@@ -55,12 +58,13 @@ def fit_growth(samples: Samples, level: float = 0.9) -> tuple[float, ...]:
     Return g at ``DISTANCES``: where 90 % intervals hold 90 %, kind by kind alike, never falling.
 
     Each pixel counts for the two distances that it lies between; each kind of hole as much as any
-    other; holes by range are fitted apart (:func:`fit_beyond`). Pool-adjacent-violators makes it
-    monotone.
+    other, and those of real sensors as much as all of these; holes by range are fitted apart
+    (:func:`fit_beyond`). Pool-adjacent-violators makes it monotone.
     """
     samples = samples.where((samples.kind != BY_RANGE) & (samples.beyond <= _SURELY))
     kinds, kind = np.unique(samples.kind, return_inverse=True)
-    share = (1.0 / np.maximum(np.bincount(kind, minlength=len(kinds)), 1))[kind]
+    share = (np.where(kinds == REAL, max(len(kinds) - 1, 1), 1.0)
+             / np.maximum(np.bincount(kind, minlength=len(kinds)), 1))[kind]
     values, weights = [], []
     for i in range(len(DISTANCES)):
         hat = np.zeros(len(DISTANCES))
@@ -72,8 +76,12 @@ def fit_growth(samples: Samples, level: float = 0.9) -> tuple[float, ...]:
     return _monotone(values, weights)
 
 
-def fit_beyond(samples: Samples, growth: Sequence[float], level: float = 0.9) -> float:
-    """Return ``beyond``: with it 90 % intervals of what lies beyond the limit hold 90 %."""
+def fit_beyond(samples: Samples, growth: Sequence[float], level: float = 0.95) -> float:
+    """
+    Return ``beyond``: with it 90 % intervals of what is seen to lie beyond the limit hold 95 %.
+
+    More than elsewhere, for of the other holes by range, which look near, they hold a third.
+    """
     low, high = 0.0, _HIGHEST
     past = samples.where(samples.beyond > _SURELY)
     if not len(past.error):

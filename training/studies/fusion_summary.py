@@ -46,11 +46,11 @@ def summary(trials: Sequence[Trial], command: str) -> dict[str, Any]:
         'runs': len(np.unique(run)), 'trials': len(trials),
         'kinds': [_kind(kind, trials, run) for kind in kinds],
         'coverage_90': {
-            'all': _held(held, samples.run, np.ones(len(held), bool)),
-            'by_kind': {kind: _held(held, samples.run, samples.kind == kind) for kind in kinds},
+            'all': _held(held, samples, np.ones(len(held), bool)),
+            'by_kind': {kind: _held(held, samples, samples.kind == kind) for kind in kinds},
             'by_distance': [
                 {'cells': [low, None if np.isinf(high) else high],
-                 **_held(held, samples.run, (samples.distance >= low) & (samples.distance < high))}
+                 **_held(held, samples, (samples.distance >= low) & (samples.distance < high))}
                 for low, high in _BINS],
             'factor': float((off <= Z90 * factors[:, 1] * spread).mean())},
         'factor': {'median': float(np.exp(np.median(factors[:, 0]))),
@@ -95,15 +95,21 @@ def _cross_fitted(trials: Sequence[Trial], samples: Samples, run: np.ndarray
     return z, spread
 
 
-def _held(held: np.ndarray, run: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
-    """Return the share of pixels inside their interval, and its interval over runs."""
+def _held(held: np.ndarray, samples: Samples, mask: np.ndarray) -> dict[str, Any]:
+    """
+    Return the share of pixels inside their interval, and its interval over runs.
+
+    Each kind of hole counts as much as any other, however many seeds it has.
+    """
     if not mask.any():
         return {'share': None, 'interval': []}
-    inside, own = held[mask], run[mask]
-    runs = np.unique(own)
-    sums = np.array([(inside[own == one].sum(), (own == one).sum()) for one in runs], float)
-    return {'share': float(inside.mean()), 'interval': run_interval(
-        lambda i: float(sums[i, 0].sum() / sums[i, 1].sum()), runs)}
+    kinds, kind = np.unique(samples.kind, return_inverse=True)
+    weight = (1.0 / np.bincount(kind, minlength=len(kinds)))[kind][mask]
+    runs, run = np.unique(samples.run[mask], return_inverse=True)
+    inside = np.bincount(run, weight * held[mask], len(runs))
+    total = np.bincount(run, weight, len(runs))
+    return {'share': float(inside.sum() / total.sum()), 'interval': run_interval(
+        lambda i: float(inside[i].sum() / total[i].sum()), runs)}
 
 
 def _kind(kind: str, trials: Sequence[Trial], run: np.ndarray) -> dict[str, Any]:

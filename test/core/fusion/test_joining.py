@@ -191,3 +191,70 @@ def test_millimetres_and_metres_are_one_and_nonsense_is_nothing_seen():
     one, other = (checked_hint(values, None, SIZE) for values in (millimetres, metres))
     assert np.array_equal(one.known, other.known) and one.known.sum() == 2
     assert one.depth[0, :2] == pytest.approx(other.depth[0, :2])
+
+
+# -- contradictions -----------------------------------------------------------------------------
+def behind_glass() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what a sensor sees through a pane in a wall, the pane, and a network's view."""
+    seen = np.full(SIZE, 2.0, np.float32)
+    pane = np.zeros(SIZE, bool)
+    pane[24:72, 40:88] = True
+    seen[pane] = 6.0
+    depth = np.full(SIZE, 2.0, np.float32)
+    return seen, pane, depth, (0.15 * depth) ** 2
+
+
+def with_policy(policy: str) -> tuple[np.ndarray, np.ndarray, Fused]:
+    """Return what the sensor saw, where its pane is, and the fusion by a policy."""
+    seen, pane, depth, variance = behind_glass()
+    picture = np.where(pane[..., None], np.uint8(200), np.uint8(90)).repeat(3, 2)
+    return seen, pane, fuse(picture, depth, variance, hint_of(seen, np.zeros(SIZE, bool)),
+                            ScaleBelief.before(), contradictions=policy)
+
+
+def test_what_is_seen_behind_a_pane_goes_through_unless_somebody_asks():
+    seen, _, fused = with_policy('off')
+    assert np.array_equal(fused.depth, seen) and fused.contradicted == 0
+    seen, pane, fused = with_policy('count')
+    assert np.array_equal(fused.depth, seen)
+    # A cell of the grid is more than one pixel of this small picture.
+    assert 0.8 * pane.sum() < fused.contradicted < 1.2 * pane.sum()
+
+
+def test_a_pane_is_nearer_or_unknown_and_nothing_else_changes():
+    seen, pane, fused = with_policy('nearer')
+    changed = fused.depth != seen
+    assert changed[30:66, 46:82].all() and not changed[:20].any()
+    assert (fused.depth[changed] < seen[changed]).all()
+    assert np.median(fused.depth[pane]) == pytest.approx(2.0, rel=0.1)
+    assert (fused.source[changed] == CORRECTED).all()
+    seen, pane, fused = with_policy('nan')
+    unknown = np.isnan(fused.depth)
+    assert unknown[30:66, 46:82].all() and not unknown[:20].any()
+    assert (fused.source[unknown] == UNKNOWN).all()
+    assert np.array_equal(fused.depth[~unknown], seen[~unknown])
+
+
+@pytest.mark.parametrize('policy', ['nan', 'nearer'])
+@pytest.mark.parametrize('seed', range(4))
+def test_whatever_is_replaced_nothing_becomes_farther(policy, seed):
+    rng = np.random.default_rng(seed)
+    seen = np.exp(rng.normal(0.5, 0.6, SIZE)).astype(np.float32)
+    depth = np.exp(rng.normal(0.5, 0.6, SIZE)).astype(np.float32)
+    depth[:10], depth[10:20] = np.nan, np.inf
+    hidden = rng.random(SIZE) < 0.3
+    fused = fuse(PICTURE, depth, (0.2 * np.nan_to_num(depth, posinf=9.0)) ** 2,
+                 hint_of(seen, hidden), ScaleBelief.before(), contradictions=policy)
+    assert fused.contradicted
+    was = ~hidden & np.isfinite(fused.depth)
+    assert (fused.depth[was] <= seen[was]).all()
+    assert not np.isinf(fused.depth[~hidden]).any()
+
+
+def test_a_pixel_between_near_and_far_flies_and_an_edge_does_not():
+    seen = np.where(np.arange(SIZE[1]) < 64, 1.0, 3.0).astype(np.float32)[None].repeat(SIZE[0], 0)
+    depth = seen.copy()
+    seen[40, 64] = 2.0
+    fused = fuse(PICTURE, depth, (0.2 * depth) ** 2, hint_of(seen, np.zeros(SIZE, bool)),
+                 ScaleBelief.before(), contradictions='nearer')
+    assert fused.contradicted == 1 and fused.depth[40, 64] == 1.0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from synthetic_data import members
 from training.data.dataset_folder import Example
-from training.studies import fusion
+from training.studies import fusion, fusion_time
 from training.studies.fusion_fills import FILLS
 from training.studies.fusion_fit import DISTANCES, fit_beyond, fit_growth, fit_spread, Samples, Z90
 from training.studies.fusion_holes import as_sensed, HOLES, NOISE_PER_M, OUTLIERS
@@ -119,7 +119,8 @@ def test_the_command_writes_figures_and_pictures(trained, tmp_path, capsys):
     out = tmp_path / 'fusion.json'
     arguments = ['--checkpoint', str(members(trained)[0]), '--data', str(trained / 'data'),
                  '--other', str(trained / 'data'), '--seeds', '2', '--device', 'cpu', '--json',
-                 str(out), '--figure', str(tmp_path / 'fusion.png'), '--no-progress']
+                 str(out), '--figure', str(tmp_path / 'fusion.png'), '--pictures',
+                 str(tmp_path / 'pictures.png'), '--no-progress']
     assert fusion.main(arguments) == 0, capsys.readouterr().err
     result = json.loads(out.read_text())
     assert result['command'].endswith('--no-progress') and result['images'] == 2
@@ -132,7 +133,8 @@ def test_the_command_writes_figures_and_pictures(trained, tmp_path, capsys):
     assert list(result['constants']['growth']) == sorted(result['constants']['growth'])
     assert [other['data_set'] for other in result['others']] == ['synthetic']
     assert 'below the fill' in capsys.readouterr().out
-    assert (tmp_path / 'fusion.png').stat().st_size > 10_000
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ('fusion.png',
+                                                                      'pictures.png'))
 
 
 @pytest.mark.parametrize(('arguments', 'words'), [
@@ -142,3 +144,9 @@ def test_arguments_that_cannot_be_are_refused(arguments, words, capsys):
     assert fusion.main(['--checkpoint', 'none', '--data', 'none', *arguments]) == 1
     assert words in capsys.readouterr().err
     assert not Path('out.txt').exists()
+
+
+def test_what_it_costs_is_said(capsys):
+    assert fusion_time.main(['--images', '3']) == 0
+    assert '640x480: median' in capsys.readouterr().out
+    assert fusion_time.main(['--images', '0']) == 1

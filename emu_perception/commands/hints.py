@@ -1,0 +1,108 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A depth camera's images beside those that ``emu_run`` reads: of the same bag, or of a folder."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from emu_perception.cameras import png_bytes
+from emu_perception.cameras.depth_decoding import decode_depth
+from emu_perception.cameras.opening import is_bag
+from emu_perception.cameras.source import InputImage
+from emu_perception.errors import InputError
+from emu_perception.fusion import checked_hint, DepthHint
+from emu_perception.recordings.reader import Bag, open_bag, Record
+from emu_perception.recordings.typestore import COMPRESSED, IMAGE
+import numpy as np
+
+LOGGER = logging.getLogger('emu_perception')
+SLOP_NS = 15_000_000  # As the node's depth_hint_slop_s: half a period of 30 images a second.
+
+
+class Hints(Protocol):
+    """What a depth camera saw, by image."""
+
+    def of(self, image: InputImage, size: tuple[int, int]) -> DepthHint | None:
+        """
+        Return the hint of an image of (height, width); None where it has none.
+
+        To be asked in the order of the images.
+        """
+
+
+class FolderHints:
+    """PNGs of 16 bits, in millimetres, of the images' names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, image: InputImage, size: tuple[int, int]) -> DepthHint | None:
+        """Read the image's PNG; None where there is none."""
+        path = self._folder / f'{Path(image.name).stem}.png'
+        if not path.is_file():
+            return None
+        stored = png_bytes.stored_values(path.read_bytes(), palette=False)
+        if stored is None or stored.dtype != np.uint16:
+            raise InputError(f'{path}: is no PNG of one channel and 16 bits, in millimetres')
+        return _checked(stored, size, str(path))
+
+
+class BagHints:
+    """A topic of a bag, matched by stamp."""
+
+    def __init__(self, bag: Bag, topic: str) -> None:
+        bag.check_topic(topic, (IMAGE, COMPRESSED))
+        self._topic = topic
+        self._records = bag.records([topic])
+        self._near: deque[Record] = deque()
+
+    def of(self, image: InputImage, size: tuple[int, int]) -> DepthHint | None:
+        """Return what was recorded within half a period of the image, the nearest."""
+        stamp = image.header.stamp_ns
+        while not self._near or _stamp(self._near[-1]) <= stamp + SLOP_NS:
+            record = next(self._records, None)
+            if record is None:
+                break
+            self._near.append(record)
+        while self._near and _stamp(self._near[0]) < stamp - SLOP_NS:
+            self._near.popleft()
+        found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
+        if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
+            return None
+        return _checked(decode_depth(found.decode()), size, f"topic '{self._topic}'")
+
+
+@contextmanager
+def open_hints(given: str | None, source: Path) -> Iterator[Hints | None]:
+    """
+    Open what ``--depth-hint`` names: a topic of the bag ``source``, or a folder; None is none.
+
+    :raises InputError: if there is no such thing.
+    """
+    if given is None:
+        yield None
+    elif is_bag(source):
+        with open_bag(source) as bag:
+            yield BagHints(bag, given)
+    elif Path(given).is_dir():
+        yield FolderHints(Path(given))
+    else:
+        raise InputError(f'--depth-hint is {given}: give a topic of a bag, or, beside images, the '
+                         'folder of PNGs of the same names (16 bits, millimetres)')
+
+
+def _checked(depth: np.ndarray, size: tuple[int, int], what: str) -> DepthHint:
+    try:
+        return checked_hint(depth, None, size)
+    except InputError as error:
+        raise InputError(f'{what}: {error}') from error
+
+
+def _stamp(record: Record) -> int:
+    return record.stamp_ns or record.recorded_ns

@@ -1,0 +1,68 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What joining a depth camera in costs an image.
+
+python -m training.studies.fusion_time [--images N]
+
+Of VGA, without the network: hint checked, fused, with its sigma and source; half the image hidden.
+On a machine that does nothing else, or the figure is the others'.
+"""
+
+from __future__ import annotations
+
+import os
+from statistics import median
+import sys
+import time
+
+import cv2
+from emu_perception.errors import InputError
+from emu_perception.fusion import checked_hint, fuse, ScaleBelief
+import numpy as np
+from training.command_line import command_parser, run
+
+SIZE = (480, 640)
+_WARM = 5
+
+
+def milliseconds(images: int) -> list[float]:
+    """Return the time of each of some images."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (24, 32, 3), np.uint8)
+    image = cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    rows = np.linspace(4.0, 1.0, SIZE[0], dtype=np.float32)[:, None]
+    truth = np.repeat(rows, SIZE[1], 1)
+    hidden = cv2.resize((rng.random((12, 16)) < 0.5).astype(np.uint8), SIZE[::-1],
+                        interpolation=cv2.INTER_NEAREST) > 0
+    seen = np.where(hidden, np.float32(0.0), truth)
+    depth = truth * np.float32(1.3)
+    variance = (np.float32(0.2) * depth) ** 2
+    belief = ScaleBelief.before()
+    times = []
+    for _ in range(_WARM + images):
+        began = time.perf_counter()
+        belief = fuse(image, depth, variance, checked_hint(seen, None, SIZE), belief).belief
+        times.append(1e3 * (time.perf_counter() - began))
+    return times[_WARM:]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('studies.fusion_time', __doc__)
+    parser.add_argument('--images', type=int, default=200, metavar='N', help='default 200')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        if options.images < 1:
+            raise InputError(f'--images is {options.images}: give 1 or more')
+        times = milliseconds(options.images)
+        load = os.getloadavg()[0]
+        print(f'{SIZE[1]}x{SIZE[0]}: median {median(times):.2f} ms, least {min(times):.2f} ms, '
+              f'of {len(times)} images; OpenCV with {cv2.getNumThreads()} '
+              f'threads, load {load:.1f} on {os.cpu_count()} cores')
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
