@@ -96,6 +96,10 @@ class Predictor:
         # Before the file is read: the quicker of the two answers comes first.
         found = str(resolved_device(device))
         network, metadata = load_checkpoint(default_model() if path is None else path)
+        if (metadata.provenance.get('recipe') or {}).get('method') == 'mc_dropout':
+            LOGGER.warning('%s: was trained with Monte Carlo dropout and runs as one '
+                           'deterministic pass, whose uncertainty is not that of its samples: '
+                           'distil it (training.distill)', metadata.name)
         return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)
 

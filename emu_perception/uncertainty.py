@@ -82,10 +82,10 @@ class MeanProbability:
         self.count = 0
 
     def add(self, probabilities: torch.Tensor) -> None:
-        """Add a sample that sums to one over K."""
+        """Add a sample that sums to one over K; the first is kept, and written to by others."""
         self.count += 1
         if self.mean is None:
-            self.mean = probabilities.clone()
+            self.mean = probabilities
         else:
             self.mean.lerp_(probabilities, 1.0 / self.count)
 
@@ -137,6 +137,21 @@ class PredictiveMoments:
     depth_variance: torch.Tensor | None
 
 
+def by_class(maps: torch.Tensor) -> torch.Tensor:
+    """
+    Return maps [B, K, H, W] with each class's map in one piece, as torch.softmax wants them.
+
+    It would copy what a network in channels_last gives value by value; torch transposes a matrix
+    in blocks, at a third of the time.
+    """
+    if maps.is_contiguous() or not maps.is_contiguous(memory_format=torch.channels_last):
+        return maps.contiguous()
+    pixels = maps.shape[2] * maps.shape[3]
+    return torch.stack([part.permute(1, 2, 0).reshape(pixels, -1).t().contiguous()
+                        for part in maps]).view(maps.shape) if len(maps) > 1 else (
+        maps[0].permute(1, 2, 0).reshape(pixels, -1).t().contiguous().view(maps.shape))
+
+
 def predictive_moments(samples: Iterable[tuple[torch.Tensor | None, torch.Tensor | None,
                                                torch.Tensor | None]]) -> PredictiveMoments:
     """
@@ -149,7 +164,7 @@ def predictive_moments(samples: Iterable[tuple[torch.Tensor | None, torch.Tensor
     segmentation, depth = MeanProbability(), DepthMixture()
     for logits, mean, variance in samples:
         if logits is not None:
-            segmentation.add(logits.float().softmax(dim=1))
+            segmentation.add(by_class(logits.float()).softmax(dim=1))
         if mean is not None and variance is not None:
             depth.add(mean, variance)
         logits = mean = variance = None  # Freed before the next network runs.

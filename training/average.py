@@ -28,6 +28,7 @@ from emu_perception.errors import InputError
 import torch
 from training.command_line import command_parser, run
 from training.evaluation.measuring import file_hash
+from training.runs.ancestry import ancestors_of
 
 # Fields of the documents in which averaged networks have to agree.
 ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'depth_max',
@@ -55,17 +56,20 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float],
     network, metadata = load_checkpoint(checkpoints[0])
     total, share = network.state_dict(), [weight / sum(weights) for weight in weights]
     summed = {name: _part(values, share[0]) for name, values in total.items()}
-    ancestors = [_ancestor(checkpoints[0], metadata, share[0])]
+    ancestors, documents = [_ancestor(checkpoints[0], metadata, share[0])], [metadata]
     for path, part in zip(checkpoints[1:], share[1:]):
         other, own = load_checkpoint(path)
         _check_alike(path, own, checkpoints[0], metadata)
         for name, values in other.state_dict().items():
             summed[name] = summed[name] + _part(values, part)
         ancestors.append(_ancestor(path, own, part))
+        documents.append(own)
     network.load_state_dict({name: values.to(total[name].dtype)
                              for name, values in summed.items()})
     metadata = replace(metadata, name=out.stem, calibration=Calibration(), statistics={},
-                       metrics={}, provenance={**metadata.provenance, 'averaged': ancestors})
+                       metrics={}, provenance={
+                           **metadata.provenance, 'averaged': ancestors,
+                           'ancestors': ancestors_of(('averaged', one) for one in documents)})
     metadata.provenance.pop('calibration', None)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out, network, metadata)

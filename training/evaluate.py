@@ -28,9 +28,7 @@ from training.data.dataset_folder import (
 )
 from training.data.leakage import trained_on
 from training.evaluation.measuring import Crop, description, evaluate, FORMAT, trivial
-from training.evaluation.three_task_figures import (
-    printed,
-)
+from training.evaluation.printing import figure_table
 from training.methods.ensemble import Ensemble, SAMPLED
 
 LOGGER = logging.getLogger('training')
@@ -110,9 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
                        cluster=not options.no_ap)}
         if options.trivial:
             result['trivial'] = trivial(folder, stems, crop, progress)
-        for task in ('segmentation', 'instance', 'depth', 'inverse_depth'):
-            if task in result:
-                print(f'{task}: {printed(result[task])}')
+        print(figure_table(result))
         write_result(options.json, result)
     return run(command)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 import json
+import logging
 from pathlib import Path
 import sys
 from typing import Any
@@ -26,6 +27,8 @@ from training.reporting.model_card import model_card
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
         'segmentation', 'instance', 'depth', 'inverse_depth', 'policies', 'trivial',
         *(f'mean_{name}' for name in SCORES))
+
+LOGGER = logging.getLogger('training')
 
 
 def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = None,
@@ -50,6 +53,9 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
         named = measured.get('checkpoints') if isinstance(measured, dict) else None
         raise InputError(f"{metrics}: field 'checkpoints' is {named}: measured on another file "
                          f'than {checkpoint} as it is now: evaluate it first')
+    if isinstance(measured, dict) and not measured.get('trivial'):
+        LOGGER.warning('%s: without the trivial baseline, which the card sets beside the figures: '
+                       'evaluate with --trivial', metrics)
     if measured.get('seen_in_training'):
         raise InputError(f'{metrics}: was measured on images that {checkpoint} was trained on: '
                          'evaluate another split; or, trained on train+val, its twin, with whose '
@@ -58,7 +64,8 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     measured = {name: measured[name] for name in KEPT if name in measured}
     if of_twin:
         measured['of_twin'] = twin['twin']
-    provenance = {**metadata.provenance, 'command': command,
+    provenance = {**metadata.provenance,
+                  'command': command or metadata.provenance.get('command', ''),
                   'weights_stored_as': 'float16' if half else 'float32'}
     metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)
     save_checkpoint(out, network, metadata, half=half)
@@ -77,7 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
                         help='the file to write; its card goes beside it')
     parser.add_argument('--name', help='default: the name of --out')
     parser.add_argument('--fp32', action='store_true', help='keep weights in float32')
-    parser.add_argument('--command', default='', help='the training command, for the card')
+    parser.add_argument('--command', default='', help='the training command, for the card; '
+                        'default: the one that the checkpoint was made by')
     options = parser.parse_args(arguments)
     try:
         out = export(options.checkpoint, options.metrics, options.out, name=options.name,

@@ -29,7 +29,11 @@ from emu_perception.predictor import Predictor
 from emu_perception.preprocessing import network_size
 from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import (
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    RichProgressBar,
+)
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.progress import track
 from timm.layers import convert_sync_batchnorm
@@ -53,6 +57,7 @@ from training.runs.callbacks import (
     ImagePanels,
     ProgressFile,
     StopAfter,
+    StopEarly,
 )
 from training.runs.folder_lock import locked
 from training.runs.loading import example_caches, loaders
@@ -60,6 +65,7 @@ from training.runs.provenance import classes_of, metadata_of
 from training.runs.run_folder import check_same_recipe, epochs_done
 from training.runs.state_files import StateFiles, what_is_kept
 from training.runs.stopping import Stopped
+from training.runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 import yaml
 
 LOGGER = logging.getLogger('training')
@@ -107,7 +113,12 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
-        trainer = make_trainer(recipe, module, callbacks, progress)
+        telling = Telling(shown=not (progress and sys.stderr.isatty()))
+        callbacks.append(telling)
+        batches = len(train) // recipe.batch_size
+        warn_of_what_never_comes(recipe, batches)
+        (recipe.folder / 'finished.json').unlink(missing_ok=True)
+        trainer = make_trainer(recipe, module, callbacks, progress, min(LOG_EVERY, batches))
         trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
@@ -117,18 +128,28 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         finished = {key: float(value) for key, value in trainer.callback_metrics.items()
                     if key.startswith('val/')}
         module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
+        done = epoch = trainer.current_epoch
         export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
-               teacher, progress)
+               teacher, progress, epoch=epoch, epochs_run=done)
         if best.best_model_path:  # None where the run was too short for a validation.
             # Our own file, written minutes ago: it may hold more than tensors.
             state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
             module.load_state_dict(state['state_dict'])
             module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
             finished = {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']}
-        export(path, network, recipe, folder, licence, finished, teacher, progress)
-        if trainer.current_epoch >= recipe.epochs:  # Not one that the clock has stopped.
-            write_json(recipe.folder / 'finished.json', {'epochs': recipe.epochs})
+            epoch = state['epoch'] + 1
+        export(path, network, recipe, folder, licence, finished, teacher, progress,
+               epoch=epoch, epochs_run=done)
+        if trainer.current_epoch >= recipe.epochs or stopped_early(trainer):
+            # Not one that the clock has stopped.
+            write_json(recipe.folder / 'finished.json', {'epochs': trainer.current_epoch})
+        telling.say_the_end(trainer.current_epoch, recipe.epochs)
     return path
+
+
+def stopped_early(trainer: lightning.Trainer) -> bool:
+    """Return whether it was the score that ended a run before its last epoch."""
+    return any(callback.stopped_epoch > 0 for callback in trainer.early_stopping_callbacks)
 
 
 @contextmanager
@@ -158,7 +179,7 @@ def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
             raise RecipeError(f'{recipe.folder}: holds a run of {epochs_done(recipe.folder)} '
                               'epochs: add --resume to go on, or choose another name=...')
         return 0
-    check_same_recipe(recipe)
+    check_same_recipe(recipe, longer=True)
     try:
         # Our own file: it may hold more than tensors.
         return int(torch.load(last, map_location='cpu', weights_only=False)['epoch']) + 1
@@ -168,7 +189,7 @@ def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
 
 
 def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightning.Callback],
-                 progress: bool) -> lightning.Trainer:
+                 progress: bool, log_every: int) -> lightning.Trainer:
     """Return Lightning's trainer with the run's logs, its last state and further callbacks."""
     state = recipe.folder / 'state'
     # Every epoch's end, not only those with a validation: a power cut costs one epoch at most.
@@ -177,6 +198,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
                  ProgressFile(recipe.folder / 'progress.json')]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
+    if recipe.early_stopping:
+        callbacks.append(StopEarly(recipe.early_stopping))
     if recipe.freeze_bn > 0:
         callbacks.append(FreezeBN(
             first_frozen_epoch(recipe.freeze_bn, recipe.epochs)))
@@ -203,15 +226,20 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False,
         logger=[CSVLogger(recipe.folder / 'logs', name='', version=f'start_{start}'),
                 TensorBoardLogger(recipe.folder, name='tensorboard', version='')],
-        log_every_n_steps=10)
+        log_every_n_steps=log_every)
 
 
 def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
            licence: str, metrics: dict[str, float], teacher: Ensemble | None,
-           progress: bool = True) -> None:
-    """Write a self-describing checkpoint, with risk thresholds where one pass is the answer."""
+           progress: bool = True, *, epoch: int = 0, epochs_run: int = 0) -> None:
+    """
+    Write a self-describing checkpoint, with risk thresholds where one pass is the answer.
+
+    :param epoch: of the weights, from 1; ``epochs_run`` that the run has made; 0 = not known.
+    """
     network = network.cpu().eval()
-    metadata = metadata_of(recipe, folder, network, licence, metrics, teacher)
+    metadata = metadata_of(recipe, folder, network, licence, metrics, teacher, epoch=epoch,
+                           epochs_run=epochs_run)
     if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:
         # No threshold is of instances, whose clustering takes longer than all else.
         predictor = Predictor(network, replace(metadata, instances=None),

@@ -9,6 +9,7 @@ import math
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.scores import measured
 from emu_perception.uncertainty import (
+    by_class,
     label_entropy_confidence,
     predictive_moments,
     segmentation_maps,
@@ -156,3 +157,12 @@ def test_memory_does_not_grow_with_the_number_of_samples(peak_bytes):
             (torch.randn(1, 8, 32, 32), torch.rand(1, 32, 32), torch.rand(1, 32, 32))
             for _ in range(count)))
     assert peak(24) == peak(3) > 3 * 8 * 32 * 32 * 4
+
+
+@pytest.mark.parametrize('batch', [1, 2])
+@pytest.mark.parametrize('memory', [torch.channels_last, torch.contiguous_format])
+def test_maps_by_class_are_the_same_values_in_one_piece(batch, memory):
+    maps = torch.randn(batch, 5, 61, 67).to(memory_format=memory)
+    found = by_class(maps)
+    assert torch.equal(found, maps) and found.is_contiguous()
+    assert torch.equal(found.softmax(1), maps.softmax(1)), 'not the same bits'

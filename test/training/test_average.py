@@ -6,26 +6,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core_bench import make_metadata, make_network
-from emu_perception.checkpoint import load_checkpoint, save_checkpoint
+from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 import pytest
 import torch
 from training.average import main
 
 
+PROVENANCE = {'data_set': 'made up', 'split': 'train', 'calibration': {'images': 3},
+              'recipe': {'name': 'one'}}
+
+
 @pytest.fixture
-def two(tmp_path):
+def two(saved):
     """Write two networks of one kind that learned from the same images; the second is all 3."""
-    network = make_network()
-    metadata = make_metadata(network, provenance={
-        'data_set': 'made up', 'split': 'train', 'calibration': {'images': 3},
-        'recipe': {'name': 'one'}})
-    paths = tmp_path / 'a.safetensors', tmp_path / 'b.safetensors'
-    save_checkpoint(paths[0], network, metadata)
+    paths = [saved(name, provenance=PROVENANCE, metadata={'calibration': Calibration(1.3, 0.8)})
+             for name in ('tiny', 'other')]
+    network, metadata = load_checkpoint(paths[1])
     with torch.no_grad():
         for values in network.state_dict().values():
             values.fill_(3)
-    save_checkpoint(paths[1], network, replace(metadata, name='other'))
+    save_checkpoint(paths[1], network, metadata)
     return paths
 
 
@@ -39,6 +39,7 @@ def test_weights_are_averaged_by_their_shares_and_the_ancestors_are_named(two, t
         assert torch.allclose(values.double(), expected.to(values.dtype).double(), atol=1e-6), name
     assert [(part['name'], part['share']) for part in metadata.provenance['averaged']] == [
         ('tiny', 0.75), ('other', 0.25)]
+    assert [part['role'] for part in metadata.provenance['ancestors']] == ['averaged'] * 2
     # What was fitted to one of them does not hold for their average.
     assert not metadata.calibration.scores and metadata.calibration.temperature == 1.0
     assert 'calibration' not in metadata.provenance and not metadata.metrics

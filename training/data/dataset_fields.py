@@ -52,6 +52,7 @@ class DatasetFields:
     :ivar depth_unit: for people: of what ``depth`` gives.
     :ivar baseline_m: of a stereo camera, or None.
     :ivar things: indices of the classes that have instances.
+    :ivar source: where it is from, as the document says it; ``licence``: under which terms.
     :ivar sky: index of the class that is infinitely far away, None where there is none.
     """
 
@@ -65,6 +66,8 @@ class DatasetFields:
     baseline_m: float | None = None
     things: tuple[int, ...] = ()
     sky: int | None = None
+    source: Any = None
+    licence: Any = None
 
 
 def read_fields(document: Mapping[str, Any], file: Path) -> DatasetFields:
@@ -98,7 +101,8 @@ def _fields(document: Mapping[str, Any]) -> DatasetFields:
     camera, baseline_m = values.get('intrinsics') or (None, None)
     return DatasetFields(
         values.get('name', ''), classes, palette, values.get('ignore_index', IGNORE), depth, unit,
-        camera, baseline_m, _things(values.get('things') or (), classes), _sky(values, classes))
+        camera, baseline_m, _things(values.get('things') or (), classes), _sky(values, classes),
+        values.get('source'), values.get('licence', values.get('license')))
 
 
 def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -79,6 +79,7 @@ class DatasetFolder:
         self.depth, self.depth_unit = fields.depth, fields.depth_unit
         self.intrinsics, self.baseline_m = fields.intrinsics, fields.baseline_m
         self.things, self.sky = fields.things, fields.sky
+        self.source, self.licence = fields.source, fields.licence
 
     @property
     def inverse_factor(self) -> float | None:

@@ -123,10 +123,3 @@ class ThreeTaskFigures:
 
 def _at(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def printed(section: dict[str, Any]) -> str:
-    """Return a section's single figures as one line."""
-    return ', '.join(f'{name} {value:.4g}' if isinstance(value, (int, float)) else
-                     f'{name} {value}' for name, value in section.items()
-                     if isinstance(value, (int, float, str)))

@@ -22,6 +22,7 @@ from training.losses.terms import centroid_l1, cross_entropy, inverse_l1, invers
 from training.methods.module import TrainingModule
 from training.methods.parts import Batch
 from training.methods.sampling import size_of
+from training.methods.validation_scores import ValidationScores
 from training.metrics.instance_vectors import InstanceVectorErrors
 from training.metrics.inverse_depth import InverseDepthErrors
 from training.recipes.recipe import Recipe
@@ -95,6 +96,10 @@ class DeepLab(TrainingModule):
             self.vector_errors.update(
                 upsample(raw[INSTANCE].float(), size_of(batch['vectors'])), batch['vectors'],
                 batch['on_instance'])
+
+    def validation_scores(self) -> ValidationScores:
+        """Return none: one noise for all pixels is measured at the end."""
+        return ValidationScores(self.device, labels=False, depth=False)
 
     def validation_values(self) -> tuple[dict[str, float], float]:
         """Return the metrics and their score; the skill of the vectors lies in 0..1 too."""

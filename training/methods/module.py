@@ -22,6 +22,7 @@ from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LO
 from training.methods.optimization import make_optimizer
 from training.methods.parts import Batch, CutViews, Parts
 from training.methods.sampling import one_pass, Sampled, size_of, Triple, triple
+from training.methods.validation_scores import ValidationScores
 from training.metrics.depth import DepthErrors
 from training.metrics.segmentation import ConfusionMatrix
 from training.recipes.options import RecipeError
@@ -189,6 +190,7 @@ class TrainingModule(lightning.LightningModule):
                       prog_bar=True)
         self.log_dict(self.task_weights.curves())
         self.log('train/loss', loss.detach())
+        self.log('train/learning_rate', self.trainer.optimizers[0].param_groups[0]['lr'])
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -218,7 +220,8 @@ class TrainingModule(lightning.LightningModule):
                 f'{self._samples.tolist()} of {self.recipe.train_on})')
 
     def on_validation_epoch_start(self) -> None:
-        """Give every process the first one's buffers, so that all measure the same network."""
+        """Start the scores; give every process the first one's buffers: all measure alike."""
+        self._scores = self.validation_scores()
         if self.trainer.world_size > 1:
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)
@@ -227,6 +230,7 @@ class TrainingModule(lightning.LightningModule):
         """Compare whole images with their truth at its full size."""
         moments = predictive_moments(self.samples(self.normalized(batch['image']),
                                                   size_of(batch['label'])))
+        self._scores.update(moments, batch)
         if self.confusion is not None and moments.probabilities is not None:
             self.confusion.update(moments.probabilities.argmax(1), batch['label'])
         if self.depth_errors is not None and moments.depth is not None:
@@ -237,6 +241,11 @@ class TrainingModule(lightning.LightningModule):
         values, score = self.validation_values()
         self.log_dict(values)
         self.log('val/score', score)
+
+    def validation_scores(self) -> ValidationScores:
+        """Return what scores the uncertainties of a validation."""
+        return ValidationScores(self.device, labels=self.confusion is not None,
+                                depth=self.depth_errors is not None)
 
     def validation_values(self) -> tuple[dict[str, float], float]:
         """Return the metrics by the names of their curves, and the score made of them."""
@@ -255,6 +264,7 @@ class TrainingModule(lightning.LightningModule):
                 values[f'val/{name}'] = float(result[name])
             score += values['val/delta1']  # Both terms lie in 0..1 and grow with quality.
             self.depth_errors.reset()
+        values.update(self._scores.values())
         return values, score
 
     def before_export(self, images: Iterable[Batch]) -> None:

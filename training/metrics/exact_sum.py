@@ -12,6 +12,8 @@ tensors simply add. With ``fraction_bits`` f a value is rounded to 2^-f and satu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 FRACTION_BITS = 40
@@ -24,22 +26,29 @@ def fixed_point(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> tor
 
     :param values: any shape; ±inf and what is beyond the range saturate.
     """
+    return torch.stack(list(_parts(values, fraction_bits)))
+
+
+def _parts(values: torch.Tensor, fraction_bits: int) -> Iterator[torch.Tensor]:
+    """Yield the three parts, int64; one by one, each is summed while it is in the cache."""
     wide = values.double()
     limit = 2.0**(62 - fraction_bits)
-    inside = wide.nan_to_num(nan=0.0, posinf=limit, neginf=-limit).clamp(-limit, limit)
+    inside = wide.nan_to_num(nan=0.0, posinf=limit, neginf=-limit).clamp_(-limit, limit)
     # Multiplying by a power of two is exact: the one rounding is round().
-    whole = (inside * 2.0**fraction_bits).round().long()
-    return torch.stack([whole >> _LOW_BITS, whole & (2**_LOW_BITS - 1), wide.isnan().long()])
+    whole = inside.mul_(2.0**fraction_bits).round_().long()
+    yield whole >> _LOW_BITS
+    yield whole & (2**_LOW_BITS - 1)
+    yield wide.isnan().long()
 
 
 def exact_sum(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
     """Return the sum of all values as int64 [3]."""
-    return fixed_point(values.flatten(), fraction_bits).sum(1)
+    return torch.stack([part.sum() for part in _parts(values.flatten(), fraction_bits)])
 
 
 def exact_row_sums(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
     """Return the sums over the last dimension as int64 [3, ...]."""
-    return fixed_point(values, fraction_bits).sum(-1)
+    return torch.stack([part.sum(-1) for part in _parts(values, fraction_bits)])
 
 
 def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
@@ -51,7 +60,9 @@ def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
     :param index: bin of each value, int64 [N].
     """
     sums = torch.zeros(3, bins, dtype=torch.long, device=values.device)
-    return sums.scatter_add_(1, index.expand(3, -1), fixed_point(values, fraction_bits))
+    for row, part in zip(sums, _parts(values, fraction_bits)):
+        row.scatter_add_(0, index, part)
+    return sums
 
 
 def as_float(total: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:

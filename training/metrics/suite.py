@@ -122,7 +122,7 @@ class EvaluationSuite(nn.Module):
 
     def _add_segmentation(self, probabilities: torch.Tensor, entropy: torch.Tensor,
                           squares: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:
-        confidence, guess = probabilities.max(0)
+        confidence, guess = largest(probabilities)
         label = label.long()
         valid, accurate = label < self.num_classes, guess == label
         for kind in THRESHOLDS:
@@ -209,6 +209,25 @@ def entropy_and_squares(probabilities: torch.Tensor) -> tuple[torch.Tensor, torc
         entropy += torch.special.entr(p)
         squares.addcmul_(p, p)
     return entropy, squares
+
+
+def largest(probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Return the largest value and the first class that has it, as ``max(0)``.
+
+    :param probabilities: [K, H, W].
+    """
+    if probabilities.device.type != 'cpu':
+        return tuple(probabilities.max(0))  # type: ignore[return-value]
+    # Class by class the passes are of vectors; max(0) goes from class to class in each pixel.
+    top = probabilities[0].clone()
+    index = torch.zeros(top.shape, dtype=torch.uint8)
+    for number, p in enumerate(probabilities[1:], 1):
+        index.masked_fill_(p > top, number)
+        torch.maximum(top, p, out=top)
+    if bool(top.isnan().any()):
+        return tuple(probabilities.max(0))  # type: ignore[return-value]
+    return top, index.long()
 
 
 def _check(truth: torch.Tensor, **maps: torch.Tensor | None) -> None:

@@ -74,6 +74,9 @@ class Recipe:
     validate_every: int = option(1, 'epochs', low=1, high=100000)
     validation_images: int = option(0, 'evenly spaced, for choosing the best epoch; 0 = all',
                                     low=0)
+    early_stopping: int = option(
+        0, 'validations in a row without a better score after which the run ends; 0 = off', low=0,
+        high=100000)
     max_minutes: int = option(0, 'stop at the end of the epoch in which this time is up, to be '
                               'resumed; 0 = none', low=0)
     precision: str = option('32-true', "Lightning's names; variance and losses are float32",
@@ -142,6 +145,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         if size is not None and any(side < 32 or side % 32 for side in size):
             raise RecipeError(f"{path}: field '{name}' is {list(size)}: give height and width in "
                               'multiples of 32')
+    if recipe.early_stopping and not recipe.validates:
+        raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
+                          f'train_on={recipe.train_on} leaves nothing to validate by: leave it '
+                          'out')
     if recipe.batch_size % recipe.processes:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')

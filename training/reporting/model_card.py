@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.networks.families import family_of
 from emu_perception.scores import SCORES
 from training.metrics.certainty_cells import CERTAINTY
 from training.reporting.rendering import render
+from training.runs.ancestry import terms_in_words
 
 # What is known of the terms of data sets; a card must say so even where it is little.
 DATA_TERMS = {
@@ -47,7 +50,24 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         'rows': [(title.format(task), metrics[task][name], trivial.get(task, {}).get(name))
                  for task, titles in _ROWS.items() for name, title in titles.items()
                  if metrics.get(task, {}).get(name) is not None],
-        'terms': DATA_TERMS.get(str(provenance.get('data_set')), 'See the data set terms.')})
+        'terms': DATA_TERMS.get(str(provenance.get('data_set'))) or _said_terms(provenance),
+        'inherited': inherited(provenance)})
+
+
+def inherited(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the terms of each ancestor, for people."""
+    lines = []
+    for ancestor in provenance.get('ancestors') or ():
+        known = DATA_TERMS.get(str(ancestor.get('data_set')))
+        lines.append(terms_in_words(ancestor) + (f'. {known}' if known and known != DATA_TERMS.get(
+            str(provenance.get('data_set'))) else ''))
+    return list(dict.fromkeys(lines))
+
+
+def _said_terms(provenance: Mapping[str, Any]) -> str:
+    said = [str(provenance[name]) for name in ('data_source', 'data_licence')
+            if provenance.get(name)]
+    return f"data: {'; '.join(said)}" if said else 'See the data set terms.'
 
 
 def _uncertainty(metadata: CheckpointMetadata) -> str:

@@ -141,15 +141,25 @@ def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
         recipe, max(1, len(classes)), depth_factor(folder, recipe.input_size[1])))
     if DEPTH in network.tasks:
         network.initialize_depth(*depth_statistics(examples))
+    start = start_of(recipe)
+    if start is not None:
+        return network, warm_start(network, start, recipe, folder, classes)
+    return network, initialize(network, recipe.network.initial_weights)
+
+
+def start_of(recipe: Recipe) -> str | None:
+    """
+    Return the checkpoint of this package that a network starts from; None where it is another.
+
+    :raises RecipeError: if it is to be the teacher, and there is none.
+    """
     source = recipe.network.initial_weights
     if source == 'teacher':
         if not recipe.emuformer.teacher:
             raise RecipeError("field 'network.initial_weights' is 'teacher', but there is none: "
                               'give emuformer.teacher, or another start')
         source = str(expanded(recipe.emuformer.teacher)[0])
-    if Path(source).suffix == '.safetensors' and is_checkpoint(source):
-        return network, warm_start(network, source, recipe, folder, classes)
-    return network, initialize(network, source)
+    return source if Path(source).suffix == '.safetensors' and is_checkpoint(source) else None
 
 
 def depth_factor(folder: DatasetFolder, width: int) -> float:

@@ -4,25 +4,29 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 import time
 from typing import Any
 
+import cv2
 from emu_perception.uncertainty import predictive_moments
 from emu_perception.visualization import default_palette, label_color, panel, scalar_color
 from emu_perception.whole_files import write_json
 import lightning
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from training.data.dataset_fields import IGNORE
 from training.data.examples import WholeImages
 from training.methods.sampling import size_of
 
 # Far below one epoch, far above the rounding of share times epochs.
+LOGGER = logging.getLogger('training')
 _ROUNDING = 1e-6
 
 
@@ -65,19 +69,31 @@ class ImagePanels(lightning.Callback):
             tiles += [('label', self._labels(p.argmax(0).to(torch.uint8))),
                       ('true label', self._labels(batch['label'])),
                       (f'entropy, 0..{self._entropy_max:.1f} nat',
-                       scalar_color(entropy.cpu().numpy(), 0, self._entropy_max, 'magma'))]
+                       scalar_color(entropy.cpu().numpy(), 0, self._entropy_max, 'magma')),
+                      ('wrong labels', _wrong(p.argmax(0).cpu(), batch['label'], image))]
         if moments.depth is not None and moments.depth_variance is not None:
             truth = batch['depth'].numpy()
             far = float(np.percentile(truth[truth > 0], 99)) if (truth > 0).any() else 10.0
             tiles += [(f'depth, 0..{far:.1f} m',
                        scalar_color(moments.depth[0].cpu().numpy(), 0, far)),
                       ('true depth', scalar_color(np.where(truth > 0, truth, np.nan), 0, far)),
+                      ('depth error, 0..1 m', scalar_color(np.where(
+                          truth > 0, np.abs(moments.depth[0].cpu().numpy() - truth), np.nan),
+                          0, 1, 'magma')),
                       ('sigma, 0..1 m', scalar_color(
                           moments.depth_variance[0].sqrt().cpu().numpy(), 0, 1, 'magma'))]
         return panel(tiles, columns=4, tile_width=320)
 
     def _labels(self, label: torch.Tensor) -> np.ndarray:
         return label_color(label.cpu().numpy(), self._palette)
+
+
+def _wrong(label: torch.Tensor, truth: torch.Tensor, image: np.ndarray) -> np.ndarray:
+    """Return the image, dim, with the pixels of another class than the true one in red."""
+    wrong = ((truth != IGNORE) & (label != truth)).numpy()
+    tile = cv2.resize(image // 3, wrong.shape[::-1])
+    tile[wrong] = (255, 60, 60)
+    return tile
 
 
 class ProgressFile(Checkpoint):
@@ -112,9 +128,27 @@ class StopAfter(lightning.Callback):
         self._end = time.monotonic() + seconds
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Stop if it is time."""
-        if time.monotonic() > self._end:
+        """Stop if it is time, and say how to go on."""
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
+        if time.monotonic() > self._end and done < epochs:
             trainer.should_stop = True
+            LOGGER.warning('max_minutes is up after %d of %d epochs: the same command with '
+                           '--resume goes on', done, epochs)
+
+
+class StopEarly(EarlyStopping):
+    """
+    Ends a run whose score does not grow any more.
+
+    :param patience: validations in a row without a better score.
+    """
+
+    def __init__(self, patience: int) -> None:
+        super().__init__('val/score', mode='max', patience=patience)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the count of before, and the patience of now."""
+        super().load_state_dict({**state_dict, 'patience': self.patience})
 
 
 class FreezeBN(lightning.Callback):

@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 from emu_perception import __version__
-from emu_perception.checkpoint import CheckpointMetadata, palette_or_default
+from emu_perception.checkpoint import CheckpointMetadata, palette_or_default, read_metadata
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import SEGMENTATION
@@ -21,12 +21,21 @@ from training.data.dataset_folder import DatasetFolder
 from training.data.instances import instance_settings
 from training.methods.ensemble import Ensemble
 from training.recipes.recipe import Recipe
-from training.runs.building import normalization
+from training.runs.ancestry import ancestors_of, command_line, source_in_words
+from training.runs.building import normalization, start_of
 
 
 def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence: str,
-                metrics: dict[str, Any], teacher: Ensemble | None) -> CheckpointMetadata:
-    """Describe the trained network."""
+                metrics: dict[str, Any], teacher: Ensemble | None, *, epoch: int,
+                epochs_run: int) -> CheckpointMetadata:
+    """
+    Describe the trained network.
+
+    :param epoch: of these weights, from 1; ``epochs_run`` that the run has made; 0 = not known.
+    """
+    start, command = start_of(recipe), command_line()
+    parents = [*(('teacher', member.metadata) for member in (teacher.members if teacher else ())),
+               *([('start', read_metadata(start))] if start else [])]
     mean, std = normalization(recipe.network.encoder)
     depth_min, depth_max = folder.depth_range
     classes, palette = classes_of(folder, teacher)
@@ -44,7 +53,13 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence
         provenance={
             'data_set': folder.name, 'split': recipe.train_on,
             'images': sum(len(folder.stems(split)) for split in recipe.train_on.split('+')),
-            'recipe': asdict(recipe), 'git_commit': git_commit(),
+            'recipe': asdict(recipe),
+            **({'epoch': epoch, 'epochs_run': epochs_run} if epochs_run else {}),
+            **({'command': command} if command else {}), 'git_commit': git_commit(),
+            **{name: words for name, words in (
+                ('data_source', source_in_words(folder.source)),
+                ('data_licence', source_in_words(folder.licence))) if words},
+            **({'ancestors': ancestors_of(parents)} if parents else {}),
             'versions': {'emu_perception': __version__, 'torch': torch.__version__,
                          'timm': timm.__version__, 'lightning': lightning.__version__,
                          'python': platform.python_version()},

@@ -5,19 +5,23 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 from training.recipes.options import plain, RecipeError
 from training.recipes.recipe import load_recipe, Recipe
 
+LOGGER = logging.getLogger('training')
 # How a run is carried out may change between its parts; what it computes may not.
-CARRIED_OUT = ('workers', 'max_minutes', 'cache_images', 'data', 'output', 'devices', 'nodes')
+CARRIED_OUT = ('workers', 'max_minutes', 'early_stopping', 'cache_images', 'data', 'output',
+               'devices', 'nodes')
 
 
-def check_same_recipe(recipe: Recipe) -> bool:
+def check_same_recipe(recipe: Recipe, *, longer: bool = False) -> bool:
     """
     Return whether there is a run in the recipe's folder.
 
+    :param longer: whether the recipe may have more epochs.
     :raises RecipeError: if there is one with another recipe.
     """
     folder = recipe.folder
@@ -26,6 +30,10 @@ def check_same_recipe(recipe: Recipe) -> bool:
     # Read as a recipe: fields that a newer version has added have their defaults.
     before, now = plain(load_recipe(folder / 'recipe.yaml')), plain(recipe)
     for name in now:
+        if longer and name == 'epochs' and now[name] > before[name]:
+            LOGGER.info('epochs was %d and is %d now: on with the learning rates of the longer '
+                        'run', before[name], now[name])
+            continue
         if name not in CARRIED_OUT and before[name] != now[name]:
             raise RecipeError(f"{folder}/recipe.yaml: field '{name}' is {before[name]}, now it is "
                               f'{now[name]}: choose another name=..., or remove {folder}')

@@ -16,7 +16,7 @@ import pytest
 from rounding import rounding
 from scipy.stats import entropy as scipy_entropy
 import torch
-from training.metrics.suite import entropy_and_squares, EvaluationSuite
+from training.metrics.suite import entropy_and_squares, EvaluationSuite, largest
 
 CLASSES = 5
 CERTAINTY = ['p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu']
@@ -274,3 +274,16 @@ def test_two_processes_give_the_figures_of_one_bit_for_bit(tmp_path):
         maps = image(seed)
         suite.update(**(maps if seed != 4 else {**maps, 'depth': None}))
     assert json.loads(outputs[1][0].splitlines()[-1]) == suite.compute()
+
+
+def test_the_largest_is_that_of_max_with_ties_and_with_what_is_no_number():
+    probabilities = torch.rand(7, 9, 11).round(decimals=1)  # Many ties.
+    for spoil in (False, True):
+        if spoil:
+            probabilities[3, 2, 2] = torch.nan
+        top, index = largest(probabilities)
+        expected, first = probabilities.max(0)
+        assert torch.equal(top.nan_to_num(9), expected.nan_to_num(9)), spoil
+        assert torch.equal(index, first) and index.dtype == torch.long
+    ones = torch.full((4, 2, 2), 0.25)
+    assert largest(ones)[1].tolist() == [[0, 0], [0, 0]], 'of ties the first'
