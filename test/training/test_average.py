@@ -11,7 +11,6 @@ import pytest
 import torch
 from training.average import main
 
-
 PROVENANCE = {'data_set': 'made up', 'split': 'train', 'calibration': {'images': 3},
               'recipe': {'name': 'one'}}
 

@@ -63,37 +63,23 @@ def fit_familiar(observations: Observations, length: int) -> Familiar:
     return Familiar(fit_familiarity(values[familiar]), found)
 
 
-def fit_scores(observations: Observations, familiar: Familiar, without: str | None = None,
-               split: Observations | None = None) -> FittedScores:
+def fit_scores(observations: Observations, familiar: Familiar,
+               without: str | None = None) -> FittedScores:
     """
     Fit predicted failure beside familiarity.
 
     :param observations: of ``training_pictures``; those without truth do not count.
     :param familiar: of the same observations.
     :param without: a kind that is not fitted to, so that it can be measured.
-    :param split: of images that the network has not learned from, to be fitted to as well; all
-        of them together weigh as much as the training images together.
     :raises InputError: if the error of none is known.
     """
-    sources = [(observations, familiar.out_of_run)]
-    if split is not None:
-        sources.append((split, familiar.familiarity.unfamiliarity(
-            split.statistics[:, :familiar.familiarity.length])))
-    parts, weights = [], []
-    for source, unfamiliarity in sources:
-        known = np.isfinite(source.badness) & (source.kind != without)
-        if known.any():
-            parts.append((source.where(known), unfamiliarity[known]))
-            weights.append(np.full(known.sum(), 1.0 / known.sum()))
-    if not parts:
+    known = np.isfinite(observations.badness) & (observations.kind != without)
+    if not known.any():
         raise InputError('predicted failure needs the truth of training images: their folder has '
                          'none for what the network predicts')
-    scores = {name: np.concatenate([part.scores[name] for part, _ in parts])
-              for name in INPUT_SCORES if name in observations.scores}
-    scores[UNFAMILIARITY] = np.concatenate([unfamiliarity for _, unfamiliarity in parts])
-    weight = np.concatenate(weights)
-    weight /= weight.mean()
+    scores = {name: observations.scores[name][known] for name in INPUT_SCORES
+              if name in observations.scores}
+    scores[UNFAMILIARITY] = familiar.out_of_run[known]
     return FittedScores(familiar.familiarity, fit_predicted_failure(
-        np.concatenate([part.statistics for part, _ in parts]), scores,
-        np.concatenate([part.badness for part, _ in parts]),
-        first=familiar.familiarity.length, penalty=PENALTY * len(weight), weight=weight))
+        observations.statistics[known], scores, observations.badness[known],
+        first=familiar.familiarity.length, penalty=PENALTY * int(known.sum())))

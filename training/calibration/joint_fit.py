@@ -3,10 +3,9 @@
 """
 The scores that are fitted, with thresholds of all scores together, for a checkpoint.
 
-Fitted to the training images and, cross-fitted by runs of frames, to a split; thresholds are of
-the split's images, each scored by a fit that has not seen its run. What the flag then says is
-measured with thresholds of the other runs. Kinds of trouble are the ones that were fitted:
-``training.studies.trust`` leaves each of them out, too.
+Fitted to the training images; thresholds are of a split that nothing was fitted to. What the flag
+then says is measured with thresholds of the other runs of frames. Kinds of trouble are the ones
+that were fitted: ``training.studies.trust`` leaves each of them out, too.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
 from emu_perception.scores import fitted_scores
 import numpy as np
-from training.calibration.cross_fit import cross_fit, SPLIT_CORRUPTED
-from training.calibration.familiarity import fit_familiar
+from training.calibration.familiarity import fit_familiar, fit_scores
 from training.calibration.observations import Observations, training_observations
 from training.calibration.training_pictures import CLEAN, VIEW
 from training.data.dataset_folder import DatasetFolder
@@ -65,18 +63,17 @@ def joint_fit(observer: Observer, network: Network, training: DatasetFolder,
     if not stems:
         raise InputError(f'{training.root}/train.txt: has no image to fit familiarity to')
     fit = training_observations(observer, network, training, stems, CORRUPTED, kept, progress)
-    pictures = training_observations(observer, network, held_out, held_out.stems(split),
-                                     SPLIT_CORRUPTED, kept, progress)
-    found = cross_fit(fit, fit_familiar(fit, observer.familiar_length), pictures, parts)
-    fitted = found.whole
+    fitted = fit_scores(fit, fit_familiar(fit, observer.familiar_length))
+    pictures = training_observations(observer, network, held_out, held_out.stems(split), CORRUPTED,
+                                     kept, progress)
     pictures = pictures.where(pictures.kind != VIEW)
     rows = fitted_scores(observer.metadata.tasks, fitted.arrays())
-    given = {**pictures.scores, **found.scores(pictures)}
+    given = {**pictures.scores, **fitted.measure_all(pictures.statistics, pictures.scores)}
     scores = {row.name: given[row.name] for row in rows}
     everything = np.ones(len(pictures.stem), bool)
     return JointFit(fitted, _thresholds(scores, pictures, everything, percentile),
-                    {'fitted_to': {'split': f'train+{split}', 'images': len(stems) + len(
-                        set(pictures.stem)), 'pictures': len(fit.stem) + len(pictures.stem)},
+                    {'fitted_to': {'split': 'train', 'images': len(stems),
+                                   'pictures': len(fit.stem)},
                      **_figures(scores, pictures, parts, percentile)})
 
 
@@ -113,8 +110,7 @@ def _figures(scores: Mapping[str, np.ndarray], pictures: Observations,
 def joint_lines(figures: Mapping[str, Any]) -> list[str]:
     """Return in words what was measured."""
     source = figures['fitted_to']
-    lines = [f"fitted to {source['pictures']} pictures of {source['images']} images of "
-             f"{source['split']}"]
+    lines = [f"fitted to {source['pictures']} pictures of {source['images']} images of train"]
     for name, words in (('bad', 'bad corrupted pictures flagged'),
                         ('good_corrupted', 'good corrupted pictures flagged')):
         if figures[f'{name}_flagged'] is not None:

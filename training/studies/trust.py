@@ -10,11 +10,10 @@ Every image of a split, without its frame, as it is, in fifteen corruptions of f
 breaks of content and in mild changes: accuracy, calibration, coverage, the scores and the flag. A
 picture is bad where abs rel is above 0.3 or pixel accuracy below 0.45; the flag is judged by that.
 
-The two scores that are fitted are fitted here again as training.calibrate does it, to corrupted
-training images and to the split's; each kind is judged by a fit that has seen neither it nor the
-picture's run of frames. Thresholds are joint, of the other runs; intervals are of whole runs drawn
-again. Photographs that are no rooms, and folders of other images, have no truth: the share flagged
-is all that is known of them.
+The two scores that are fitted are fitted here again, to the training images, corrupted likewise,
+and each kind is judged by a fit that has not seen it. Thresholds are joint, of the other runs of
+frames; intervals are of whole runs drawn again. Photographs that are no rooms,
+and folders of other images, have no truth: the share flagged is all that is known of them.
 """
 
 from __future__ import annotations
@@ -34,13 +33,11 @@ from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
-from training.calibration.cross_fit import cross_fit, SPLIT_CORRUPTED
-from training.calibration.familiarity import fit_familiar, FOLDS
+from training.calibration.familiarity import fit_familiar, fit_scores
 from training.calibration.observations import observed, training_observations
 from training.calibration.training_pictures import border_of, FITTED_BREAKS, Picture
 from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
 from training.data.dataset_folder import DatasetError, DatasetFolder, Example
-from training.data.frame_runs import folds, frame_runs
 from training.data.leakage import trained_on
 from training.reporting.style import save
 from training.reporting.trust_study import table, trust_figure
@@ -88,22 +85,16 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
             [restyled(rgb) for rgb in photographs]))
     cells = Cells(observer)
     measured_stems = evenly_spaced(folder.stems(split), limit)
-    own = training_observations(observer, network, folder, measured_stems, SPLIT_CORRUPTED, kept,
-                                progress)
     pictures = observed(observer, _shown(
         ruler_pictures(folder, measured_stems, border), 'ruler', progress,
         len(measured_stems) * len(ruler_cells())), cells.add)
     familiar = fit_familiar(fit, observer.familiar_length)
-    parts = folds(frame_runs(measured_stems), FOLDS)
-    whole = cross_fit(fit, familiar, own, parts)
-    unseen = {kind: cross_fit(fit, familiar, own, parts, kind)
-              for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
+    unseen = {kind: fit_scores(fit, familiar, kind) for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
     names = [row.name for row in fitted_scores(metadata.tasks)]
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
             'images': len(measured_stems), 'border': border, 'percentile': percentile,
-            'fitted_to': {'split': f'train+{split}', 'images': len(stems) + len(measured_stems),
-                          'pictures': len(fit.stem) + len(own.stem)},
-            **summary(whole, unseen, pictures, groups, names, percentile,
+            'fitted_to': {'split': 'train', 'images': len(stems), 'pictures': len(fit.stem)},
+            **summary(fit_scores(fit, familiar), unseen, pictures, groups, names, percentile,
                       {cell: part.figures() for cell, part in cells.cells.items()})}
 
 

@@ -3,9 +3,8 @@
 """
 Judge the flag against the real error of pictures.
 
-Nothing is judged by what it was fitted to: a kind by scores that were fitted without it, a picture
-by scores that were fitted without its run of frames, and by thresholds of the other runs' clean
-images.
+Nothing is judged by what it was fitted to: a kind by scores that were fitted without it, a run of
+frames by thresholds of the other runs' clean images.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from emu_perception.corruptions import CORRUPTIONS
-from emu_perception.familiarity import joint_thresholds, largest_ratio
+from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
 import numpy as np
-from training.calibration.cross_fit import CrossFit
 from training.calibration.observations import Observations
 from training.calibration.training_pictures import CLEAN
 from training.data.frame_runs import frame_runs
@@ -40,7 +38,7 @@ class Judged:
     by: dict[str, np.ndarray]
 
 
-def judge(fitted: CrossFit, pictures: Observations, names: Sequence[str],
+def judge(fitted: FittedScores, pictures: Observations, names: Sequence[str],
           percentile: float, without: str | None = None) -> Judged:
     """
     Judge pictures of a split, each run by thresholds of the other runs'.
@@ -50,7 +48,7 @@ def judge(fitted: CrossFit, pictures: Observations, names: Sequence[str],
     :param without: a kind whose bad pictures have no part in the thresholds.
     """
     scores = {name: pictures.scores[name] for name in names if name in pictures.scores}
-    scores.update(fitted.scores(pictures))
+    scores.update(fitted.measure_all(pictures.statistics, pictures.scores))
     clean, run = pictures.kind == CLEAN, runs_of(pictures.stem)
     bad = bad_corrupted(pictures) & (pictures.kind != without)
     by = {name: np.zeros(len(run)) for name in scores}

@@ -12,7 +12,6 @@ from emu_perception.corruptions import CORRUPTIONS, MILD
 from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
 from training.calibration.badness import BAD_ABS_REL, BAD_PIXEL_ACCURACY
-from training.calibration.cross_fit import CrossFit
 from training.calibration.observations import Observations
 from training.calibration.training_pictures import CLEAN
 from training.studies.trust_cells import ruler_cells
@@ -33,7 +32,7 @@ CURVE = 51  # Points of a curve of risk by coverage.
 Cell = tuple[str, int]
 
 
-def summary(fitted: CrossFit, unseen: Mapping[str, CrossFit], pictures: Observations,
+def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: Observations,
             groups: Mapping[str, Observations], names: Sequence[str], percentile: float,
             measured: Mapping[Cell, Mapping[str, float | None]]) -> dict[str, Any]:
     """
@@ -59,10 +58,10 @@ def summary(fitted: CrossFit, unseen: Mapping[str, CrossFit], pictures: Observat
                   if ((pictures.kind == cell[0]) & (pictures.severity == cell[1])).any()],
         'detection': _detection(judged, pictures, run, bad),
         'bars': _bars(judged, shipped, pictures, run, bad),
-        'groups': [_group(name, own, fitted.whole, limits, names) for name, own in groups.items()]}
+        'groups': [_group(name, own, fitted, limits, names) for name, own in groups.items()]}
 
 
-def _left_out(shipped: Judged, unseen: Mapping[str, CrossFit], pictures: Observations,
+def _left_out(shipped: Judged, unseen: Mapping[str, FittedScores], pictures: Observations,
               names: Sequence[str], percentile: float) -> Judged:
     """Return the judgement of each kind by scores fitted without it; others as shipped."""
     found = Judged({name: values.copy() for name, values in shipped.scores.items()},

@@ -19,8 +19,16 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.commands import commission
-from emu_perception.familiarity import fit_familiarity, FittedScores, load_fitted_scores
+from emu_perception.corruptions.photographs import read_rgb
+from emu_perception.familiarity import (
+    fit_familiarity,
+    FittedScores,
+    load_fitted_scores,
+    UNFAMILIARITY,
+)
+from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
+from emu_perception.predictor import Predictor
 from emu_perception.scores import names_of
 import numpy as np
 import pytest
@@ -136,15 +144,29 @@ def test_a_checkpoint_without_familiarity_is_refused(drive, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_real_robots_later_frames_stay_below_what_its_earlier_ones_set(tmp_path):
-    """Half of 60 frames of a moving robot, without labels; the other half is measured."""
+def test_a_real_robots_camera_is_familiar_after_its_earlier_frames(tmp_path):
+    """
+    The first half of 60 frames of a moving robot, without labels; the other half is measured.
+
+    By unfamiliarity alone: the six of the later frames that the other scores raise are blurred by
+    motion, and their labels are wrong (looked at).
+    """
     folder = DATA / 'realsense/image'
     if not folder.is_dir():
         pytest.skip(f'no recording at {folder} (set EMU_SHARED): tested on made frames only')
-    from emu_perception.model_file import default_model
-    if load_fitted_scores(read_metadata(default_model()).statistics, ()) is None:
-        pytest.skip('the default model holds no familiarity')
+    files, early = sorted(folder.iterdir()), tmp_path / 'early'
+    early.mkdir()
+    for file in files[:30]:
+        (early / file.name).symlink_to(file)
     out = tmp_path / 'robot.safetensors'
-    assert commission.main([str(folder), '--out', str(out), '--device', 'cpu']) == 0
-    held_out = read_metadata(out).provenance['commissioned']['held_out']
-    assert held_out['frames'] == 30 and held_out['flagged'] <= 0.12
+    assert commission.main([str(early), '--out', str(out), '--device', 'cpu']) == 0
+    strange = []
+    for model in (default_model(), out):
+        predictor = Predictor.load(model, 'cpu', backend='eager')
+        limit = predictor.metadata.calibration.thresholds[UNFAMILIARITY]
+        strange.append([predictor(read_rgb(file)).scores[UNFAMILIARITY] / limit > 1
+                        for file in files[30:]])
+    assert sum(strange[1]) <= 0.12 * 30
+    # Nearer than the training images' own limit: what is strange to this camera shows sooner.
+    assert read_metadata(out).calibration.thresholds[UNFAMILIARITY] < read_metadata(
+        default_model()).calibration.thresholds[UNFAMILIARITY]

@@ -17,7 +17,6 @@ import pytest
 from synthetic_data import members
 from training.calibration import familiarity
 from training.calibration.badness import badness, errors, Truth, truth_at
-from training.calibration.cross_fit import cross_fit
 from training.calibration.familiarity import fit_familiar, fit_scores
 from training.calibration.observations import Observations, observed
 from training.calibration.training_pictures import (
@@ -204,32 +203,6 @@ def test_pictures_without_truth_do_not_count_for_failure():
     none = replace(some, abs_rel=np.full(400, np.nan), pixel_accuracy=np.full(400, np.nan))
     with pytest.raises(InputError, match='needs the truth'):
         fit_scores(none, familiar)
-
-
-def test_a_fold_is_scored_by_a_fit_that_has_not_seen_its_errors():
-    training, split = made(), made(count=160)
-    folds = [sorted(set(split.stem[split.kind != 'none']))[i::2] for i in range(2)]
-    own = np.isin(split.stem, folds[0])
-    other = replace(split, abs_rel=np.where(own, 9.0, split.abs_rel))
-    familiar = fit_familiar(training, 6)
-    one, two = (cross_fit(training, familiar, part, folds) for part in (split, other))
-    scores, again = one.scores(split), two.scores(other)
-    assert np.array_equal(scores[PREDICTED_FAILURE][own], again[PREDICTED_FAILURE][own])
-    assert not np.array_equal(scores[PREDICTED_FAILURE][~own], again[PREDICTED_FAILURE][~own])
-    assert not np.array_equal(one.whole.failure.weights, two.whole.failure.weights)
-    # With one fold nothing is apart from it but the training images.
-    single = cross_fit(training, familiar, split, [sorted(set(split.stem))])
-    assert np.array_equal(single.parts[0][1].failure.weights,
-                          fit_scores(training, familiar).failure.weights)
-
-
-def test_a_split_weighs_as_much_as_the_training_images_however_small():
-    training, split = made(), made(count=40)
-    twice = split.where(np.arange(80) % 40)
-    familiar = fit_familiar(training, 6)
-    one, two = (fit_scores(training, familiar, split=part).failure for part in (split, twice))
-    # The mean and deviation of the inputs count pictures; what is fitted to them does not.
-    assert two.weights / two.scale == pytest.approx(one.weights / one.scale, rel=0.05, abs=1e-3)
 
 
 def test_a_kind_that_is_left_out_changes_nothing_by_its_errors():

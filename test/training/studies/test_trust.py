@@ -138,7 +138,7 @@ def test_the_command_its_table_and_its_figure_are_written(studied):
     assert len([line for line in text.splitlines() if line.startswith('| blur |')]) == 5
     picture = cv2.imread(str(root / 'out.png'))
     assert picture is not None and picture.std() > 10
-    assert len(list((root / 'kept').glob('*.npz'))) == 2  # Of train and of val.
+    assert len(list((root / 'kept').glob('*.npz'))) == 1
 
 
 @pytest.mark.slow
