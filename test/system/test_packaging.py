@@ -24,9 +24,10 @@ DEMO = {f'{PACKAGE}.{part}' for part in ('benchmarking', 'ros.demo', 'ros.benchm
 # Not ROS packages: what they come with is checked by rosdep's keys below.
 PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'sklearn': 'python3-sklearn',
                'timm': 'python3-timm-pip', 'torch': 'python3-torch', 'yaml': 'python3-yaml'}
-# Come with requirements/*.txt (huggingface_hub with timm): rosdep has no key for them.
-PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich', 'rosbags', 'openvino',
-            'transformers', 'tensorrt', 'triton'}
+# Come with requirements/*.txt (huggingface_hub with timm; lz4 and a zstd, whichever it is by its
+# version, with rosbags): rosdep has no key for them.
+PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich', 'rosbags', 'lz4', 'zstandard',
+            'backports', 'compression', 'openvino', 'transformers', 'tensorrt', 'triton'}
 
 
 @pytest.fixture(scope='module')
