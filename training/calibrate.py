@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import logging
+import math
 from pathlib import Path
 import sys
 from typing import Any
@@ -94,6 +95,10 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         LOGGER.warning('%s: the %d images of %s are one run or one fold: the figures after are of '
                        'the images that the constants were fitted to', folder.root, len(stems),
                        split)
+    if percentile < 100 and len(stems) * (1 - percentile / 100) < 1:
+        LOGGER.warning('%d images are few: percentile %g of their scores is all but the largest '
+                       'one, so that the thresholds are of a single image; give %d or more',
+                       len(stems), percentile, math.ceil(100 / (100 - percentile)))
     constants = [fitted((seen[stem] for stem in stems if stem not in part or len(parts) == 1),
                         # Not what it had: that may have been fitted to these very images.
                         Calibration()) for part in parts]
