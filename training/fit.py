@@ -20,6 +20,7 @@ import logging
 import os
 from pathlib import Path
 import sys
+import warnings
 
 from emu_perception.checkpoint import save_checkpoint
 from emu_perception.networks.deeplab import INSTANCE
@@ -118,7 +119,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         batches = len(train) // recipe.batch_size
         warn_of_what_never_comes(recipe, batches)
         (recipe.folder / 'finished.json').unlink(missing_ok=True)
-        trainer = make_trainer(recipe, module, callbacks, progress, min(LOG_EVERY, batches))
+        trainer = make_trainer(recipe, module, callbacks, progress,
+                               min(LOG_EVERY, batches * recipe.epochs))
         trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
@@ -216,6 +218,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         strategy = 'ddp_find_unused_parameters_true' if module.leaves_parameters_out else 'ddp'
     # A folder for each start: Lightning's CSV logger would delete the curve of an earlier one.
     start = len(list((recipe.folder / 'logs').glob('start_*')))
+    # Steps are counted through all epochs: curves lose nothing where one has fewer than that.
+    warnings.filterwarnings('ignore', message='The number of training batches')
     return lightning.Trainer(
         max_epochs=recipe.epochs, precision=recipe.precision,  # type: ignore[arg-type]
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,
