@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -86,21 +86,22 @@ def test_a_stopped_training_says_what_is_kept_and_goes_on(
 @pytest.mark.slow
 def test_a_full_disk_names_the_state_and_keeps_that_of_before(synthetic, tmp_path, monkeypatch,
                                                               capsys):
-    """The limit of a process on the size of its files stands for the disk's or a quota."""
+    """From the second state on; what is small still finds room."""
     command = ['--recipe', str(recipe_file(synthetic, tmp_path)), '--no-progress', 'epochs=3',
                'validate_every=3']
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    write = ProgressFile.on_train_epoch_end
+    write, synced = ProgressFile.on_train_epoch_end, os.fsync
 
-    def filling(self, trainer, module):
-        write(self, trainer, module)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    def full(number: int) -> None:
+        if os.fstat(number).st_size > 100_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        synced(number)
+
     with monkeypatch.context() as patch:
+        def filling(self, trainer, module):
+            write(self, trainer, module)
+            patch.setattr('emu_perception.whole_files.os.fsync', full)
         patch.setattr(ProgressFile, 'on_train_epoch_end', filling)
-        try:
-            assert main(command) == 1
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert main(command) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert re.match(f'error: {tmp_path}/run/state/last.ckpt: .*the file of before is kept', line)
     assert '1 of 3 epochs are kept' in line and '--resume' in line, line
