@@ -30,7 +30,7 @@ from emu_perception.networks.multitask import DEPTH, FoldedNetwork
 from emu_perception.networks.statistics import statistics_length
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
-from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.preprocessing import focal_scale, network_size, scale_problem
 from emu_perception.region import Region
 from emu_perception.scores import names_of, SCORES
 import numpy as np
@@ -169,7 +169,7 @@ class Predictor:
             input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
             score_region)))
         return prediction if hint is None else fused_prediction(
-            prediction, image, hint, ScaleBelief.before())[0]
+            prediction, image, hint, ScaleBelief.before(), any_scale=True)[0]
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
@@ -203,6 +203,9 @@ class Predictor:
         if fx is None:
             raise InputError('depth_hint is given without fx: without a focal length the network '
                              'has no metres to join; give the camera_info of the colour image')
+        problem = scale_problem(self.metadata)
+        if problem:
+            raise InputError(f'depth_hint is given, but {problem}')
         return checked_hint(depth_hint, sigma, image_size)
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:

@@ -15,13 +15,15 @@ how far the metres are off here, and the intervals of the depth are made to hold
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 import sys
 from typing import Any
 
 from emu_perception.cameras import png_bytes
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage, Source
 from emu_perception.checkpoint import (
@@ -57,21 +59,33 @@ def run(options: argparse.Namespace) -> None:
     network, metadata = load_checkpoint(model)
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), str(model))
     if fitted is None:
-        raise InputError(f'{model}: holds no familiarity to commission: run training.calibrate on '
-                         'it')
+        raise InputError(f'{model}: holds no familiarity to commission: run training.calibrate '
+                         '--fit-scores on it')
     observer = Observer(network, metadata, model, resolved_device(options.device))
     with open_source(str(options.input), options.rate, image_topic=options.image_topic) as source:
         if source.live:
             raise InputError(f'{options.input}: is a camera: record a minute of normal driving, '
                              'and give the recording')
         recording, frames = observed(observer, source, options)
-    found = commission(fitted, metadata.calibration.thresholds, recording, percentile=PERCENTILE,
-                       held_out=options.held_out)
     depth = check_depth(frames) if options.depth is not None else None
+    recording, thresholds = widened(recording, metadata.calibration.thresholds, depth)
+    found = commission(fitted, thresholds, recording, percentile=PERCENTILE,
+                       held_out=options.held_out)
     save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
                                                        str(options.input)))
     print('\n'.join(report(found, depth, stamped=source.stamped)))
     print(f'wrote {options.out}')
+
+
+def widened(recording: Recording, thresholds: Mapping[str, float], depth: DepthCheck | None,
+            ) -> tuple[Recording, dict[str, float]]:
+    """Return scores and thresholds of sigma as they are once its variance is multiplied."""
+    factor = 1.0 if depth is None else depth.variance_factor ** 0.5
+
+    def wider(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value * factor if name in ('depth_sigma', 'relative_depth_sigma') else value
+                for name, value in values.items()}
+    return replace(recording, scores=wider(recording.scores)), wider(thresholds)
 
 
 def observed(observer: Observer, source: Source, options: argparse.Namespace,
@@ -90,7 +104,11 @@ def observed(observer: Observer, source: Source, options: argparse.Namespace,
         except InputError as error:
             print(f'left out: {" ".join(str(error).split())}', file=sys.stderr)
             continue
-        seen = observer(rgb, None if options.fx is None else options.fx / rgb.shape[1])
+        height, width = rgb.shape[:2]
+        if options.fx is not None:
+            judge(pinhole_info(width, height, options.fx), width, height, rectified=True,
+                  what='--fx').needed()
+        seen = observer(rgb, None if options.fx is None else options.fx / width)
         times.append(image.header.stamp_ns / 1e9)
         statistics.append(seen.statistics)
         for name, value in seen.scores.items():
@@ -99,7 +117,7 @@ def observed(observer: Observer, source: Source, options: argparse.Namespace,
                 and seen.maps.depth_variance is not None:
             frame = compare_frame(seen.maps.depth.cpu().numpy(),
                                   seen.maps.depth_variance.cpu().numpy(),
-                                  sensor_depth(options.depth, image.name))
+                                  sensor_depth(options.depth, image.name, (height, width)))
             frames += [] if frame is None else [frame]
     if not times:
         raise InputError(f'{options.input}: no image of it can be read')
@@ -114,16 +132,20 @@ def _spread(source: Source, every: int) -> Iterator[InputImage]:
             yield image
 
 
-def sensor_depth(folder: Path, name: str) -> np.ndarray:
+def sensor_depth(folder: Path, name: str, size: tuple[int, int]) -> np.ndarray:
     """
     Read a depth camera's image in metres, 0 where there is none.
 
-    :raises InputError: if it is missing or no 16-bit image of one channel.
+    :param size: (height, width) of the colour image, which it has to be aligned to.
+    :raises InputError: if it is missing, no 16-bit image of one channel, or of another size.
     """
     path = folder / f'{Path(name).stem}.png'
     raw = png_bytes.stored_values(path.read_bytes(), palette=False) if path.is_file() else None
     if raw is None or raw.dtype != np.uint16:
         raise InputError(f'{path}: no 16-bit PNG of one channel, in millimetres, is there')
+    if raw.shape != size:
+        raise InputError(f'{path}: is {raw.shape[1]}x{raw.shape[0]}, the image is '
+                         f'{size[1]}x{size[0]}: give the depth that is aligned to the image')
     return raw.astype(np.float32) * np.float32(_MILLIMETRE)
 
 

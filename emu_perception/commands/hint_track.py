@@ -74,7 +74,7 @@ class HintTrack:
         self._before_ns = stamp_ns
         network = prediction.depth
         assert network is not None
-        prediction, fused = fused_prediction(prediction, rgb, hint, self._belief)
+        prediction, fused = fused_prediction(prediction, rgb, hint, self._belief, any_scale=True)
         self._belief = fused.belief
         figures = _figures(network, hint)
         self._figures.append(figures)

@@ -70,12 +70,16 @@ class BagHints:
             if record is None:
                 break
             self._near.append(record)
-        while self._near and _stamp(self._near[0]) < stamp - SLOP_NS:
-            self._near.popleft()
+            self._drop_before(stamp - SLOP_NS)
+        self._drop_before(stamp - SLOP_NS)
         found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
         if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
             return None
         return _checked(decode_depth(found.decode()), size, f"topic '{self._topic}'")
+
+    def _drop_before(self, stamp_ns: int) -> None:
+        while self._near and _stamp(self._near[0]) < stamp_ns:
+            self._near.popleft()
 
 
 @contextmanager

@@ -21,6 +21,10 @@ SCENE_S = 30.0  # Time constant of s: a robot is in another room then.
 CAMERA_S = 3600.0  # And of b.
 # Degrees of freedom of Student's t; its variance is n / (n - 2) times its scale squared.
 _DEGREES = 4.0
+_SURPRISING = 3.0  # Standard deviations.
+# Farther from 1 than this, as log or in standard deviations, is no camera's factor: other units,
+# what a driver writes for nothing seen, another view.
+_LEAST_IMPLAUSIBLE, _IMPLAUSIBLE = math.log(4.0), 3.0
 
 
 @dataclass(frozen=True)
@@ -78,19 +82,39 @@ class ScaleBelief:
             scene_variance=_toward(self.scene_variance, self.scene_prior, kept_s),
             covariance=kept_b * kept_s * self.covariance)
 
+    def plausible(self, reading: FactorReading) -> bool:
+        """Tell whether a reading may be of this camera, by what was known before any hint."""
+        known = math.sqrt(self.camera_prior ** 2 + self.scene_prior ** 2 + reading.sigma ** 2)
+        return abs(reading.log_factor) <= max(_IMPLAUSIBLE * known, _LEAST_IMPLAUSIBLE)
+
     def updated(self, reading: FactorReading) -> ScaleBelief:
         """Return the belief with an image's reading."""
-        with_b = self.camera_variance + self.covariance
-        with_s = self.scene_variance + self.covariance
         total = self.sigma ** 2 + reading.sigma ** 2
         if not total > 0.0:
             return self
+        # Further off than both allow: it is the scene's, or the sensor's, and not the camera's;
+        # and it is not believed before another says the same.
+        excess = max(abs(reading.log_factor - self.log_factor)
+                     - _SURPRISING * math.sqrt(total), 0.0) ** 2
+        if excess:
+            known = replace(self, scene_variance=self.scene_variance + excess)
+            found = known._joined(reading)
+            return replace(found, scene_variance=found.scene_variance + excess)
+        return self._joined(reading)
+
+    def _joined(self, reading: FactorReading) -> ScaleBelief:
+        with_b = self.camera_variance + self.covariance
+        with_s = self.scene_variance + self.covariance
+        total = self.sigma ** 2 + reading.sigma ** 2
         surprise = (reading.log_factor - self.log_factor) / total
-        return replace(
+        found = replace(
             self, camera=self.camera + with_b * surprise, scene=self.scene + with_s * surprise,
             camera_variance=self.camera_variance - with_b ** 2 / total,
             scene_variance=self.scene_variance - with_s ** 2 / total,
             covariance=self.covariance - with_b * with_s / total)
+        # Images of one view err alike: a hundred of them say no more than the best one.
+        short = min(self.sigma, reading.sigma) ** 2 - found.sigma ** 2
+        return replace(found, scene_variance=found.scene_variance + max(short, 0.0))
 
 
 def _toward(variance: float, prior: float, kept: float) -> float:

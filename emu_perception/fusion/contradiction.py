@@ -40,17 +40,18 @@ class Contradiction:
     log_factor: np.ndarray
 
 
-def contradicted(ratio: np.ndarray, known: np.ndarray, relative: np.ndarray, middle: float,
-                 guide: np.ndarray) -> Contradiction | None:
+def contradicted(ratio: np.ndarray, known: np.ndarray, far: np.ndarray, relative: np.ndarray,
+                 middle: float, guide: np.ndarray) -> Contradiction | None:
     """
     Find cells that are too far for the network and for the cells around; None = there are none.
 
     :param ratio: float32 [h, w], log(sensor / network), where ``known``.
+    :param far: bool [h, w], seen, but too far to be ``known``: suspect whatever sigma is.
     :param relative: sigma / depth of the network.
     :param middle: the image's log factor.
     :param guide: of the fill.
     """
-    suspect = known & (ratio - _F(middle) > np.maximum(_F(_SUSPECT) * relative, _F(_LEAST)))
+    suspect = far | known & (ratio - _F(middle) > np.maximum(_F(_SUSPECT) * relative, _F(_LEAST)))
     if not suspect.any():
         return None
     trusted = known & ~suspect

@@ -83,6 +83,7 @@ class Fused:
     :ivar reading: of this image; None where it had no hint that says anything.
     :ivar contradicted: pixels of the sensor that network and neighbours contradict; 0 where
         nobody asked.
+    :ivar refused: whether the hint is of an implausible scale, and nothing of it was taken.
     :ivar correction: on the grid; None where ``reading`` is.
     """
 
@@ -92,12 +93,13 @@ class Fused:
     belief: ScaleBelief
     reading: FactorReading | None
     contradicted: int = 0
+    refused: bool = False
     correction: Correction | None = None
 
 
 def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: DepthHint | None,
-         belief: ScaleBelief, constants: FusionConstants = FITTED, contradictions: str = OFF
-         ) -> Fused:
+         belief: ScaleBelief, constants: FusionConstants = FITTED, contradictions: str = OFF,
+         any_scale: bool = False) -> Fused:
     """
     Join the depths of one image.
 
@@ -109,13 +111,19 @@ def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: Depth
     :param contradictions: what becomes of sensor pixels that network and neighbours contradict, of
         ``contradiction.POLICIES``: 'off' looks for none, 'count' counts them, 'nan' makes them
         unknown, 'nearer' takes what is nearer.
+    :param any_scale: take a hint whose factor is no camera's too.
     """
     if hint is None:
         return _scaled(depth, variance, belief)
     shape = (depth.shape[0], depth.shape[1])
     found = correct(image, depth, variance, hint, belief, constants, contradictions)
     if found is None:
-        return _with_sensor(_scaled(depth, variance, belief), hint.at(shape))
+        hint = hint.at(shape)
+        result = _with_sensor(_scaled(depth, variance, belief), hint)
+        return result if contradictions == OFF else _mended(result, hint, depth, None,
+                                                            contradictions)
+    if not any_scale and not belief.plausible(found.reading):
+        return replace(_scaled(depth, variance, belief), correction=found, refused=True)
     # In place from here on: a map of VGA costs more to allocate than to compute.
     fused = to_image(cv2.exp(found.log_factor), shape)
     fused *= depth
@@ -144,15 +152,19 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
     log_depth = np.log(np.where(usable, small, _F(1.0)))
     log_seen = np.log(np.where(known, seen.depth, _F(1.0)))
     ratio = log_seen - log_depth
+    compared = Compared(ratio[known], relative[known])
+    far = np.zeros_like(known)
     if known.any():
-        known &= np.abs(ratio - np.median(ratio[known])) < _OUTLIER
+        off = ratio - np.median(ratio[known])
+        far = known & (off >= _OUTLIER)
+        known &= np.abs(off) < _OUTLIER
     reading = read_factor(ratio, known, constants.factor_spread)
     if reading is None:
         return None
     guide = guide_of(image, size)
-    against = None if contradictions == OFF else contradicted(ratio, known, relative,
+    against = None if contradictions == OFF else contradicted(ratio, known, far, relative,
                                                               reading.log_factor, guide)
-    if against is not None:
+    if against is not None and contradictions != COUNT:
         known &= ~against.cells
         reading = read_factor(ratio, known, constants.factor_spread) or reading
     belief = belief.updated(reading)
@@ -170,7 +182,7 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
         log_factor += limit.shift
         variance_of_log += (_F(constants.beyond) * beyond) ** 2
     return Correction(log_factor, relative, distance, beyond, np.sqrt(variance_of_log), belief,
-                      reading, Compared(ratio[known], relative[known]), against)
+                      reading, compared, against)
 
 
 def _on_grid(depth: np.ndarray, variance: np.ndarray, size: tuple[int, int]
@@ -199,19 +211,22 @@ def _scaled(depth: np.ndarray, variance: np.ndarray, belief: ScaleBelief) -> Fus
 def _mend_unknown(fused: np.ndarray, total: np.ndarray, source: np.ndarray,
                   variance: np.ndarray) -> None:
     """Keep the network's variance where it gives no depth to multiply."""
+    if not np.isfinite(variance.sum()):
+        np.copyto(total, variance, where=~np.isfinite(variance))
     if not np.isfinite(fused.sum()):
         none = ~np.isfinite(fused)
         total[none] = variance[none]
         source[none] = np.where(np.isnan(fused[none]), UNKNOWN, NETWORK)
 
 
-def _mended(fused: Fused, hint: DepthHint, depth: np.ndarray, found: Correction, policy: str
-            ) -> Fused:
+def _mended(fused: Fused, hint: DepthHint, depth: np.ndarray, found: Correction | None,
+            policy: str) -> Fused:
     """Replace what is contradicted by what is nearer, or by nothing; count it."""
-    wrong, nearer = wrong_pixels(hint.depth, depth, found.contradiction)
+    wrong, nearer = wrong_pixels(hint.depth, depth, found.contradiction if found else None)
     if policy == NEARER:
         shape = (wrong.shape[0], wrong.shape[1])
-        relative = to_image(found.log_sigma, shape)
+        relative = (to_image(found.log_sigma, shape) if found
+                    else np.full(shape, fused.belief.sigma, _F))
         fused.depth[wrong] = nearer[wrong]
         fused.variance[wrong] = (nearer[wrong] * relative[wrong]) ** 2
         fused.source[wrong] = CORRECTED

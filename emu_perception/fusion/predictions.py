@@ -17,7 +17,7 @@ import numpy as np
 
 def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint | None,
                      belief: ScaleBelief, contradictions: str = OFF,
-                     widening: float = 1.0) -> tuple[Prediction, Fused]:
+                     widening: float = 1.0, any_scale: bool = False) -> tuple[Prediction, Fused]:
     """
     Return the prediction with fused depth, variance, source and scale, and what was found.
 
@@ -26,6 +26,7 @@ def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint 
     :param image: uint8 [H, W, 3], of any size.
     :param hint: what the sensor saw of this image; None = nothing: the scale is held.
     :param contradictions: as :func:`fuse`.
+    :param any_scale: as :func:`fuse`.
     :param widening: what the network's sigma is multiplied by, 1 or more.
     """
     depth, variance = prediction.depth, prediction.depth_variance
@@ -33,7 +34,8 @@ def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint 
     began = time.perf_counter()
     if widening > 1.0:
         variance = variance * np.float32(widening ** 2)
-    fused = fuse(image, depth, variance, hint, belief, contradictions=contradictions)
+    fused = fuse(image, depth, variance, hint, belief, contradictions=contradictions,
+                 any_scale=any_scale)
     maps = {**prediction.maps, 'depth': fused.depth, 'depth_variance': fused.variance,
             'depth_source': fused.source}
     timing = {**prediction.timing_ms, 'fusion': 1e3 * (time.perf_counter() - began)}

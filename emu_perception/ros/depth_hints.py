@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 
 _KEPT = 8  # Of images that are still to come, or were dropped.
 _REMEMBERED = 64  # Stamps, to know repeated ones by.
+_JUMP_NS = 10**9  # Back by more is another run, and no message that was overtaken.
 CAUSES = ('used', 'missing', 'late', 'repeated', 'unusable')
 
 
@@ -56,6 +57,13 @@ class DepthHints:
         """Take a message of the topic."""
         stamp = _nanoseconds(message)
         with self._ready:
+            if not stamp:
+                self._counts['unusable'] += 1
+                self._problem = f'{self.topic} has stamp 0, which is of no image'
+                return
+            if self._stamps and stamp < self._stamps[-1] - _JUMP_NS:
+                self._kept.clear()
+                self._stamps.clear()
             if stamp in self._stamps:
                 self._counts['repeated'] += 1
                 return
@@ -97,8 +105,8 @@ class DepthHints:
             if self._expected is None:  # Begun anew meanwhile.
                 return None
             self._taken, self._expected = self._expected, None
-            while self._kept and self._kept[0][0] <= self._taken[0] + self._taken[1]:
-                self._kept.popleft()
+            last = sum(self._taken)
+            self._kept = deque((one for one in self._kept if one[0] > last), maxlen=_KEPT)
             if found is None:
                 self._counts['missing'] += 1
                 self._problem = self._why(self._taken[0])

@@ -42,6 +42,8 @@ class HintFusion:
         self.hints, self._log = hints, log
         self._belief: ScaleBelief | None = None
         self._prior = 0.0
+        self._frame_id = ''
+        self._view: tuple[float, int, int] | None = None
         self._at_s = 0.0
         self._said = ''
         self._watch = CalibrationWatch()
@@ -53,9 +55,17 @@ class HintFusion:
         """Return in one line what of the network does not hold against the hints, or ''."""
         return self._watch.problem
 
-    def another_network(self) -> HintFusion:
-        """Return what joins the same hints to another network, of whose scale nothing is known."""
-        return HintFusion(self.hints, self._log)
+    def another_network(self, same_file: bool) -> HintFusion:
+        """
+        Return what joins the same hints to another network, of whose scale nothing is known.
+
+        :param same_file: whether it only runs elsewhere, or otherwise: what did not hold of it
+            still does not.
+        """
+        found = HintFusion(self.hints, self._log)
+        if same_file:
+            found._watch, found._watched_s = self._watch, self._watched_s
+        return found
 
     @property
     def values(self) -> Mapping[str, object]:
@@ -71,20 +81,24 @@ class HintFusion:
 
     def expect(self, message: Image | CompressedImage, settings: Settings) -> None:
         """Note which image is in work; before the network runs."""
-        stamp = message.header.stamp
+        stamp, self._frame_id = message.header.stamp, message.header.frame_id
         self.hints.expect(int(stamp.sec) * 10**9 + int(stamp.nanosec), settings.depth_hint_slop_s)
 
-    def fused(self, rgb: np.ndarray, prediction: Prediction, received_s: float,
+    def fused(self, rgb: np.ndarray, prediction: Prediction, fx: float, received_s: float,
               settings: Settings) -> Prediction:
         """
         Return the prediction of the expected image with its hint, for which is waited a little.
 
+        :param fx: by which the prediction is scaled: of another one nothing is known.
         :param received_s: when the image arrived, steady clock.
         """
         found = self.hints.take(received_s + settings.depth_hint_wait_s)
         hint = None if found is None else self._decoded(found, rgb)
         now_s = time.monotonic()
-        if self._belief is None or self._prior != settings.depth_hint_prior:
+        view = (fx, rgb.shape[0], rgb.shape[1])
+        if (self._belief is None or self._prior != settings.depth_hint_prior
+                or self._view != view):
+            self._view = view
             self._prior = settings.depth_hint_prior
             self._belief = ScaleBelief.before(self._prior)
         else:
@@ -94,6 +108,11 @@ class HintFusion:
         prediction, joined = fused_prediction(
             prediction, rgb, hint, self._belief, settings.depth_hint_contradicted, widening)
         self._contradicted = joined.contradicted
+        if joined.refused and joined.correction is not None:
+            self._refuse(f'it sees {joined.correction.reading.factor:.2g} of the metres that the '
+                         'network says: are they metres (32FC1) or millimetres (16UC1)?')
+        elif hint is not None:
+            self.hints.used()
         if joined.correction is not None:
             seen = joined.correction.compared
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
@@ -107,11 +126,16 @@ class HintFusion:
 
     def _decoded(self, message: Image, rgb: np.ndarray) -> DepthHint | None:
         try:
-            hint = checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
+            given, frame = message.header.frame_id, self._frame_id
+            if given and frame and given.lstrip('/') != frame.lstrip('/'):
+                raise InputError(f"it is of frame '{given}', the image of '{frame}': give the "
+                                 'depth that is aligned to the image')
+            return checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
         except InputError as error:
-            text = f'depth hint on {self.hints.topic} cannot be used: {error}'
-            self.hints.unusable(text)
-            self._log.every(_LOG_EVERY_S, 'depth_hint', text)
+            self._refuse(str(error))
             return None
-        self.hints.used()
-        return hint
+
+    def _refuse(self, why: str) -> None:
+        text = f'depth hint on {self.hints.topic} cannot be used: {why}'
+        self.hints.unusable(text)
+        self._log.every(_LOG_EVERY_S, 'depth_hint', text)

@@ -321,13 +321,14 @@ class EmuNode(LifecycleNode):
         """Hand over between two images: the new worker begins when the old one has ended."""
         assert self._pipeline is not None and self._worker is not None
         old, metadata, fusion = self._worker, predictor.metadata, self._pipeline.fusion
+        same_file = predictor.key.content == self._pipeline.predictor.key.content
 
         def begin() -> None:
             old.join(None)
             self._risk.configure(self._settings, metadata)
         self._pipeline = replace(self._pipeline, predictor=predictor,
                                  maps=self._pipeline.maps.showing(predictor.metadata),
-                                 fusion=fusion and fusion.another_network())
+                                 fusion=fusion and fusion.another_network(same_file))
         waiting = old.clear()
         old.stop()
         self._worker = self._last_worker = self._new_worker(self._pipeline, begin)

@@ -117,7 +117,8 @@ class Pipeline:
         flagged = time.monotonic()
         # After the flag, which waits for no other sensor.
         if self.fusion is not None and camera is not None and prediction.depth is not None:
-            prediction = self.fusion.fused(rgb, prediction, waiting.received_s, settings)
+            prediction = self.fusion.fused(rgb, prediction, camera.fx, waiting.received_s,
+                                           settings)
         self.publishing.offer(MapSet(
             session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps,

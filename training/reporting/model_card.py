@@ -43,7 +43,7 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
     trivial = metrics.get('trivial', {})
     return render('model_card.md', {
         'metadata': metadata, 'file': path, 'provenance': provenance, 'metrics': metrics,
-        'calibration': metadata.calibration, 'scores': SCORES,
+        'calibration': metadata.calibration, 'scores': SCORES, 'joint': _joint(metadata),
         'recipe': provenance.get('recipe', {}),
         'uncertainty': _uncertainty(metadata),
         'heads': family_of(metadata.architecture).description(metadata.architecture),
@@ -68,6 +68,13 @@ def _said_terms(provenance: Mapping[str, Any]) -> str:
     said = [str(provenance[name]) for name in ('data_source', 'data_licence')
             if provenance.get(name)]
     return f"data: {'; '.join(said)}" if said else 'See the data set terms.'
+
+
+def _joint(metadata: CheckpointMetadata) -> float | None:
+    """Return the percentile that the thresholds keep together; None where each has its own."""
+    fitted = [threshold.percentile for name, threshold in metadata.calibration.scores.items()
+              if SCORES[name].fitted]
+    return fitted[0] if fitted else None
 
 
 def _uncertainty(metadata: CheckpointMetadata) -> str:

@@ -19,6 +19,8 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.commands import commission
+from emu_perception.commissioning import Recording
+from emu_perception.commissioning_depth import DepthCheck
 from emu_perception.corruptions.photographs import read_rgb
 from emu_perception.familiarity import (
     fit_familiarity,
@@ -119,6 +121,7 @@ def test_metres_are_held_against_the_depth_camera(model, drive, tmp_path, capsys
 
 
 @pytest.mark.parametrize(('options', 'words'), [
+    (['--depth', '{drive}/depth', '--fx', '5'], ('--fx', 'field of view')),
     (['--depth', '{drive}/depth'], ('--depth needs --fx',)),
     (['--depth', '{drive}/image', '--fx', '110'], ('000.png', 'no 16-bit PNG')),
     (['--frames', '5'], ('--frames',)), (['--held-out', '1'], ('--held-out',))])
@@ -134,13 +137,26 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
     assert not (tmp_path / 'x').exists()
 
 
+def test_scores_and_thresholds_of_sigma_grow_with_the_variance_that_is_written():
+    """Else the written model flags by its wider sigma what its own recording was to pass."""
+    check = DepthCheck(3, 1.0, (0.9, 1.1), 0.1, 0.6, variance_factor=4.0)
+    recording = Recording(np.arange(2.0), np.zeros((2, 3)), {
+        'segmentation_entropy': np.ones(2), 'relative_depth_sigma': np.array([0.1, 0.2])})
+    limits = {'segmentation_entropy': 1.0, 'relative_depth_sigma': 0.3, 'depth_sigma': 0.5}
+    wider, found = commission.widened(recording, limits, check)
+    assert wider.scores['relative_depth_sigma'] == pytest.approx([0.2, 0.4])
+    assert wider.scores['segmentation_entropy'] == pytest.approx([1.0, 1.0])
+    assert found == {'segmentation_entropy': 1.0, 'relative_depth_sigma': 0.6, 'depth_sigma': 1.0}
+    assert commission.widened(recording, limits, None)[1] == limits
+
+
 def test_a_checkpoint_without_familiarity_is_refused(drive, tmp_path, capsys):
     network = make_network()
     bare = tmp_path / 'bare.safetensors'
     save_checkpoint(bare, network, make_metadata(network))
     assert commission.main([str(drive / 'image'), '--model', str(bare), '--out',
                             str(tmp_path / 'x'), '--device', 'cpu']) == 1
-    assert 'holds no familiarity to commission' in capsys.readouterr().err
+    assert 'training.calibrate --fit-scores' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,0 +1,67 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""No hint, however wrong, lets wrong metres out or makes them more certain."""
+
+from __future__ import annotations
+
+from emu_perception.fusion import CalibrationWatch, checked_hint, FactorReading, fuse, ScaleBelief
+import numpy as np
+import pytest
+
+SIZE = (96, 128)
+PICTURE = np.full((*SIZE, 3), 120, np.uint8)
+DEPTH = np.repeat(np.linspace(1, 5, SIZE[0], dtype=np.float32)[:, None], SIZE[1], 1)
+
+
+@pytest.mark.parametrize('wrong', [np.full(SIZE, 65535, np.uint16), 10 * DEPTH, 0.1 * DEPTH])
+def test_a_hint_of_other_units_is_refused_and_leaves_the_scale(wrong):
+    before = ScaleBelief.before()
+    fused = fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, checked_hint(wrong, None, SIZE), before)
+    assert fused.refused and fused.belief == before and not (fused.source == 2).any()
+    assert np.array_equal(fused.depth, DEPTH)
+
+
+def test_one_wrong_image_is_not_believed_and_soon_forgotten():
+    belief = ScaleBelief.before()
+    for _ in range(600):
+        belief = belief.after(0.1).updated(FactorReading(0.0, 0.05))
+    wrong = belief.updated(FactorReading(1.1, 0.006))
+    assert wrong.sigma > 0.5 and abs(wrong.camera - belief.camera) < 0.1
+    again = wrong.updated(FactorReading(0.0, 0.05))
+    for _ in range(5):
+        again = again.after(0.1).updated(FactorReading(0.0, 0.05))
+    assert abs(again.log_factor) < 0.1
+
+
+def test_a_robot_that_stands_still_learns_no_more_than_one_image_says():
+    belief = ScaleBelief.before()
+    for _ in range(1800):
+        belief = belief.after(1 / 30).updated(FactorReading(0.05, 0.05))
+    assert belief.sigma >= 0.05 - 1e-9
+
+
+@pytest.mark.parametrize('policy', ['nan', 'nearer'])
+@pytest.mark.parametrize('times', [2.5, 3.5, 8.0])
+def test_the_farther_behind_the_pane_the_less_it_goes_through(policy, times):
+    seen, pane = DEPTH.copy(), np.zeros(SIZE, bool)
+    pane[32:64, 40:88] = True
+    seen[pane] *= np.float32(times)
+    picture = np.where(pane[..., None], np.uint8(200), np.uint8(120)).repeat(3, 2)
+    fused = fuse(picture, DEPTH, (0.15 * DEPTH) ** 2, checked_hint(seen, None, SIZE),
+                 ScaleBelief.before(), contradictions=policy)
+    assert not (fused.source[36:60, 44:84] == 2).any()
+
+
+def test_counting_changes_nothing_but_the_count():
+    seen = DEPTH.copy()
+    seen[:, :50] *= np.float32(1.35)
+    seen[:, ::3] = 0
+    picture = np.where((np.arange(128) < 50)[None, :, None], np.uint8(60), PICTURE)
+    found = {policy: fuse(picture, DEPTH, (0.08 * DEPTH) ** 2, checked_hint(seen, None, SIZE),
+                          ScaleBelief.before(), contradictions=policy)
+             for policy in ('off', 'count', 'nan')}
+    assert found['count'].contradicted and np.array_equal(found['off'].depth, found['count'].depth)
+    covered = {policy: CalibrationWatch().after(
+        one.correction.compared.log_ratio, one.correction.compared.relative, 9e9).covered
+        for policy, one in found.items()}
+    assert len(set(covered.values())) == 1

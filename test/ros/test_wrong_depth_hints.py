@@ -1,0 +1,71 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hints of another run, clock, frame or calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import time
+from unittest.mock import Mock
+
+from emu_perception.prediction import Prediction
+from emu_perception.ros.depth_hints import DepthHints
+from emu_perception.ros.hint_fusion import HintFusion
+from emu_perception.ros.parameters import Settings
+import numpy as np
+from sensor_msgs.msg import Image
+
+SECOND = 10**9
+
+
+def message(stamp_ns: int, metres: float = 2.0, frame: str = 'colour') -> Image:
+    """Return a hint of one depth."""
+    depth = np.full((96, 128), metres, np.float32)
+    found = Image(height=96, width=128, step=512, encoding='32FC1', data=depth.tobytes())
+    found.header.stamp.sec, found.header.stamp.nanosec = divmod(stamp_ns, SECOND)
+    found.header.frame_id = frame
+    return found
+
+
+def test_hints_of_before_a_jump_back_and_without_a_stamp_are_of_no_image():
+    hints = DepthHints('/d')
+    hints.update(message(10 * SECOND))
+    hints.update(message(SECOND))
+    hints.expect(SECOND, 0.015)
+    assert hints.take(time.monotonic()) is not None
+    hints.expect(10 * SECOND, 0.015)
+    assert hints.take(time.monotonic()) is None
+    hints.update(message(0))
+    hints.expect(0, 0.015)
+    assert hints.take(time.monotonic()) is None
+
+
+def joined(fusion: HintFusion, sec: int, hint: Image | None, fx: float) -> Prediction:
+    """Return what becomes of an image whose network says 2 m at fx 100."""
+    image, depth = message(sec * SECOND), np.full((96, 128), fx / 50.0, np.float32)
+    settings = replace(Settings(), depth_hint_wait_s=0.0)
+    if hint is not None:
+        fusion.hints.update(hint)
+    fusion.expect(image, settings)
+    return fusion.fused(np.full((96, 128, 3), 90, np.uint8), Prediction(
+        {'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (96, 128)), fx,
+        time.monotonic(), settings)
+
+
+def test_another_focal_length_forgets_the_scale_and_another_frame_is_no_hint():
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    assert joined(fusion, 1, message(SECOND), 100.0).scale_sigma < 0.1
+    assert joined(fusion, 2, None, 100.0).scale_sigma < 0.1
+    assert joined(fusion, 3, None, 140.0).scale_sigma > 0.4
+    found = joined(fusion, 4, message(4 * SECOND, 1.0, frame='depth'), 140.0)
+    assert found.scale_sigma > 0.4 and not (found.depth_source == 2).any()
+    assert fusion.hints.counts['unusable'] == 1 and "'depth'" in fusion.hints.problem
+
+
+def test_what_did_not_hold_of_a_file_does_not_hold_on_another_backend():
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    for _ in range(300):
+        fusion._watch = fusion._watch.after(np.full(500, 0.5), np.full(500, 0.08), 1.0)
+    assert fusion.problem
+    assert fusion.another_network(same_file=True).problem == fusion.problem
+    assert not fusion.another_network(same_file=False).problem
