@@ -95,6 +95,9 @@ def open_hints(given: str | None, source: Path) -> Iterator[Hints | None]:
         with open_bag(source) as bag:
             yield BagHints(bag, given)
     elif Path(given).is_dir():
+        if not any(Path(given).glob('*.png')):
+            raise InputError(f'--depth-hint {given}: holds no PNG; give 16-bit PNGs of the '
+                             "images' names, in millimetres")
         yield FolderHints(Path(given))
     else:
         raise InputError(f'--depth-hint is {given}: give a topic of a bag, or, beside images, the '

@@ -68,7 +68,8 @@ def checked_hint(depth: np.ndarray, sigma: np.ndarray | float | None,
     :param depth: [height, width] of the image: float in metres (0, negative or not finite where
         there is none), or uint16 in millimetres (0 where there is none).
     :param sigma: metres, of all pixels or [height, width]; None = a stereo depth camera's.
-    :raises InputError: if one is of another size or kind: it is not aligned to the image then.
+    :raises InputError: if one is of another size or kind, so not aligned to the image, or of other
+        units.
     """
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not (
             depth.dtype == np.uint16 or np.issubdtype(depth.dtype, np.floating)):
@@ -83,6 +84,10 @@ def checked_hint(depth: np.ndarray, sigma: np.ndarray | float | None,
     metres = depth.astype(np.float32)
     if depth.dtype == np.uint16:
         metres *= np.float32(1e-3)
+    seen = metres > 0
+    if seen.any() and not (metres[seen] < FARTHEST_M).any() and np.isfinite(metres[seen]).any():
+        raise InputError(f'depth_hint begins at {metres[seen].min():g} m, beyond what a depth '
+                         'camera sees: is it in millimetres? give float metres or uint16')
     # Written so that NaN is nothing too.
     np.copyto(metres, np.float32(np.inf), where=~((metres > 0) & (metres < FARTHEST_M)))
     if sigma is None:

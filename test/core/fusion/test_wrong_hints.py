@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from emu_perception.errors import InputError
 from emu_perception.fusion import CalibrationWatch, checked_hint, FactorReading, fuse, ScaleBelief
 import numpy as np
 import pytest
@@ -65,3 +66,11 @@ def test_counting_changes_nothing_but_the_count():
         one.correction.compared.log_ratio, one.correction.compared.relative, 9e9).covered
         for policy, one in found.items()}
     assert len(set(covered.values())) == 1
+
+
+def test_metres_that_are_millimetres_are_one_clear_line():
+    with pytest.raises(InputError, match='is it in millimetres'):
+        checked_hint(1000 * DEPTH, None, SIZE)
+    # Nothing seen is no mistake.
+    for nothing in (0.0, np.nan, np.inf):
+        assert not checked_hint(np.full(SIZE, nothing, np.float32), None, SIZE).known.any()
