@@ -23,6 +23,7 @@ from emu_perception.errors import CheckpointError, InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
 from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
 from emu_perception.instances import need_clustering
+from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import InferenceNetwork, Network
@@ -30,7 +31,7 @@ from emu_perception.networks.multitask import DEPTH, FoldedNetwork
 from emu_perception.networks.statistics import statistics_length
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
-from emu_perception.preprocessing import focal_scale, network_size, scale_problem
+from emu_perception.preprocessing import focal_scale, network_size
 from emu_perception.region import Region
 from emu_perception.scores import names_of, SCORES
 import numpy as np

@@ -50,18 +50,6 @@ def resized_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
                       interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def scale_problem(metadata: CheckpointMetadata) -> str:
-    """
-    Return why a checkpoint's depths can be metres of no camera; '' where they can be, or none.
-
-    A network knows lengths only in the camera it was trained with.
-    """
-    if 'depth' not in metadata.tasks or metadata.intrinsics is not None:
-        return ''
-    return ('the checkpoint holds no training intrinsics, so its depth is of an unknown scale '
-            'with every camera: give intrinsics in dataset.yaml and train or calibrate again')
-
-
 def focal_scale(metadata: CheckpointMetadata, fx: float, width: int,
                 network_width: int) -> float | None:
     """

@@ -15,8 +15,8 @@ from emu_perception.commands.hint_track import HintFigures, HintTrack
 from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.errors import InputError
+from emu_perception.intrinsics import scale_problem
 from emu_perception.predicts import predict, Predicts
-from emu_perception.preprocessing import scale_problem
 from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.shown import Look, Shown

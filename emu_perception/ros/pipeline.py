@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import time
 
 from emu_perception.errors import InputError
+from emu_perception.intrinsics import scale_problem
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import predict
-from emu_perception.preprocessing import scale_problem
 from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.arrivals import Arrivals

@@ -13,6 +13,7 @@ import sys
 from emu_perception.benchmarking.command import main
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros.benchmark import command, figures
 from emu_perception.ros.benchmark.figures import Record
@@ -99,7 +100,8 @@ def tiny(path: Path) -> Path:
     network = MultitaskNetwork('mobilenetv3_small_050', num_classes=5, head_dim=16)
     save_checkpoint(path, network, CheckpointMetadata(
         architecture=network.arguments, input_size=(64, 96), name='tiny', classes=tuple('abcde'),
-        palette=tuple(default_palette(5)), depth_max=10.0))
+        palette=tuple(default_palette(5)), depth_max=10.0,
+        intrinsics=Intrinsics(96, 64, 80.0, 80.0, 48.0, 32.0)))
     return path
 
 

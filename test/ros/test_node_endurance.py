@@ -15,6 +15,7 @@ from emu_perception.checkpoint import (
     FittedThreshold,
     save_checkpoint,
 )
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros import predictor_pool
 from emu_perception.ros.lifecycle_node import load_predictor
@@ -37,6 +38,7 @@ def checkpoint(tmp_path):
     save_checkpoint(path, network, CheckpointMetadata(
         architecture=network.arguments, input_size=(64, 96), classes=tuple('abcde'),
         palette=tuple(default_palette(5)), depth_max=100.0,
+        intrinsics=Intrinsics(96, 64, 80.0, 80.0, 48.0, 32.0),
         calibration=Calibration(scores={'segmentation_entropy': FittedThreshold(5.0),
                                         'depth_sigma': FittedThreshold(50.0)})))
     return path
