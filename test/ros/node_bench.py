@@ -116,8 +116,10 @@ class FakePredictor:
 
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
-                 score_region: Region | None = None) -> Prediction:
+                 score_region: Region | None = None, depth_hint: np.ndarray | None = None,
+                 hint_sigma: np.ndarray | float | None = None) -> Prediction:
         """Answer, fail or dawdle."""
+        assert depth_hint is None and hint_sigma is None, 'the node joins hints in by itself'
         self.calls.append({'image': image.copy(), 'size': size, 'fx': fx,
                            'score_region': score_region})
         self.entered.set()
