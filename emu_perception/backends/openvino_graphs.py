@@ -29,6 +29,7 @@ from emu_perception.backends.openvino_conversion import (
 )
 from emu_perception.backends.openvino_modules import NormalizedNetwork, ORDER
 from emu_perception.backends.request import BackendOptions
+from emu_perception.backends.signal_stack import kept_signal_stack
 from emu_perception.cache_files import (
     cache_folder,
     cache_key,
@@ -112,10 +113,12 @@ class GraphMaker:
         self._open: tuple[Any, Any] | None = None
         self._hash = ''
         try:
-            self._openvino = import_openvino()
-            self._core = self._openvino.Core()
-            self._cpu = (self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
-                         self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))
+            with kept_signal_stack():
+                self._openvino = import_openvino()
+                self._core = self._openvino.Core()
+                # The first question loads the plugin.
+                self._cpu = (self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
+                             self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))
         except Exception as error:  # Libraries that do not fit, no CPU plugin.
             raise refusal(error) from error
         self._precision = options.precision

@@ -12,6 +12,7 @@ from typing import Any
 
 from emu_perception.backends.openvino_conversion import converted, import_openvino
 from emu_perception.backends.openvino_graphs import HINTS
+from emu_perception.backends.signal_stack import kept_signal_stack
 from emu_perception.benchmarking.reference import reference
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
@@ -43,7 +44,9 @@ class CompiledReference:
         # By the size at the network and that of the image.
         self._graphs: dict[tuple[tuple[int, int], tuple[int, int]], tuple[Any, Any]] = {}
         try:
-            self._core = import_openvino().Core()
+            with kept_signal_stack():
+                self._core = import_openvino().Core()
+                self._core.get_property('CPU', 'FULL_DEVICE_NAME')  # Loads the plugin.
         except ImportError as error:
             raise InputError('reference_openvino: pip install openvino') from error
 

@@ -21,6 +21,7 @@ from emu_perception.backends.openvino_conversion import (
 )
 from emu_perception.backends.openvino_graphs import GraphMaker, GraphStages
 from emu_perception.backends.openvino_modules import NormalizedNetwork
+from emu_perception.backends.signal_stack import kept_signal_stack
 from emu_perception.cache_files import cache_folder, read_cached, write_cached
 from emu_perception.predictor import Predictor
 import numpy as np
@@ -75,7 +76,9 @@ def test_what_another_process_converts_is_what_this_one_converts(monkeypatch):
     ours = converted_models(asked)
     monkeypatch.setattr(openvino_conversion, 'converted_models', None)  # Not here.
     theirs = models_of(asked)
-    core = import_openvino().Core()
+    with kept_signal_stack():
+        core = import_openvino().Core()
+        core.get_property('CPU', 'FULL_DEVICE_NAME')  # Loads the plugin.
     values = [picture()[None]]
     for one, two in zip(ours, theirs, strict=True):
         shapes = dict(enumerate(list(x.shape) for x in values))
