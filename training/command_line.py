@@ -19,6 +19,7 @@ from training.recipes.recipe import load_recipe, Recipe
 from training.runs.heap import keep_freed_memory
 from training.runs.stopping import Stopped, stops_raised
 
+FIGURES = ('.png', '.pdf', '.svg')
 
 class FieldsAction(argparse.Action):
     """``--fields``: print every field of a recipe with its default, and end."""
@@ -90,6 +91,18 @@ def _is_the_process() -> bool:
 def _failed(text: str) -> int:
     print(f'error: {" ".join(text.split())}', file=sys.stderr)
     return 1
+
+
+def check_figure(path: Path | None, option: str = '--figure') -> None:
+    """
+    Check that a figure can be written before the work is done.
+
+    :param option: that gave its path.
+    :raises InputError: if it cannot, or its name does not say its kind.
+    """
+    check_writable(path)
+    if path is not None and path.suffix.lower() not in FIGURES:
+        raise InputError(f'{option} is {path}: give a name that ends in ' + ', '.join(FIGURES))
 
 
 def check_writable(path: Path | None) -> None:

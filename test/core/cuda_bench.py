@@ -185,3 +185,19 @@ def assert_same(one: Prediction, two_: Prediction, tolerance: float = NETWORK) -
 def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
     """Return noise."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def spoil_graphs(monkeypatch: pytest.MonkeyPatch,
+                 change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    """Have each replay of a captured network end in something else: ``change`` its raw maps."""
+    real = Runtime.capture
+
+    def wrong(self: Runtime, function: Any) -> Any:
+        replay, result = real(self, function)
+
+        def other() -> None:
+            replay()
+            if isinstance(result, dict):
+                change(result)
+        return other, result
+    monkeypatch.setattr(Runtime, 'capture', wrong)

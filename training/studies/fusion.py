@@ -31,7 +31,14 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 from training.calibration.training_pictures import border_of, clean_picture, generator, Picture
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from training.command_line import (
+    check_figure,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.data.leakage import trained_on
 from training.reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
@@ -42,7 +49,6 @@ from training.studies.fusion_images import fused_of, Trial, try_holes, View
 from training.studies.fusion_summary import samples_of, summary
 from training.studies.trust_judgement import runs_of
 
-FIGURES = ('.png', '.pdf', '.svg')
 # Of a camera with holes of its own: what can be hidden more without labels.
 OTHER_HOLES = ('blobs_30', 'blobs_78', 'half', 'box')
 
@@ -174,11 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise InputError(f'--{name} is {value}: give 1 or more')
         check_writable(options.json)
         for name in ('figure', 'pictures'):
-            path = getattr(options, name)
-            check_writable(path)
-            if path is not None and path.suffix.lower() not in FIGURES:
-                raise InputError(f'--{name} is {path}: give a name that ends in '
-                                 + ', '.join(FIGURES))
+            check_figure(getattr(options, name), f'--{name}')
         words = 'python -m training.studies.fusion ' + ' '.join(arguments or sys.argv[1:])
         result, rows = study(
             options.checkpoint, DatasetFolder(options.data), options.split, command=words,

@@ -36,7 +36,14 @@ from rich.progress import track
 from training.calibration.familiarity import fit_familiar, fit_scores
 from training.calibration.observations import observed, training_observations
 from training.calibration.training_pictures import border_of, FITTED_BREAKS, Picture
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from training.command_line import (
+    check_figure,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from training.data.dataset_folder import DatasetError, DatasetFolder, Example
 from training.data.leakage import trained_on
 from training.reporting.style import save
@@ -45,7 +52,6 @@ from training.studies.image_folders import image_files
 from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
 from training.studies.trust_summary import summary
 
-FIGURES = ('.png', '.pdf', '.svg')
 CORRUPTED = 4  # Of each training image, for the fit.
 
 
@@ -142,11 +148,8 @@ def main(arguments: list[str] | None = None) -> int:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
         if not 0 < options.percentile <= 100:
             raise InputError(f'--percentile is {options.percentile:g}: give above 0, up to 100')
-        for path in (options.json, options.figure):
-            check_writable(path)
-        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
-            raise InputError(f'--figure is {options.figure}: give a name that ends in '
-                             + ', '.join(FIGURES))
+        check_writable(options.json)
+        check_figure(options.figure)
         others = dict(image_files(text) for text in options.images)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        percentile=options.percentile, corrupted=options.corrupted,

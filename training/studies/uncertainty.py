@@ -32,7 +32,14 @@ from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.scores import SCORES
 import numpy as np
 from rich.progress import track
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from training.command_line import (
+    check_figure,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from training.data.dataset_folder import DatasetFolder, training_focal, training_fx
 from training.evaluation.measuring import check_classes, compared
 from training.methods.ensemble import Ensemble
@@ -42,7 +49,6 @@ from training.reporting.style import save
 from training.reporting.uncertainty_study import study_figure, table
 from training.studies.image_folders import image_files
 
-FIGURES = ('.png', '.pdf', '.svg')
 SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
          'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
 
@@ -191,11 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         if options.limit is not None and options.limit < 1:
             raise InputError(f'--limit is {options.limit}: give 1 or more')
-        for path in (options.json, options.figure):
-            check_writable(path)
-        if options.figure is not None and options.figure.suffix.lower() not in FIGURES:
-            raise InputError(f'--figure is {options.figure}: give a name that ends in '
-                             + ', '.join(FIGURES))
+        check_writable(options.json)
+        check_figure(options.figure)
         others: dict[str, list[Path]] = {}
         for text in options.images:
             name, files = image_files(text)
