@@ -9,6 +9,7 @@ from collections.abc import Callable
 import math
 from pathlib import Path
 
+from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
 
@@ -55,6 +56,9 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         'stays raised')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
+    add('--rectify', choices=RECTIFY, default=AUTO,
+        help="take the lens's distortion out, as the calibration tells it: auto where the topic "
+        'is not named image_rect* (files have no topic), always, never (default: %(default)s)')
     add('--depth-hint', metavar='T',
         help='join a depth camera in: its topic in the bag, aligned to the images, or, beside '
         'images, a folder of 16-bit PNGs in millimetres of their names')

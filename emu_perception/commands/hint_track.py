@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import logging
 
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.hints import Hints
 from emu_perception.errors import InputError
@@ -64,10 +65,14 @@ class HintTrack:
         self._figures: list[HintFigures] = []
         self._factors: list[float] = []
 
-    def joined(self, image: InputImage, rgb: np.ndarray, prediction: Prediction
+    def joined(self, image: InputImage, rgb: np.ndarray, prediction: Prediction, camera: Camera
                ) -> tuple[Prediction, HintFigures]:
-        """Return the prediction with the image's hint, and what that is worth."""
-        hint = self._hint(image, rgb)
+        """
+        Return the prediction with the image's hint, and what that is worth.
+
+        :param rgb: rectified, where the camera's image is.
+        """
+        hint = self._hint(image, camera)
         stamp_ns = image.header.stamp_ns
         if self._before_ns is not None:
             self._belief = self._belief.after((stamp_ns - self._before_ns) / 1e9)
@@ -91,9 +96,9 @@ class HintTrack:
             len(self._figures), len(hinted), float(np.mean([one.holes for one in hinted])),
             float(np.mean([one.abs_rel or 0.0 for one in hinted])), (low, middle, high))
 
-    def _hint(self, image: InputImage, rgb: np.ndarray) -> DepthHint | None:
+    def _hint(self, image: InputImage, camera: Camera) -> DepthHint | None:
         try:
-            return self._hints.of(image, (rgb.shape[0], rgb.shape[1]))
+            return self._hints.of(image, camera)
         except InputError as error:
             LOGGER.warning('%s: depth hint is left out: %s', image.name, error)
             return None

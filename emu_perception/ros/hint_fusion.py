@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 import math
 import time
 
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import decode_depth
+from emu_perception.cameras.rectified_depth import depth_in_view
+from emu_perception.cameras.topics import looks_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import (
     CalibrationWatch,
@@ -84,18 +88,20 @@ class HintFusion:
         stamp, self._frame_id = message.header.stamp, message.header.frame_id
         self.hints.expect(int(stamp.sec) * 10**9 + int(stamp.nanosec), settings.depth_hint_slop_s)
 
-    def fused(self, rgb: np.ndarray, prediction: Prediction, fx: float, received_s: float,
+    def fused(self, rgb: np.ndarray, prediction: Prediction, camera: Camera, received_s: float,
               settings: Settings) -> Prediction:
         """
         Return the prediction of the expected image with its hint, for which is waited a little.
 
-        :param fx: by which the prediction is scaled: of another one nothing is known.
+        :param rgb: rectified, where that is done here.
+        :param camera: by whose focal length the prediction is scaled: of another one nothing is
+            known; and by whose maps a hint of the raw image is rectified.
         :param received_s: when the image arrived, steady clock.
         """
         found = self.hints.take(received_s + settings.depth_hint_wait_s)
-        hint = None if found is None else self._decoded(found, rgb)
+        hint = None if found is None else self._decoded(found, rgb, camera)
         now_s = time.monotonic()
-        view = (fx, rgb.shape[0], rgb.shape[1])
+        view = (camera.fx, rgb.shape[0], rgb.shape[1])
         if (self._belief is None or self._prior != settings.depth_hint_prior
                 or self._view != view):
             self._view = view
@@ -124,13 +130,15 @@ class HintFusion:
         self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
         return prediction
 
-    def _decoded(self, message: Image, rgb: np.ndarray) -> DepthHint | None:
+    def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
         try:
             given, frame = message.header.frame_id, self._frame_id
             if given and frame and given.lstrip('/') != frame.lstrip('/'):
                 raise InputError(f"it is of frame '{given}', the image of '{frame}': give the "
                                  'depth that is aligned to the image')
-            return checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
+            hint = checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
+            return replace(hint, depth=depth_in_view(
+                hint.depth, camera, rectified=looks_rectified(self.hints.topic)))
         except InputError as error:
             self._refuse(str(error))
             return None

@@ -8,6 +8,8 @@ from dataclasses import replace
 import time
 from unittest.mock import Mock
 
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.hint_fusion import HintFusion
@@ -48,7 +50,8 @@ def joined(fusion: HintFusion, sec: int, hint: Image | None, fx: float) -> Predi
         fusion.hints.update(hint)
     fusion.expect(image, settings)
     return fusion.fused(np.full((96, 128, 3), 90, np.uint8), Prediction(
-        {'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (96, 128)), fx,
+        {'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (96, 128)),
+        judge(pinhole_info(128, 96, fx), 128, 96, rectified=False).needed(),
         time.monotonic(), settings)
 
 

@@ -5,9 +5,11 @@ A robot's own recording, a ROS 2 bag (sqlite3 or MCAP), as a data set folder.
 
 Images and depth maps are paired by their header stamps, each with its nearest. Depth must be
 registered to the image: of its size, seen from its camera (RealSense: align_depth.enable, topic
-/camera/aligned_depth_to_color/image_raw). Topics are Image or CompressedImage; depth is 16UC1 (mm)
-or 32FC1 (m). Stems are header stamps in nanoseconds. val.txt is the last part of the recording:
-neighbouring frames are all but equal, and a random split would measure memory.
+/camera/aligned_depth_to_color/image_raw). An image whose lens distorts, by its camera_info, is
+rectified as the node rectifies it (--rectify), and depth and label with it. Topics are Image or
+CompressedImage; depth is 16UC1 (mm) or 32FC1 (m). Stems are header stamps in nanoseconds. val.txt
+is the last part of the recording: neighbouring frames are all but equal, and a random split would
+measure memory.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ import logging
 from pathlib import Path
 
 from emu_perception.cameras.bag_images import find_info_topic
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.topics import ALWAYS, AUTO, RECTIFY
+from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import open_bag
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
 import numpy as np
 from rich.progress import track
 from training.data.dataset_folder import DatasetError, IGNORE
+from training.prepare.bag_camera import camera_of, seen_by
 from training.prepare.bag_frames import find_moments, read_frames
-from training.prepare.bag_intrinsics import intrinsics_of
 from training.prepare.folder_writer import (
     add_output_arguments,
     encode_metres,
@@ -37,7 +42,7 @@ LOGGER = logging.getLogger('training')
 
 def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
                 label_topic: str | None = None, class_names: tuple[str, ...] = (),
-                camera_info_topic: str | None = None, every: int = 1,
+                camera_info_topic: str | None = None, rectify: str = AUTO, every: int = 1,
                 max_stamp_difference_s: float = 0.02, val_share: float = 0.1,
                 depth_range_m: tuple[float, float] = (0.1, 10.0),
                 image_format: str = 'png', force: bool = False,
@@ -47,6 +52,7 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
 
     :param class_names: what the label topic's indices mean; 255 is unlabelled.
     :param camera_info_topic: None looks beside the image topic.
+    :param rectify: one of ``RECTIFY``.
     :param every: keep the first of so many matched frames.
     :param max_stamp_difference_s: the furthest that two stamps of one frame lie apart.
     :param val_share: of the frames, from the end; 0 writes no val.txt.
@@ -66,18 +72,23 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
         raise InputError(f'topics are {", ".join(topics.values())}: each must be another one')
     encoding = metric_encoding(*depth_range_m)
     stems: list[str] = []
-    intrinsics = None
+    camera: Camera | None = None
     with open_bag(path) as bag:
         for topic in topics.values():
             bag.check_topic(topic, (IMAGE, COMPRESSED))
         info_topic = find_info_topic(bag, image_topic, camera_info_topic)
+        if info_topic is None and rectify == ALWAYS:
+            raise DatasetError(f"{path}: --rectify always, but no camera_info beside "
+                               f"'{image_topic}' says how: see --camera-info-topic")
         moments = find_moments(bag, topics, round(max_stamp_difference_s * 1e9))[::every]
         writer = FolderWriter(out, image_format=image_format, force=force)
         for frame in track(read_frames(bag, topics, moments), f'{out}', total=len(moments),
                            disable=not progress):
             if not stems and info_topic is not None:
-                intrinsics = intrinsics_of(bag, image_topic, info_topic, frame.image.shape,
-                                           needed=camera_info_topic is not None)
+                camera = camera_of(
+                    bag, image_topic, info_topic, frame.image.shape, rectify=rectify,
+                    needed=camera_info_topic is not None or rectify == ALWAYS)
+            frame = seen_by(camera, frame, topics)
             writer.image(frame.stem, frame.image)
             writer.depth(frame.stem, encode_metres(frame.depth, encoding))
             if frame.label is not None:
@@ -89,10 +100,13 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
     # Training keeps at least one frame, and validation gets at least one where it is asked for.
     val = min(len(stems) - 1, max(1, round(val_share * len(stems)))) if val_share else 0
     first_val = len(stems) - val
+    intrinsics = None if camera is None else Intrinsics(
+        camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
     writer.finish({'train': stems[:first_val], 'val': stems[first_val:]}, name=path.stem,
                   classes=class_names, depth=encoding, intrinsics=intrinsics,
-                  source=f'{path.name}: {", ".join(topics.values())}; val is the end of the '
-                         'recording')
+                  source=f'{path.name}: {", ".join(topics.values())}; '
+                         f'{"rectified; " if camera and camera.rectification else ""}'
+                         'val is the end of the recording')
     if bag.loss:
         raise DatasetError(f'{bag.loss}; {out} holds what could be read')
 
@@ -119,6 +133,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the label topic, from index 0')
     parser.add_argument('--camera-info-topic', metavar='TOPIC',
                         help='default: the camera_info beside the image topic, if there is one')
+    parser.add_argument('--rectify', choices=RECTIFY, default=AUTO,
+                        help="take the lens's distortion out: auto where the image topic is not "
+                        'named image_rect*, always, never (default: %(default)s)')
     parser.add_argument('--every', type=int, default=1, metavar='N',
                         help='keep every N-th matched frame (default: %(default)s); neighbours '
                         'teach little')
@@ -139,7 +156,8 @@ def run(options: argparse.Namespace) -> int:
     prepare_bag(options.bag, options.out, image_topic=options.image_topic,
                 depth_topic=options.depth_topic, label_topic=options.label_topic,
                 class_names=tuple(options.class_names),
-                camera_info_topic=options.camera_info_topic, every=options.every,
+                camera_info_topic=options.camera_info_topic, rectify=options.rectify,
+                every=options.every,
                 max_stamp_difference_s=options.max_stamp_difference,
                 val_share=options.val_share, depth_range_m=(options.min_depth, options.max_depth),
                 image_format=options.image_format, force=options.force,

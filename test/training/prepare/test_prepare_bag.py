@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.judgement import judge
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -215,9 +217,45 @@ def test_distortion_and_missing_intrinsics_are_said(tmp_path, caplog):
                                ('c', [(INFO, camera_info(width=99))], 'is for 99x12')):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert prepare(write_bag(tmp_path / name, first + messages[1:]), '--force') == 0
+            assert prepare(write_bag(tmp_path / name, first + messages[1:]), '--force',
+                           '--rectify', 'never') == 0
         assert words in caplog.text
         assert (DatasetFolder(tmp_path / 'out').intrinsics is not None) == (name == 'a')
+
+
+def test_a_distorted_recording_is_rectified_with_its_depth_and_labels(tmp_path, caplog):
+    """As the node rectifies it: a network is trained on what it will see."""
+    info = camera_info()
+    info.d = np.array([-0.15, 0.02, 0.0, 0.0, 0.0])
+    label = np.tile(np.arange(WIDTH, dtype=np.uint8) // 6, (HEIGHT, 1))
+    metres = np.tile(np.arange(1, WIDTH + 1, dtype=np.uint16) * 100, (HEIGHT, 1))
+    rgb = np.repeat(np.tile(np.arange(WIDTH, dtype=np.uint8) * 10, (HEIGHT, 1))[..., None], 3, 2)
+    messages = [(INFO, info), (DEPTH, image(metres, '16UC1', 100.0)),
+                (LABEL, image(label, 'mono8', 100.0)), (IMAGE, image(rgb, 'rgb8', 100.0))]
+    camera = judge(from_message(info), WIDTH, HEIGHT, rectified=False, rectify=True).needed()
+    maps = camera.rectification
+    with caplog.at_level(logging.INFO):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0', '--label-topic',
+                       LABEL, '--class-names', 'a', 'b', 'c') == 0
+    assert 'is rectified: its distortion (plumb_bob)' in caplog.text
+    folder = DatasetFolder(tmp_path / 'out')
+    example = folder.example(folder.stems('train')[0])
+    assert np.array_equal(example.image, maps.image(rgb))
+    assert np.array_equal(example.label, maps.nearest(label))
+    np.testing.assert_allclose(example.depth, maps.depth(metres * np.float32(0.001)), atol=5e-4)
+    assert (folder.intrinsics.fx, folder.intrinsics.cx) == (camera.fx, camera.cx)
+    assert folder.intrinsics.fx > 19 and 'rectified' in folder.source
+
+
+@pytest.mark.parametrize(('info', 'words'), [
+    ([], 'no camera_info beside'), ([{'distortion_model': 'mei'}], "the model 'mei'")])
+def test_what_cannot_be_rectified_is_one_line_where_that_was_asked_for(
+        tmp_path, capsys, info, words):
+    first = [(INFO, calibrated(**{'d': np.array([0.1, 0.0, 0.0, 0.0]), **one})) for one in info]
+    assert prepare(write_bag(tmp_path / 'bag', first + recording(2)[1:]), '--rectify',
+                   'always') == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / 'out/dataset.yaml').exists()
 
 
 def test_a_rectified_topic_takes_the_projection_matrix(tmp_path):
