@@ -21,7 +21,13 @@ from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
-from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
+from emu_perception.fusion import (
+    checked_hint,
+    DepthHint,
+    fused_prediction,
+    refusal,
+    ScaleBelief,
+)
 from emu_perception.instances import need_clustering
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
@@ -135,7 +141,8 @@ class Predictor:
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None) -> Prediction:
+                 hint_sigma: np.ndarray | float | None = None,
+                 any_hint_scale: bool = False) -> Prediction:
         """
         Run the network once.
 
@@ -153,6 +160,8 @@ class Predictor:
             ``depth_source`` and ``scale``. By this image alone; ``emu_perception.fusion`` has
             what remembers. The scores stay the network's own.
         :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
+        :param any_hint_scale: take a hint too whose metres are no camera's of which the network
+            says these: mostly they are of other units.
         :raises InputError: if the image, size, fx or depth_hint cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -169,8 +178,14 @@ class Predictor:
         prediction = self._judged(backend.predict(image, Request(
             input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
             score_region)))
-        return prediction if hint is None else fused_prediction(
-            prediction, image, hint, ScaleBelief.before(), any_scale=True)[0]
+        if hint is None:
+            return prediction
+        prediction, fused = fused_prediction(prediction, image, hint, ScaleBelief.before(),
+                                             any_scale=any_hint_scale)
+        if fused.refused:
+            raise InputError(f'depth_hint cannot be used: {refusal(fused)} any_hint_scale=True '
+                             'takes it all the same')
+        return prediction
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""

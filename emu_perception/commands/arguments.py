@@ -65,6 +65,9 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     add('--depth-hint-prior', type=number(0.0, 2.0), default=0.4, metavar='S',
         help="what is known of the network's scale before a hint, as standard deviation of its "
         'logarithm; 0: the camera it was trained on (default: %(default)s)')
+    add('--depth-hint-any-scale', action='store_true',
+        help="take hints too whose metres are no camera's of which the network says these: mostly "
+        'they are of other units')
     add('--every', type=count(1), default=1, metavar='N',
         help='take every N-th image (default: %(default)s)')
     add('--start', type=number(0.0), default=0.0, metavar='S',

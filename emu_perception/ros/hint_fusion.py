@@ -18,8 +18,7 @@ from emu_perception.fusion import (
     CalibrationWatch,
     checked_hint,
     DepthHint,
-    fused_prediction,
-    ScaleBelief,
+    HintStream,
 )
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
@@ -44,11 +43,8 @@ class HintFusion:
     def __init__(self, hints: DepthHints, log: QuietLog) -> None:
         """Know nothing of the scale yet."""
         self.hints, self._log = hints, log
-        self._belief: ScaleBelief | None = None
-        self._prior = 0.0
+        self._stream = HintStream()
         self._frame_id = ''
-        self._view: tuple[float, int, int] | None = None
-        self._at_s = 0.0
         self._said = ''
         self._watch = CalibrationWatch()
         self._watched_s = -math.inf
@@ -101,22 +97,14 @@ class HintFusion:
         found = self.hints.take(received_s + settings.depth_hint_wait_s)
         hint = None if found is None else self._decoded(found, rgb, camera)
         now_s = time.monotonic()
-        view = (camera.fx, rgb.shape[0], rgb.shape[1])
-        if (self._belief is None or self._prior != settings.depth_hint_prior
-                or self._view != view):
-            self._view = view
-            self._prior = settings.depth_hint_prior
-            self._belief = ScaleBelief.before(self._prior)
-        else:
-            self._belief = self._belief.after(now_s - self._at_s)
-        self._at_s = now_s
         widening = self._watch.widening if settings.adaptive_sigma else 1.0
-        prediction, joined = fused_prediction(
-            prediction, rgb, hint, self._belief, settings.depth_hint_contradicted, widening)
+        image = self._stream.join(
+            prediction, rgb, hint, fx=camera.fx, prior=settings.depth_hint_prior, now_s=now_s,
+            contradictions=settings.depth_hint_contradicted, widening=widening)
+        joined = image.fused
         self._contradicted = joined.contradicted
-        if joined.refused and joined.correction is not None:
-            self._refuse(f'it sees {joined.correction.reading.factor:.2g} of the metres that the '
-                         'network says: are they metres (32FC1) or millimetres (16UC1)?')
+        if image.problem:
+            self._refuse(image.problem, image.cause)
         elif hint is not None:
             self.hints.used()
         if joined.correction is not None:
@@ -124,11 +112,10 @@ class HintFusion:
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
                                             now_s - self._watched_s)
             self._watched_s = now_s
-        self._belief = joined.belief
         low, high = (joined.belief.factor * np.exp(sign * 1.645 * joined.belief.sigma)
                      for sign in (-1, 1))
         self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
-        return prediction
+        return image.prediction
 
     def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
         try:
@@ -143,7 +130,7 @@ class HintFusion:
             self._refuse(str(error))
             return None
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, cause: str = 'unusable') -> None:
         text = f'depth hint on {self.hints.topic} cannot be used: {why}'
-        self.hints.unusable(text)
+        self.hints.left_out(text, cause)
         self._log.every(_LOG_EVERY_S, 'depth_hint', text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emu_perception.cameras.camera import Camera
-from emu_perception.fusion import checked_hint, CORRECTED, fused_prediction, ScaleBelief
+from emu_perception.fusion import checked_hint, CORRECTED, fused_prediction, refusal, ScaleBelief
 from emu_perception.intrinsics import scale_problem
 from emu_perception.predictor import Predictor
 import numpy as np
@@ -56,10 +56,8 @@ class FilledDepth:
         hint = checked_hint(frame.depth, None, (height, width))
         prediction, fused = fused_prediction(
             self._predictor(frame.image, fx=camera.fx), frame.image, hint, self._belief)
-        if fused.refused and fused.correction is not None:
-            factor = fused.correction.reading.factor
-            raise DatasetError(f'{frame.stem}: its depth sees {factor:.2g} of the metres that the '
-                               'network says: is it metres (32FC1) or millimetres (16UC1)?')
+        if fused.refused:
+            raise DatasetError(f'{frame.stem}: its depth cannot be a hint: {refusal(fused)}')
         self._belief = fused.belief
         depth, sigma = prediction.depth, prediction.depth_sigma
         assert depth is not None and sigma is not None, 'it has the task depth'

@@ -69,7 +69,7 @@ def test_a_recording_has_the_image_as_it_came_and_maps_of_the_rectified_one(tmp_
             (INFO, MAKE.camera_info(BARREL, at)), (DEPTH, MAKE.image(metres, '32FC1', at)),
             (IMAGE, MAKE.image(scene(0), 'rgb8', at)))])
     assert emu_run(bag, tmp_path / 'out', checkpoint, '--mcap', '--depth-hint', DEPTH,
-                   '--panels', '0') == 0
+                   '--panels', '0', '--depth-hint-any-scale') == 0
     found = read_bag(tmp_path / 'out/recording')
     np.testing.assert_array_equal(pixels(found[IMAGE][0][1]), scene(0))
     own, out = found[INFO][0][1], found['/emu/depth/camera_info'][0][1]
@@ -126,7 +126,8 @@ def test_a_folder_of_depths_goes_through_the_maps_of_its_images(tmp_path, checkp
     millimetres[20:70, 30:90] = 2500
     cv2.imwrite(str(tmp_path / 'depth' / f'{image.stem}.png'), millimetres)
     assert emu_run(image, tmp_path / 'out', checkpoint, '--maps', '--panels', '0', '--camera-info',
-                   str(tmp_path / 'ost.yaml'), '--depth-hint', str(tmp_path / 'depth')) == 0
+                   str(tmp_path / 'ost.yaml'), '--depth-hint', str(tmp_path / 'depth'),
+                   '--depth-hint-any-scale') == 0
     with np.load(next((tmp_path / 'out/maps').glob('*.npz'))) as maps:
         np.testing.assert_array_equal(
             maps['depth_source'] == 2,
