@@ -51,6 +51,7 @@ SILENT_AFTER_S = 5.0
 SWAP_PERIOD_S = 0.1
 DIAGNOSTICS_PERIOD_S = 1.0
 LOOK_PERIOD_S = 1.0
+LOST_LOG_EVERY_S = 60.0
 _OLD_WORKER_TIMEOUT_S = 10.0
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -385,7 +386,10 @@ class EmuNode(LifecycleNode):
         remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
         fusion = self._pipeline.fusion
         hint = f'depth hint: {fusion.hints.problem}' if fusion and fusion.hints.problem else ''
-        return '; '.join(filter(None, (*remarks, camera.ended(now_s), hint)))
+        lost = self._inputs.explain_losses(now_s)
+        if lost:
+            self._log.every(LOST_LOG_EVERY_S, 'lost', lost)
+        return '; '.join(filter(None, (*remarks, lost, camera.ended(now_s), hint)))
 
     def _stop_input(self) -> None:
         self._session = None
