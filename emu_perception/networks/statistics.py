@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 STATISTICS = 'statistics'  # What they are called beside the raw maps of the tasks.
 BANDS = 3  # Thirds of the height: ceilings, walls and furniture, floors.
+STRIDE = 2  # Of the raw maps every so many-th pixel, both ways: their means say the same.
 _NEAREST_M = 0.05  # Below it a logarithm of a depth says nothing.
 
 
@@ -48,22 +49,26 @@ def picture_statistics(maps: Sequence[torch.Tensor],
 
     :param maps: of the encoder, [B, C_i, h_i, w_i], finest first.
     :param raw: the network's raw maps [B, C, h, w] by task.
-    :return: for each map the C_i means, then the C_i deviations; then ``BANDS`` mean entropies in
-        nats (with segmentation), and (with depth) ``BANDS`` means of log depth less the image's,
-        ``BANDS`` of log(sigma/depth), and mean and deviation of log depth (metres of the training
-        camera).
+    :return: for each map the C_i means, then the C_i deviations; then, of every ``STRIDE``-th
+        pixel of the raw maps, ``BANDS`` mean entropies in nats (with segmentation), and (with
+        depth) ``BANDS`` means of log depth less the image's, ``BANDS`` of log(sigma/depth), and
+        mean and deviation of log depth (metres of the training camera).
     """
     parts = [part for x in maps for part in _mean_and_deviation(x.float())]
     if SEGMENTATION in raw:
-        log_p = F.log_softmax(raw[SEGMENTATION].float(), dim=1)
+        log_p = F.log_softmax(_some(raw[SEGMENTATION]), dim=1)
         parts.append(_bands(-(log_p.exp() * log_p).sum(1, keepdim=True)))
     if DEPTH in raw:
-        depth, variance = depth_moments(raw[DEPTH].float())
+        depth, variance = depth_moments(_some(raw[DEPTH]))
         log_depth = depth.clamp(min=_NEAREST_M).log().unsqueeze(1)
         mean, deviation = _mean_and_deviation(log_depth)
         parts += [_bands(log_depth) - mean,
                   _bands(0.5 * variance.log().unsqueeze(1) - log_depth), mean, deviation]
     return torch.cat(parts, dim=1)
+
+
+def _some(x: torch.Tensor) -> torch.Tensor:
+    return x[:, :, ::STRIDE, ::STRIDE].float()
 
 
 def _mean_and_deviation(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,9 +13,10 @@ import torch
 def test_numbers_by_hand():
     """Two channels and a head of two classes and depth, worked out on paper."""
     x = torch.tensor([[[[0.0, 2.0], [4.0, 6.0]], [[1.0, 1.0], [1.0, 1.0]]]])
-    logits = torch.zeros(1, 2, 3, 1)
-    logits[0, 0, 2] = 100.0  # The lowest third is sure.
-    depth = torch.tensor([[[[1.0], [2.0], [4.0]], [[0.0], [0.0], [0.0]]]])
+    logits = torch.zeros(1, 2, 5, 1)
+    logits[0, 0, 4] = 100.0  # The lowest third is sure.
+    # Every second row counts, the others are none of it.
+    depth = torch.tensor([[[[1.0], [9.0], [2.0], [9.0], [4.0]], [[0.0]] * 5]])
     found = picture_statistics([x], {'segmentation': logits, 'depth': depth})[0]
     ln2 = torch.tensor(2.0).log()
     sigma = (torch.tensor(1.0).exp().add(0).log1p() * 0 + ln2).sqrt()  # softplus(0) = ln 2.
@@ -44,7 +45,7 @@ def test_no_depth_gives_no_logarithm_of_zero(network):
     assert torch.isfinite(picture_statistics([torch.zeros(1, 1, 4, 4)], raw)).all()
 
 
-@pytest.mark.parametrize('height', [3, 4, 5, 7])
+@pytest.mark.parametrize('height', [5, 6, 7, 8, 13])  # A network's raw maps have 8 and more.
 def test_every_row_is_in_a_band(height):
     logits = torch.zeros(1, 2, height, 2)
     found = picture_statistics([], {'segmentation': logits})
