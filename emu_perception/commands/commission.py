@@ -32,6 +32,7 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.commands.arguments import count, number
+from emu_perception.commands.program import CommandParser
 from emu_perception.commissioning import commission, Commissioned, Recording
 from emu_perception.commissioning_depth import check_depth, compare_frame, DepthCheck, FrameDepth
 from emu_perception.errors import EmuError, InputError
@@ -186,9 +187,7 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> l
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog='python -m emu_perception.commands.commission', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser('python -m emu_perception.commands.commission', __doc__)
     add = parser.add_argument
     add('input', type=Path, metavar='INPUT')
     add('--out', type=Path, required=True, metavar='FILE', help='the checkpoint to write')

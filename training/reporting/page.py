@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from training.reporting import comparison, paper_tables, plots
-from training.reporting.ordering import noise_levels, orderings
-from training.reporting.pictures import jpeg_uri, Pictures, SCALES
-from training.reporting.rendering import render
-from training.reporting.results import best, featured, Result, TASKS
-from training.reporting.tables import number
+
+from . import comparison, paper_tables, plots
+from .ordering import noise_levels, orderings
+from .pictures import jpeg_uri, Pictures, SCALES
+from .rendering import render
+from .results import best, featured, Result, TASKS
+from .tables import number
 
 _FACTS = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
           ('crop', 'crop (top, bottom, left, right)'), ('void', 'pixels without label'),
