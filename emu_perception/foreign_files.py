@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 import re
 import sys
+import unicodedata
 
 _LITTER = {'thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', '@eadir', '$recycle.bin'}
 _MARKS = ((codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
@@ -22,6 +23,15 @@ def is_litter(name: str) -> bool:
     macOS puts ``._0001.jpg``, which is no JPEG, beside each file on a disk of another system.
     """
     return name.startswith('.') or name.lower() in _LITTER
+
+
+def one_spelling(name: str) -> str:
+    """
+    Return a name as all systems write it: macOS takes its accents apart (NFD), others do not.
+
+    Compared as they are, one file under both spellings would be two.
+    """
+    return unicodedata.normalize('NFC', name)
 
 
 def holds_anything(folder: Path) -> bool:

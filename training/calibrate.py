@@ -39,6 +39,7 @@ from .calibration.risk_thresholds import (
     image_scores,
     judged,
     limits,
+    older_limits,
     Scores,
     with_limits,
     with_thresholds,
@@ -58,18 +59,21 @@ SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
               percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
-              device: str = 'auto', kept: Path | None = None,
+              new_thresholds: bool = False, device: str = 'auto', kept: Path | None = None,
               progress: bool = True) -> dict[str, Any]:
     """
     Write ``out``, calibrated on all images of a split.
 
     :param count: of the folds of whole runs; with one run only, what is measured was fitted to.
     :param fit_scores: to the training images, with joint thresholds.
+    :param new_thresholds: even where the images are too few for a percentile and the checkpoint
+        has thresholds of more; not asked of ``fit_scores``, whose thresholds are of new scores.
     :param kept: a folder for what the network gave of the pictures of that fit.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
     """
     network, metadata = load_checkpoint(checkpoint)
+    earlier = metadata.calibration
     if metadata.statistics and not fit_scores:
         LOGGER.warning('%s: its fitted scores are dropped, they are of its earlier constants: '
                        'give --fit-scores', checkpoint)
@@ -96,7 +100,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         LOGGER.warning('%s: the %d images of %s are one run or one fold: the figures after are of '
                        'the images that the constants were fitted to', folder.root, len(stems),
                        split)
-    if percentile < 100 and len(stems) * (1 - percentile / 100) < 1:
+    few = percentile < 100 and len(stems) * (1 - percentile / 100) < 1
+    if few:
         LOGGER.warning('%d images are few: percentile %g of their scores is all but the largest '
                        'one, so that the thresholds are of a single image; give %d or more',
                        len(stems), percentile, math.ceil(100 / (100 - percentile)))
@@ -116,6 +121,13 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
     calibration = with_thresholds(metadata.calibration, list(scores.values()), percentile,
                                   folder.name, split)
+    if few and not (new_thresholds or fit_scores):
+        older = older_limits(calibration, earlier, len(stems))
+        calibration = replace(calibration, scores={**calibration.scores, **older})
+        if older:
+            LOGGER.warning('%s: keeps its earlier thresholds of %s, which are of more images, for '
+                           'the new constants: --new-thresholds replaces them', checkpoint,
+                           ', '.join(older))
     alarms, statistics, more = false_alarms(scores, parts, percentile), {}, {}
     if observer is not None:
         observer.metadata = metadata
@@ -185,6 +197,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--folds', type=int,
                         help='of whole runs of neighbouring frames, for the figures after; '
                         'default 5')
+    parser.add_argument('--new-thresholds', action='store_true',
+                        help='also where the images are too few for the percentile and the '
+                        'checkpoint has thresholds of more, which are kept else')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
@@ -226,8 +241,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError("--split is 'test': it is for the last measurement; give val")
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count, fit_scores=options.fit_scores,
-                           device=options.device, kept=options.observations,
-                           progress=not options.no_progress)
+                           new_thresholds=options.new_thresholds, device=options.device,
+                           kept=options.observations, progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
               f"{result['variance_scale']:.4f}, thresholds: " + ', '.join(

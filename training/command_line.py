@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 import sys
 
-from emu_perception.commands.program import CommandParser, is_subcommand
+from emu_perception.commands.program import CommandParser, is_subcommand, program
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.whole_files import write_json
@@ -53,7 +53,7 @@ class RecipeParser(CommandParser):
 
 def recipe_parser(name: str, description: str | None) -> RecipeParser:
     """Return a parser of ``--recipe FILE [--resume] [--no-progress] [field=value ...]``."""
-    parser = RecipeParser(own_name(name), description)
+    parser = RecipeParser(*named(name, description))
     parser.add_argument('--recipe', required=True, metavar='NAME|FILE',
                         help=f"a YAML file, or one of the package's: {', '.join(recipe_names())}")
     parser.add_argument('--fields', action=FieldsAction, nargs=0,
@@ -68,12 +68,13 @@ def recipe_parser(name: str, description: str | None) -> RecipeParser:
 
 def command_parser(name: str, description: str | None) -> CommandParser:
     """Return the parser of ``python -m training.NAME``, or of emu's subcommand."""
-    return CommandParser(own_name(name), description)
+    return CommandParser(*named(name, description))
 
 
-def own_name(name: str) -> str:
-    """Return what starts the command called ``name`` where nothing else has called it."""
-    return f'python -m {_PACKAGE}.{name}'
+def named(name: str, description: str | None) -> tuple[str, str]:
+    """Return what starts a command by itself, and its description with what it was started by."""
+    own = f'python -m {_PACKAGE}.{name}'
+    return own, str(description).replace(f'python -m training.{name}', program(own))
 
 
 def recipe_of(options: argparse.Namespace, *more: str) -> Recipe:

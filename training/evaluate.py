@@ -24,15 +24,16 @@ from emu_perception.predictor import resolved_device
 import torch
 
 from .command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from .data.dataset_folder import (
-    DatasetFolder,
-)
+from .data.dataset_folder import DatasetFolder
 from .data.leakage import trained_on
+from .evaluation.inference_time import inference_time
 from .evaluation.measuring import Crop, description, evaluate, FORMAT, trivial
 from .evaluation.printing import figure_table
 from .methods.ensemble import Ensemble, SAMPLED
 
 LOGGER = logging.getLogger('training')
+
+
 def crop_of(text: str | None) -> Crop | None:
     """
     Read 'top:bottom,left:right'.
@@ -74,13 +75,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write the metrics here')
     parser.add_argument('--trivial', action='store_true', help='measure the trivial baselines too')
+    parser.add_argument('--time', type=int, metavar='ROUNDS',
+                        help='also time so many answers, of one pass by the backend that a robot '
+                        'would run, sampled ones in PyTorch; on a machine that does nothing else')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     options = parser.parse_args(arguments)
 
     def command() -> None:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
-        for name in ('limit', 'samples', 'min_instance_pixels'):
+        for name in ('limit', 'samples', 'min_instance_pixels', 'time'):
             value = getattr(options, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
@@ -107,6 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
                        crop=crop, progress=progress,
                        min_instance_pixels=options.min_instance_pixels,
                        cluster=not options.no_ap)}
+        if options.time:
+            result.update(inference_time(ensemble, folder, stems[0], options.time))
         if options.trivial:
             result['trivial'] = trivial(folder, stems, crop, progress)
         print(figure_table(result))

@@ -83,6 +83,8 @@ _ROWS = (
           ('uncertainty', 'what the uncertainty sees', 'studies.uncertainty', False),
           ('teacher', 'do the members of a teacher differ', 'studies.teacher', False),
           ('fusion', 'what a depth camera joined in is worth', 'studies.fusion', False),
+          ('fusion-time', 'what joining it in costs', 'studies.fusion_time', False),
+          ('cameras', 'what metres are worth through other lenses', 'studies.cameras', False),
           ('weights', 'learned weights of the losses', 'studies.weights', False),
           ('precision', 'what bf16 and fp16 cost', 'precision', False),
           ('speed', 'of training steps and ensembles', 'benchmark', True))),

@@ -277,6 +277,26 @@ def test_scores_are_fitted_judged_jointly_kept_by_export_and_dropped_by_the_next
     assert 'unfamiliarity' not in read_metadata(out).calibration.scores
 
 
+@pytest.mark.slow
+def test_few_images_do_not_replace_thresholds_of_many(trained, tmp_path, caplog):
+    network, metadata = load_checkpoint(members(trained)[0])
+    many = {name: replace(fitted, threshold=9.0, fitted_on={'images': 700})
+            for name, fitted in metadata.calibration.scores.items()}
+    source, out = tmp_path / 'many.safetensors', tmp_path / 'out.safetensors'
+    save_checkpoint(source, network, replace(metadata, calibration=Calibration(scores=many)))
+    command = ['--checkpoint', str(source), '--data', str(trained / 'data'), '--out', str(out),
+               '--device', 'cpu', '--no-progress']
+    assert calibrate.main(command) == 0
+    calibration = read_metadata(out).calibration
+    assert 'keeps its earlier thresholds of ' in caplog.text
+    assert calibration.thresholds['relative_depth_sigma'] == pytest.approx(
+        9.0 * calibration.variance_scale ** 0.5)
+    assert {fitted.fitted_on['images'] for fitted in calibration.scores.values()} == {700}
+    assert calibrate.main([*command, '--new-thresholds']) == 0
+    assert all(fitted.threshold < 9.0 and fitted.fitted_on['images'] == 2
+               for fitted in read_metadata(out).calibration.scores.values())
+
+
 def test_without_labels_the_temperature_stays_and_the_variance_is_fitted(
         synthetic, trained, tmp_path, caplog):
     document = yaml.safe_load((synthetic / 'dataset.yaml').read_text())

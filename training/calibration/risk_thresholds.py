@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+import math
 
 from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.predictor import Predictor
@@ -16,6 +17,7 @@ from ..data.dataset_folder import DatasetFolder, training_fx
 
 # Of one image, by name of the score.
 Scores = Mapping[str, float]
+_OF_SIGMA = ('depth_sigma', 'relative_depth_sigma')
 
 
 def image_scores(predictor: Predictor, folder: DatasetFolder,
@@ -57,6 +59,32 @@ def with_limits(calibration: Calibration, values: Mapping[str, float], percentil
     fitted_on = {'data_set': data_set, 'split': split, 'images': images}
     return replace(calibration, scores={
         name: FittedThreshold(limit, percentile, fitted_on) for name, limit in values.items()})
+
+
+def older_limits(new: Calibration, old: Calibration, images: int) -> dict[str, FittedThreshold]:
+    """
+    Return the thresholds of an older calibration that are of more images, for the new constants.
+
+    A mean of sigma grows as sigma does. What a new temperature makes of an entropy is not known
+    without the images, so the lower of both is taken.
+
+    :param images: that the new thresholds are of.
+    """
+    factor = math.sqrt(new.variance_scale / old.variance_scale)
+    found = {}
+    for name, fitted in old.scores.items():
+        if name not in new.scores or _images(fitted) <= images:
+            continue
+        threshold = fitted.threshold * (factor if name in _OF_SIGMA else 1.0)
+        if name not in _OF_SIGMA and new.temperature != old.temperature:
+            threshold = min(threshold, new.scores[name].threshold)
+        found[name] = replace(fitted, threshold=threshold)
+    return found
+
+
+def _images(fitted: FittedThreshold) -> int:
+    images = fitted.fitted_on.get('images')
+    return images if isinstance(images, int) else 0
 
 
 def risk_thresholds(predictor: Predictor, folder: DatasetFolder, split: str,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import math
 from pathlib import Path
 
-from emu_perception.foreign_files import names_in, read_text
+from emu_perception.foreign_files import names_in, one_spelling, read_text
 import numpy as np
 import yaml
 
@@ -113,8 +113,8 @@ class DatasetFolder:
         """
         path = self.root / f'{split}.txt'
         try:
-            stems = names_in(path.read_bytes(),
-                             lambda stem: self._files['image'].find(stem) is not None)
+            stems = [one_spelling(name) for name in names_in(
+                path.read_bytes(), lambda stem: self._files['image'].find(stem) is not None)]
         except OSError as error:
             raise DatasetError(f'{path}: cannot be read ({error.strerror}); it lists the stems '
                                f"of split '{split}'") from error
@@ -153,7 +153,7 @@ class DatasetFolder:
 
         :raises DatasetError: if an image is missing, or a training stem is in another split too.
         """
-        have = {path.stem for path in self.files('image')}
+        have = self.file_stems('image')
         seen: dict[str, str] = {}
         for split in splits:
             stems = self.stems(split)
@@ -232,6 +232,10 @@ class DatasetFolder:
     def files(self, kind: str) -> list[Path]:
         """Return the files of a folder ('image', 'label', ...), whether a split names them."""
         return self._files[kind].listed()
+
+    def file_stems(self, kind: str) -> set[str]:
+        """Return the stems of ``files``, spelled as those of splits are."""
+        return {one_spelling(path.stem) for path in self.files(kind)}
 
     def map_path(self, kind: str, stem: str) -> Path | None:
         """Return the file of a map; None if there is none."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a data set folder: found whatever their suffix's case, read as they are stored."""
+"""The files of a data set folder: found however a system spells them, read as they are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from emu_perception.cameras import jpeg_bytes, png_bytes
 from emu_perception.cameras.image_files import rgb_of
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import is_litter
+from emu_perception.foreign_files import is_litter, one_spelling
 import numpy as np
 
 from .dataset_fields import DatasetError
@@ -34,7 +34,7 @@ class FilesByStem:
             path = self.folder / f'{stem}{suffix}'
             if path.exists():
                 return path
-        path = self._oddly_named.get(stem, self.folder)
+        path = self._oddly_named.get(one_spelling(stem), self.folder)
         return path if path.is_file() else None
 
     def listed(self) -> list[Path]:
@@ -44,8 +44,9 @@ class FilesByStem:
 
     @cached_property
     def _oddly_named(self) -> dict[str, Path]:
-        """Files with suffixes in another case; listed once, where one is not found otherwise."""
-        return {path.stem: path for path in self.listed() if path.suffix not in self._suffixes}
+        """Files whose suffix has another case, or whose accents stand apart; listed once."""
+        return {one_spelling(path.stem): path for path in self.listed()
+                if path.suffix not in self._suffixes or path.stem != one_spelling(path.stem)}
 
 
 def read_image(path: Path) -> np.ndarray:

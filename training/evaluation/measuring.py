@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 import hashlib
+import json
 from pathlib import Path
 import time
 from typing import Any
@@ -23,7 +24,7 @@ from ..data.dataset_folder import (
     IGNORE,
     training_focal,
 )
-from ..methods.ensemble import Ensemble
+from ..methods.ensemble import Ensemble, Member
 from ..metrics.suite import EvaluationSuite
 from .three_task_figures import has_three_task_figures, ThreeTaskFigures
 
@@ -170,10 +171,28 @@ def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
             'checkpoint': first.path.name,
             'sha256': [file_hash(member.path) for member in ensemble.members],
             'checkpoints': [str(m.path) for m in ensemble.members],
+            'seeds': [_recipe(member).get('seed') for member in ensemble.members],
+            'trained_as': _trained_as(ensemble),
             'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
             'encoder': first.metadata.architecture['encoder'],
             'parameters': ensemble.parameters, 'input_size': list(first.metadata.input_size),
             'classes': list(ensemble.classes)}
+
+
+def _recipe(member: Member) -> dict[str, Any]:
+    return dict(member.metadata.provenance.get('recipe') or {})
+
+
+def _trained_as(ensemble: Ensemble) -> str | None:
+    """Return what is equal for trainings that differ in nothing but seeds and places."""
+    recipes = [{name: value for name, value in _recipe(member).items()
+                if name not in ('seed', 'name', 'output', 'data')} for member in ensemble.members]
+    if not all(recipes):
+        return None
+    for recipe in recipes:
+        distillation = recipe.get('emuformer') or {}
+        recipe['emuformer'] = {**distillation, 'teacher': len(distillation.get('teacher') or ())}
+    return hashlib.sha256(json.dumps(recipes, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def file_hash(path: Path) -> str:

@@ -12,6 +12,7 @@ from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.image_decoding import decoded, lacks_end
 from emu_perception.cameras.judgement import judge
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import one_spelling
 import numpy as np
 from rich.progress import track
 
@@ -114,7 +115,7 @@ def _about_stems(folder: DatasetFolder, splits: dict[str, list[str]]) -> list[Pr
             seen.add(stem)
             split_of.setdefault(stem, split)
     images = folder.files('image')
-    unnamed = [path for path in images if path.stem not in split_of]
+    unnamed = [path for path in images if one_spelling(path.stem) not in split_of]
     if unnamed:
         found.append(Problem(folder.root / 'image', f'{len(unnamed)} of {len(images)} images are '
                              f"named by no split, '{unnamed[0].name}' first", note=True))

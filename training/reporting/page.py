@@ -14,12 +14,14 @@ from .ordering import noise_levels, orderings
 from .pictures import jpeg_uri, Pictures, SCALES
 from .rendering import render
 from .results import best, featured, Result, TASKS
+from .seeds import seed_table
 from .tables import number
 
 _FACTS = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
           ('crop', 'crop (top, bottom, left, right)'), ('void', 'pixels without label'),
           ('threshold', 'certainty threshold'), ('encoder', 'encoder'),
-          ('input_size', 'network input'), ('device', 'device'))
+          ('input_size', 'network input'), ('device', 'device'),
+          ('inference_by', 'times are of'))
 _LISTS = {'input_size': 'x', 'crop': ', '}
 _VOIDS = {'exclude': 'are left out', 'as_inaccurate': 'count as inaccurate'}
 # By heading, which may be '': (what a figure shows, the figure).
@@ -37,7 +39,8 @@ def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str
         'facts': [(name, text) for field, name in _FACTS
                   if (text := '; '.join(_values(results, field)))],
         'warnings': warnings(results), 'policy': _policy(results),
-        'main_table': comparison.main_table(results), 'paper': _paper(results),
+        'main_table': (main := comparison.main_table(results)),
+        'seed_table': seed_table(results, main), 'paper': _paper(results),
         'orderings': orderings(results), 'noise': noise_levels(results[0]),
         'further_tables': comparison.further_tables(results),
         'policy_table': (comparison.policy_table(results) if any(
@@ -55,7 +58,8 @@ def warnings(results: Sequence[Result]) -> list[str]:
                         ('void', 'The results have different policies for pixels without label'),
                         ('threshold', 'The results have different thresholds of certainty'),
                         ('crop', 'The results use the truth of different crops'),
-                        ('device', 'The times were measured on different devices')):
+                        ('device', 'The times were measured on different devices'),
+                        ('inference_by', 'The times are of different things')):
         values = _values(results, field)
         if field == 'crop' and values and any(result.document.get('crop') is None
                                               for result in results):

@@ -80,8 +80,10 @@ def _check(document: dict[str, Any]) -> None:
         raise ReportError(f"field '{tasks[0]}' is missing: nothing was measured")
     for field in (*TASKS, 'curves', 'inference_ms', 'trivial'):
         _expect(document, field, dict)
+    for field in ('inference_by', 'trained_as'):
+        _expect(document, field, str)
     for field in ('checkpoints', 'policies', 'class_iou', 'classes', 'per_image', 'input_size',
-                  'crop'):
+                  'crop', 'seeds'):
         _expect(document, field, list)
     for field in (*TASKS, 'inference_ms'):
         for name, value in (document.get(field) or {}).items():

@@ -89,7 +89,7 @@ def check_truth(folder: DatasetFolder, kind: str, task: str) -> None:
     :raises DatasetError: if none has; some without are said.
     """
     stems = folder.stems('train')
-    have = {path.stem for path in folder.files(kind)}
+    have = folder.file_stems(kind)
     count = sum(stem in have for stem in stems)
     if not count:
         raise DatasetError(f'{folder.root}/{kind}: holds no PNG for any of the {len(stems)} '

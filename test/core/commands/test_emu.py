@@ -43,6 +43,14 @@ def test_every_command_is_a_function_of_a_module_that_is_there(row):
     assert row.usage or not row.ros or row.demo, 'a ROS 2 program has no --help of its own'
 
 
+def test_every_command_of_training_is_one_of_emus():
+    files = [*(ROOT / 'training').glob('*.py'), *(ROOT / 'training/studies').glob('*.py')]
+    commands = {'.'.join([OFFLINE, *path.relative_to(ROOT / 'training').with_suffix('').parts])
+                for path in files if "__name__ == '__main__'" in path.read_text()}
+    assert commands | {f'{OFFLINE}.prepare.__main__'} == {
+        row.module for row in SUBCOMMANDS.values() if row.module.startswith(OFFLINE)}
+
+
 def test_every_name_of_elsewhere_leads_to_a_command():
     for word, name in ELSEWHERE.items():
         assert name in SUBCOMMANDS and word not in SUBCOMMANDS

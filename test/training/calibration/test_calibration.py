@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from emu_perception.checkpoint import Calibration
+from emu_perception.checkpoint import Calibration, FittedThreshold
 import pytest
 import torch
 from training import calibrate
 from training.calibration.constants import fitted, Observation, VarianceScale
+from training.calibration.risk_thresholds import older_limits
 from training.data.frame_runs import folds, frame_runs
 
 
@@ -69,3 +70,21 @@ def test_false_alarms_come_from_the_thresholds_of_other_runs():
     assert calibrate.false_alarms(scores, parts, 100.0) == 0.5
     assert calibrate.false_alarms(scores, [list(scores)], 100.0) == 0.0
     assert calibrate.false_alarms(dict.fromkeys(scores, {'depth_sigma': 1.0}), parts, 100.0) == 0.0
+
+
+@pytest.mark.parametrize(('temperature', 'entropy'), [(1.0, 1.5), (0.8, 0.9)])
+def test_thresholds_of_more_images_are_kept_for_the_new_constants(temperature, entropy):
+    """Sigma doubles where its square is four times as large; no new temperature lowers a flag."""
+    many, few = {'images': 500}, {'images': 4}
+    old = Calibration(scores={'segmentation_entropy': FittedThreshold(1.5, 95.0, many),
+                              'relative_depth_sigma': FittedThreshold(0.2, 95.0, many),
+                              'depth_sigma': FittedThreshold(1.0, 95.0, few),
+                              'unfamiliarity': FittedThreshold(2.0, 95.0, many)})
+    new = Calibration(temperature, 4.0, {
+        'segmentation_entropy': FittedThreshold(0.9, 95.0, few),
+        'relative_depth_sigma': FittedThreshold(0.3, 95.0, few),
+        'depth_sigma': FittedThreshold(3.0, 95.0, few)})
+    kept = older_limits(new, old, 4)
+    assert {name: fitted.threshold for name, fitted in kept.items()} == {
+        'segmentation_entropy': entropy, 'relative_depth_sigma': pytest.approx(0.4)}
+    assert all(fitted.fitted_on == many for fitted in kept.values())

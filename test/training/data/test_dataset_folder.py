@@ -9,6 +9,7 @@ import math
 import os
 from pathlib import Path
 import struct
+import unicodedata
 
 import cv2
 import numpy as np
@@ -162,6 +163,32 @@ def test_names_as_other_systems_give_them_are_read(synthetic, capsys, name, suff
         assert (getattr(example, kind) == getattr(expected, kind)).all(), kind
     assert check(['check', str(synthetic), '--no-progress']) == 0, capsys.readouterr().out
     assert '0 faults' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('files', ['NFC', 'NFD'])
+@pytest.mark.parametrize('maps', ['NFC', 'NFD'])
+@pytest.mark.parametrize('listed', ['NFC', 'NFD'])
+def test_accents_of_one_system_are_those_of_another(synthetic, capsys, files, maps, listed):
+    """A Mac takes them apart in the names of files, and lists are made elsewhere."""
+    expected = DatasetFolder(synthetic).example('000')
+    rename(synthetic, '000', unicodedata.normalize(listed, 'Tür'))
+    for kind in ('image', 'label', 'depth'):
+        path = synthetic / kind / f"{unicodedata.normalize(listed, 'Tür')}.png"
+        form = files if kind == 'image' else maps
+        path.rename(path.with_name(f"{unicodedata.normalize(form, 'Tür')}.png"))
+    folder = DatasetFolder(synthetic)
+    folder.check_files(('train', 'val'))
+    example = folder.example(folder.stems('train')[0])
+    for kind in ('image', 'label', 'depth'):
+        assert (getattr(example, kind) == getattr(expected, kind)).all(), kind
+    assert check(['check', str(synthetic), '--no-progress']) == 0, capsys.readouterr().out
+    assert '0 faults' in capsys.readouterr().out
+    # One file under both spellings is one: what is trained on cannot measure.
+    other = unicodedata.normalize('NFD' if listed == 'NFC' else 'NFC', 'Tür')
+    with open(synthetic / 'val.txt', 'a') as file:
+        file.write(f'\n{other}\n')
+    with pytest.raises(DatasetError, match='is in train.txt too'):
+        DatasetFolder(synthetic).check_files(('train', 'val'))
 
 
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'cp1252'])

@@ -1,0 +1,183 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ask what labels, metres and intervals are worth through other lenses and on other sensors.
+
+python -m training.studies.cameras --checkpoint F --data DIR [--split val] [--json OUT]
+
+Every image of a split, without its frame, as seventeen simulated cameras give it, each with its
+true focal length (``training.studies.camera_views``). The factor is the median of true depth /
+depth over an image: what is wrong with all its metres at once, and what a depth camera would mend.
+Intervals are of whole runs of frames drawn again. Real other cameras differ in more than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.errors import InputError
+from emu_perception.predictor import Predictor
+import numpy as np
+from rich.progress import track
+
+from ..calibration.training_pictures import border_of, clean_picture, generator
+from ..command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from ..data.dataset_folder import DatasetFolder, Example
+from ..data.leakage import trained_on
+from ..reporting.tables import markdown, number
+from .camera_views import CAMERA_VIEWS
+from .fusion_fit import Z90
+from .trust_judgement import run_interval, runs_of
+
+_FIGURES = ('pixel_accuracy', 'abs_rel', 'delta1', 'coverage_90')
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    One image by one camera.
+
+    :ivar figures: by a name of ``_FIGURES``: sum over pixels, and how many.
+    :ivar log_factor: median of log(true depth / depth); NaN without depth.
+    :ivar raised: whether a score is above its threshold; None where the checkpoint has none.
+    """
+
+    figures: Mapping[str, tuple[float, int]]
+    log_factor: float
+    raised: bool | None
+
+
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *, limit: int | None = None,
+          device: str = 'auto', progress: bool = True) -> dict[str, Any]:
+    """
+    Return the figures of each camera.
+
+    :param limit: only so many images, evenly spaced.
+    :raises EmuError: if a file cannot be used, the camera is not known, or the checkpoint was
+        trained on these images.
+    """
+    predictor = Predictor.load(checkpoint, device=device)
+    if trained_on(predictor.metadata, folder, split):
+        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
+                         'measured there flatters it; give another split')
+    if folder.intrinsics is None:
+        raise InputError(f"{folder.root}/dataset.yaml: field 'intrinsics' is missing: no other "
+                         'camera can be made from an unknown one')
+    border = border_of(predictor.metadata)
+    seen: dict[str, list[Seen]] = {name: [] for name in CAMERA_VIEWS}
+    stems = evenly_spaced(folder.stems(split), limit)
+    for stem in track(stems, 'cameras', disable=not progress):
+        picture = clean_picture(folder, stem, border)
+        assert picture.focal is not None
+        for name, view in CAMERA_VIEWS.items():
+            example = view.seen(picture.example, generator(stem, name))
+            seen[name].append(_one(predictor, example, picture.focal * view.zoom))
+    runs = runs_of(np.array(stems))
+    return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
+            'images': len(stems), 'runs': len(np.unique(runs)), 'border': border,
+            'cameras': [{'camera': name, **_pooled(rows, runs)} for name, rows in seen.items()]}
+
+
+def _one(predictor: Predictor, example: Example, focal: float) -> Seen:
+    """Compare one picture with its truth; ``focal`` is in units of its width."""
+    prediction = predictor(example.image, fx=focal * example.image.shape[1])
+    figures: dict[str, tuple[float, int]] = {}
+    log_factor = float('nan')
+    if prediction.label is not None and example.label is not None:
+        known = example.label < len(predictor.metadata.classes)
+        figures['pixel_accuracy'] = _sum((prediction.label == example.label)[known])
+    depth, sigma = prediction.depth, prediction.depth_sigma
+    if depth is not None and sigma is not None and example.depth is not None:
+        valid = (example.depth > 0) & np.isfinite(depth) & (depth > 0)
+        d, true = depth[valid].astype(np.float64), example.depth[valid].astype(np.float64)
+        ratio = true / d
+        figures['abs_rel'] = _sum(np.abs(d - true) / true)
+        figures['delta1'] = _sum(np.maximum(ratio, 1 / ratio) < 1.25)
+        figures['coverage_90'] = _sum(np.abs(d - true) < Z90 * sigma[valid])
+        if ratio.size:
+            log_factor = float(np.median(np.log(ratio)))
+    limits = predictor.metadata.calibration.thresholds
+    return Seen(figures, log_factor, any(
+        not prediction.scores.get(name, np.inf) <= limit for name, limit in limits.items())
+        if limits else None)
+
+
+def _sum(values: np.ndarray) -> tuple[float, int]:
+    return float(values.sum()), values.size
+
+
+def _pooled(rows: Sequence[Seen], runs: np.ndarray) -> dict[str, Any]:
+    """Return shares and means over all pixels, with intervals over runs of frames."""
+    found: dict[str, Any] = {}
+    for name in _FIGURES:
+        values = np.array([row.figures.get(name, (0.0, 0)) for row in rows])
+        if not values[:, 1].any():
+            continue
+
+        def share(i: np.ndarray, values: np.ndarray = values) -> float:
+            total = values[i].sum(axis=0)
+            return float(total[0] / total[1]) if total[1] else float('nan')
+        found[name] = {'value': share(np.arange(len(rows))), 'interval': run_interval(share, runs)}
+    factors = np.array([row.log_factor for row in rows])
+    factors = factors[np.isfinite(factors)]
+    if factors.size:
+        found['factor'] = {'median': float(np.exp(np.median(factors))),
+                           'log_sd': float(factors.std()),
+                           'smallest': float(np.exp(factors.min())),
+                           'largest': float(np.exp(factors.max()))}
+    if all(row.raised is not None for row in rows):
+        found['flagged'] = float(np.mean([bool(row.raised) for row in rows]))
+    return found
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Return the cameras as a table in Markdown."""
+    def cell(row: Mapping[str, Any], name: str) -> str:
+        figure = row.get(name)
+        if figure is None:
+            return number(None)
+        return f'{number(figure["value"])} [{", ".join(map(number, figure["interval"]))}]'
+
+    return markdown(
+        ('camera', 'pixel accuracy', 'abs rel', 'delta1', '90 % interval holds',
+         'factor (smallest, largest)', 'flagged'),
+        [[row['camera'], *(cell(row, name) for name in _FIGURES), _factor(row.get('factor')),
+          number(row.get('flagged'), 2)] for row in result['cameras']])
+
+
+def _factor(factor: Mapping[str, float] | None) -> str:
+    return number(None) if factor is None else (
+        f'{factor["median"]:.2f} ({factor["smallest"]:.2f}, {factor["largest"]:.2f})')
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('studies.cameras', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--split', default='val', help='default val')
+    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        if options.limit is not None and options.limit < 1:
+            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_writable(options.json)
+        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
+                       limit=options.limit, device=options.device,
+                       progress=not options.no_progress)
+        result = {**result, 'command': parser.command(arguments)}
+        print(table(result))
+        write_result(options.json, result)
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
