@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
                         unknown_label_entropy=options.unknown_label_entropy,
                         score_region=region, hints=track)
         selection = Selection(options.every, options.start, options.end)
-        output_folder.make_folder(options.out)
+        made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
                           thresholds.by_score, judged='each' if each else 'stream')
         results = runner.results(selected(source, selection))
@@ -117,8 +117,14 @@ def run(options: argparse.Namespace) -> int:
                                    record):
                 outputs.append(output)
                 closing.callback(output.close)
-            _process(results, outputs, summary, interrupt, selection.expected(source),
-                     shown=not options.no_progress)
+            try:
+                _process(results, outputs, summary, interrupt, selection.expected(source),
+                         shown=not options.no_progress)
+            except InputError:
+                if not summary.images:  # Refused with its first image, as an --fx may be.
+                    closing.close()
+                    output_folder.discard(options.out, made)
+                raise
         summary.unusable = runner.unusable
         summary.depth_hint = None if track is None else track.summary()
         loss = source.loss
