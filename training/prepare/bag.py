@@ -22,10 +22,11 @@ from emu_perception.recordings.reader import open_bag
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
 import numpy as np
 from rich.progress import track
-from training.data.dataset_folder import DatasetError, IGNORE
-from training.prepare.bag_frames import find_moments, read_frames
-from training.prepare.bag_intrinsics import intrinsics_of
-from training.prepare.folder_writer import (
+
+from ..data.dataset_folder import DatasetError, IGNORE
+from .bag_frames import find_moments, read_frames
+from .bag_intrinsics import intrinsics_of
+from .folder_writer import (
     add_output_arguments,
     encode_metres,
     FolderWriter,

@@ -12,7 +12,8 @@ from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.topics import looks_rectified
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.recordings.reader import Bag
-from training.data.dataset_folder import DatasetError
+
+from ..data.dataset_folder import DatasetError
 
 LOGGER = logging.getLogger('training')
 _LARGEST_ZOOM = 0.01

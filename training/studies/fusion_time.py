@@ -20,7 +20,8 @@ import cv2
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, fuse, ScaleBelief
 import numpy as np
-from training.command_line import command_parser, run
+
+from ..command_line import command_parser, run
 
 SIZE = (480, 640)
 _WARM = 5
