@@ -22,7 +22,8 @@ setup:                      ## .venv with all that is needed, and the colcon bui
 
 demo: setup                 ## the node over real photographs, panels in out/demo (IMAGES=dir, MODEL=file)
 	@. .ci/environment && nice -n 5 "$$EMU_INSTALL"/emu_perception/lib/emu_perception/emu_demo \
-	    --out '$(OUT)' $(if $(IMAGES),--images '$(IMAGES)') $(if $(MODEL),--model '$(MODEL)')
+	    --out '$(OUT)' $(if $(IMAGES),--images '$(IMAGES)') $(if $(MODEL),--model '$(MODEL)') && \
+	    echo "next, in any folder: . $$PWD/$$EMU_VENV/bin/activate && emu --help"
 
 test: setup                 ## all tests, lint included (TEST_ARGS='-k risk -x'; ROS=kilted; VERSIONS=newest)
 	@. .ci/environment && python -m pytest $(TEST_ARGS)

@@ -13,6 +13,14 @@ PACKAGE = 'emu_perception'
 WITH_DEMO = os.environ.get('EMU_WITH_DEMO', '') not in ('', '0')
 DEMO = (f'{PACKAGE}.benchmarking', f'{PACKAGE}.ros.benchmark', f'{PACKAGE}.ros.demo')
 HERE = Path(__file__).resolve().parent
+# Installed under a name of its own: `training` may be anybody's. Its files import each other
+# relatively, so that both names work.
+OFFLINE = ['emu_training', *(f'emu_training.{name}' for name in find_packages('training'))]
+# What each extra of pip brings: lists of requirements/. A robot that names none keeps its own
+# torch, OpenCV and NumPy.
+EXTRAS = {'offline': ('pypi', 'cpu', 'offline'), 'train': ('pypi', 'train'),
+          'export': ('pypi', 'export'), 'demo': ('pypi', 'ros', 'demo'), 'pypi': ('pypi',),
+          'cpu': ('cpu',), 'ros': ('ros',), 'test': ('test',)}
 
 
 def requirements(name: str) -> list[str]:
@@ -29,22 +37,27 @@ def requirements(name: str) -> list[str]:
 setup(
     name=PACKAGE,
     version='0.1.0',
-    # `training` is run from the repository's root and stays off the robot.
-    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*'], exclude=[] if WITH_DEMO else DEMO),
+    packages=[*find_packages(include=[PACKAGE, f'{PACKAGE}.*'],
+                             exclude=[] if WITH_DEMO else DEMO), *OFFLINE],
+    package_dir={'emu_training': 'training'},
     # Whoever type-checks code that uses this package gets its types.
-    package_data={PACKAGE: ['py.typed']},
+    package_data={PACKAGE: ['py.typed'], 'emu_training.recipes': ['*.yaml'],
+                  'emu_training.reporting': ['*.json', 'templates/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
         (f'share/{PACKAGE}/config', glob('config/*')),
         (f'share/{PACKAGE}/models', glob('models/*')),
+        *((f'share/{PACKAGE}/{folder}', [path for path in glob(f'{folder}/*')
+                                         if os.path.isfile(path)])
+          for folder in ('examples', 'examples/nav2', 'examples/nvblox')),
     ],
     python_requires='>=3.10',
     # torch, OpenCV and NumPy are the robot's own (apt, Jetson): never replaced by an install.
     install_requires=['setuptools', *requirements('robot')],
-    extras_require={name: requirements(name) for name in
-                    ('pypi', 'ros', 'cpu', 'offline', 'demo', 'train', 'test')},
+    extras_require={extra: [line for name in names for line in requirements(name)]
+                    for extra, names in EXTRAS.items()},
     zip_safe=False,
     maintainer='The emu_perception authors',
     maintainer_email='emu_perception@users.noreply.github.com',
@@ -52,6 +65,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            f'emu = {PACKAGE}.commands.emu:main',
             f'emu_node = {PACKAGE}.ros.node:main',
             f'emu_multi = {PACKAGE}.ros.node:main_multi',
             f'replay_camera = {PACKAGE}.ros.replay_camera:main',

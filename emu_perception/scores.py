@@ -97,8 +97,14 @@ class Score:
         return '' if self.unit == '1' else f'_{self.unit}'
 
     def text(self, *values: float) -> str:
-        """Return it in words, with its value, or values with a comparison, and unit."""
-        figures = ' > '.join(f'{value:.3f}' for value in values)
+        """
+        Return it in words, with its value, or values with a comparison, and unit.
+
+        Values that differ are told apart, however near they are: 0.641 > 0.641 is no reason.
+        """
+        digits = next((digits for digits in range(3, 9) if len(
+            {f'{value:.{digits}f}' for value in values}) == len({*values})), 9)
+        figures = ' > '.join(f'{value:.{digits}f}' for value in values)
         return f'{self.words} {figures}{"" if self.unit == "1" else f" {self.unit}"}'
 
 

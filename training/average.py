@@ -26,9 +26,10 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.errors import InputError
 import torch
-from training.command_line import command_parser, run
-from training.evaluation.measuring import file_hash
-from training.runs.ancestry import ancestors_of
+
+from .command_line import command_parser, run
+from .evaluation.measuring import file_hash
+from .runs.ancestry import ancestors_of
 
 # Fields of the documents in which averaged networks have to agree.
 ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'depth_max',

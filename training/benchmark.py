@@ -28,12 +28,13 @@ from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
-from training.command_line import check_writable, command_parser, recipe_of, run, write_result
-from training.methods.ensemble import Ensemble
-from training.recipes.recipe import Recipe
-from training.speed.ensembles import DROPPING, ENSEMBLES, ensembles
-from training.speed.steps import steps
-from training.speed.synthetic_models import synthetic_members
+
+from .command_line import check_writable, command_parser, recipe_of, run, write_result
+from .methods.ensemble import Ensemble
+from .recipes.recipe import Recipe
+from .speed.ensembles import DROPPING, ENSEMBLES, ensembles
+from .speed.steps import steps
+from .speed.synthetic_models import synthetic_members
 
 STEPS = ('step', 'distill')
 WHAT = (*STEPS, *ENSEMBLES)
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
             'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
             else torch.cuda.get_device_name(device),
             'versions': {'torch': torch.__version__, 'python': platform.python_version()},
-            'command': 'python -m training.benchmark ' + ' '.join(given), 'results': {}}
+            'command': parser.command(given), 'results': {}}
         for name in wanted:
             with TemporaryDirectory() as folder:
                 found = measured(name, recipe, options, device, Path(folder))

@@ -32,9 +32,10 @@ from emu_perception.observer import Observer
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.scores import SCORES
 from rich.progress import track
-from training.calibration.constants import fitted, observe
-from training.calibration.joint_fit import joint_fit, joint_lines
-from training.calibration.risk_thresholds import (
+
+from .calibration.constants import fitted, observe
+from .calibration.joint_fit import joint_fit, joint_lines
+from .calibration.risk_thresholds import (
     image_scores,
     judged,
     limits,
@@ -43,13 +44,13 @@ from training.calibration.risk_thresholds import (
     with_limits,
     with_thresholds,
 )
-from training.calibration.twins import take_constants
-from training.command_line import check_writable, command_parser, run, write_result
-from training.data.dataset_folder import DatasetFolder
-from training.data.frame_runs import folds, frame_runs
-from training.data.leakage import trained_on
-from training.evaluation.measuring import evaluate
-from training.methods.ensemble import Ensemble
+from .calibration.twins import take_constants
+from .command_line import check_writable, command_parser, run, write_result
+from .data.dataset_folder import DatasetFolder
+from .data.frame_runs import folds, frame_runs
+from .data.leakage import trained_on
+from .evaluation.measuring import evaluate
+from .methods.ensemble import Ensemble
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),

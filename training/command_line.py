@@ -10,15 +10,19 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.commands.program import CommandParser, is_subcommand, program
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.whole_files import write_json
 import torch
-from training.recipes.options import explained
-from training.recipes.recipe import load_recipe, Recipe
-from training.runs.heap import keep_freed_memory
-from training.runs.stopping import Stopped, stops_raised
 
+from .recipes.command_fields import field_names, fields_as_overrides
+from .recipes.options import explained, RecipeError
+from .recipes.recipe import load_recipe, Recipe, recipe_names
+from .runs.heap import keep_freed_memory
+from .runs.stopping import Stopped, stops_raised
+
+_PACKAGE = __name__.rpartition('.')[0]
 FIGURES = ('.png', '.pdf', '.svg')
 
 class FieldsAction(argparse.Action):
@@ -29,24 +33,48 @@ class FieldsAction(argparse.Action):
         parser.exit()
 
 
-def recipe_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+class RecipeParser(CommandParser):
+    """A parser of commands with a recipe: ``--epochs 3`` is ``epochs=3``, for every field."""
+
+    def parse_intermixed_args(  # type: ignore[override]
+            self, args: list[str] | None = None) -> argparse.Namespace:
+        """Return the options; ends the process with code 2 on what makes no sense."""
+        words = sys.argv[1:] if args is None else args
+        try:
+            words = fields_as_overrides(words, self._option_string_actions)
+        except RecipeError as error:
+            self.error(str(error))
+        return super().parse_intermixed_args(words)
+
+    def words(self) -> list[str]:
+        """Return the options and the fields of a recipe."""
+        return [*super().words(), *(f'--{name}' for name in field_names(Recipe))]
+
+
+def recipe_parser(name: str, description: str | None) -> RecipeParser:
     """Return a parser of ``--recipe FILE [--resume] [--no-progress] [field=value ...]``."""
-    parser = command_parser(name, description)
-    parser.add_argument('--recipe', required=True, metavar='FILE',
-                        help='YAML, see training/recipes (paper.yaml, best.yaml, ...)')
+    parser = RecipeParser(*named(name, description))
+    parser.add_argument('--recipe', required=True, metavar='NAME|FILE',
+                        help=f"a YAML file, or one of the package's: {', '.join(recipe_names())}")
     parser.add_argument('--fields', action=FieldsAction, nargs=0,
                         help='list every field of a recipe with its default and meaning')
     parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     parser.add_argument('overrides', nargs='*', metavar='field=value',
-                        help='for example data=DIR epochs=10 optimizer.learning_rate=1e-4')
+                        help='for example data=DIR epochs=10 optimizer.learning_rate=1e-4; or '
+                        '--data DIR --epochs 10 --optimizer.learning-rate 1e-4')
     return parser
 
 
-def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """Return the parser of ``python -m training.NAME``."""
-    return argparse.ArgumentParser(prog=f'python -m training.{name}', description=description,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+def command_parser(name: str, description: str | None) -> CommandParser:
+    """Return the parser of ``python -m training.NAME``, or of emu's subcommand."""
+    return CommandParser(*named(name, description))
+
+
+def named(name: str, description: str | None) -> tuple[str, str]:
+    """Return what starts a command by itself, and its description with what it was started by."""
+    own = f'python -m {_PACKAGE}.{name}'
+    return own, str(description).replace(f'python -m training.{name}', program(own))
 
 
 def recipe_of(options: argparse.Namespace, *more: str) -> Recipe:
@@ -85,7 +113,7 @@ def run(command: Callable[[], object]) -> int:
 def _is_the_process() -> bool:
     """Tell whether a training command was started, not called from somebody else's process."""
     spec = getattr(sys.modules['__main__'], '__spec__', None)
-    return spec is not None and spec.name.split('.')[0] == 'training'
+    return is_subcommand() or spec is not None and spec.name.split('.')[0] == _PACKAGE
 
 
 def _failed(text: str) -> int:

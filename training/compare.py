@@ -21,17 +21,17 @@ import logging
 from pathlib import Path
 import sys
 
-from training import evaluate
-from training.command_line import recipe_of, recipe_parser, run
-from training.data.dataset_folder import DatasetFolder
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
-from training.recipes.registry import METHODS, TRAINED
-from training.report import main as report
-from training.runs.members import member_recipe, train_all
-from training.runs.peak_memory import side_by_side
-from training.runs.run_folder import finished
-from training.runs.stopping import kept, raise_if_stopped
+from . import evaluate
+from .command_line import recipe_of, recipe_parser, run
+from .data.dataset_folder import DatasetFolder
+from .recipes.options import RecipeError
+from .recipes.recipe import Recipe
+from .recipes.registry import METHODS, TRAINED
+from .report import main as report
+from .runs.members import member_recipe, train_all
+from .runs.peak_memory import side_by_side
+from .runs.run_folder import finished
+from .runs.stopping import kept, raise_if_stopped
 
 LOGGER = logging.getLogger('training')
 GOES_ON = 'what is trained and measured is kept; the same command goes on'

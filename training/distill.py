@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import sys
 
-from training.command_line import recipe_of, recipe_parser, run
-from training.fit import fit
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
+from .command_line import recipe_of, recipe_parser, run
+from .fit import fit
+from .recipes.options import RecipeError
+from .recipes.recipe import Recipe
 
 
 def student_overrides(teacher: list[str]) -> list[str]:

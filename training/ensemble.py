@@ -19,13 +19,13 @@ import logging
 import os
 import sys
 
-from training.command_line import recipe_of, recipe_parser, run
-from training.data.dataset_folder import DatasetFolder
-from training.recipes.options import RecipeError
-from training.runs.building import check_tasks, kind_of
-from training.runs.members import member_recipe, train_all
-from training.runs.peak_memory import side_by_side
-from training.runs.stopping import kept
+from .command_line import recipe_of, recipe_parser, run
+from .data.dataset_folder import DatasetFolder
+from .recipes.options import RecipeError
+from .runs.building import check_tasks, kind_of
+from .runs.members import member_recipe, train_all
+from .runs.peak_memory import side_by_side
+from .runs.stopping import kept
 
 LOGGER = logging.getLogger('training')
 def chosen_members(options: argparse.Namespace) -> list[int]:

@@ -22,13 +22,14 @@ import sys
 from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 import torch
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder
-from training.data.leakage import trained_on
-from training.evaluation.inference_time import inference_time
-from training.evaluation.measuring import Crop, description, evaluate, FORMAT, trivial
-from training.evaluation.printing import figure_table
-from training.methods.ensemble import Ensemble, SAMPLED
+
+from .command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from .data.dataset_folder import DatasetFolder
+from .data.leakage import trained_on
+from .evaluation.inference_time import inference_time
+from .evaluation.measuring import Crop, description, evaluate, FORMAT, trivial
+from .evaluation.printing import figure_table
+from .methods.ensemble import Ensemble, SAMPLED
 
 LOGGER = logging.getLogger('training')
 
@@ -105,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
             'void': options.void, 'threshold': options.threshold, 'crop': crop,
             'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
             else torch.cuda.get_device_name(device),
-            'command': 'python -m training.evaluate ' + ' '.join(arguments or sys.argv[1:]),
+            'command': parser.command(arguments),
             **evaluate(ensemble, folder, stems, void=options.void, threshold=options.threshold,
                        crop=crop, progress=progress,
                        min_instance_pixels=options.min_instance_pixels,

@@ -9,7 +9,6 @@ python -m training.export --checkpoint runs/NAME/best.safetensors --metrics val.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 import json
 import logging
@@ -21,8 +20,10 @@ from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import EmuError, InputError
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_whole
-from training.evaluation.measuring import file_hash
-from training.reporting.model_card import model_card
+
+from .command_line import command_parser
+from .evaluation.measuring import file_hash
+from .reporting.model_card import model_card
 
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
         'segmentation', 'instance', 'depth', 'inverse_depth', 'policies', 'trivial',
@@ -75,8 +76,7 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog='python -m training.export', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser('export', __doc__)
     parser.add_argument('--checkpoint', required=True, type=Path, help='what to ship')
     parser.add_argument('--metrics', required=True, type=Path,
                         help='JSON that training.evaluate wrote for this very file, or its twin')

@@ -40,19 +40,21 @@ from rich.progress import track
 from timm.layers import convert_sync_batchnorm
 import torch
 from torch.utils.data import DataLoader
-from training.calibration.risk_thresholds import risk_thresholds
-from training.command_line import recipe_of, recipe_parser, run
-from training.data.dataset_folder import DatasetFolder
-from training.data.device_views import views_on_device
-from training.data.examples import (
+import yaml
+
+from .calibration.risk_thresholds import risk_thresholds
+from .command_line import recipe_of, recipe_parser, run
+from .data.dataset_folder import DatasetFolder
+from .data.device_views import views_on_device
+from .data.examples import (
     WholeImages,
 )
-from training.methods.ensemble import Ensemble
-from training.methods.module import TrainingModule
-from training.recipes.options import plain, RecipeError
-from training.recipes.recipe import Recipe
-from training.runs.building import build_network, check_tasks, load_teacher, make_module
-from training.runs.callbacks import (
+from .methods.ensemble import Ensemble
+from .methods.module import TrainingModule
+from .recipes.options import plain, RecipeError
+from .recipes.recipe import Recipe
+from .runs.building import build_network, check_tasks, load_teacher, make_module
+from .runs.callbacks import (
     first_frozen_epoch,
     FreezeBN,
     ImagePanels,
@@ -60,14 +62,13 @@ from training.runs.callbacks import (
     StopAfter,
     StopEarly,
 )
-from training.runs.folder_lock import locked
-from training.runs.loading import example_caches, loaders
-from training.runs.provenance import classes_of, metadata_of
-from training.runs.run_folder import check_same_recipe, epochs_done
-from training.runs.state_files import StateFiles, what_is_kept
-from training.runs.stopping import Stopped
-from training.runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
-import yaml
+from .runs.folder_lock import locked
+from .runs.loading import example_caches, loaders
+from .runs.provenance import classes_of, metadata_of
+from .runs.run_folder import check_same_recipe, epochs_done
+from .runs.state_files import StateFiles, what_is_kept
+from .runs.stopping import Stopped
+from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
 LOGGER = logging.getLogger('training')
 

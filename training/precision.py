@@ -24,12 +24,13 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 import torch
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder, Example, training_fx
-from training.metrics.calibration import CalibrationError
-from training.metrics.depth import DepthErrors
-from training.metrics.gaussian_scores import GaussianScores
-from training.metrics.segmentation import ConfusionMatrix
+
+from .command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from .data.dataset_folder import DatasetFolder, Example, training_fx
+from .metrics.calibration import CalibrationError
+from .metrics.depth import DepthErrors
+from .metrics.gaussian_scores import GaussianScores
+from .metrics.segmentation import ConfusionMatrix
 
 
 class Score:
@@ -137,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
             'checkpoint': options.checkpoint.name, 'data_set': folder.name,
             'split': options.split, 'images': len(stems), 'backend': first.backend,
             'device': first.device_description, 'precisions': figures,
-            'command': 'python -m training.precision ' + ' '.join(arguments or sys.argv[1:])})
+            'command': parser.command(arguments)})
     return run(command)
 
 

@@ -17,20 +17,21 @@ from pathlib import Path
 import sys
 
 from emu_perception.whole_files import write_whole
-from training.command_line import command_parser, run
-from training.data.dataset_folder import DatasetFolder
-from training.reporting import comparison
-from training.reporting.page import page, warnings
-from training.reporting.pictures import (
+
+from .command_line import command_parser, run
+from .data.dataset_folder import DatasetFolder
+from .reporting import comparison
+from .reporting.page import page, warnings
+from .reporting.pictures import (
     checkpoint_predict,
     draw,
     missing_checkpoint,
     Pictures,
     Predict,
 )
-from training.reporting.result_files import load_results, ReportError
-from training.reporting.results import featured, Result
-from training.reporting.tables import to_markdown
+from .reporting.result_files import load_results, ReportError
+from .reporting.results import featured, Result
+from .reporting.tables import to_markdown
 
 LOGGER = logging.getLogger('training')
 

@@ -32,6 +32,7 @@ from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.commands.program import CommandParser
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
@@ -231,8 +232,7 @@ def print_table(result: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog='emu_benchmark', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser('emu_benchmark', __doc__)
     add = parser.add_argument
     add('--checkpoint', type=Path, metavar='FILE', help="default: the package's model")
     add('--encoder', help='random weights on this timm encoder, in place of a checkpoint')

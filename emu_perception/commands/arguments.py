@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from emu_perception.cameras.topics import AUTO, RECTIFY
+from emu_perception.commands.program import CommandParser
 from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
 
@@ -24,8 +25,7 @@ panels/*.png, video.mp4, recording/ (an MCAP with the node's topics) and summary
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options; ends the process with code 2 on a command line that makes no sense."""
-    parser = argparse.ArgumentParser(prog='emu_run', description=_DESCRIPTION,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser('emu_run', _DESCRIPTION)
     add = parser.add_argument
     add('input', type=Path, metavar='INPUT')
     add('--out', type=Path, required=True, metavar='DIR', help='must be new or empty')

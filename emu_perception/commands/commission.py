@@ -36,6 +36,7 @@ from emu_perception.checkpoint import (
 from emu_perception.commands.arguments import count, number
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.commission_frames import observed, open_depths
+from emu_perception.commands.program import CommandParser, program
 from emu_perception.commissioning import commission, Commissioned, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
 from emu_perception.errors import EmuError, InputError
@@ -55,6 +56,9 @@ def run(options: argparse.Namespace) -> None:
 
     :raises EmuError: on bad input; nothing is written then.
     """
+    if options.out.exists() and not options.force:
+        raise InputError(f'--out {options.out}: is there already; give another name, or --force '
+                         'to replace it')
     model = options.model or default_model()
     network, metadata = load_checkpoint(model)
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), str(model))
@@ -130,12 +134,11 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> l
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog='python -m emu_perception.commands.commission', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser('python -m emu_perception.commands.commission', __doc__)
     add = parser.add_argument
     add('input', type=Path, metavar='INPUT')
     add('--out', type=Path, required=True, metavar='FILE', help='the checkpoint to write')
+    add('--force', action='store_true', help='replace --out where it is there')
     add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument('--fx', type=number(0.0, open_low=True), metavar='PX',
@@ -163,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except (EmuError, OSError) as error:
-        print(f'commission: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{program("commission")}: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
     return 0
 

@@ -42,21 +42,35 @@ def check_apart(path: Path, out: Path) -> None:
         raise InputError(f'--out {out}: is where the input is read from; give another folder')
 
 
-def make_folder(out: Path) -> None:
+def make_folder(out: Path) -> bool:
     """
     Make the folder, and remove the results of an earlier run.
 
+    :return: whether it was not there before.
     :raises InputError: if it cannot be written.
     """
+    made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (TABLE, VIDEO, SUMMARY):
-            (out / name).unlink(missing_ok=True)
-        for name in (PANELS, MAPS, RECORDING):
-            if (out / name).is_dir():
-                shutil.rmtree(out / name)
+        _remove_results(out)
         probe = out / '.emu_run'
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
+    return made
+
+
+def discard(out: Path, made: bool) -> None:
+    """Remove the results of a run that came to nothing, and the folder where the run made it."""
+    _remove_results(out)
+    if made and not holds_anything(out):
+        out.rmdir()
+
+
+def _remove_results(out: Path) -> None:
+    for name in (TABLE, VIDEO, SUMMARY):
+        (out / name).unlink(missing_ok=True)
+    for name in (PANELS, MAPS, RECORDING):
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)

@@ -25,6 +25,7 @@ from emu_perception.commands.file_outputs import Maps, Panels, Table
 from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
 from emu_perception.commands.interrupt import Interrupt
+from emu_perception.commands.program import program
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
 from emu_perception.commands.risk_track import RiskTrack, Timeline
@@ -47,16 +48,20 @@ LOGGER = logging.getLogger('emu_perception')
 
 def main(arguments: list[str] | None = None) -> int:
     """Return 0, 1 with one line on bad input, or 128 + the signal that ended the run early."""
-    options = parse(arguments)
+    return answer(parse(arguments))
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Do what the options say; returns the exit code."""
     print_any_name()
     with logging_lines():
         try:
             return run(options)
         except (EmuError, OSError) as error:
-            print(f'emu_run: {" ".join(str(error).split())}', file=sys.stderr)
+            print(f'{program("emu_run")}: {" ".join(str(error).split())}', file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print('emu_run: interrupted', file=sys.stderr)
+            print(f'{program("emu_run")}: interrupted', file=sys.stderr)
             return 130
 
 
@@ -103,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
                         unknown_label_entropy=options.unknown_label_entropy,
                         score_region=region, hints=track)
         selection = Selection(options.every, options.start, options.end)
-        output_folder.make_folder(options.out)
+        made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
                           thresholds.by_score, judged='each' if each else 'stream')
         results = runner.results(selected(source, selection))
@@ -114,8 +119,14 @@ def run(options: argparse.Namespace) -> int:
                                    record):
                 outputs.append(output)
                 closing.callback(output.close)
-            _process(results, outputs, summary, interrupt, selection.expected(source),
-                     shown=not options.no_progress)
+            try:
+                _process(results, outputs, summary, interrupt, selection.expected(source),
+                         shown=not options.no_progress)
+            except InputError:
+                if not summary.images:  # Refused with its first image, as an --fx may be.
+                    closing.close()
+                    output_folder.discard(options.out, made)
+                raise
         summary.unusable = runner.unusable
         summary.depth_hint = None if track is None else track.summary()
         loss = source.loss

@@ -13,6 +13,7 @@ import sys
 
 from emu_perception.commands.hint_track import hint_line, HintSummary
 from emu_perception.commands.output_folder import SUMMARY
+from emu_perception.commands.program import program
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_json
 
@@ -119,7 +120,7 @@ class LogLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print to the stderr of the moment, which the progress bar replaces."""
         level = '' if record.levelno < logging.WARNING else f'{record.levelname.lower()}: '
-        print(f'emu_run: {level}{record.getMessage()}', file=sys.stderr)
+        print(f'{program("emu_run")}: {level}{record.getMessage()}', file=sys.stderr)
 
 
 @contextmanager

@@ -118,6 +118,16 @@ def test_training_knows_nothing_of_ros(path):
         assert not in_layer(name, 'emu_perception.ros'), f'{path} imports {name}'
 
 
+@pytest.mark.parametrize('path', TRAINING, ids=module_name)
+def test_training_does_not_call_itself_by_name(path):
+    """Installed, it is called emu_training: an absolute import would find nothing, or another."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [str(node.module)]
+        assert not any(in_layer(name, 'training') for name in names), f'{path} imports {names}'
+
+
 @pytest.mark.parametrize('path', ROS, ids=module_name)
 def test_the_robot_knows_nothing_of_training(path):
     for name, _ in imports_of(path):

@@ -10,6 +10,7 @@ from emu_perception.maps import MAPS
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+import torch
 
 FX = 300.0
 
@@ -17,6 +18,7 @@ FX = 300.0
 @pytest.fixture(scope='module')
 def predictor() -> Predictor:
     """Return a predictor of both tasks."""
+    torch.manual_seed(0)
     network = make_network()
     return Predictor(network, make_metadata(network), device='cpu', backend='eager')
 

@@ -22,6 +22,13 @@ def test_no_two_scores_share_a_name_of_any_kind(name):
     assert len({getattr(row, name) for row in SCORES.values()}) == len(SCORES)
 
 
+
+def test_two_values_that_differ_look_different_in_words():
+    text = SCORES['segmentation_entropy'].text
+    assert text(0.6412, 0.6408) == 'mean entropy 0.6412 > 0.6408 nat'
+    assert text(0.7, 0.6) == 'mean entropy 0.700 > 0.600 nat' and text(0.5).endswith(' 0.500 nat')
+
+
 def test_a_key_of_status_or_summary_stands_for_one_thing():
     for names in (('key', 'threshold_key', 'origin_key'), ('column', 'threshold_column')):
         found = [getattr(row, name) for row in SCORES.values() for name in names]

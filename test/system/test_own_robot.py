@@ -11,12 +11,11 @@ import shlex
 
 import cv2
 from emu_perception.checkpoint import read_metadata
+from emu_perception.commands import emu
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores
 import numpy as np
 import pytest
-from training import calibrate, evaluate, export, fit
-from training.prepare.__main__ import main as prepare
 
 rosbag2 = pytest.importorskip('rosbags.rosbag2')
 ROOT = Path(__file__).parents[2]
@@ -69,27 +68,21 @@ def readme_commands() -> list[list[str]]:
     text = (ROOT / 'README.md').read_text()
     section = text.split('## Your own robot')[1].split('\n## ')[0].replace('\\\n', ' ')
     return [shlex.split(line)
-            for line in section.splitlines() if re.match(r' {4}python -m training', line)]
+            for line in section.splitlines() if re.match(r' {4}emu ', line)]
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_lead_from_a_bag_to_a_model_for_the_node(
         tmp_path, monkeypatch, capsys):
     commands = readme_commands()
-    assert [words[2] for words in commands] == [
-        'training.prepare', 'training.prepare', 'training.fit', 'training.calibrate',
-        'training.evaluate', 'training.export']
-    for name in ('training', 'models'):
-        (tmp_path / name).symlink_to(ROOT / name)
+    assert [words[1] for words in commands] == [
+        'prepare', 'prepare', 'train', 'calibrate', 'evaluate', 'ship']
     monkeypatch.chdir(tmp_path)
     record(tmp_path / 'my_bag')
     small = ['epochs=1', 'input_size=[96, 128]', 'batch_size=4', '--no-progress']
-    mains = {'training.prepare': prepare, 'training.fit': fit.main,
-             'training.calibrate': calibrate.main, 'training.evaluate': evaluate.main,
-             'training.export': export.main}
     for words in commands:
-        more = small if words[2] == 'training.fit' else []
-        assert mains[words[2]]([*words[3:], *more]) == 0, (words, capsys.readouterr().err)
+        more = small if words[1] == 'train' else []
+        assert emu.main([*words[1:], *more]) == 0, (words, capsys.readouterr().err)
     metadata = read_metadata(tmp_path / 'mine.safetensors')
     teacher = read_metadata(ROOT / 'models/emu_default.safetensors')
     assert metadata.classes == teacher.classes, 'not the labels of the default model'

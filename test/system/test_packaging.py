@@ -10,11 +10,13 @@ import os
 from pathlib import Path
 import re
 import runpy
+import subprocess
 import sys
 from typing import Any
 import xml.etree.ElementTree as ElementTree
 
 import emu_perception
+from emu_perception.commands.subcommands import SUBCOMMANDS
 from emu_perception.topics import TOPICS
 import pytest
 
@@ -111,7 +113,7 @@ def test_demo_and_benchmarks_are_installed_where_they_are_asked_for(
     assert (DEMO & set(asked['packages']) == DEMO) is there
     assert bool(DEMO & set(asked['packages'])) is there
     commands = {line.split(' = ')[0] for line in asked['entry_points']['console_scripts']}
-    assert {'emu_node', 'emu_multi', 'emu_run', 'replay_camera'} <= commands
+    assert {'emu', 'emu_node', 'emu_multi', 'emu_run', 'replay_camera'} <= commands
     assert ('emu_demo' in commands) is ('emu_benchmark' in commands) is there
 
 
@@ -141,11 +143,48 @@ def test_types_are_installed_with_the_code(installed: Path) -> None:
     assert marker.is_file()
 
 
-@pytest.mark.parametrize('name', ['emu_node', 'emu_multi', 'replay_camera', 'emu_demo', 'emu_run',
-                                  'emu_benchmark'])
+@pytest.mark.parametrize('name', ['emu', 'emu_node', 'emu_multi', 'replay_camera', 'emu_demo',
+                                  'emu_run', 'emu_benchmark'])
 def test_executables_are_where_ros2_run_looks(installed: Path, name: str) -> None:
     """And are executable."""
     assert os.access(installed / 'lib' / PACKAGE / name, os.X_OK)
+
+
+def test_the_training_code_is_installed_under_a_name_that_is_its_own(installed: Path) -> None:
+    """A package ``training`` in site-packages would be in the way of everybody's."""
+    site, = installed.glob('lib/python*/site-packages')
+    assert not (site / 'training').exists()
+    for file in (ROOT / 'training').rglob('*'):
+        if file.is_file() and '__pycache__' not in file.parts:
+            assert (site / 'emu_training' / file.relative_to(ROOT / 'training')).is_file(), file
+
+
+def test_the_installed_emu_trains_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    """Neither the repository nor a package ``training`` of the user's is what it finds."""
+    (tmp_path / 'training').mkdir()
+    (tmp_path / 'training/__init__.py').write_text('raise SystemExit("the user\'s own")')
+    site, = installed.glob('lib/python*/site-packages')
+    done = subprocess.run(
+        [installed / 'lib' / PACKAGE / 'emu', 'prepare', 'synthetic', '--out', tmp_path / 'made',
+         '--images', '5', '--no-progress'], cwd=tmp_path, text=True,
+        capture_output=True, env={**os.environ, 'PYTHONPATH': str(site)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / 'made/dataset.yaml').is_file()
+
+
+def test_every_extra_is_lists_of_requirements_and_the_robots_own_stay(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """One source: what ``make setup`` installs is what pip's extras ask for."""
+    asked = setup_arguments(monkeypatch, None)
+    extras = asked['extras_require']
+    lines = {file.stem: {line for line in file.read_text().splitlines()
+                         if line and not line.startswith(('#', '-r'))}
+             for file in (ROOT / 'requirements').glob('*.txt')}
+    assert {*extras['offline']} == lines['pypi'] | lines['cpu'] | lines['offline']
+    assert {*extras['train']} == lines['pypi'] | lines['train'] | lines['offline']
+    assert not {*asked['install_requires']} & (lines['pypi'] | lines['ros'])
+    named = {row.extra for row in SUBCOMMANDS.values()}
+    assert named <= extras.keys(), 'a command names an extra that pip does not know'
 
 
 def test_scripts_go_to_lib() -> None:

@@ -129,6 +129,22 @@ def test_on_a_sourced_ros_without_torch_it_is_installed(setup):
     assert sum(' torch torchvision' in call for call in calls) == 1
 
 
+def test_emu_is_in_the_environment_and_finds_its_build_from_anywhere(setup, tmp_path):
+    done, _ = setup()
+    assert done.returncode == 0, done.stderr
+    built = tmp_path / 'install/emu_perception/lib/emu_perception'
+    built.mkdir(parents=True)
+    (built / 'emu').write_text('')
+    # The stand-in for Python, as emu calls it.
+    (tmp_path / '.venv/bin/python').write_text(
+        '#!/bin/sh\necho "$PYTHONPATH|$AMENT_PREFIX_PATH|$*"\n')
+    said = subprocess.run([tmp_path / '.venv/bin/emu', 'predict', 'a b'], cwd='/', text=True,
+                          capture_output=True, env={'PATH': os.environ['PATH'], 'PYTHONPATH': 'x'})
+    prefix = tmp_path / 'install/emu_perception'
+    assert said.stdout == (f'{prefix}/lib/python3.11/site-packages:x|{prefix}:{tmp_path}/.venv|'
+                           f'{built}/emu predict a b\n'), said.stderr
+
+
 def test_versions_of_another_name_are_refused(setup):
     done, calls = setup(VERSIONS='oldest')
     assert done.returncode == 1 and not calls

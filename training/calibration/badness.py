@@ -10,7 +10,8 @@ import math
 import cv2
 from emu_perception.network_maps import NetworkMaps
 import numpy as np
-from training.data.dataset_folder import Example, IGNORE
+
+from ..data.dataset_folder import Example, IGNORE
 
 # A picture of more error than this is a bad one.
 BAD_ABS_REL, BAD_PIXEL_ACCURACY = 0.3, 0.45

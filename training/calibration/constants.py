@@ -15,8 +15,9 @@ from rich.progress import track
 from scipy.optimize import minimize_scalar
 import torch
 from torch.nn import functional as F
-from training.data.dataset_folder import DatasetError, DatasetFolder, training_focal
-from training.methods.ensemble import Ensemble
+
+from ..data.dataset_folder import DatasetError, DatasetFolder, training_focal
+from ..methods.ensemble import Ensemble
 
 LOGGER = logging.getLogger('training')
 # Neighbouring pixels say the same: some of each image are enough for one number.

@@ -22,9 +22,10 @@ from emu_perception.familiarity import (
     UNFAMILIARITY,
 )
 import numpy as np
-from training.calibration.observations import Observations
-from training.calibration.training_pictures import CLEAN, VIEW
-from training.data.frame_runs import folds, frame_runs
+
+from ..data.frame_runs import folds, frame_runs
+from .observations import Observations
+from .training_pictures import CLEAN, VIEW
 
 FOLDS = 5
 # Of the squared weights, for each picture: chosen on training images, kinds and runs left out.

@@ -22,10 +22,11 @@ from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
 from emu_perception.scores import fitted_scores
 import numpy as np
-from training.calibration.familiarity import fit_familiar, fit_scores
-from training.calibration.observations import Observations, training_observations
-from training.calibration.training_pictures import CLEAN, VIEW
-from training.data.dataset_folder import DatasetFolder
+
+from ..data.dataset_folder import DatasetFolder
+from .familiarity import fit_familiar, fit_scores
+from .observations import Observations, training_observations
+from .training_pictures import CLEAN, VIEW
 
 CORRUPTED = 4  # Of each image.
 

@@ -18,9 +18,10 @@ from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
 import numpy as np
 from rich.progress import track
-from training.calibration.badness import badness, errors, truth_at
-from training.calibration.training_pictures import Picture, training_pictures
-from training.data.dataset_folder import DatasetFolder
+
+from ..data.dataset_folder import DatasetFolder
+from .badness import badness, errors, truth_at
+from .training_pictures import Picture, training_pictures
 
 
 @dataclass(frozen=True)

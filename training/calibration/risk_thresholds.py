@@ -12,7 +12,8 @@ from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores
 import numpy as np
-from training.data.dataset_folder import DatasetFolder, training_fx
+
+from ..data.dataset_folder import DatasetFolder, training_fx
 
 # Of one image, by name of the score.
 Scores = Mapping[str, float]

@@ -11,9 +11,10 @@ import zlib
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, MOVED, SEVERITIES
 import numpy as np
-from training.data.augmentation import random_view
-from training.data.dataset_folder import DatasetFolder, Example, training_focal
-from training.recipes.sections import AugmentationRecipe
+
+from ..data.augmentation import random_view
+from ..data.dataset_folder import DatasetFolder, Example, training_focal
+from ..recipes.sections import AugmentationRecipe
 
 Border = tuple[int, int, int, int]
 CLEAN, VIEW = 'clean', 'view'

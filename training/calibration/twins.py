@@ -15,8 +15,9 @@ from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
-from training.evaluation.measuring import file_hash
-from training.recipes.earlier_names import renamed
+
+from ..evaluation.measuring import file_hash
+from ..recipes.earlier_names import renamed
 
 # Where things are, what chance decides, and how fast it goes.
 MAY_DIFFER = ('name', 'output', 'data', 'train_on', 'seed', 'workers', 'devices', 'nodes', 'views',

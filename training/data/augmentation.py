@@ -11,8 +11,9 @@ import cv2
 from emu_perception.corruptions import corrupted, SEVERITIES
 from emu_perception.preprocessing import resized_image
 import numpy as np
-from training.data.dataset_folder import Example, IGNORE
-from training.recipes.sections import AugmentationRecipe
+
+from ..recipes.sections import AugmentationRecipe
+from .dataset_folder import Example, IGNORE
 
 Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 # The parts of a packed view, each with how many numbers it has.

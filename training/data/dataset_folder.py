@@ -16,9 +16,10 @@ from pathlib import Path
 
 from emu_perception.foreign_files import names_in, one_spelling, read_text
 import numpy as np
-from training.data.dataset_fields import DatasetError, IGNORE, read_fields
-from training.data.image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 import yaml
+
+from .dataset_fields import DatasetError, IGNORE, read_fields
+from .image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import math
 
 import torch
-from training.data.augmentation import base_scale, GREY, PACKED
-from training.data.dataset_folder import IGNORE
-from training.data.examples import ExampleCache
-from training.data.resident import load_resident, ResidentImages
-from training.recipes.sections import AugmentationRecipe
+
+from ..recipes.sections import AugmentationRecipe
+from .augmentation import base_scale, GREY, PACKED
+from .dataset_folder import IGNORE
+from .examples import ExampleCache
+from .resident import load_resident, ResidentImages
 
 Batch = dict[str, torch.Tensor]
 

@@ -10,10 +10,11 @@ from emu_perception.preprocessing import resized_image
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
-from training.data.augmentation import nearest, random_view
-from training.data.dataset_folder import DatasetFolder, Example, IGNORE
-from training.data.instances import centroid_vectors
-from training.recipes.sections import AugmentationRecipe
+
+from ..recipes.sections import AugmentationRecipe
+from .augmentation import nearest, random_view
+from .dataset_folder import DatasetFolder, Example, IGNORE
+from .instances import centroid_vectors
 
 Batch = dict[str, torch.Tensor]
 

@@ -12,7 +12,8 @@ from emu_perception.cameras.image_files import rgb_of
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import is_litter, one_spelling
 import numpy as np
-from training.data.dataset_fields import DatasetError
+
+from .dataset_fields import DatasetError
 
 IMAGE_SUFFIXES = ('.jpg', '.png', '.jpeg')
 

@@ -9,7 +9,8 @@ from typing import Any
 from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
 import numpy as np
-from training.recipes.options import RecipeError
+
+from ..recipes.options import RecipeError
 
 
 def instance_settings(clustering: dict[str, Any], things: tuple[int, ...]) -> InstanceSettings:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from emu_perception.checkpoint import CheckpointMetadata
-from training.data.dataset_folder import DatasetFolder
-from training.recipes.options import RecipeError
+
+from ..recipes.options import RecipeError
+from .dataset_folder import DatasetFolder
 
 
 def trained_on(metadata: CheckpointMetadata, folder: DatasetFolder, split: str) -> bool:

@@ -12,11 +12,12 @@ import numpy as np
 from rich.progress import track
 import torch
 from torch.utils.data import Dataset
-from training.data.augmentation import draw_view, mean_color
-from training.data.dataset_folder import DatasetError, Example, IGNORE
-from training.data.examples import ExampleCache, view_generator
-from training.recipes.options import RecipeError
-from training.recipes.sections import AugmentationRecipe
+
+from ..recipes.options import RecipeError
+from ..recipes.sections import AugmentationRecipe
+from .augmentation import draw_view, mean_color
+from .dataset_folder import DatasetError, Example, IGNORE
+from .examples import ExampleCache, view_generator
 
 _MEMORY = Path('/proc/meminfo')
 

@@ -16,8 +16,9 @@ from typing import Any
 from emu_perception.benchmarking.measure import interleaved, summary
 from emu_perception.predictor import Predictor
 import torch
-from training.data.dataset_folder import DatasetFolder, training_focal, training_fx
-from training.methods.ensemble import Ensemble
+
+from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
+from ..methods.ensemble import Ensemble
 
 
 def inference_time(ensemble: Ensemble, folder: DatasetFolder, stem: str,

@@ -16,16 +16,17 @@ from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 from rich.progress import track
 import torch
-from training.data.dataset_folder import (
+
+from ..data.dataset_folder import (
     DatasetError,
     DatasetFolder,
     Example,
     IGNORE,
     training_focal,
 )
-from training.evaluation.three_task_figures import has_three_task_figures, ThreeTaskFigures
-from training.methods.ensemble import Ensemble, Member
-from training.metrics.suite import EvaluationSuite
+from ..methods.ensemble import Ensemble, Member
+from ..metrics.suite import EvaluationSuite
+from .three_task_figures import has_three_task_figures, ThreeTaskFigures
 
 FORMAT = 1
 Crop = tuple[int, int, int, int]

@@ -14,14 +14,15 @@ from emu_perception.preprocessing import focal_scale, network_size, resized_imag
 import numpy as np
 import torch
 from torch.nn import functional as F
-from training.data.augmentation import nearest
-from training.data.dataset_folder import DatasetFolder, Example, training_focal
-from training.data.instances import centroid_vectors
-from training.methods.ensemble import Ensemble
-from training.metrics.instance_precision import InstancePrecision
-from training.metrics.instance_vectors import InstanceVectorErrors
-from training.metrics.inverse_depth import InverseDepthErrors
-from training.metrics.summary import plain
+
+from ..data.augmentation import nearest
+from ..data.dataset_folder import DatasetFolder, Example, training_focal
+from ..data.instances import centroid_vectors
+from ..methods.ensemble import Ensemble
+from ..metrics.instance_precision import InstancePrecision
+from ..metrics.instance_vectors import InstanceVectorErrors
+from ..metrics.inverse_depth import InverseDepthErrors
+from ..metrics.summary import plain
 
 
 def has_three_task_figures(ensemble: Ensemble) -> bool:

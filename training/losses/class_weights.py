@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from training.data.dataset_folder import DatasetFolder, IGNORE
-from training.recipes.options import RecipeError
+
+from ..data.dataset_folder import DatasetFolder, IGNORE
+from ..recipes.options import RecipeError
 
 # c of ENet (Paszke et al., arXiv 1606.02147): keeps the weights within 1 and 50.
 _ENET_C = 1.02

@@ -26,8 +26,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from training.recipes.options import RecipeError
-from training.recipes.sections import LARGEST_S, LossWeightsOptions
+
+from ..recipes.options import RecipeError
+from ..recipes.sections import LARGEST_S, LossWeightsOptions
 
 LIKELIHOODS = ('gnll', 'beta_nll')
 LAPLACE = ('rmsle', 'depth_mean', 'inverse_l1', 'instance_l1')

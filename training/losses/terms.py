@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
-from training.recipes.sections import LossOptions
+
+from ..recipes.sections import LossOptions
 
 IGNORE = 255
 # Inside the root of equation 9: at 0 the root's gradient is infinite, and times 0 it is NaN.

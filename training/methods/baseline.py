@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from training.methods.module import TrainingModule
+from .module import TrainingModule
 
 
 class Baseline(TrainingModule):

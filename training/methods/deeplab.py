@@ -18,14 +18,15 @@ from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION, upsample
 import torch
 from torch.nn import functional as F
-from training.losses.terms import centroid_l1, cross_entropy, inverse_l1, inverse_mse
-from training.methods.module import TrainingModule
-from training.methods.parts import Batch
-from training.methods.sampling import size_of
-from training.methods.validation_scores import ValidationScores
-from training.metrics.instance_vectors import InstanceVectorErrors
-from training.metrics.inverse_depth import InverseDepthErrors
-from training.recipes.recipe import Recipe
+
+from ..losses.terms import centroid_l1, cross_entropy, inverse_l1, inverse_mse
+from ..metrics.instance_vectors import InstanceVectorErrors
+from ..metrics.inverse_depth import InverseDepthErrors
+from ..recipes.recipe import Recipe
+from .module import TrainingModule
+from .parts import Batch
+from .sampling import size_of
+from .validation_scores import ValidationScores
 
 LOGGER = logging.getLogger('training')
 # A network that knows its images by heart would say that it has no noise, which nothing has.

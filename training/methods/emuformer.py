@@ -17,13 +17,14 @@ from emu_perception.networks.multitask import (
 )
 import torch
 from torchvision.transforms import v2 as transforms
-from training.losses.terms import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
-from training.methods.cutmix import cutmix
-from training.methods.module import TrainingModule
-from training.methods.parts import Batch, Parts
-from training.methods.sampling import size_of, Teacher
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
+
+from ..losses.terms import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from ..recipes.options import RecipeError
+from ..recipes.recipe import Recipe
+from .cutmix import cutmix
+from .module import TrainingModule
+from .parts import Batch, Parts
+from .sampling import size_of, Teacher
 
 
 class _Shared:

@@ -17,15 +17,20 @@ from typing import Any
 
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.model_file import default_model
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
 from emu_perception.preprocessing import focal_scale, network_size, resized_image
 from emu_perception.uncertainty import predictive_moments, PredictiveMoments
 import numpy as np
 import torch
-from training.methods.registry import training_class
-from training.methods.sampling import Sampled, Triple
-from training.recipes.registry import METHODS, TRAINED
+
+from ..recipes.registry import METHODS, TRAINED
+from .registry import training_class
+from .sampling import Sampled, Triple
+
+# In place of a path: the model that comes with the package, wherever that is.
+DEFAULT = 'default'
 
 # How a checkpoint can be sampled: as it was trained, in one pass, or by a method that draws more.
 _DRAWN = tuple(name for name in TRAINED if METHODS[name].samples)
@@ -169,12 +174,12 @@ class Ensemble:
 
 def expanded(paths: Sequence[str | Path]) -> list[Path]:
     """
-    Return checkpoints, folders replaced by the members in them.
+    Return checkpoints, folders replaced by the members in them, 'default' by the default model.
 
     :raises InputError: if there is none, or a folder holds none.
     """
     found: list[Path] = []
-    for path in map(Path, paths):
+    for path in (default_model() if str(path) == DEFAULT else Path(path) for path in paths):
         if path.is_dir():
             members = sorted(path.glob('member_*/best.safetensors'))
             single = path / 'best.safetensors'

@@ -20,10 +20,11 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
 from torch.nn.modules.dropout import _DropoutNd
-from training.methods.module import TrainingModule
-from training.methods.sampling import dropping, own_samples, Sampled, seeded
-from training.methods.shared_dropout import SharedDropout
-from training.recipes.recipe import Recipe
+
+from ..recipes.recipe import Recipe
+from .module import TrainingModule
+from .sampling import dropping, own_samples, Sampled, seeded
+from .shared_dropout import SharedDropout
 
 LOGGER = logging.getLogger('training')
 

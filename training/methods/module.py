@@ -16,18 +16,19 @@ from emu_perception.uncertainty import predictive_moments
 import lightning
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 import torch
-from training.losses.lovasz import lovasz_softmax
-from training.losses.task_weights import TaskWeights
-from training.losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
-from training.methods.optimization import make_optimizer
-from training.methods.parts import Batch, CutViews, Parts
-from training.methods.sampling import one_pass, Sampled, size_of, Triple, triple
-from training.methods.validation_scores import ValidationScores
-from training.metrics.depth import DepthErrors
-from training.metrics.segmentation import ConfusionMatrix
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
-from training.recipes.registry import PRECISIONS
+
+from ..losses.lovasz import lovasz_softmax
+from ..losses.task_weights import TaskWeights
+from ..losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
+from ..metrics.depth import DepthErrors
+from ..metrics.segmentation import ConfusionMatrix
+from ..recipes.options import RecipeError
+from ..recipes.recipe import Recipe
+from ..recipes.registry import PRECISIONS
+from .optimization import make_optimizer
+from .parts import Batch, CutViews, Parts
+from .sampling import one_pass, Sampled, size_of, Triple, triple
+from .validation_scores import ValidationScores
 
 LOGGER = logging.getLogger('training')
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from emu_perception.precisions import DTYPES
 import torch
 from torch import nn
-from training.recipes.registry import PRECISIONS
-from training.recipes.sections import OptimizerRecipe
+
+from ..recipes.registry import PRECISIONS
+from ..recipes.sections import OptimizerRecipe
 
 
 def parameter_groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, object]]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import math
 
 import torch
-from training.methods.sampling import Teacher
+
+from .sampling import Teacher
 
 Batch = dict[str, torch.Tensor]
 # Makes a batch of views of one that the loader has only drawn.

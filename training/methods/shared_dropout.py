@@ -21,8 +21,9 @@ from emu_perception.networks.multitask import MultitaskNetwork
 import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
-from training.methods.sampling import dropping, seeded
-from training.methods.shared import channels_last, hidden_map
+
+from .sampling import dropping, seeded
+from .shared import channels_last, hidden_map
 
 # Pixels of all images of a group, and samples of which the last layers are one product.
 GROUP_PIXELS = 2**21

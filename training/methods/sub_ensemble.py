@@ -16,11 +16,12 @@ from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from training.methods.module import TrainingModule
-from training.methods.parts import Batch
-from training.methods.sampling import own_samples, Sampled, Triple, triple
-from training.methods.shared import SharedSubEnsemble
-from training.recipes.recipe import Recipe
+
+from ..recipes.recipe import Recipe
+from .module import TrainingModule
+from .parts import Batch
+from .sampling import own_samples, Sampled, Triple, triple
+from .shared import SharedSubEnsemble
 
 
 class SubEnsemble(TrainingModule):

@@ -8,11 +8,12 @@ import math
 
 from emu_perception.uncertainty import PredictiveMoments
 import torch
-from training.losses.terms import IGNORE
-from training.methods.parts import Batch
-from training.metrics.calibration import CalibrationError
-from training.metrics.gaussian_scores import GaussianScores
-from training.metrics.proper_scores import ProperScores
+
+from ..losses.terms import IGNORE
+from ..metrics.calibration import CalibrationError
+from ..metrics.gaussian_scores import GaussianScores
+from ..metrics.proper_scores import ProperScores
+from .parts import Batch
 
 _STEP = 4
 

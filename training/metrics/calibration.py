@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-from training.metrics.exact_sum import as_float, exact_bin_sums
+
+from .exact_sum import as_float, exact_bin_sums
 
 
 class CalibrationError(Metric):

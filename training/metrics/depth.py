@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-from training.metrics.exact_sum import as_float, exact_row_sums
+
+from .exact_sum import as_float, exact_row_sums
 
 # Metres: a prediction of 0 has no logarithm. The upper end stands for an infinite depth.
 LOG_RANGE_M = (1e-3, 1e6)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-from training.metrics.bins import Bins
-from training.metrics.certainty_cells import certainty_figures
+
+from .bins import Bins
+from .certainty_cells import certainty_figures
 
 
 class ErrorDetection(Metric):

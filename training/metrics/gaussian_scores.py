@@ -9,7 +9,8 @@ from statistics import NormalDist
 
 import torch
 from torchmetrics import Metric
-from training.metrics.exact_sum import as_float, exact_sum
+
+from .exact_sum import as_float, exact_sum
 
 VARIANCE_FLOOR = 1e-12  # m²
 NOMINAL = tuple(round(0.05 * k, 2) for k in range(1, 20))

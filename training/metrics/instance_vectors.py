@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-from training.metrics.exact_sum import as_float, exact_sum
+
+from .exact_sum import as_float, exact_sum
 
 
 class InstanceVectorErrors(Metric):

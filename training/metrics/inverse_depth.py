@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from torchmetrics import Metric
-from training.metrics.exact_sum import as_float, exact_sum
+
+from .exact_sum import as_float, exact_sum
 
 
 class InverseDepthErrors(Metric):

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import torch
 from torchmetrics import Metric
-from training.metrics.exact_sum import as_float, exact_sum
+
+from .exact_sum import as_float, exact_sum
 
 # A probability of 0 for the true class would make the mean infinite: it costs 27.6 nats.
 PROBABILITY_FLOOR = 1e-12

@@ -7,8 +7,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torchmetrics import Metric
-from training.metrics.bins import Bins
-from training.metrics.exact_sum import as_float, exact_bin_sums
+
+from .bins import Bins
+from .exact_sum import as_float, exact_bin_sums
 
 CURVE_POINTS = 50
 _AREA_STEPS = 1000

@@ -11,21 +11,22 @@ from emu_perception.network_maps import NetworkMaps
 from emu_perception.scores import measured, SCORES
 import torch
 from torch import nn
-from training.metrics.bins import (
+
+from .bins import (
     entropy_bins,
     MISCLASSIFIED_BINS,
     SQUARED_ERROR_BINS,
     VARIANCE_BINS,
 )
-from training.metrics.calibration import CalibrationError
-from training.metrics.certainty_cells import CertaintyCells, THRESHOLDS, VOIDS
-from training.metrics.depth import DepthErrors
-from training.metrics.error_detection import ErrorDetection
-from training.metrics.gaussian_scores import GaussianScores
-from training.metrics.proper_scores import ProperScores
-from training.metrics.segmentation import ConfusionMatrix
-from training.metrics.sparsification import Sparsification
-from training.metrics.summary import (
+from .calibration import CalibrationError
+from .certainty_cells import CertaintyCells, THRESHOLDS, VOIDS
+from .depth import DepthErrors
+from .error_detection import ErrorDetection
+from .gaussian_scores import GaussianScores
+from .proper_scores import ProperScores
+from .segmentation import ConfusionMatrix
+from .sparsification import Sparsification
+from .summary import (
     curves,
     DEPTH,
     depth_figures,

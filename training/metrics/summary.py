@@ -8,14 +8,15 @@ import math
 from typing import Any
 
 import torch
-from training.metrics.certainty_cells import (
+
+from .certainty_cells import (
     CELLS,
     CERTAINTY,
     certainty_figures,
     THRESHOLDS,
     VOIDS,
 )
-from training.metrics.rss import rss
+from .rss import rss
 
 SEGMENTATION, DEPTH = 'segmentation', 'depth'
 DETECTION = ('auroc', 'average_precision', 'fpr95')

@@ -13,9 +13,11 @@ import argparse
 import logging
 import sys
 
+from emu_perception.commands.program import CommandParser
 from emu_perception.errors import EmuError
 from emu_perception.foreign_files import print_any_name
-from training.prepare import bag, check, cityscapes, nyuv2, synthetic
+
+from . import bag, check, cityscapes, nyuv2, synthetic
 
 # Commands are found by the names that they had, too.
 EARLIER_NAMES = {'synthetic': ['made']}
@@ -23,9 +25,9 @@ EARLIER_NAMES = {'synthetic': ['made']}
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog='python -m training.prepare', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    parser = CommandParser('python -m training.prepare', __doc__)
+    commands = parser.add_subparsers(required=True, metavar='COMMAND',
+                                     parser_class=argparse.ArgumentParser)
     for module in (nyuv2, cityscapes, bag, synthetic, check):
         summary = str(module.__doc__).strip().splitlines()[0]
         name = module.__name__.rpartition('.')[2]

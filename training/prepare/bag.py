@@ -33,11 +33,12 @@ from emu_perception.recordings.reader import open_bag
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
 import numpy as np
 from rich.progress import track
-from training.data.dataset_folder import DatasetError, IGNORE
-from training.prepare.bag_camera import camera_of, seen_by
-from training.prepare.bag_filled import FilledDepth
-from training.prepare.bag_frames import find_moments, read_frames
-from training.prepare.folder_writer import (
+
+from ..data.dataset_folder import DatasetError, IGNORE
+from .bag_camera import camera_of, seen_by
+from .bag_filled import FilledDepth
+from .bag_frames import find_moments, read_frames
+from .folder_writer import (
     add_output_arguments,
     encode_metres,
     FolderWriter,

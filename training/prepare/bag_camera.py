@@ -14,8 +14,9 @@ from emu_perception.cameras.rectified_depth import depth_in_view, labels_in_view
 from emu_perception.cameras.topics import looks_rectified, rectifies
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag
-from training.data.dataset_folder import DatasetError
-from training.prepare.bag_frames import BagFrame
+
+from ..data.dataset_folder import DatasetError
+from .bag_frames import BagFrame
 
 LOGGER = logging.getLogger('training')
 _LARGEST_ZOOM = 0.01

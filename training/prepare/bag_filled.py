@@ -12,8 +12,9 @@ from emu_perception.fusion import checked_hint, CORRECTED, fused_prediction, ref
 from emu_perception.intrinsics import scale_problem
 from emu_perception.predictor import Predictor
 import numpy as np
-from training.data.dataset_folder import DatasetError
-from training.prepare.bag_frames import BagFrame
+
+from ..data.dataset_folder import DatasetError
+from .bag_frames import BagFrame
 
 # Less sure is what is not worth being taught.
 _SURE = 0.15

@@ -14,8 +14,9 @@ from emu_perception.cameras.image_decoding import DamagedImage
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag, Record, RecordingError
 import numpy as np
-from training.data.dataset_folder import DatasetError
-from training.prepare.stamps import match_stamps, smallest_difference_ns
+
+from ..data.dataset_folder import DatasetError
+from .stamps import match_stamps, smallest_difference_ns
 
 LOGGER = logging.getLogger('training')
 _DECODERS: dict[str, Callable[[Record], np.ndarray]] = {

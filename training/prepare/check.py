@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from training.data.dataset_folder import DatasetFolder
-from training.prepare.problems import inspect, SplitStatistics
+
+from ..data.dataset_folder import DatasetFolder
+from .problems import inspect, SplitStatistics
 
 PERCENTILES = (1, 50, 99)
 

@@ -26,8 +26,9 @@ from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
-from training.data.dataset_fields import DatasetError, DepthEncoding, IGNORE
-from training.prepare.cityscapes_classes import (
+
+from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
+from .cityscapes_classes import (
     label_table,
     NAMES,
     PALETTE,
@@ -35,7 +36,7 @@ from training.prepare.cityscapes_classes import (
     thing_instances,
     THINGS,
 )
-from training.prepare.cityscapes_files import (
+from .cityscapes_files import (
     find_frames,
     ImageFiles,
     read_camera,
@@ -43,7 +44,7 @@ from training.prepare.cityscapes_files import (
     read_map,
     StereoCamera,
 )
-from training.prepare.folder_writer import (
+from .folder_writer import (
     add_output_arguments,
     encode_metres,
     FolderWriter,

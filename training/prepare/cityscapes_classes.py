@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-from training.data.dataset_folder import IGNORE
+
+from ..data.dataset_folder import IGNORE
 
 # Class index (the official trainId): name, labelId, rgb.
 _CLASSES = (

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from emu_perception.foreign_files import is_litter, read_text
 import numpy as np
-from training.data import image_maps
-from training.data.dataset_folder import DatasetError
+
+from ..data import image_maps
+from ..data.dataset_folder import DatasetError
 
 _IMAGE = '_leftImg8bit.png'
 

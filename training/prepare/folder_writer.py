@@ -16,8 +16,9 @@ from emu_perception.errors import InputError
 from emu_perception.foreign_files import holds_anything
 from emu_perception.whole_files import write_whole
 import numpy as np
-from training.data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 import yaml
+
+from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 
 LOGGER = logging.getLogger('training')
 SPLITS = ('train', 'val', 'test')

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import numpy as np
-from training.data.dataset_folder import DatasetFolder
-from training.prepare.problem import Problem
+
+from ..data.dataset_folder import DatasetFolder
+from .problem import Problem
 
 # Of an instance's pixels: borders of labels and instances need not agree to the pixel.
 STRAY_SHARE = 0.1

@@ -21,15 +21,16 @@ from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import read_text
 from rich.progress import track
-from training.data.dataset_folder import DatasetError
-from training.prepare.folder_writer import (
+
+from ..data.dataset_folder import DatasetError
+from .folder_writer import (
     add_output_arguments,
     encode_metres,
     FolderWriter,
     metric_encoding,
 )
-from training.prepare.nyuv2_files import LabeledImages, map_labels, read_mapping, read_splits
-from training.prepare.scene_split import validation_scenes
+from .nyuv2_files import LabeledImages, map_labels, read_mapping, read_splits
+from .scene_split import validation_scenes
 
 # Of the Kinect's rgb camera, from camera_params.m of the toolbox published with the data.
 INTRINSICS = Intrinsics(640, 480, fx=518.857901, fy=519.469611, cx=325.582449, cy=253.736166)

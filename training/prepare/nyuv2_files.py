@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
-from training.data.dataset_folder import DatasetError, IGNORE
+
+from ..data.dataset_folder import DatasetError, IGNORE
 
 
 class LabeledImages:

@@ -15,10 +15,11 @@ from emu_perception.errors import InputError
 from emu_perception.foreign_files import one_spelling
 import numpy as np
 from rich.progress import track
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.image_maps import read_map
-from training.prepare.instance_problems import about_things, instances_on_stuff
-from training.prepare.problem import Problem
+
+from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.image_maps import read_map
+from .instance_problems import about_things, instances_on_stuff
+from .problem import Problem
 
 NEEDED_SPLITS = ('train', 'val')
 SPLITS = (*NEEDED_SPLITS, 'test')

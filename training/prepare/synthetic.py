@@ -18,8 +18,9 @@ from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
-from training.data.synthetic_scenes import CLASSES, FAR_M, FOCAL, PALETTE, synthetic_scene, THINGS
-from training.prepare.folder_writer import (
+
+from ..data.synthetic_scenes import CLASSES, FAR_M, FOCAL, PALETTE, synthetic_scene, THINGS
+from .folder_writer import (
     add_output_arguments,
     encode_metres,
     FolderWriter,

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from emu_perception.foreign_files import read_text
-from training.recipes.earlier_names import EARLIER_NAMES, renamed
-from training.recipes.options import build, option, RecipeError
-from training.recipes.registry import FAMILIES, PRECISIONS, TRAINED
-from training.recipes.sections import (
+from emu_perception.rules import known_fields
+import yaml
+
+from .earlier_names import EARLIER_NAMES, renamed
+from .options import build, option, RecipeError
+from .registry import FAMILIES, PRECISIONS, TRAINED
+from .sections import (
     AugmentationRecipe,
     DistillationOptions,
     loss_weights_section,
@@ -26,9 +29,9 @@ from training.recipes.sections import (
     OptimizerRecipe,
     SubEnsembleOptions,
 )
-import yaml
 
 LOGGER = logging.getLogger('training')
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     Read a recipe.
 
+    :param path: of a YAML file, or the name of one of the package's.
     :param overrides: ``field=value`` or ``section.field=value``, the value in YAML.
     :raises RecipeError: in one line, if anything in it cannot be used.
     """
-    path = Path(path)
+    path = recipe_file(str(path))
     document = renamed(_document(path), str(path))
     for override in overrides:
         _apply(override, document)
@@ -153,6 +157,27 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')
     return recipe
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in _FOLDER.glob('*.yaml'))
+
+
+def recipe_file(text: str) -> Path:
+    """
+    Return the path of a recipe, which may be named as one of the package's.
+
+    :raises RecipeError: if there is neither a file nor a recipe of this name.
+    """
+    path = Path(text)
+    if path.exists() or path.name != text:
+        return path
+    name = text.removesuffix('.yaml')
+    if name in recipe_names():
+        return _FOLDER / f'{name}.yaml'
+    raise RecipeError(f"--recipe is '{text}': no such file is here, and the package's recipes "
+                      f'are {known_fields(name, recipe_names())}')
 
 
 def _check_family(path: Path, recipe: Recipe) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from training.recipes.options import option
-from training.recipes.registry import FAMILIES
+from .options import option
+from .registry import FAMILIES
 
 # The core's own names, said again: it would bring torch. A test holds them to one another.
 CONTEXTS = ('pyramid_pooling', 'transformer')

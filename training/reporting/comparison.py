@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from training.metrics.certainty_cells import CERTAINTY
-from training.reporting import paper_tables
-from training.reporting.paper_tables import PaperRow
-from training.reporting.results import DEPTH, finite, METHODS, Result, SEGMENTATION
-from training.reporting.tables import Block, Cell, cells, Column, mark_best, number, Row, Table
+from ..metrics.certainty_cells import CERTAINTY
+from . import paper_tables
+from .paper_tables import PaperRow
+from .results import DEPTH, finite, METHODS, Result, SEGMENTATION
+from .tables import Block, Cell, cells, Column, mark_best, number, Row, Table
 
 PAPER_POLICY = ('as_inaccurate', 'mean')
 _VOIDS = {'exclude': 'left out', 'as_inaccurate': 'as inaccurate'}

@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 import numpy as np
-from training.reporting.style import INK, new_figure, styled
-from training.reporting.tables import DASH, markdown, number
+
+from .style import INK, new_figure, styled
+from .tables import DASH, markdown, number
 
 _SOURCES = {NETWORK: ('#b8bec4', 'network'), CORRECTED: ('#e69f00', 'corrected'),
             SENSOR: ('#0072b2', 'sensor')}

@@ -11,9 +11,10 @@ from typing import Any
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.networks.families import family_of
 from emu_perception.scores import SCORES
-from training.metrics.certainty_cells import CERTAINTY
-from training.reporting.rendering import render
-from training.runs.ancestry import terms_in_words
+
+from ..metrics.certainty_cells import CERTAINTY
+from ..runs.ancestry import terms_in_words
+from .rendering import render
 
 # What is known of the terms of data sets; a card must say so even where it is little.
 DATA_TERMS = {

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
 
-from training.reporting.comparison import PAPER_POLICY
-from training.reporting.paper_tables import comparison_rows, NYUV2, paper_data_set, PaperRow
-from training.reporting.results import DEPTH, METHODS, Result, SEGMENTATION
-from training.reporting.tables import number
+from .comparison import PAPER_POLICY
+from .paper_tables import comparison_rows, NYUV2, paper_data_set, PaperRow
+from .results import DEPTH, METHODS, Result, SEGMENTATION
+from .tables import number
 
 _UNCERTAIN = 'p_uncertain_given_inaccurate'
 _PAIRS_NAMED = 6

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from training.reporting import comparison, paper_tables, plots
-from training.reporting.ordering import noise_levels, orderings
-from training.reporting.pictures import jpeg_uri, Pictures, SCALES
-from training.reporting.rendering import render
-from training.reporting.results import best, featured, Result, TASKS
-from training.reporting.seeds import seed_table
-from training.reporting.tables import number
+
+from . import comparison, paper_tables, plots
+from .ordering import noise_levels, orderings
+from .pictures import jpeg_uri, Pictures, SCALES
+from .rendering import render
+from .results import best, featured, Result, TASKS
+from .seeds import seed_table
+from .tables import number
 
 _FACTS = (('data_set', 'data set'), ('split', 'split'), ('images', 'images'),
           ('crop', 'crop (top, bottom, left, right)'), ('void', 'pixels without label'),

@@ -16,8 +16,9 @@ from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette, label_color, scalar_color
 import numpy as np
-from training.data.dataset_folder import DatasetError, DatasetFolder, training_fx
-from training.reporting.results import finite, Result
+
+from ..data.dataset_folder import DatasetError, DatasetFolder, training_fx
+from .results import finite, Result
 
 Predict = Callable[[dict[str, Any], np.ndarray], Prediction]
 TILE_WIDTH = 320

@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 import numpy as np
-from training.metrics.certainty_cells import CERTAINTY
-from training.reporting.results import DEPTH, METHODS, Result, SEGMENTATION
-from training.reporting.style import INK, new_figure, styled
+
+from ..metrics.certainty_cells import CERTAINTY
+from .results import DEPTH, METHODS, Result, SEGMENTATION
+from .style import INK, new_figure, styled
 
 # Okabe and Ito's palette, apart for the colour-blind; the markers tell them apart in grey too.
 COLORS = dict(zip(METHODS, ('#4d4d4d', '#e69f00', '#56b4e9', '#0072b2', '#d55e00')))

@@ -18,7 +18,7 @@ def render(template: str, values: Mapping[str, object],
     :raises jinja2.UndefinedError: if it names a value that is not given.
     """
     templates = Environment(
-        loader=PackageLoader('training.reporting'), autoescape=select_autoescape(['html']),
+        loader=PackageLoader(__package__), autoescape=select_autoescape(['html']),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True)
     templates.filters.update(filters or {})

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from emu_perception.errors import EmuError
-from training.reporting.results import DEPTH, METHODS, Result, SEGMENTATION, TASKS
+
+from .results import DEPTH, METHODS, Result, SEGMENTATION, TASKS
 
 FORMAT = 1
 _CURVES = {SEGMENTATION: ('reliability', 'sparsification', 'threshold'),

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training.metrics.summary import DEPTH, SEGMENTATION
-from training.recipes import registry
+
+from ..metrics.summary import DEPTH, SEGMENTATION
+from ..recipes import registry
 
 TASKS = {SEGMENTATION: 'Segmentation', DEPTH: 'Depth'}
 # In the order of the paper's tables, by the names of its groups.

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 import statistics
 
-from training.reporting.results import Result
-from training.reporting.tables import Block, Cell, Column, number, Row, Table
+from .results import Result
+from .tables import Block, Cell, Column, number, Row, Table
 
 
 def seed_table(results: Sequence[Result], table: Table) -> Table | None:

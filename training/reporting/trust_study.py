@@ -10,8 +10,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
-from training.reporting.style import INK, new_figure, styled
-from training.reporting.tables import DASH, markdown, number
+
+from .style import INK, new_figure, styled
+from .tables import DASH, markdown, number
 
 # Of a cell: title, ends of the colours, and whether more is better.
 _PANELS = (('pixel_accuracy', 'pixel accuracy', 0.1, 0.75, True),

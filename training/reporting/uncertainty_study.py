@@ -10,8 +10,9 @@ from typing import Any
 from emu_perception.scores import SCORES
 from matplotlib.figure import Figure
 import numpy as np
-from training.reporting.style import INK, new_figure, styled, TASK_COLORS
-from training.reporting.tables import DASH, markdown, number
+
+from .style import INK, new_figure, styled, TASK_COLORS
+from .tables import DASH, markdown, number
 
 _WORDS = [score.words.removeprefix('mean ') for score in SCORES.values()]
 _HEADINGS = ('images', 'n', 'flagged', *(f'by {word}' for word in _WORDS),

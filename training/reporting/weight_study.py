@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
-from training.reporting.noise_curves import noise_curves
-from training.reporting.style import new_figure, styled, TASK_COLORS
-from training.reporting.tables import markdown
+
+from .noise_curves import noise_curves
+from .style import new_figure, styled, TASK_COLORS
+from .tables import markdown
 
 
 class Measure(NamedTuple):

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.commands.program import is_subcommand
 
 # What an ancestor's own provenance says of terms.
 _TERMS = ('data_set', 'split', 'data_source', 'data_licence', 'initial_weights_licence')
@@ -45,6 +46,8 @@ def terms_in_words(ancestor: Mapping[str, str]) -> str:
 
 def command_line() -> str:
     """Return the command of this process as it can be said again; '' where it is no command's."""
+    if is_subcommand():
+        return shlex.join(['emu', *sys.argv[1:]])
     path = Path(sys.argv[0])
     if path.suffix != '.py' or path.parent.name != 'training':
         return ''

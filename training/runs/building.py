@@ -15,18 +15,19 @@ from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.networks.pretrained import initialize
 import timm
 import torch
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.examples import ExampleCache
-from training.data.instances import instance_settings
-from training.data.leakage import check_leakage
-from training.losses.class_weights import class_weights
-from training.methods.ensemble import Ensemble, expanded
-from training.methods.module import TrainingModule
-from training.methods.parts import CutViews, Parts
-from training.methods.registry import training_class
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
-from training.runs.warm_start import is_checkpoint, view_focal, warm_start
+
+from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.examples import ExampleCache
+from ..data.instances import instance_settings
+from ..data.leakage import check_leakage
+from ..losses.class_weights import class_weights
+from ..methods.ensemble import Ensemble, expanded
+from ..methods.module import TrainingModule
+from ..methods.parts import CutViews, Parts
+from ..methods.registry import training_class
+from ..recipes.options import RecipeError
+from ..recipes.recipe import Recipe
+from .warm_start import is_checkpoint, view_focal, warm_start
 
 LOGGER = logging.getLogger('training')
 

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from training.data.dataset_fields import IGNORE
-from training.data.examples import WholeImages
-from training.methods.sampling import size_of
+
+from ..data.dataset_fields import IGNORE
+from ..data.examples import WholeImages
+from ..methods.sampling import size_of
 
 # Far below one epoch, far above the rounding of share times epochs.
 LOGGER = logging.getLogger('training')

@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import IO
 
-from training.recipes.options import RecipeError
+from ..recipes.options import RecipeError
 
 LOGGER = logging.getLogger('training')
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 from emu_perception.networks.families import FAMILIES
 import torch
 from torch.utils.data import DataLoader, Subset
-from training.data.dataset_folder import DatasetFolder
-from training.data.examples import (
+
+from ..data.dataset_folder import DatasetFolder
+from ..data.examples import (
     EpochSampler,
     ExampleCache,
     ShardSampler,
     TrainingViews,
     WholeImages,
 )
-from training.data.resident import DrawnViews
-from training.methods.module import TrainingModule
-from training.recipes.recipe import Recipe
+from ..data.resident import DrawnViews
+from ..methods.module import TrainingModule
+from ..recipes.recipe import Recipe
 
 
 def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache, ExampleCache]:

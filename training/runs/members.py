@@ -16,12 +16,14 @@ from typing import IO
 from emu_perception.whole_files import write_whole
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 import torch
-from training.recipes.options import plain
-from training.recipes.recipe import Recipe
-from training.runs.run_folder import epochs_done, finished
 import yaml
 
+from ..recipes.options import plain
+from ..recipes.recipe import Recipe
+from .run_folder import epochs_done, finished
+
 LOGGER = logging.getLogger('training')
+_FIT = f'{__name__.partition(".")[0]}.fit'  # Of the package as it is called here.
 # Each member is one process: it must not take itself for a part of the job that starts it.
 _DISTRIBUTED = ('SLURM_', 'RANK', 'WORLD_SIZE', 'LOCAL_', 'GROUP_', 'ROLE_', 'MASTER_',
                 'TORCHELASTIC_', 'NODE_RANK')
@@ -99,7 +101,7 @@ def _start(recipe: Recipe, slot: int) -> MemberRun:
     # Read back by fit: what is trained is this file and nothing else.
     written = folder / 'recipe.yaml'
     write_whole(written, yaml.safe_dump(plain(recipe), sort_keys=False))
-    command = [sys.executable, '-m', 'training.fit', '--recipe', str(written), '--no-progress']
+    command = [sys.executable, '-m', _FIT, '--recipe', str(written), '--no-progress']
     if (folder / 'state/last.ckpt').exists():
         command.append('--resume')
     environment = {name: value for name, value in os.environ.items()

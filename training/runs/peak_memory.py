@@ -15,9 +15,10 @@ import sys
 import tempfile
 
 import torch
-from training.recipes.options import plain, RecipeError
-from training.recipes.recipe import load_recipe, Recipe
 import yaml
+
+from ..recipes.options import plain, RecipeError
+from ..recipes.recipe import load_recipe, Recipe
 
 LOGGER = logging.getLogger('training')
 # Beside what torch holds: its context, kernels and what fragmentation costs.
@@ -54,7 +55,7 @@ def _measured(recipe: Recipe) -> int:
     with tempfile.NamedTemporaryFile('w', suffix='.yaml') as file:
         yaml.safe_dump(plain(recipe), file)
         file.flush()
-        done = subprocess.run([sys.executable, '-m', 'training.runs.peak_memory', file.name],
+        done = subprocess.run([sys.executable, '-m', __name__, file.name],
                               capture_output=True, text=True)
     if done.returncode:
         raise RecipeError(f'one member alone does not run: {done.stderr.strip().splitlines()[-1]}')
@@ -63,11 +64,11 @@ def _measured(recipe: Recipe) -> int:
 
 def measure(recipe: Recipe, steps: int = 3) -> int:
     """Train a few steps on random views and return the most memory that torch held, bytes."""
-    from training.data.dataset_folder import DatasetFolder
-    from training.data.examples import ExampleCache
-    from training.data.resident import resident_bytes
-    from training.methods.optimization import autocast
-    from training.runs.building import build_network, make_module
+    from ..data.dataset_folder import DatasetFolder
+    from ..data.examples import ExampleCache
+    from ..data.resident import resident_bytes
+    from ..methods.optimization import autocast
+    from .building import build_network, make_module
 
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     folder = DatasetFolder(recipe.data)

@@ -17,12 +17,13 @@ from emu_perception.networks.multitask import SEGMENTATION
 import lightning
 import timm
 import torch
-from training.data.dataset_folder import DatasetFolder
-from training.data.instances import instance_settings
-from training.methods.ensemble import Ensemble
-from training.recipes.recipe import Recipe
-from training.runs.ancestry import ancestors_of, command_line, source_in_words
-from training.runs.building import normalization, start_of
+
+from ..data.dataset_folder import DatasetFolder
+from ..data.instances import instance_settings
+from ..methods.ensemble import Ensemble
+from ..recipes.recipe import Recipe
+from .ancestry import ancestors_of, command_line, source_in_words
+from .building import normalization, start_of
 
 
 def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence: str,

@@ -8,8 +8,8 @@ import json
 import logging
 from pathlib import Path
 
-from training.recipes.options import plain, RecipeError
-from training.recipes.recipe import load_recipe, Recipe
+from ..recipes.options import plain, RecipeError
+from ..recipes.recipe import load_recipe, Recipe
 
 LOGGER = logging.getLogger('training')
 # How a run is carried out may change between its parts; what it computes may not.

@@ -11,7 +11,8 @@ from typing import Any
 from emu_perception.whole_files import write_whole
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
-from training.runs.run_folder import epochs_done
+
+from .run_folder import epochs_done
 
 
 class StateFiles(TorchCheckpointIO):

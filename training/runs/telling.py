@@ -12,7 +12,8 @@ from typing import Any
 
 import lightning
 import torch
-from training.recipes.recipe import Recipe
+
+from ..recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
 LOG_EVERY = 10  # Steps.

@@ -13,11 +13,12 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.preprocessing import focal_scale
 import torch
-from training.data.augmentation import base_scale
-from training.data.dataset_folder import DatasetFolder
-from training.data.leakage import check_leakage
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
+
+from ..data.augmentation import base_scale
+from ..data.dataset_folder import DatasetFolder
+from ..data.leakage import check_leakage
+from ..recipes.options import RecipeError
+from ..recipes.recipe import Recipe
 
 LOGGER = logging.getLogger('training')
 

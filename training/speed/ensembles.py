@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from training.methods.ensemble import Ensemble
-from training.methods.optimization import autocast
-from training.recipes.recipe import Recipe
-from training.speed.published import published
-from training.speed.synthetic_models import synthetic_checkpoint, synthetic_members
+
+from ..methods.ensemble import Ensemble
+from ..methods.optimization import autocast
+from ..recipes.recipe import Recipe
+from .published import published
+from .synthetic_models import synthetic_checkpoint, synthetic_members
 
 DROPPING = ('mc_dropout', 'head_dropout')
 ENSEMBLES = ('ensemble', 'sub_ensemble', *DROPPING)

@@ -12,9 +12,10 @@ from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork
 import torch
-from training.methods import mc_dropout, sub_ensemble
-from training.methods.ensemble import Ensemble
-from training.methods.shared_dropout import SharedDropout
+
+from ..methods import mc_dropout, sub_ensemble
+from ..methods.ensemble import Ensemble
+from ..methods.shared_dropout import SharedDropout
 
 
 class PublishedNetwork(MultitaskNetwork):

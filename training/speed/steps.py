@@ -9,18 +9,19 @@ import copy
 from typing import Any
 
 import torch
-from training.methods.baseline import Baseline
-from training.methods.emuformer import EMUFormer
-from training.methods.ensemble import Ensemble
-from training.methods.module import TrainingModule
-from training.methods.optimization import autocast, make_optimizer
-from training.methods.parts import Parts
-from training.recipes.recipe import Recipe
-from training.recipes.registry import PRECISIONS
-from training.recipes.sections import OptimizerRecipe
-from training.runs.building import normalization
-from training.speed.published import as_published, published
-from training.speed.synthetic_models import synthetic_batch, synthetic_network
+
+from ..methods.baseline import Baseline
+from ..methods.emuformer import EMUFormer
+from ..methods.ensemble import Ensemble
+from ..methods.module import TrainingModule
+from ..methods.optimization import autocast, make_optimizer
+from ..methods.parts import Parts
+from ..recipes.recipe import Recipe
+from ..recipes.registry import PRECISIONS
+from ..recipes.sections import OptimizerRecipe
+from ..runs.building import normalization
+from .published import as_published, published
+from .synthetic_models import synthetic_batch, synthetic_network
 
 
 def training_step(module: TrainingModule, recipe: OptimizerRecipe, precision: str,

@@ -10,10 +10,11 @@ from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.visualization import default_palette
 import torch
-from training.methods.registry import training_class
-from training.recipes.options import plain
-from training.recipes.recipe import Recipe
-from training.runs.building import normalization
+
+from ..methods.registry import training_class
+from ..recipes.options import plain
+from ..recipes.recipe import Recipe
+from ..runs.building import normalization
 
 
 def synthetic_network(recipe: Recipe, method: str, classes: int,

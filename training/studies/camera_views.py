@@ -18,7 +18,8 @@ import cv2
 from emu_perception.corruptions.levels import as_image, normal
 from emu_perception.corruptions.sensor import at_resolution, jpeg_coded
 import numpy as np
-from training.data.dataset_folder import Example
+
+from ..data.dataset_folder import Example
 
 Sensor = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

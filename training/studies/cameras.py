@@ -23,14 +23,15 @@ from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
-from training.calibration.training_pictures import border_of, clean_picture, generator
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder, Example
-from training.data.leakage import trained_on
-from training.reporting.tables import markdown, number
-from training.studies.camera_views import CAMERA_VIEWS
-from training.studies.fusion_fit import Z90
-from training.studies.trust_judgement import run_interval, runs_of
+
+from ..calibration.training_pictures import border_of, clean_picture, generator
+from ..command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from ..data.dataset_folder import DatasetFolder, Example
+from ..data.leakage import trained_on
+from ..reporting.tables import markdown, number
+from .camera_views import CAMERA_VIEWS
+from .fusion_fit import Z90
+from .trust_judgement import run_interval, runs_of
 
 _FIGURES = ('pixel_accuracy', 'abs_rel', 'delta1', 'coverage_90')
 
@@ -78,7 +79,6 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, limit: int | N
     runs = runs_of(np.array(stems))
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
             'images': len(stems), 'runs': len(np.unique(runs)), 'border': border,
-            'command': 'python -m training.studies.cameras ' + ' '.join(sys.argv[1:]),
             'cameras': [{'camera': name, **_pooled(rows, runs)} for name, rows in seen.items()]}
 
 
@@ -173,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        limit=options.limit, device=options.device,
                        progress=not options.no_progress)
+        result = {**result, 'command': parser.command(arguments)}
         print(table(result))
         write_result(options.json, result)
     return run(command)

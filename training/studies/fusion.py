@@ -30,8 +30,9 @@ from emu_perception.fusion import FITTED
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
-from training.calibration.training_pictures import border_of, clean_picture, generator, Picture
-from training.command_line import (
+
+from ..calibration.training_pictures import border_of, clean_picture, generator, Picture
+from ..command_line import (
     check_figure,
     check_writable,
     command_parser,
@@ -39,15 +40,15 @@ from training.command_line import (
     run,
     write_result,
 )
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.leakage import trained_on
-from training.reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
-from training.reporting.style import save
-from training.studies.fusion_fit import Z90
-from training.studies.fusion_holes import HOLES
-from training.studies.fusion_images import fused_of, Trial, try_holes, View
-from training.studies.fusion_summary import samples_of, summary
-from training.studies.trust_judgement import runs_of
+from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.leakage import trained_on
+from ..reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
+from ..reporting.style import save
+from .fusion_fit import Z90
+from .fusion_holes import HOLES
+from .fusion_images import fused_of, Trial, try_holes, View
+from .fusion_summary import samples_of, summary
+from .trust_judgement import runs_of
 
 # Of a camera with holes of its own: what can be hidden more without labels.
 OTHER_HOLES = ('blobs_30', 'blobs_78', 'half', 'box')
@@ -181,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.json)
         for name in ('figure', 'pictures'):
             check_figure(getattr(options, name), f'--{name}')
-        words = 'python -m training.studies.fusion ' + ' '.join(arguments or sys.argv[1:])
+        words = parser.command(arguments)
         result, rows = study(
             options.checkpoint, DatasetFolder(options.data), options.split, command=words,
             seeds=options.seeds, limit=options.limit,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 
 import cv2
 import numpy as np
-from training.data.dataset_folder import Example
+
+from ..data.dataset_folder import Example
 
 # Of a blob, as a share of the image's width: 32 pixels of VGA.
 _BLOB = 0.05

@@ -20,9 +20,10 @@ from emu_perception.fusion import (
 )
 from emu_perception.fusion.grid import to_image
 import numpy as np
-from training.data.dataset_folder import Example
-from training.studies.fusion_fills import FILLS
-from training.studies.fusion_holes import as_sensed
+
+from ..data.dataset_folder import Example
+from .fusion_fills import FILLS
+from .fusion_holes import as_sensed
 
 FEWEST = 500  # Pixels hidden, and pixels known.
 SAMPLED = 2000

@@ -18,7 +18,6 @@ soon once the network is off by a factor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
 from pathlib import Path
 import sys
@@ -31,20 +30,21 @@ from emu_perception.fusion.joining import Compared
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
-from training.calibration.training_pictures import border_of, clean_picture, generator
-from training.command_line import (
+
+from ..calibration.training_pictures import border_of, clean_picture, generator
+from ..command_line import (
     check_writable,
     command_parser,
     evenly_spaced,
     run,
     write_result,
 )
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.frame_runs import frame_runs
-from training.data.leakage import trained_on
-from training.studies.fusion_holes import as_sensed, HOLES, OUTLIERS
-from training.studies.fusion_images import View
-from training.studies.fusion_walks import alarms, delays
+from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.frame_runs import frame_runs
+from ..data.leakage import trained_on
+from .fusion_holes import as_sensed, HOLES, OUTLIERS
+from .fusion_images import View
+from .fusion_walks import alarms, delays
 
 # A D435's, see ``others`` in results/fusion/fusion.json: the network says 1 / 0.71 of its metres.
 UNKNOWN_CAMERA = 1.41
@@ -191,7 +191,7 @@ def table(result: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = command_parser('studies.fusion_stream', __doc__)
     parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
@@ -211,8 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if value is not None and value < 1:
                 raise InputError(f'--{name} is {value}: give 1 or more')
         check_writable(options.json)
-        words = ' '.join(['python -m training.studies.fusion_stream',
-                          *(arguments or sys.argv[1:])])
+        words = parser.command(arguments)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        command=words, seeds=options.seeds, walks=options.walks,
                        limit=options.limit, device=options.device,

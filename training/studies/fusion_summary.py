@@ -9,9 +9,10 @@ from typing import Any
 
 from emu_perception.fusion import FITTED
 import numpy as np
-from training.data.frame_runs import folds, frame_runs
-from training.studies.fusion_fills import FILLS
-from training.studies.fusion_fit import (
+
+from ..data.frame_runs import folds, frame_runs
+from .fusion_fills import FILLS
+from .fusion_fit import (
     constants_of,
     DISTANCES,
     fit_beyond,
@@ -20,8 +21,8 @@ from training.studies.fusion_fit import (
     Samples,
     Z90,
 )
-from training.studies.fusion_images import Trial
-from training.studies.trust_judgement import run_interval, runs_of
+from .fusion_images import Trial
+from .trust_judgement import run_interval, runs_of
 
 FOLDS = 5
 # The least by which the fused error is to be below that of the best fill (issue "Metres that hold

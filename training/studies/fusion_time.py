@@ -22,8 +22,9 @@ from emu_perception.cameras.judgement import judge
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, fuse, ScaleBelief
 import numpy as np
-from training.command_line import command_parser, run
-from training.studies.rectification_lenses import lens_info
+
+from ..command_line import command_parser, run
+from .rectification_lenses import lens_info
 
 SIZE = (480, 640)
 _WARM = 5

@@ -26,18 +26,19 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 import torch
-from training.calibration.training_pictures import border_of, clean_picture, Picture
-from training.command_line import (
+
+from ..calibration.training_pictures import border_of, clean_picture, Picture
+from ..command_line import (
     check_writable,
     command_parser,
     evenly_spaced,
     run,
     write_result,
 )
-from training.data.dataset_folder import DatasetError, DatasetFolder
-from training.data.leakage import trained_on
-from training.metrics.segmentation import ConfusionMatrix
-from training.studies.rectification_lenses import as_taken, ideal_of, lens_info, LENSES
+from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.leakage import trained_on
+from ..metrics.segmentation import ConfusionMatrix
+from .rectification_lenses import as_taken, ideal_of, lens_info, LENSES
 
 UNDISTORTED = 'undistorted'
 
@@ -180,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.limit is not None and options.limit < 1:
             raise InputError(f'--limit is {options.limit}: give 1 or more')
         check_writable(options.json)
-        words = 'python -m training.studies.rectification ' + ' '.join(arguments or sys.argv[1:])
+        words = parser.command(arguments)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        command=words, limit=options.limit, device=options.device,
                        progress=not options.no_progress)

@@ -26,11 +26,12 @@ import numpy as np
 from rich.progress import track
 import torch
 from torchvision.transforms import v2 as transforms
-from training.command_line import check_writable, command_parser, evenly_spaced, run, write_result
-from training.data.dataset_folder import DatasetFolder, training_focal
-from training.evaluation.measuring import check_classes
-from training.methods.ensemble import Ensemble, expanded
-from training.recipes.sections import DistillationOptions
+
+from ..command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from ..data.dataset_folder import DatasetFolder, training_focal
+from ..evaluation.measuring import check_classes
+from ..methods.ensemble import Ensemble, expanded
+from ..recipes.sections import DistillationOptions
 
 Prepare = Callable[[np.ndarray, int], np.ndarray]
 
@@ -195,8 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.json)
         result = study(options.teacher, DatasetFolder(options.data), options.limit,
                        options.jitter, options.device, not options.no_progress)
-        result['command'] = 'python -m training.studies.teacher ' + ' '.join(
-            arguments or sys.argv[1:])
+        result['command'] = parser.command(arguments)
         print(printed(result['uncertainty']), '', printed(result['pairs']), sep='\n')
         write_result(options.json, result)
     return run(command)

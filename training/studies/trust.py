@@ -33,10 +33,11 @@ from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
-from training.calibration.familiarity import fit_familiar, fit_scores
-from training.calibration.observations import observed, training_observations
-from training.calibration.training_pictures import border_of, FITTED_BREAKS, Picture
-from training.command_line import (
+
+from ..calibration.familiarity import fit_familiar, fit_scores
+from ..calibration.observations import observed, training_observations
+from ..calibration.training_pictures import border_of, FITTED_BREAKS, Picture
+from ..command_line import (
     check_figure,
     check_writable,
     command_parser,
@@ -44,13 +45,13 @@ from training.command_line import (
     run,
     write_result,
 )
-from training.data.dataset_folder import DatasetError, DatasetFolder, Example
-from training.data.leakage import trained_on
-from training.reporting.style import save
-from training.reporting.trust_study import table, trust_figure
-from training.studies.image_folders import image_files
-from training.studies.trust_cells import Cells, ruler_cells, ruler_pictures
-from training.studies.trust_summary import summary
+from ..data.dataset_folder import DatasetError, DatasetFolder, Example
+from ..data.leakage import trained_on
+from ..reporting.style import save
+from ..reporting.trust_study import table, trust_figure
+from .image_folders import image_files
+from .trust_cells import Cells, ruler_cells, ruler_pictures
+from .trust_summary import summary
 
 CORRUPTED = 4  # Of each training image, for the fit.
 
@@ -156,8 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
                        train_limit=options.train_limit, limit=options.limit, others=others,
                        kept=options.observations, device=options.device,
                        progress=not options.no_progress)
-        result = {**result, 'command': 'python -m training.studies.trust '
-                  + ' '.join(arguments or sys.argv[1:])}
+        result = {**result, 'command': parser.command(arguments)}
         print(table(result))
         write_result(options.json, result)
         if options.figure:

@@ -12,18 +12,19 @@ from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, SEVERITIES
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.observer import Observer
 import torch
-from training.calibration.badness import Truth, truth_at
-from training.calibration.training_pictures import (
+
+from ..calibration.badness import Truth, truth_at
+from ..calibration.training_pictures import (
     Border,
     changed,
     CLEAN,
     clean_picture,
     Picture,
 )
-from training.data.dataset_folder import DatasetFolder
-from training.metrics.calibration import CalibrationError
-from training.metrics.gaussian_scores import GaussianScores
-from training.metrics.segmentation import ConfusionMatrix
+from ..data.dataset_folder import DatasetFolder
+from ..metrics.calibration import CalibrationError
+from ..metrics.gaussian_scores import GaussianScores
+from ..metrics.segmentation import ConfusionMatrix
 
 # Of content, with truth: photographs in the image's place have none.
 MEASURED_BREAKS = tuple(kind for kind in BREAKS if kind not in ('foreign', 'foreign_restyled'))

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
 import numpy as np
-from training.calibration.observations import Observations
-from training.calibration.training_pictures import CLEAN
-from training.data.frame_runs import frame_runs
+
+from ..calibration.observations import Observations
+from ..calibration.training_pictures import CLEAN
+from ..data.frame_runs import frame_runs
 
 DRAWS = 1000
 INTERVAL = (5.0, 95.0)  # Percentiles of a statistic over the draws.

@@ -11,11 +11,12 @@ from typing import Any
 from emu_perception.corruptions import CORRUPTIONS, MILD
 from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
-from training.calibration.badness import BAD_ABS_REL, BAD_PIXEL_ACCURACY
-from training.calibration.observations import Observations
-from training.calibration.training_pictures import CLEAN
-from training.studies.trust_cells import ruler_cells
-from training.studies.trust_judgement import (
+
+from ..calibration.badness import BAD_ABS_REL, BAD_PIXEL_ACCURACY
+from ..calibration.observations import Observations
+from ..calibration.training_pictures import CLEAN
+from .trust_cells import ruler_cells
+from .trust_judgement import (
     area_under_roc,
     bad_corrupted,
     judge,

@@ -32,7 +32,8 @@ from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.scores import SCORES
 import numpy as np
 from rich.progress import track
-from training.command_line import (
+
+from ..command_line import (
     check_figure,
     check_writable,
     command_parser,
@@ -40,14 +41,14 @@ from training.command_line import (
     run,
     write_result,
 )
-from training.data.dataset_folder import DatasetFolder, training_focal, training_fx
-from training.evaluation.measuring import check_classes, compared
-from training.methods.ensemble import Ensemble
-from training.metrics.image_ranks import auroc, rank_correlation
-from training.metrics.suite import EvaluationSuite
-from training.reporting.style import save
-from training.reporting.uncertainty_study import study_figure, table
-from training.studies.image_folders import image_files
+from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
+from ..evaluation.measuring import check_classes, compared
+from ..methods.ensemble import Ensemble
+from ..metrics.image_ranks import auroc, rank_correlation
+from ..metrics.suite import EvaluationSuite
+from ..reporting.style import save
+from ..reporting.uncertainty_study import study_figure, table
+from .image_folders import image_files
 
 SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
          'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
@@ -213,8 +214,8 @@ def main(arguments: list[str] | None = None) -> int:
         result = study(options.checkpoint, folder,
                        evenly_spaced(folder.stems(options.split), options.limit), others,
                        options.device, not options.no_progress)
-        result = {**result, 'split': options.split, 'command':
-                  'python -m training.studies.uncertainty ' + ' '.join(arguments or sys.argv[1:])}
+        result = {**result, 'split': options.split,
+                  'command': parser.command(arguments)}
         print(table(result), end='')
         write_result(options.json, result)
         if options.figure:

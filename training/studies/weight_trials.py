@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.recipes.recipe import Recipe
-from training.recipes.sections import LossOptions, LossWeightsOptions
+from ..recipes.recipe import Recipe
+from ..recipes.sections import LossOptions, LossWeightsOptions
 
 TASKS = ('segmentation', 'instance', 'depth')
 GRID_PAIRS = (('segmentation', 'depth'), ('instance', 'depth'))

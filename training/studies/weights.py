@@ -25,20 +25,21 @@ from typing import Any
 
 from emu_perception.whole_files import write_json, write_whole
 import torch
-from training.command_line import recipe_of, recipe_parser, run
-from training.data.dataset_folder import DatasetFolder
-from training.evaluation.measuring import evaluate, file_hash
-from training.losses.task_weights import noise_form
-from training.methods.ensemble import Ensemble
-from training.recipes.options import RecipeError
-from training.recipes.recipe import Recipe
-from training.reporting.style import save
-from training.reporting.weight_study import pair_figure, start_figure, table
-from training.runs.building import check_tasks
-from training.runs.members import train_all
-from training.runs.peak_memory import side_by_side
-from training.runs.stopping import kept
-from training.studies.weight_trials import (
+
+from ..command_line import recipe_of, recipe_parser, run
+from ..data.dataset_folder import DatasetFolder
+from ..evaluation.measuring import evaluate, file_hash
+from ..losses.task_weights import noise_form
+from ..methods.ensemble import Ensemble
+from ..recipes.options import RecipeError
+from ..recipes.recipe import Recipe
+from ..reporting.style import save
+from ..reporting.weight_study import pair_figure, start_figure, table
+from ..runs.building import check_tasks
+from ..runs.members import train_all
+from ..runs.peak_memory import side_by_side
+from ..runs.stopping import kept
+from .weight_trials import (
     best_weights,
     first_trials,
     GRID_PAIRS,
@@ -173,17 +174,17 @@ def main(arguments: list[str] | None = None) -> int:
         with kept(f'what the runs in {base.folder} have done is kept; the same command goes on'):
             rows = done(first_trials(grid, starts))
             rows += done([Trial('best_of_grids', 'fixed', TASKS, best_weights(rows))])
-        write(rows, base, results, options.seeds, arguments or sys.argv[1:])
+        write(rows, base, results, options.seeds, parser.command(arguments))
     return run(command)
 
 
 def write(rows: list[dict[str, Any]], base: Recipe, results: Path, seeds: int,
-          arguments: list[str]) -> None:
+          command: str) -> None:
     """Write study.json, table.md and the figures."""
     folder = DatasetFolder(base.data)
     unit = 'px' if folder.depth is not None and folder.depth.quantity == 'disparity' else '1/m'
     write_json(results / 'study.json', {
-        'command': 'python -m training.studies.weights ' + ' '.join(arguments),
+        'command': command,
         'data_set': folder.name, 'unit': unit, 'seeds': seeds, 'epochs': base.epochs,
         'train_images': len(folder.stems('train')), 'val_images': len(folder.stems('val')),
         'rows': rows})

@@ -11,6 +11,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.commands.program import CommandParser
 from emu_perception.errors import EmuError
 from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
 from emu_perception.ros.demo.frames import DemoFrame, make_frames
@@ -122,7 +123,7 @@ def _check(children: list[Child]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='emu_demo', description=__doc__)
+    parser = CommandParser('emu_demo', __doc__)
     parser.add_argument('--images', type=Path, help='folder of images or data set root; default: '
                         'photographs that come inside scikit-image')
     parser.add_argument('--model', type=Path, help='checkpoint; default: the one of the package')

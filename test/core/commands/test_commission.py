@@ -106,8 +106,11 @@ def test_the_robots_camera_becomes_familiar_and_its_thresholds_its_own(model, dr
     assert new.unfamiliarity(later).mean() < 0.5 * old.unfamiliarity(later).mean()
     assert new.count == old.count + FRAMES
     # A checkpoint that was commissioned can be commissioned again.
-    assert commission.main([str(drive / 'image'), '--model', str(out), '--out', str(out),
-                            '--device', 'cpu']) == 0
+    again = [str(drive / 'image'), '--model', str(out), '--out', str(out), '--device', 'cpu']
+    content = out.read_bytes()
+    assert commission.main(again) == 1 and out.read_bytes() == content, 'overwritten unasked'
+    assert '--force' in capsys.readouterr().err
+    assert commission.main([*again, '--force']) == 0
 
 
 @pytest.mark.slow

@@ -102,6 +102,15 @@ def test_a_calibration_that_no_image_can_have_is_refused_before_anything_is_writ
     assert 'resolution' in capsys.readouterr().err and not (inputs / 'out').exists()
 
 
+@pytest.mark.parametrize('option', [('--fx', '5'), ('--camera-info', '{}/larger.yaml')])
+def test_what_is_refused_with_the_first_image_leaves_no_half_of_a_folder(
+        inputs, checkpoint, capsys, option):
+    option = [word.format(inputs) for word in option]
+    for _ in range(2):  # The second time nothing is in the way.
+        assert emu_run(inputs / 'images', inputs / 'out', checkpoint, *option) == 1
+        assert option[0] in capsys.readouterr().err and not (inputs / 'out').exists()
+
+
 def test_a_damaged_bag_is_one_line(inputs, checkpoint, capsys):
     path = inputs / 'bag/bag.mcap'
     path.write_bytes(path.read_bytes()[:3000])

@@ -1,0 +1,14 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""``emu predict``: ``emu_run``, whose command line is read before torch is loaded."""
+
+from __future__ import annotations
+
+from emu_perception.commands.arguments import parse
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code of ``emu_run``."""
+    options = parse(arguments)
+    from emu_perception.commands.run import answer
+    return answer(options)

@@ -1,0 +1,69 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a command is called by whoever called it, and the parser that says so."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+import sys
+from typing import NoReturn
+
+_called_as = ''  # Of the process: one command runs in it.
+_UNKNOWN = 'unrecognized arguments: '
+
+
+@contextmanager
+def called_as(name: str) -> Iterator[None]:
+    """Let commands know the name that they are called by: 'emu predict' for emu_run."""
+    global _called_as
+    before, _called_as = _called_as, name
+    try:
+        yield
+    finally:
+        _called_as = before
+
+
+def program(own: str) -> str:
+    """Return the name a command is called by, else its own."""
+    return _called_as or own
+
+
+def is_subcommand() -> bool:
+    """Tell whether the command was called as one of emu's."""
+    return bool(_called_as)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return '; did you mean ...?' of the nearest known word, '' where none is near."""
+    near = get_close_matches(word, [*known], 1, 0.6)
+    return f"; did you mean '{near[0]}'?" if near else ''
+
+
+class CommandParser(argparse.ArgumentParser):
+    """
+    Argparse's, named as it was called, that says which option an unknown one may be meant to be.
+
+    :param own: the command's name where nothing else has called it.
+    """
+
+    def __init__(self, own: str, description: str | None) -> None:
+        super().__init__(prog=program(own), description=description,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with code 2, the message and what may have been meant."""
+        if message.startswith(_UNKNOWN):
+            first = message[len(_UNKNOWN):].split()[0]
+            message += meant(first.partition('=')[0], self.words())
+        super().error(message)
+
+    def words(self) -> list[str]:
+        """Return the words that an unknown option may be meant to be."""
+        return [text for text in self._option_string_actions if text.startswith('--')]
+
+    def command(self, arguments: list[str] | None) -> str:
+        """Return the command as it was said, for the files that it writes."""
+        return ' '.join([self.prog, *(sys.argv[1:] if arguments is None else arguments)])

@@ -1,0 +1,101 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommands of ``emu``: one row each, of names only, so that the table imports nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Stands in a row's module for the training package, whose name depends on where it is.
+OFFLINE = '<offline>'
+NEW, ROBOT, TRAIN, CHECK = ('look at images', 'on a robot', 'train, on your own data or the '
+                            "paper's", 'check and measure')
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """
+    A row.
+
+    :ivar name: one word, or two: 'study trust'.
+    :ivar group: under which ``emu --help`` lists it.
+    :ivar help: one line.
+    :ivar module: imported when the command is called.
+    :ivar extra: of pip, that brings what the module imports.
+    :ivar function: of the module: takes the arguments, returns the exit code.
+    :ivar ros: whether it needs a ROS 2.
+    :ivar usage: of a ROS 2 program, which has no help of its own and takes its name first.
+    :ivar parameter: of a ROS 2 program, what a bare word is the value of.
+    :ivar demo: whether its code is only installed where EMU_WITH_DEMO=1 asks for it.
+    """
+
+    name: str
+    group: str
+    help: str  # noqa: A003
+    module: str
+    extra: str
+    function: str = 'main'
+    ros: bool = False
+    usage: str = ''
+    parameter: str = ''
+    demo: bool = False
+
+
+_ROWS = (
+    Subcommand('predict', NEW, 'maps, panels and the flag of images, a video, a bag or a camera',
+               'emu_perception.commands.predict', 'offline'),
+    Subcommand('demo', NEW, 'the node over real photographs, panels and a summary',
+               'emu_perception.ros.demo.command', 'demo', ros=True, demo=True),
+    Subcommand('node', ROBOT, 'the ROS 2 node; config/emu.yaml lists its parameters',
+               'emu_perception.ros.node', 'ros', ros=True,
+               usage='[--ros-args -r image:=TOPIC -r camera_info:=TOPIC -p NAME:=VALUE '
+               '--params-file FILE]'),
+    Subcommand('multi', ROBOT, 'a node for each of several cameras, one network in memory',
+               'emu_perception.ros.node', 'ros', 'main_multi', ros=True,
+               usage='CAMERA [CAMERA ...] [--ros-args ...]'),
+    Subcommand('replay', ROBOT, 'a camera of files: images, a video or a bag, as topics',
+               'emu_perception.ros.replay_camera', 'ros', ros=True, parameter='source',
+               usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate:=HZ -p loop:=false ...]'),
+    Subcommand('commission', ROBOT, "make the flag this robot's own: a minute of driving",
+               'emu_perception.commands.commission', 'offline'),
+    Subcommand('prepare', TRAIN, 'make and check data set folders: bag, nyuv2, cityscapes, check',
+               f'{OFFLINE}.prepare.__main__', 'train'),
+    Subcommand('train', TRAIN, 'one network: --recipe robot data=DIR', f'{OFFLINE}.fit', 'train'),
+    Subcommand('ensemble', TRAIN, 'the members of a deep ensemble', f'{OFFLINE}.ensemble',
+               'train'),
+    Subcommand('distill', TRAIN, 'a student of a teacher (EMUFormer)', f'{OFFLINE}.distill',
+               'train'),
+    Subcommand('average', TRAIN, 'the average of networks of one start', f'{OFFLINE}.average',
+               'train'),
+    Subcommand('calibrate', TRAIN, 'temperature, variance, thresholds of the flag',
+               f'{OFFLINE}.calibrate', 'train'),
+    Subcommand('evaluate', TRAIN, 'all metrics of checkpoints on a split',
+               f'{OFFLINE}.evaluate', 'train'),
+    Subcommand('ship', TRAIN, 'float16 weights, metrics inside, a model card beside it',
+               f'{OFFLINE}.export', 'train'),
+    Subcommand('compare', TRAIN, 'all methods with one recipe, as a table', f'{OFFLINE}.compare',
+               'train'),
+    Subcommand('report', TRAIN, "an HTML page of results beside the paper's",
+               f'{OFFLINE}.report', 'train'),
+    *(Subcommand(f'study {name}', TRAIN, text, f'{OFFLINE}.{module}', 'train', demo=demo)
+      for name, text, module, demo in (
+          ('trust', 'what the flag is worth, by kind of trouble', 'studies.trust', False),
+          ('uncertainty', 'what the uncertainty sees', 'studies.uncertainty', False),
+          ('teacher', 'do the members of a teacher differ', 'studies.teacher', False),
+          ('fusion', 'what a depth camera joined in is worth', 'studies.fusion', False),
+          ('ways', 'what each way to metres is worth, and the watch', 'studies.fusion_stream',
+           False),
+          ('lens', 'what a lens costs that is rectified', 'studies.rectification', False),
+          ('time', 'of joining it in and of rectifying', 'studies.fusion_time', False),
+          ('cameras', 'what metres are worth through other lenses', 'studies.cameras', False),
+          ('weights', 'learned weights of the losses', 'studies.weights', False),
+          ('precision', 'what bf16 and fp16 cost', 'precision', False),
+          ('speed', 'of training steps and ensembles', 'benchmark', True))),
+    Subcommand('benchmark', CHECK, 'the speed of a checkpoint here',
+               'emu_perception.benchmarking.command', 'demo', demo=True),
+)
+SUBCOMMANDS: dict[str, Subcommand] = {row.name: row for row in _ROWS}
+# What the same commands are called elsewhere: on ros2 run, and as python -m training.NAME.
+ELSEWHERE = {'run': 'predict', 'emu_run': 'predict', 'emu_node': 'node', 'emu_multi': 'multi',
+             'replay_camera': 'replay', 'fit': 'train', 'emu_benchmark': 'benchmark',
+             'emu_demo': 'demo', 'studies': 'study trust', 'precision': 'study precision'}

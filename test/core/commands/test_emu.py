@@ -1,0 +1,136 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""One program: every command is found, says what it lacks, and costs only what it needs."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+import subprocess
+import sys
+
+from emu_perception.commands import emu, program
+from emu_perception.commands.offline import offline_package
+from emu_perception.commands.program import called_as, CommandParser
+from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, SUBCOMMANDS
+from emu_perception.errors import EmuError
+import pytest
+
+ROOT = Path(emu.__file__).parents[2]
+
+
+def test_help_lists_every_command_and_loads_nothing_that_is_slow():
+    code = ('import sys; from emu_perception.commands.emu import main; main(["--help"]); '
+            'print([name for name in ("torch", "numpy", "cv2", "timm", "rclpy", "lightning", '
+            '"yaml") if name in sys.modules])')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    *shown, loaded = done.stdout.splitlines()
+    assert loaded == '[]', done.stderr
+    for name in SUBCOMMANDS:
+        first, _, second = name.partition(' ')
+        line, = [line for line in shown if line.split()[:1] == [first]]
+        assert not second or second in line.split()[1].split('|')
+    assert max(map(len, shown)) < 100
+
+
+@pytest.mark.parametrize('row', SUBCOMMANDS.values(), ids=lambda row: row.name)
+def test_every_command_is_a_function_of_a_module_that_is_there(row):
+    module = row.module.replace(OFFLINE, offline_package())
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None
+    assert f'def {row.function}(' in Path(spec.origin).read_text()
+    assert row.usage or not row.ros or row.demo, 'a ROS 2 program has no --help of its own'
+
+
+def test_every_command_of_training_is_one_of_emus():
+    files = [*(ROOT / 'training').glob('*.py'), *(ROOT / 'training/studies').glob('*.py')]
+    commands = {'.'.join([OFFLINE, *path.relative_to(ROOT / 'training').with_suffix('').parts])
+                for path in files if "__name__ == '__main__'" in path.read_text()}
+    assert commands | {f'{OFFLINE}.prepare.__main__'} == {
+        row.module for row in SUBCOMMANDS.values() if row.module.startswith(OFFLINE)}
+
+
+def test_every_name_of_elsewhere_leads_to_a_command():
+    for word, name in ELSEWHERE.items():
+        assert name in SUBCOMMANDS and word not in SUBCOMMANDS
+
+
+@pytest.mark.parametrize(('words', 'expected'), [
+    (['trian'], "no command 'trian'; did you mean 'train'?"),
+    (['emu_run'], "did you mean 'predict'?"),
+    (['study', 'tust'], "'study' has no 'tust': trust, uncertainty"),
+    (['xyzzy'], "no command 'xyzzy': emu --help lists them")])
+def test_a_near_miss_is_named(words, expected, capsys):
+    assert emu.main(words) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_command_knows_the_name_that_it_was_called_by(monkeypatch, capsys):
+    monkeypatch.setattr(emu, 'load', lambda row: lambda words: print(
+        program.program('own'), words) or 3)
+    assert emu.main(['study', 'trust', '--x', 'y']) == 3
+    assert capsys.readouterr().out == "emu study trust ['--x', 'y']\n"
+    assert program.program('own') == 'own'
+
+
+def test_help_is_asked_for_in_either_order(capsys):
+    with pytest.raises(SystemExit) as end:
+        emu.main(['help', 'predict'])
+    assert end.value.code == 0 and capsys.readouterr().out.startswith('usage: emu predict ')
+    assert emu.main(['node', '--help']) == emu.main(['study', '--help']) == 0
+    out = capsys.readouterr().out
+    assert 'usage: emu node [--ros-args' in out and '  fusion' in out
+
+
+@pytest.mark.parametrize(('name', 'module', 'expected'), [
+    ('predict', 'cv2', "needs the Python package cv2, which is not installed: in the folder of "
+     "emu_perception, pip install '.[offline]'"),
+    ('train', 'lightning.pytorch', "pip install '.[train]'"),
+    ('node', 'rclpy', 'needs ROS 2, rclpy is not there: . /opt/ros/jazzy/setup.bash'),
+    ('replay', 'sensor_msgs', "pip install '.[ros]'"),
+    ('node', 'torch', 'needs the Python package torch'),
+    ('benchmark', 'emu_perception.benchmarking', 'EMU_WITH_DEMO=1 pip install'),
+    ('predict', 'emu_perception.scores', 'install the package again')])
+def test_what_a_command_lacks_is_one_line_with_the_extra_that_brings_it(
+        monkeypatch, capsys, name, module, expected):
+    def load(row):
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+    monkeypatch.setattr(emu, 'load', load)
+    assert emu.main([name]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'emu {name}: ') and expected in line
+
+
+def test_a_ros_program_gets_its_name_and_a_bare_word_as_its_parameter():
+    row = SUBCOMMANDS['replay']
+    assert emu.ros_words(row, ['my dir', '--ros-args', '-p', 'loop:=false']) == [
+        'emu replay', '--ros-args', '-p', 'source:="my dir"', '--', '--ros-args', '-p',
+        'loop:=false']
+    assert emu.ros_words(row, ['--ros-args']) == ['emu replay', '--ros-args']
+
+
+def test_an_unknown_option_names_the_one_that_may_be_meant(capsys):
+    with called_as('emu predict'):
+        parser = CommandParser('own', '')
+    parser.add_argument('--device')
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(['--devise', 'cpu'])
+    error = capsys.readouterr().err
+    assert end.value.code == 2
+    assert "emu predict: error: unrecognized arguments: --devise cpu; did you mean '--device'?" \
+        in error
+    assert isinstance(parser, argparse.ArgumentParser)
+
+
+def test_another_training_package_in_the_process_is_said(monkeypatch, tmp_path):
+    own = tmp_path / 'training'
+    own.mkdir()
+    (own / '__init__.py').touch()
+    for name in [name for name in sys.modules if name.split('.')[0] == 'training']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
+    with pytest.raises(EmuError, match="another package named 'training'"):
+        if str(ROOT) not in sys.path:
+            sys.path.append(str(ROOT))
+        offline_package()
