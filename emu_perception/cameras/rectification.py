@@ -47,17 +47,23 @@ class Rectification:
     """
     The maps of one camera.
 
-    :ivar view: of the rectified image.
+    :ivar raw: K at the pixels of the image that comes; ``view`` of the rectified one.
     :ivar zoom: by how much it is zoomed beyond what was asked for, 1 or more.
-    :ivar source: float32 [H, W, 2], where in the raw image a pixel (x, y) is from.
     """
 
+    lens: Lens
+    raw: Pinhole
     view: View
     zoom: float
-    source: np.ndarray
     _colours: tuple[np.ndarray, np.ndarray]
     _nearest: np.ndarray
     _per_raw_depth: np.ndarray | None
+
+    @property
+    def source(self) -> np.ndarray:
+        """Return where in the raw image each pixel is from, (x, y), float32 [H, W, 2]; anew."""
+        height, width = self._nearest.shape[:2]
+        return _source(self.lens, self.raw, self.view, width, height)
 
     def image(self, raw: np.ndarray) -> np.ndarray:
         """
@@ -93,7 +99,7 @@ def rotation_of(r: tuple[float, ...]) -> tuple[float, ...] | None:
     return r if off < _NO_ROTATION and np.linalg.det(matrix) > 0 else None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)  # As many cameras of a process, at 10 bytes a pixel.
 def rectification(lens: Lens, raw: Pinhole, view: View, width: int, height: int
                   ) -> Rectification | None:
     """
@@ -105,7 +111,7 @@ def rectification(lens: Lens, raw: Pinhole, view: View, width: int, height: int
     source = _source(lens, raw, view, width, height)
     seen = _seen(source, view, _BORDER_PX)
     if seen.all():
-        return _made(source, view, 1.0)
+        return _made(lens, raw, view, 1.0, source)
     window = _window(seen, view.pinhole)
     if window is None:
         return None
@@ -114,10 +120,13 @@ def rectification(lens: Lens, raw: Pinhole, view: View, width: int, height: int
     view = View(Pinhole(one.fx * zoom, one.fy * zoom, (one.cx + 0.5 - left) * zoom - 0.5,
                         (one.cy + 0.5 - top) * zoom - 0.5), view.rotation)
     source = _source(lens, raw, view, width, height)
-    return _made(source, view, zoom) if _seen(source, view, _BORDER_ZOOMED_PX).all() else None
+    if not _seen(source, view, _BORDER_ZOOMED_PX).all():
+        return None
+    return _made(lens, raw, view, zoom, source)
 
 
-def _made(source: np.ndarray, view: View, zoom: float) -> Rectification:
+def _made(lens: Lens, raw: Pinhole, view: View, zoom: float, source: np.ndarray
+          ) -> Rectification:
     # Whole pixels and 1/32 of them: finer than any lens is calibrated.
     x, y = source[..., 0], source[..., 1]
     colours = cv2.convertMaps(x, y, cv2.CV_16SC2)
@@ -125,7 +134,7 @@ def _made(source: np.ndarray, view: View, zoom: float) -> Rectification:
     per_raw = None
     if view.rotation != _IDENTITY:
         per_raw = (1.0 / _along_axis(view, source.shape[1], source.shape[0])).astype(np.float32)
-    return Rectification(view, zoom, source, colours, nearest, per_raw)
+    return Rectification(lens, raw, view, zoom, colours, nearest, per_raw)
 
 
 def _source(lens: Lens, raw: Pinhole, view: View, width: int, height: int) -> np.ndarray:
