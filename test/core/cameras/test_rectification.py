@@ -139,6 +139,18 @@ def test_colours_are_taken_between_pixels_and_depths_and_labels_whole():
                               np.full((HEIGHT, WIDTH), nothing), equal_nan=True)
 
 
+def test_a_large_image_is_mixed_linearly_which_is_quicker():
+    size = (1280, 720)
+    info = replace(pinhole_info(*size, 900.0), d=LENSES['plumb_bob'])
+    camera, rng = rectified(info, size), np.random.default_rng(0)
+    image = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    x, y = cv2.split(camera.rectification.source)
+    linear = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # Places are rounded to 1/32 pixel in each direction, of neighbours up to 255 levels apart.
+    off = np.abs(camera.rectified(image).astype(int) - linear)
+    assert off.max() <= 2 * 255 / 64 + 1
+
+
 def test_depth_is_along_the_axis_of_the_view_that_goes_out():
     r = rotation(0.05, -0.04, 0.02)
     camera = rectified(lens('plumb_bob', r=r))
