@@ -49,6 +49,9 @@ setup(
         (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
         (f'share/{PACKAGE}/config', glob('config/*')),
         (f'share/{PACKAGE}/models', glob('models/*')),
+        *((f'share/{PACKAGE}/{folder}', [path for path in glob(f'{folder}/*')
+                                         if os.path.isfile(path)])
+          for folder in ('examples', 'examples/nav2', 'examples/nvblox')),
     ],
     python_requires='>=3.10',
     # torch, OpenCV and NumPy are the robot's own (apt, Jetson): never replaced by an install.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from emu_perception.maps import MapRow, MAPS
 
 IMAGE, CAMERA_INFO, POINTS, NUMBER = 'Image', 'CameraInfo', 'PointCloud2', 'Float32'
+SCAN = 'LaserScan'
 OVERLAY, SCALE_SIGMA = 'overlay', 'scale_sigma'
 
 
@@ -24,6 +25,8 @@ class Topic:
     :ivar row: the map that it is of; None: it is made of several.
     :ivar colored: whether it is the map's picture for people.
     :ivar hinted: whether it is there only where a depth camera is joined in.
+    :ivar planner: whether the node makes it for planners, by parameters; no recording has it.
+    :ivar labelled: whether it needs labels besides its task.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Topic:
     row: MapRow | None = None
     colored: bool = False
     hinted: bool = False
+    planner: bool = False
+    labelled: bool = False
 
     @property
     def in_metres(self) -> bool:
@@ -50,6 +55,11 @@ TOPICS: dict[str, Topic] = {topic.name: topic for topic in (
     *(Topic(row.topic, IMAGE, row.task, row, hinted=row.hinted) for row in MAPS.values()),
     Topic('camera_info', CAMERA_INFO, None),
     Topic('depth/camera_info', CAMERA_INFO, 'depth'),
+    Topic('mask', IMAGE, 'segmentation', planner=True),
+    Topic('scan', SCAN, 'depth', planner=True),
+    Topic('points/filtered', POINTS, 'depth', planner=True),
+    Topic('points/ground', POINTS, 'depth', planner=True, labelled=True),
+    Topic('points/obstacles', POINTS, 'depth', planner=True),
     Topic('points', POINTS, 'depth'),
     *(Topic(row.color_topic, IMAGE, row.task, row, colored=True)
       for row in MAPS.values() if row.color_topic),
@@ -57,11 +67,15 @@ TOPICS: dict[str, Topic] = {topic.name: topic for topic in (
 )}
 
 
-def topics_of(tasks: Collection[str], *, hinted: bool = False) -> tuple[Topic, ...]:
+def topics_of(tasks: Collection[str], *, hinted: bool = False, planner: bool = False
+              ) -> tuple[Topic, ...]:
     """
     Return the topics that a network of these tasks has.
 
     :param hinted: with those of a depth camera that is joined in.
+    :param planner: with those that are made for planners.
     """
     return tuple(topic for topic in TOPICS.values()
-                 if (topic.task is None or topic.task in tasks) and (hinted or not topic.hinted))
+                 if (topic.task is None or topic.task in tasks) and (hinted or not topic.hinted)
+                 and (planner or not topic.planner)
+                 and ('segmentation' in tasks or not topic.labelled))

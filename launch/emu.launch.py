@@ -10,6 +10,7 @@ parameter of the node itself, so this file is the same on Humble, Jazzy and Kilt
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from emu_perception.ros.shared_memory import profile_variables, SWITCH
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
 from launch.events import Shutdown
@@ -57,6 +58,11 @@ ARGUMENTS = [
     DeclareLaunchArgument('backend', default_value='',
                           description="What runs the network: 'auto' (the fastest installed), "
                           "'eager', ... Empty: as params_file says."),
+    DeclareLaunchArgument('shared_memory', default_value='true',
+                          description="'true': give what is started here Fast DDS's profile "
+                          'config/fastdds.xml, without which images above 0.5 MB are lost; not '
+                          'where your environment speaks of Fast DDS or discovery already (the '
+                          "log says so). 'false': never."),
     DeclareLaunchArgument('rviz', default_value='false',
                           description="'true': start rviz2 with config/emu.rviz, for the first of "
                           'several cameras.'),
@@ -106,7 +112,12 @@ def nodes(context):
         if value:
             overrides[name] = _text(value)
     parameters = [params_file] + ([overrides] if overrides else [])
-    common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings}
+    if _flag('shared_memory', given('shared_memory')):
+        memory, said = profile_variables(context.environment, SHARE / 'config' / 'fastdds.xml')
+    else:
+        memory, said = {SWITCH: 'off'}, ''
+    common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings,
+              'additional_env': memory}
     if cameras:
         # Without name and namespace of its own: they would be those of all nodes in the process.
         actions = [Node(executable='emu_multi', parameters=parameters,
@@ -132,10 +143,10 @@ def nodes(context):
         moved = [(f'/emu/{topic}', f'{prefix}/emu/{topic}') for topic in RVIZ_TOPICS]
         actions.append(Node(
             package='rviz2', executable='rviz2', name='rviz2', namespace=places[0],
-            output='screen', parameters=[clock] if clock else [],
+            output='screen', parameters=[clock] if clock else [], additional_env=memory,
             remappings=moved if prefix else [],
             arguments=['-d', str(SHARE / 'config' / 'emu.rviz'), '-f', given('rviz_frame')]))
-    return actions
+    return [LogInfo(msg=said), *actions] if said else actions
 
 
 def generate_launch_description():

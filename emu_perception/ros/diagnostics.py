@@ -173,6 +173,7 @@ def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatu
         'state': health.state, 'processed': snapshot.counts['processed'],
         'output_rate_hz': snapshot.output_rate_hz,
         'image_to_flag_s_p95': late_s, 'withheld_by_gate': snapshot.counts['withheld'],
+        'withheld_too_little_known': snapshot.counts['too_little_known'],
         'in_work_s': max(snapshot.in_work_s.values(), default=None)}
     # Always there, so that a logger of diagnostics has its columns from the first message on.
     for key in ('processing_time_ms', 'cyclic_time_ms', 'pipeline_latency_ms'):

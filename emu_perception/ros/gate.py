@@ -22,7 +22,7 @@ def gate_of(topic: str, task: str | None) -> str | None:
     """
     if task != 'depth':
         return None
-    return POINTS if topic.split('/')[0] == POINTS else DEPTH
+    return POINTS if topic.split('/')[0] in (POINTS, 'scan') else DEPTH
 
 
 @dataclass(frozen=True)

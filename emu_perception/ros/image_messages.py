@@ -73,5 +73,6 @@ def _without_data(pixels: np.ndarray, encoding: str, header: Header) -> Image:
 def to_bytes(pixels: np.ndarray) -> array.array[int]:
     """Return the bytes as rclpy takes them without a check of each: an array of type 'B'."""
     data = array.array('B')
-    data.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
+    if pixels.size:  # a memoryview of nothing cannot be cast
+        data.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
     return data

@@ -30,6 +30,7 @@ from emu_perception.ros.faults import Faults
 from emu_perception.ros.hint_fusion import HintFusion
 from emu_perception.ros.logs import ForwardToRos, QuietLog
 from emu_perception.ros.map_publishers import MapPublishers
+from emu_perception.ros.map_rate import MapRate
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.pipeline import Pipeline, WaitingImage
@@ -46,11 +47,13 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
 
 SILENT_AFTER_S = 5.0
 SWAP_PERIOD_S = 0.1
 DIAGNOSTICS_PERIOD_S = 1.0
 LOOK_PERIOD_S = 1.0
+LOST_LOG_EVERY_S = 60.0
 _OLD_WORKER_TIMEOUT_S = 10.0
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -94,6 +97,8 @@ class EmuNode(LifecycleNode):
         self._arrivals = Arrivals(self.get_clock())
         self._activated_s = 0.0
         self._inputs = Subscriptions(self)
+        self._map_rate = MapRate()
+        self.create_service(Trigger, '~/publish_next', self._on_publish_next)
         self._configure_problem = ''
         self._drops_before: Counter[str] = Counter()
         self._model_values: dict[str, object] = {}
@@ -208,6 +213,20 @@ class EmuNode(LifecycleNode):
         if self._worker.offer(waiting) is not None:
             self._statistics.dropped('newer_image')
 
+    def _on_publish_next(self, _: Trigger.Request, response: Trigger.Response
+                         ) -> Trigger.Response:
+        """Have the maps of the next image published, whatever max_rate_hz and on_request say."""
+        pipeline = self._pipeline
+        if self._session is None or pipeline is None:
+            response.message = 'the node is not active'
+        elif not pipeline.maps.wanted():
+            response.message = 'nobody listens to a map: subscribe first'
+        else:
+            self._map_rate.request()
+            response.success = True
+            response.message = f'of the next image: {", ".join(pipeline.maps.listened_to())}'
+        return response
+
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
             settings = parameters.changed(
@@ -221,6 +240,8 @@ class EmuNode(LifecycleNode):
             if self._pipeline is not None:
                 predictor = self._pipeline.predictor
                 model = self._swap.check([one.name for one in changes], settings, predictor)
+                if model in (None, predictor.key):  # else the swap has asked the new model
+                    settings.check_classes(predictor.metadata.classes)
                 self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
         except EmuError as error:
@@ -280,6 +301,7 @@ class EmuNode(LifecycleNode):
                                              precision=settings.precision,
                                              backend=settings.backend)
         try:
+            settings.check_classes(predictor.metadata.classes)
             maps = MapPublishers(self, predictor.metadata, hinted=settings.depth_hint)
         except Exception:
             predictor.close()
@@ -290,7 +312,7 @@ class EmuNode(LifecycleNode):
         self._pipeline = Pipeline(
             predictor=predictor, convert=convert, camera=camera, risk=self._risk, maps=maps,
             publishing=self._publishing, statistics=self._statistics, faults=self._faults,
-            settings=lambda: self._settings, log=self._log,
+            settings=lambda: self._settings, log=self._log, map_rate=self._map_rate,
             fusion=HintFusion(DepthHints(self.resolve_topic_name('depth_hint')), self._log)
             if settings.depth_hint else None)
         self._worker = self._last_worker = self._new_worker(self._pipeline)
@@ -385,10 +407,14 @@ class EmuNode(LifecycleNode):
         remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
         fusion = self._pipeline.fusion
         hint = f'depth hint: {fusion.hints.problem}' if fusion and fusion.hints.problem else ''
-        return '; '.join(filter(None, (*remarks, camera.ended(now_s), hint)))
+        lost = self._inputs.explain_losses(now_s)
+        if lost:
+            self._log.every(LOST_LOG_EVERY_S, 'lost', lost)
+        return '; '.join(filter(None, (*remarks, lost, camera.ended(now_s), hint)))
 
     def _stop_input(self) -> None:
         self._session = None
+        self._map_rate.forget()
         self._risk.deactivate()
         self._inputs.stop()
         if self._worker is not None and self._worker.clear() is not None:

@@ -9,22 +9,25 @@ from copy import copy
 from enum import Enum
 from typing import Any, TYPE_CHECKING
 
+from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
+from emu_perception.ros.planner.source import WithheldError
 from emu_perception.ros.qos import latched, reliable, with_overrides
 from emu_perception.shown import Look, Shown
-from emu_perception.topics import CAMERA_INFO, IMAGE, NUMBER, POINTS, TOPICS, topics_of
+from emu_perception.topics import CAMERA_INFO, IMAGE, NUMBER, POINTS, SCAN, TOPICS, topics_of
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 from std_msgs.msg import Float32, Header
 
 if TYPE_CHECKING:
     from emu_perception.checkpoint import CheckpointMetadata
 
-_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2, NUMBER: Float32}
+_TYPES = {IMAGE: Image, CAMERA_INFO: CameraInfo, POINTS: PointCloud2, NUMBER: Float32,
+          SCAN: LaserScan}
 
 
 class MapsOut(Enum):
@@ -48,7 +51,7 @@ class MapPublishers:
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for topic in topics_of(metadata.tasks, hinted=hinted):
+        for topic in topics_of(metadata.tasks, hinted=hinted, planner=True):
             self._publishers[topic.name] = node.create_publisher(
                 _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 
@@ -84,18 +87,24 @@ class MapPublishers:
             self._node.destroy_publisher(publisher)
         self._publishers = {}
 
+    def listened_to(self) -> list[str]:
+        """Return the topics of maps that somebody listens to, below the node's name."""
+        return [name for name, publisher in list(self._publishers.items())
+                if name != 'label_info' and publisher.get_subscription_count()]
+
     def wanted(self) -> bool:
         """Tell whether anybody listens to a map."""
-        return any(publisher.get_subscription_count()
-                   for name, publisher in list(self._publishers.items()) if name != 'label_info')
+        return bool(self.listened_to())
 
     def publish(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
-                is_current: Callable[[], bool], gate: Gate) -> MapsOut:
+                is_current: Callable[[], bool], gate: Gate,
+                mislead: Callable[[str, str], None] = lambda topic, why: None) -> MapsOut:
         """
         Publish every map that is wanted, all with the frame's header.
 
         :param is_current: asked before each message; once it says False nothing more goes out.
         :param gate: asked before each message with metres is made, and before it goes out.
+        :param mislead: told of each topic that is withheld since too much of it is not known.
         """
         withheld = False
         look = Look.of(self._metadata, {'segmentation_entropy': settings.entropy_color_max,
@@ -104,7 +113,7 @@ class MapPublishers:
                        unknown_depth_sigma=settings.unknown_depth_sigma,
                        depth_encoding=settings.depth_encoding)
         messages = MapMessages(frame, Shown(frame.rgb, prediction, risk, look),
-                               settings.points_sigma_margin)
+                               settings, self._metadata)
         for name, publisher in list(self._publishers.items()):
             if name == 'label_info' or not publisher.get_subscription_count():
                 continue
@@ -113,7 +122,11 @@ class MapPublishers:
                 continue
             behind = gate_of(topic.name, topic.task)
             passing = gate.passes(behind)
-            message = messages.build(topic) if passing else None
+            try:
+                message = messages.build(topic) if passing else None
+            except (WithheldError, InputError) as error:  # the latter: classes of another model
+                message = None
+                mislead(name, str(error))
             if not is_current():
                 return MapsOut.ENDED
             if not (passing and gate.passes(behind)):

@@ -84,9 +84,11 @@ class ModelSwap:
                 resolved_device(settings.device)
             _check_backend(settings.backend)
             try:
-                tasks = read_metadata(path).tasks
+                metadata = read_metadata(path)
             except CheckpointError as error:
                 raise InputError(f'parameter model_file: {error}') from error
+            tasks = metadata.tasks
+            settings.check_classes(metadata.classes)
             if set(tasks) != set(running.metadata.tasks):
                 raise InputError(
                     f'parameter model_file: {path} has the tasks {", ".join(tasks)}, the running '

@@ -64,10 +64,14 @@ class _Process:
 
     def _run(self) -> None:
         from emu_perception.ros.lifecycle_node import EmuNode
+        from emu_perception.ros.shared_memory import use_shared_memory
         import rclpy
+        from rclpy.logging import get_logger
         from rclpy.signals import SignalHandlerOptions
+        shared_memory = use_shared_memory(os.environ)
         # rclpy's own handlers end the context at once: then the flag could not be raised anymore.
         rclpy.init(args=self.args, signal_handler_options=SignalHandlerOptions.NO)
+        get_logger(self.name).info(shared_memory)
         try:
             self._serve_all(EmuNode)
         finally:

@@ -20,7 +20,7 @@ class Snapshot:
     The figures of one moment; rates and mean times are over the last five seconds.
 
     :ivar counts: images ``received``, ``processed`` and, of those, ``withheld`` by the gate since
-        the start.
+        the start; messages of which ``too_little_known`` was to be sent.
     :ivar flag_latency_p95_s: from an image to its flag, 95th percentile; None without images.
     :ivar drops: images lost since the start, by cause.
     :ivar input_rate_hz, output_rate_hz: None until two images have come within the window.
@@ -47,7 +47,8 @@ class Statistics:
     def __init__(self) -> None:
         """Start with nothing counted."""
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter(received=0, processed=0, withheld=0)
+        self._counts: Counter[str] = Counter(received=0, processed=0, withheld=0,
+                                            too_little_known=0)
         self._drops: Counter[str] = Counter()
         self._received: deque[float] = deque(maxlen=1000)
         self._processed: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=1000)
@@ -73,6 +74,11 @@ class Statistics:
         """Count an image whose metres the gate has withheld."""
         with self._lock:
             self._counts['withheld'] += 1
+
+    def too_little_known(self) -> None:
+        """Count a message for planners that is withheld since too much of it is not known."""
+        with self._lock:
+            self._counts['too_little_known'] += 1
 
     def flagged(self, now_s: float, latency_s: float) -> None:
         """Note how long it took from an image to its risk flag."""

@@ -10,55 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-import math
 from typing import Any
 
 from emu_perception.errors import InputError
 from emu_perception.fusion.contradiction import POLICIES
 from emu_perception.region import Region
 from emu_perception.ros.gate import GATES
+from emu_perception.ros.parameter_rows import CONFIGURE, Entry, LIVE, START, SWAP
+from emu_perception.ros.parameter_rows import list_parameter as _list_parameter
+from emu_perception.ros.parameter_rows import parameter as _parameter
+from emu_perception.ros.planner.settings import PlannerSettings
 from emu_perception.rules import ListRule, Rule
 from emu_perception.scores import Score, SCORES
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
-LIVE = 'applied at once, also while active'
-CONFIGURE = 'applied when the node is configured; refused later (clean up first)'
-SWAP = ('while configured: checked at once, then loaded beside the running model, which answers '
-        'until the new one takes over; if that fails, the value goes back (diagnostics say why)')
-START = 'applied when the node starts; read only'
-
 
 @dataclass(frozen=True)
-class Entry:
-    """
-    A row of the table.
-
-    :ivar rule: what a value must be.
-    :ivar change: when a new value is applied.
-    """
-
-    default: Any
-    description: str
-    rule: Rule | ListRule
-    change: str
-
-
-def _parameter(default: Any, description: str, *, unit: str = '', low: float = -math.inf,
-               high: float = math.inf, choices: tuple[str, ...] = (), change: str = LIVE) -> Any:
-    return field(default=default, metadata={'entry': Entry(
-        default, description, Rule(type(default), low, high, choices=choices, unit=unit),
-        change)})
-
-
-def _list_parameter(description: str, each: Rule) -> Any:
-    """Describe a live list, empty by default."""
-    return field(default=(), metadata={'entry': Entry([], description, ListRule(each), LIVE)})
-
-
-@dataclass(frozen=True)
-class Settings:
+class Settings(PlannerSettings):
     """Every parameter with its value; an instance has passed :func:`validate`."""
 
     autostart: bool = _parameter(
@@ -156,11 +126,12 @@ class Settings:
         "checkpoint's thresholds are for.", Rule(float, 0.0, 1.0))
     gate: tuple[str, ...] = _list_parameter(
         'What is withheld unless the image itself is below all thresholds (whatever raise_after '
-        "says) and the flag is lowered: 'points' (~/points), 'depth' (~/depth/image, "
-        '~/depth/camera_info, ~/depth_uncertainty and its picture).', Rule(str, choices=GATES))
+        "says) and the flag is lowered: 'points' (~/points, ~/points/..., ~/scan), 'depth' "
+        '(~/depth/image, ~/depth/camera_info, ~/depth_uncertainty and its picture).',
+        Rule(str, choices=GATES))
     points_sigma_margin: float = _parameter(
-        0.0, '~/points are at depth - this * sigma, never below 0, so that what may be near stops '
-        'a robot; 0: at the depth.', low=0.0, high=10.0)
+        0.0, '~/points, and what is made of them, are at depth - this * sigma, never below 0, so '
+        'that what may be near stops a robot; 0: at the depth.', low=0.0, high=10.0)
     consumer_timeout_s: float = _parameter(
         1.0, 'After so long without a flag or a cloud consumers stop the robot; diagnostics warn '
         'where the time from an image to its flag (95th percentile) is above half of it.',
@@ -227,6 +198,7 @@ def validate(values: Mapping[str, object]) -> Settings:
         Region.of(settings.risk_region)
     except InputError as error:
         raise InputError(f'parameter {error}') from error
+    settings.check_heights()
     return settings
 
 

@@ -23,6 +23,7 @@ from emu_perception.ros.image_messages import compressed_to_rgb
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.map_messages import Frame
 from emu_perception.ros.map_publishers import MapPublishers
+from emu_perception.ros.map_rate import MapRate
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import SharedPredictor
@@ -64,6 +65,7 @@ class Pipeline:
     faults: Faults
     settings: Callable[[], Settings]
     log: QuietLog
+    map_rate: MapRate
     fusion: HintFusion | None = None
 
     def process(self, waiting: WaitingImage) -> None:
@@ -101,7 +103,9 @@ class Pipeline:
         if scale_problem(self.predictor.metadata):
             camera = None  # Its outputs in metres need both cameras, this one and the training's.
         converted = time.monotonic()
-        prediction = self._predict(rgb, camera.fx if camera else None, settings)
+        due = self.map_rate.is_due(waiting.received_s, max_rate_hz=settings.max_rate_hz,
+                                   on_request=settings.on_request)
+        prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
         predicted = time.monotonic()
         reason, detail = self._objection(arrival.stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
@@ -121,16 +125,18 @@ class Pipeline:
                                            settings)
         self.publishing.offer(MapSet(
             session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
-            state=state, settings=settings, maps=self.maps,
+            state=state, settings=settings, maps=self.maps, due=due,
             timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
                             flagged_s=flagged, predictor_ms=prediction.timing_ms)))
 
-    def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings) -> Prediction:
+    def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings, due: bool
+                 ) -> Prediction:
         # Without a listener only the flag counts, which does not depend on the maps' size.
         return predict(
             self.predictor, rgb, fx=fx, unknown_label_entropy=settings.unknown_label_entropy,
             score_region=Region.of(settings.risk_region),
-            at_network_size=settings.output_size == 'network' or not self.maps.wanted())
+            at_network_size=settings.output_size == 'network'
+            or not (due and self.maps.wanted()))
 
     def _objection(self, stale: str, miscalibrated: str) -> tuple[RiskReason, str]:
         """Return what speaks against the image in work, whatever the network says of it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from emu_perception.cameras.camera import Camera
 from emu_perception.prediction import UNLABELLED
 from emu_perception.ros.image_messages import to_bytes
+from emu_perception.shown import Shown
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
@@ -40,12 +41,43 @@ def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header, camera: C
     points['x'] = z * ray_x
     points['y'] = z * ray_y
     points['z'] = z
-    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
-    points['rgb'] = red << 16 | green << 8 | blue
+    points['rgb'] = _packed(rgb)
     points['label'] = UNLABELLED if label is None else label
     points['sigma'] = np.nan if sigma is None else sigma
+    return _cloud(points, header, is_dense=False)
+
+
+def to_sparse_cloud(at: np.ndarray, depth: np.ndarray, shown: Shown, header: Header,
+                    camera: Camera) -> PointCloud2:
+    """
+    Make a cloud of some pixels, without order, of the same fields; all its points are finite.
+
+    :param at: flat indices of the pixels, whose depth is finite.
+    :param depth: float32 HxW, metres along the optical axis.
+    :param camera: at the pixels of ``depth``.
+    """
+    width, prediction = depth.shape[1], shown.prediction
+    ray_x, ray_y = (rays.ravel() for rays in camera.rays())
+    points = np.empty((1, len(at)), POINT)
+    points['z'] = z = depth.ravel()[at]
+    points['x'] = z * ray_x[at % width]
+    points['y'] = z * ray_y[at // width]
+    points['rgb'] = _packed(shown.picture.reshape(-1, 3)[at])
+    points['label'] = UNLABELLED if prediction.label is None else prediction.label.ravel()[at]
+    points['sigma'] = (np.nan if prediction.depth_variance is None
+                       else np.sqrt(prediction.depth_variance.ravel()[at]))
+    return _cloud(points, header, is_dense=True)
+
+
+def _packed(rgb: np.ndarray) -> np.ndarray:
+    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
+    return np.asarray(red << 16 | green << 8 | blue)
+
+
+def _cloud(points: np.ndarray, header: Header, *, is_dense: bool) -> PointCloud2:
+    height, width = points.shape
     cloud = PointCloud2(header=header, height=height, width=width, fields=_FIELDS,
                         is_bigendian=False, point_step=POINT.itemsize,
-                        row_step=POINT.itemsize * width, is_dense=False)
+                        row_step=POINT.itemsize * width, is_dense=is_dense)
     cloud.data = to_bytes(points)  # set afterwards: the constructor would copy it once more
     return cloud

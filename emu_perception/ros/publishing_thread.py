@@ -27,6 +27,8 @@ from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
 from rclpy.node import Node
 
+_LOG_EVERY_S = 5.0
+
 
 @dataclass(frozen=True)
 class MapSet:
@@ -34,6 +36,7 @@ class MapSet:
     What one image has given, on its way to the topics.
 
     :ivar maps: the topics, in the colours of the model that made these maps.
+    :ivar due: whether they are to be published; of others the flag alone was.
     """
 
     session: int
@@ -43,6 +46,7 @@ class MapSet:
     settings: Settings
     maps: MapPublishers
     timings: Timings
+    due: bool = True
 
 
 class PublishingThread:
@@ -92,7 +96,8 @@ class PublishingThread:
             out = maps.maps.publish(
                 maps.frame, maps.prediction, maps.state, maps.settings,
                 lambda: self._risk.is_current(maps.session),
-                Gate(maps.settings.gate, maps.state, lambda: self._risk.state.raised))
+                Gate(maps.settings.gate, maps.state, lambda: self._risk.state.raised),
+                self._mislead) if maps.due else MapsOut.ALL
         except Exception as error:
             self._faults.failure(maps.session, maps.frame.header, error)
             return
@@ -113,6 +118,10 @@ class PublishingThread:
         elif age_s is not None:
             times['pipeline_latency_ms'] = age_s * 1e3  # Autoware's name
         self._statistics.processed(done, times)
+
+    def _mislead(self, topic: str, why: str) -> None:
+        self._statistics.too_little_known()
+        self._log.every(_LOG_EVERY_S, f'withheld {topic}', f'~/{topic} is withheld: {why}')
 
 
 def stamp_age_s(node: Node, stamp: Any) -> float | None:

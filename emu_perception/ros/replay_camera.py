@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+import os
 from pathlib import Path
 import signal
 import sys
@@ -22,6 +23,7 @@ from emu_perception.cameras.source import InputImage
 from emu_perception.cameras.topics import looks_rectified
 from emu_perception.errors import InputError
 from emu_perception.ros.camera_info_messages import to_camera_info
+from emu_perception.ros.shared_memory import use_shared_memory
 import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
@@ -247,10 +249,12 @@ def main(args: list[str] | None = None) -> int:
     # second would interrupt the end that the first has begun.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    shared_memory = use_shared_memory(os.environ)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     code = 0
     try:
         node = ReplayCamera()
+        node.get_logger().info(shared_memory)
     except Exception as error:
         # Anything a user can cause: a parameter of another type, a path, a device.
         print(f'replay_camera: {error}', file=sys.stderr)

@@ -10,11 +10,13 @@ from typing import Any
 
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.depth_hints import DepthHints
+from emu_perception.ros.loss_watch import LossWatch
 from emu_perception.ros.qos import latched, newest, with_overrides
 from emu_perception.ros.silence import explain_silence
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 # Humble's callbacks get the message alone.
@@ -80,6 +82,7 @@ class Subscriptions:
         self._image_type: type = Image
         self._image_qos = newest()
         self._image_topic = ''
+        self._watch, self._received, self._image_bytes = LossWatch(), 0, 0
 
     @property
     def lost(self) -> int | None:
@@ -97,6 +100,7 @@ class Subscriptions:
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._image_qos, self._image_topic = newest(), camera.image_topic
         self._losses.begin()
+        self._watch.begin()
         self._camera = camera
         subscribe, options = self._node.create_subscription, with_overrides
         self._active.append(subscribe(
@@ -110,6 +114,7 @@ class Subscriptions:
 
         def with_info(message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
             self._losses.note(info, lambda: self._node.count_publishers(self._image_topic) > 1)
+            self._received, self._image_bytes = self._received + 1, len(message.data)
             on_image(message)
         callback: Any = with_info if _HAS_MESSAGE_INFO else on_image
         self._active.append(subscribe(self._image_type, self._image_topic, callback,
@@ -140,6 +145,12 @@ class Subscriptions:
         for subscription in self._active:
             self._node.destroy_subscription(subscription)
         self._active = []
+
+    def explain_losses(self, now_s: float) -> str:
+        """Say in one line that many of the last images were lost; '' where not. Called often."""
+        self._watch.note(now_s, self._received, self._losses.lost)
+        return self._watch.problem(self._image_topic, self._image_bytes,
+                                   get_rmw_implementation_identifier())
 
     def explain_silence(self) -> str:
         """Say in one line why no image may come."""

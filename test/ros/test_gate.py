@@ -36,9 +36,12 @@ def test_gate_is_open_only_for_a_good_image_under_a_lowered_flag(closing, image,
 def test_every_topic_with_metres_is_behind_a_gate():
     behind = {name: gate_of(name, topic.task) for name, topic in TOPICS.items()}
     assert {name for name, gate in behind.items() if gate} == {
-        'points', 'depth/image', 'depth/camera_info', 'depth_uncertainty',
+        'points', 'points/filtered', 'points/ground', 'points/obstacles', 'scan', 'depth/image',
+        'depth/camera_info', 'depth_uncertainty',
         'depth_uncertainty_color', 'depth/source', 'scale_sigma'}
     assert behind['points'] == 'points' == gate_of('points/obstacles', 'depth')
+    assert {behind[f'points/{name}'] for name in ('filtered', 'ground', 'obstacles')} == {'points'}
+    assert behind['scan'] == 'points' and behind['mask'] is None
     assert behind['depth/image'] == 'depth'
 
 

@@ -47,8 +47,8 @@ def test_yaml_says_of_each_parameter_whether_it_is_live():
 
 def test_every_parameter_is_read_by_the_code_outside_the_table():
     folder = ROOT / 'emu_perception' / 'ros'
-    text = ''.join(path.read_text() for path in folder.glob('*.py')
-                   if path.name not in ('parameters.py', 'replay_camera.py'))
+    text = ''.join(path.read_text() for path in folder.rglob('*.py')
+                   if path.name not in ('parameters.py', 'settings.py', 'replay_camera.py'))
     # Those of the scores are read through the table of them, all at once.
     assert '.risk_thresholds' in text
     ours = TABLE.keys() - {row.parameter for row in SCORES.values()}
@@ -126,7 +126,8 @@ def test_change_is_all_or_nothing_and_leaves_foreign_names_alone():
 def test_only_live_parameters_change_while_configured(name):
     entry = TABLE[name]
     if isinstance(entry.rule, ListRule):
-        value = entry.rule.each.choices[:1] or (0.5, 1.0, 0.0, 1.0)
+        value = entry.rule.each.choices[:1] or {
+            str: ('floor',), float: (0.5, 1.0, 0.0, 1.0)}[entry.rule.each.kind]
     else:
         within = 0.7 if 0.7 <= entry.rule.high else entry.rule.high / 2
         value = {bool: not entry.default, str: 'other', int: 7, float: within}[type(entry.default)]

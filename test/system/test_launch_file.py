@@ -16,6 +16,7 @@ from typing import Any
 
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.calibration_files import write_calibration
+from emu_perception.ros.shared_memory import PROFILES
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
@@ -24,7 +25,7 @@ TREE = ast.parse(FILE.read_text())
 PROMISED = {'namespace', 'cameras', 'params_file', 'use_sim_time', 'log_level', 'autostart',
             'image_topic', 'camera_info_topic', 'transport', 'model_file', 'device',
             'backend', 'rviz', 'rviz_frame', 'replay', 'replay_rate', 'replay_loop',
-            'replay_camera_info', 'depth_hint_topic'}
+            'replay_camera_info', 'depth_hint_topic', 'shared_memory'}
 
 needs_launch = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ('launch', 'launch_ros')),
@@ -63,7 +64,26 @@ def test_nothing_is_imported_that_humble_lacks() -> None:
                 for alias in node.names}
     assert imported <= {'Path', 'get_package_share_directory', 'LaunchDescription',
                         'DeclareLaunchArgument', 'EmitEvent', 'LogInfo', 'OpaqueFunction',
-                        'Shutdown', 'LaunchConfiguration', 'Node', 'ParameterValue'}
+                        'Shutdown', 'LaunchConfiguration', 'Node', 'ParameterValue',
+                        'profile_variables', 'SWITCH'}  # of this package, which imports no ROS
+
+
+@needs_launch
+@pytest.mark.parametrize('replay', ['', '/images'])
+def test_all_that_is_started_has_shared_memory_for_images(
+        installed: Path, monkeypatch: pytest.MonkeyPatch, replay: str) -> None:
+    """The sender's segment counts: a camera that is left out loses what it sends."""
+    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'RMW_IMPLEMENTATION',
+                 *PROFILES):
+        monkeypatch.delenv(name, raising=False)
+    lines = started(replay=replay, rviz='true')
+    assert ('replay_camera' in lines) == bool(replay) and 'rviz2' in lines
+    for line in lines.values():
+        assert {Path(line['additional_env'][name]).name for name in PROFILES} == {'fastdds.xml'}
+    assert all(line['additional_env'] == {'EMU_SHARED_MEMORY': 'off'}
+               for line in started(replay=replay, shared_memory='false').values())
+    monkeypatch.setenv(PROFILES[0], '/mine.xml')
+    assert all(line['additional_env'] == {} for line in started(replay=replay).values())
 
 
 def started(**arguments: str) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ import subprocess
 
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from emu_perception.errors import EmuError
+from emu_perception.ros.shared_memory import installed_profile, PROFILES
 
 PACKAGE = 'emu_perception'
 
@@ -29,14 +30,11 @@ def isolated_environment() -> dict[str, str]:
     else:
         environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
         environment.pop('ROS_LOCALHOST_ONLY', None)
-    # Shared memory for whole images (the file says why), unless the user has a profile already.
-    try:
-        folder = share()
-    except EmuError:  # not installed: run from the source tree
-        folder = Path(__file__).resolve().parents[3]
-    profile = folder / 'config' / 'fastdds.xml'
+    # Shared memory for whole images, unless the user has a profile already. rmw_fastrtps adds
+    # its own transports to that here: both carry the same images, and the larger loses none.
+    profile = installed_profile()
     if profile.is_file():
-        for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        for name in PROFILES:
             environment.setdefault(name, str(profile))
     return environment
 

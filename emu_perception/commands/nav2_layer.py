@@ -1,0 +1,115 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Write the parameters of Nav2's semantic segmentation layer for a checkpoint.
+
+python -m emu_perception.commands.nav2_layer --ground "floor,floor mat" [--overhead ceiling]
+    [--model FILE] [--node /emu] [--out FILE]
+
+The layer ignores a class that its parameters do not name, with a line CRITICAL ERROR, and ends its
+process where no class is named at all; so every class of the checkpoint is: as ground (cost 0), as
+overhead (cost 0: the layer knows no heights, and a ceiling would block all below it), or as
+obstacle (lethal).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+from emu_perception.checkpoint import CheckpointMetadata, read_metadata
+from emu_perception.errors import EmuError, InputError
+from emu_perception.model_file import default_model
+from emu_perception.planning.classes import members
+from emu_perception.whole_files import write_whole
+
+_LETHAL = 254
+
+
+def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Sequence[str],
+               node: str, command: str) -> str:
+    """
+    Return the document.
+
+    :param ground: names of the classes to drive on.
+    :param overhead: names of the classes that are above the robot.
+    :param node: the node's name with its namespace, as ``/emu``.
+    :raises InputError: if a name is no class, is named twice, or no class is left to be an
+        obstacle.
+    """
+    if not {'segmentation', 'depth'} <= set(metadata.tasks):
+        raise InputError(f'the checkpoint has the tasks {", ".join(metadata.tasks)}: the layer '
+                         'needs segmentation and depth')
+    members(metadata.classes, ground, '--ground')
+    members(metadata.classes, overhead, '--overhead')
+    if both := set(ground) & set(overhead):
+        raise InputError(f'{", ".join(sorted(both))}: give a class as ground or as overhead')
+    rest = [name for name in metadata.classes if name not in (*ground, *overhead)]
+    if not rest or not ground:
+        raise InputError('give --ground some of the classes, and leave some to be obstacles')
+    types = [('ground', ground, 0), ('overhead', overhead, 0), ('obstacle', rest, _LETHAL)]
+    types = [one for one in types if one[1]]
+    lines = [
+        f'# For the checkpoint {metadata.name}, by {command}',
+        'local_costmap:', '  local_costmap:', '    ros__parameters:',
+        '      # and in your list of plugins: semantic_layer',
+        '      semantic_layer:',
+        '        plugin: semantic_segmentation_layer::SemanticSegmentationLayer',
+        '        enabled: true',
+        '        combination_method: 1           # maximum: it never clears what others have seen',
+        '        # Stamps are equal; approximate pairs may be of two images.',
+        '        use_approximate_time_sync: false',
+        '        observation_sources: emu', '        emu:',
+        f'          segmentation_topic: {node}/label',
+        f'          confidence_topic: {node}/confidence',
+        f'          labels_topic: {node}/label_info    # where vision_msgs is installed',
+        f'          pointcloud_topic: {node}/points',
+        '          expected_update_rate: 1.0     # s; silence is warned of, and stops nothing',
+        '          use_cost_selection: true      # of a tile the worst class',
+        '          max_obstacle_distance: 5.0', '          min_obstacle_distance: 0.3',
+        '          tile_map_decay_time: 5.0      # s; obstacles are forgotten after it',
+        f'          class_types: [{", ".join(name for name, _, _ in types)}]']
+    for name, classes, cost in types:
+        lines += [f'          {name}:', '            classes:',
+                  *(f'              - "{one}"' for one in classes),
+                  f'            base_cost: {cost}', f'            max_cost: {cost}',
+                  '            mark_confidence: 0', '            samples_to_max_cost: 0',
+                  f'            dominant_priority: {str(cost > 0).lower()}']
+    return '\n'.join(lines) + '\n'
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Write or print; 1 and one line on bad input."""
+    words = list(sys.argv[1:] if args is None else args)
+    parser = argparse.ArgumentParser(
+        prog='python -m emu_perception.commands.nav2_layer', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--model', type=Path, help="default: the package's")
+    parser.add_argument('--ground', default='', metavar='A,B', help='classes to drive on')
+    parser.add_argument('--overhead', default='', metavar='A,B', help='classes above the robot')
+    parser.add_argument('--node', default='/emu',
+                        help="the node's full name; default: %(default)s")
+    parser.add_argument('--out', type=Path, help='default: print')
+    options = parser.parse_args(words)
+    try:
+        ground, overhead = (
+            [name.strip() for name in text.split(',') if name.strip()]
+            for text in (options.ground, options.overhead))
+        command = ' '.join(('nav2_layer', *(f'"{word}"' if ' ' in word else word
+                                            for word in words)))
+        text = layer_yaml(read_metadata(options.model or default_model()), ground, overhead,
+                          f'/{options.node.strip("/")}', command)
+        if options.out is None:
+            print(text, end='')
+        else:
+            write_whole(options.out, text)
+    except EmuError as error:
+        print(f'nav2_layer: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,121 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""How near the nearest obstacle is in each horizontal direction, as a laser scanner tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+import math
+
+from emu_perception.cameras.camera import Camera
+import numpy as np
+
+# Rays steeper than this, in forward metres by metre of depth, have no direction to speak of.
+_LEAST_FORWARD = 0.05
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """
+    Where the camera is on its level vehicle; it does not roll.
+
+    :ivar height_m: of the camera above the ground.
+    :ivar pitch_rad: of its optical axis below the horizon.
+    """
+
+    height_m: float
+    pitch_rad: float
+
+
+@dataclass(frozen=True)
+class Scan:
+    """
+    A scan in the level frame at the camera: x forward, z up, angles to the left.
+
+    :ivar ranges: float32 [N], metres; NaN where no obstacle is seen, whatever the reason. Never
+        +inf: Nav2 may take that for a way that is free.
+    :ivar blind: largest share of the pixels of one direction whose depth is not known.
+    """
+
+    angle_min: float
+    angle_increment: float
+    ranges: np.ndarray
+    blind: float
+
+    @property
+    def angle_max(self) -> float:
+        """Return the direction of the last range."""
+        return self.angle_min + (len(self.ranges) - 1) * self.angle_increment
+
+
+@dataclass(frozen=True)
+class _Directions:
+    """
+    Of each pixel: what a metre of depth is in height and in range; and pixels by direction.
+
+    :ivar order: flat indices of the pixels with a direction, sorted by it.
+    :ivar starts: where in ``order`` each direction begins that has a pixel, and ``bins``, which.
+    """
+
+    down: np.ndarray
+    range_: np.ndarray
+    order: np.ndarray
+    starts: np.ndarray
+    bins: np.ndarray
+    angle_min: float
+    increment: float
+    count: int
+
+
+def scan(depth: np.ndarray, obstacle: np.ndarray, camera: Camera, mounting: Mounting, *,
+         heights_m: tuple[float, float], increment_rad: float) -> Scan:
+    """
+    Return the nearest obstacle within a band of heights, by direction.
+
+    :param depth: float32 HxW, metres; NaN unknown, +inf beyond the network's range.
+    :param obstacle: bool HxW.
+    :param camera: at the pixels of ``depth``.
+    :param heights_m: above the ground, lowest and highest.
+    :param increment_rad: between directions; never finer than a pixel.
+    """
+    # Two pixels beside the axis are so far apart; a hair more, that rounding leaves none empty.
+    finest = 2.0 * math.atan2(0.5, camera.fx) * (1.0 + 1e-6)
+    at = _directions(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy,
+                     mounting.pitch_rad, max(increment_rad, finest))
+    with np.errstate(invalid='ignore'):  # +inf * 0 is NaN, and no comparison with it holds
+        height = mounting.height_m - depth * at.down
+        seen = obstacle & (height >= heights_m[0]) & (height <= heights_m[1])
+        metres = np.where(seen & np.isfinite(depth), depth * at.range_, np.float32(np.inf))
+    ranges = np.full(at.count, np.nan, np.float32)
+    blind = 0.0
+    if len(at.order):
+        least = np.minimum.reduceat(metres.ravel()[at.order], at.starts)
+        ranges[at.bins] = np.where(np.isfinite(least), least, np.float32(np.nan))
+        unknown = np.isnan(depth)
+        if unknown.any():
+            lost = np.add.reduceat(unknown.ravel()[at.order].astype(np.float32), at.starts)
+            pixels = np.diff(np.append(at.starts, len(at.order)))
+            blind = float((lost / pixels).max())
+    return Scan(at.angle_min, at.increment, ranges, blind)
+
+
+@lru_cache(maxsize=4)
+def _directions(width: int, height: int, fx: float, fy: float, cx: float, cy: float,
+                pitch_rad: float, increment: float) -> _Directions:
+    right = (np.arange(width) - cx)[None, :] / fx
+    below = (np.arange(height) - cy)[:, None] / fy
+    forward = math.cos(pitch_rad) - below * math.sin(pitch_rad)
+    angle = np.arctan2(-right, forward)
+    ahead = np.broadcast_to(forward > _LEAST_FORWARD, angle.shape)
+    half = float(np.abs(angle[ahead]).max(initial=0.0))
+    count = 2 * math.ceil(half / increment) + 1
+    angle_min = -(count // 2) * increment
+    bins = np.rint((angle - angle_min) / increment).astype(np.int64)
+    order = np.argsort(np.where(ahead, bins, count), axis=None, kind='stable')
+    order = order[:int(ahead.sum())]
+    present, starts = np.unique(bins.ravel()[order], return_index=True)
+    return _Directions(
+        (math.sin(pitch_rad) + below * math.cos(pitch_rad)).astype(np.float32),
+        np.hypot(right, forward).astype(np.float32), order, starts, present, angle_min,
+        increment, count)

@@ -1,0 +1,24 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""``~/points/obstacles``: all that is not ground, unlabelled included; never filtered."""
+
+from __future__ import annotations
+
+from emu_perception.planning.thinning import nearest
+from emu_perception.ros.planner.source import PlannerSource
+from emu_perception.ros.point_cloud import to_sparse_cloud
+from sensor_msgs.msg import PointCloud2
+
+
+def build(source: PlannerSource) -> PointCloud2:
+    """
+    Return the nearest point of each block of pixels that is not of the ground's classes.
+
+    No point at all means that all is ground or beyond the range.
+
+    :raises WithheldError: where the depth of too many pixels is not known.
+    """
+    depth, camera = source.metres()
+    source.check_unknown()
+    at = nearest(depth, ~source.ground(), source.settings.points_stride)
+    return to_sparse_cloud(at, depth, source.shown, source.header, camera)

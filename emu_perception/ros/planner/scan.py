@@ -1,0 +1,42 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""``~/scan``: the obstacles within a band of heights as a laser scanner would tell them."""
+
+from __future__ import annotations
+
+import math
+
+from emu_perception.planning.scanning import Mounting, scan
+from emu_perception.ros.planner.source import PlannerSource
+from sensor_msgs.msg import LaserScan
+from std_msgs.msg import Header
+
+
+def build(source: PlannerSource) -> LaserScan | None:
+    """
+    Return the scan in ``scan_frame``, with the image's stamp; None where that is not set.
+
+    :raises WithheldError: where the depth of too many pixels, in all or in one direction, is not
+        known.
+    """
+    settings = source.settings
+    if not settings.scan_frame or not settings.scan_camera_height_m > 0:
+        return None
+    depth, camera = source.metres()
+    source.check_unknown()
+    found = scan(depth, ~source.ground(), camera,
+                 Mounting(settings.scan_camera_height_m,
+                          math.radians(settings.scan_camera_pitch_deg)),
+                 heights_m=(settings.scan_min_height_m, settings.scan_max_height_m),
+                 increment_rad=math.radians(settings.scan_increment_deg))
+    source.check_share(found.blind, 'in one direction the depth')
+    # No message holds a range beyond the network's; a consumer drops what is above range_max.
+    reach = source.depth_max if math.isfinite(source.depth_max) else 1000.0
+    right, down = camera.rays()
+    longest = math.hypot(1.0, float(abs(right).max()), float(abs(down).max()))
+    message = LaserScan(
+        header=Header(stamp=source.header.stamp, frame_id=settings.scan_frame),
+        angle_min=found.angle_min, angle_max=found.angle_max,
+        angle_increment=found.angle_increment, range_min=0.0, range_max=reach * longest)
+    message.ranges = found.ranges.tolist()
+    return message

@@ -1,0 +1,70 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the topics for planners are made of, and when they are rather not made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emu_perception.cameras.camera import Camera
+from emu_perception.planning.classes import members
+from emu_perception.ros.parameters import Settings
+from emu_perception.shown import Shown
+import numpy as np
+from std_msgs.msg import Header
+
+
+class WithheldError(Exception):
+    """A message that would mislead: too much of it is not known. One line says why."""
+
+
+@dataclass(frozen=True)
+class PlannerSource:
+    """
+    One image's maps, as they are shown, with all that decides what becomes of them.
+
+    :ivar depth: float32 HxW, metres, less ``points_sigma_margin``; None: no task of the network's.
+    :ivar camera: at the pixels of the maps; None: not known, and then there are no metres.
+    :ivar classes: of the checkpoint.
+    :ivar depth_max: where the network's range ends, metres.
+    """
+
+    header: Header
+    shown: Shown
+    depth: np.ndarray | None
+    camera: Camera | None
+    classes: Sequence[str]
+    depth_max: float
+    settings: Settings
+
+    def metres(self) -> tuple[np.ndarray, Camera]:
+        """Return depth and camera of an image that has both, which the publisher has seen to."""
+        assert self.depth is not None and self.camera is not None
+        return self.depth, self.camera
+
+    def ground(self) -> np.ndarray:
+        """Return which pixels are of a class of ``ground_classes``, bool HxW; unlabelled: no."""
+        label = self.shown.prediction.label
+        if label is None:
+            return np.zeros(self.shown.prediction.size, bool)
+        return np.asarray(
+            members(self.classes, self.settings.ground_classes, 'ground_classes')[label])
+
+    def check_share(self, lost: float, what: str) -> None:
+        """
+        Refuse what has lost too much: what is left out looks like free space.
+
+        :param lost: share of the pixels.
+        :raises WithheldError: if that is above ``max_filtered_share``.
+        """
+        limit = self.settings.max_filtered_share
+        if not lost <= limit:
+            raise WithheldError(f'{what} of {lost:.0%} of the pixels is not known or not '
+                                f'believed (max_filtered_share is {limit:g})')
+
+    def check_unknown(self) -> None:
+        """Refuse an image of whose pixels too many have no depth."""
+        depth, _ = self.metres()
+        unknown = float(np.isnan(depth).mean())
+        self.check_share(unknown, 'the depth')

@@ -1,0 +1,56 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The node and nvblox: a mask of what moves, and depth of the camera's or, without one, the node's.
+
+nvblox pairs colour with mask by equal stamps, depth with mask by near ones: so colour is the very
+topic that the node reads.
+"""
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+HERE = Path(__file__).resolve().parent
+NODE = '/emu'
+
+
+def remappings(image_topic, depth_topic):
+    """Return nvblox's topics for those of the camera and the node."""
+    def info(topic):
+        return '/'.join([*topic.split('/')[:-1], 'camera_info'])
+
+    depth = depth_topic or f'{NODE}/depth/image'
+    return [('camera_0/color/image', image_topic),
+            ('camera_0/color/camera_info', info(image_topic)),
+            ('camera_0/mask/image', f'{NODE}/mask'),
+            ('camera_0/mask/camera_info', f'{NODE}/camera_info'),
+            ('camera_0/depth/image', depth), ('camera_0/depth/camera_info', info(depth))]
+
+
+def nodes(context):
+    """Return nvblox for the arguments as they were given."""
+    image, depth = (LaunchConfiguration(name).perform(context)
+                    for name in ('image_topic', 'depth_topic'))
+    return [Node(package='nvblox_ros', executable='nvblox_node', name='nvblox_node',
+                 output='screen', parameters=[str(HERE / 'nvblox.yaml')],
+                 remappings=remappings(image, depth))]
+
+
+def generate_launch_description():
+    """Return node and nvblox; all other arguments of emu.launch.py may be given too."""
+    emu = HERE.parents[1] / 'launch' / 'emu.launch.py'
+    return LaunchDescription([
+        DeclareLaunchArgument('image_topic', default_value='/camera/color/image_rect',
+                              description='Rectified colour images, camera_info beside them.'),
+        DeclareLaunchArgument('depth_topic', default_value='',
+                              description="A depth camera's images. Empty: the node's own depth."),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(emu)),
+            launch_arguments={'image_topic': LaunchConfiguration('image_topic'),
+                              'params_file': str(HERE / 'emu.yaml')}.items()),
+        OpaqueFunction(function=nodes)])

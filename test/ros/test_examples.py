@@ -1,0 +1,188 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the examples for Nav2 and nvblox name is what a running node has."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+import importlib.util
+from pathlib import Path
+import re
+import shlex
+import sys
+import types
+from typing import Any
+
+from emu_perception.checkpoint import read_metadata
+from emu_perception.commands import nav2_layer
+from emu_perception.model_file import default_model
+from emu_perception.ros.parameters import TABLE, validate
+from node_bench import camera_info, FakePredictor, rgb_image
+import pytest
+from rclpy.qos import qos_check_compatible, qos_profile_sensor_data, QoSCompatibility
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / 'examples'
+NODE_FILES = sorted(EXAMPLES.glob('*/emu.yaml'))
+# Which type each consumer subscribes to, by the name under which its file has the topic.
+TYPES = {'topic': PointCloud2, 'segmentation_topic': Image, 'confidence_topic': Image,
+         'pointcloud_topic': PointCloud2}
+NVBLOX = {'camera_0/mask/image': Image, 'camera_0/mask/camera_info': CameraInfo,
+          'camera_0/depth/image': Image, 'camera_0/depth/camera_info': CameraInfo}
+
+
+def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every value of a document with its path."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from leaves(value, (*path, name))
+    else:
+        yield path, document
+
+
+def read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())
+
+
+def node_values(path: Path) -> dict[str, Any]:
+    return read(path)['/**']['ros__parameters']
+
+
+def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a launch file as a module, whatever there is of the launch system."""
+    if importlib.util.find_spec('launch_ros') is None:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith('launch'):
+                module = types.ModuleType(node.module)
+                for alias in node.names:
+                    setattr(module, alias.name, lambda *args, **options: (args, options))
+                monkeypatch.setitem(sys.modules, node.module, module)
+    specification = importlib.util.spec_from_file_location(path.stem.replace('.', '_'), path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def subscriptions(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, type]]:
+    """Return what all examples subscribe to of the node."""
+    found = {(value, TYPES[path[-1]]) for file in EXAMPLES.glob('nav2/*.yaml')
+             for path, value in leaves(read(file)) if path[-1] in TYPES}
+    remapped = load(EXAMPLES / 'nvblox/emu_nvblox.launch.py', monkeypatch).remappings('/cam/i', '')
+    return found | {(topic, NVBLOX[name]) for name, topic in remapped if name in NVBLOX}
+
+
+@pytest.fixture
+def bench(make_bench):
+    """Return a node with the parameters of both examples and the default model's classes."""
+    predictor = FakePredictor()
+    classes = read_metadata(default_model()).classes
+    predictor.metadata = replace(predictor.metadata, classes=classes,
+                                 palette=tuple((9, 9, 9) for _ in classes))
+    values = {name: value for path in NODE_FILES for name, value in node_values(path).items()}
+    return make_bench(predictor=predictor, parameters={**values, 'gate': ['points', 'depth'],
+                                                       'unknown_label_entropy': 0.0})
+
+
+def test_every_topic_of_the_examples_arrives_with_its_type_at_a_best_effort_consumer(
+        bench, monkeypatch):
+    wanted = subscriptions(monkeypatch)
+    assert {topic for topic, _ in wanted} == {
+        '/emu/label', '/emu/confidence', '/emu/points', '/emu/points/obstacles', '/emu/mask',
+        '/emu/camera_info', '/emu/depth/image', '/emu/depth/camera_info'}
+    received: dict[str, list[Any]] = {topic: [] for topic, _ in wanted}
+    for topic, kind in wanted:
+        (publisher,) = bench.helper.get_publishers_info_by_topic(topic)
+        assert publisher.topic_type == f'sensor_msgs/msg/{kind.__name__}', topic
+        assert qos_check_compatible(publisher.qos_profile, qos_profile_sensor_data)[
+            0] != QoSCompatibility.ERROR
+        bench.helper.create_subscription(kind, topic, received[topic].append,
+                                         qos_profile_sensor_data)
+    bench.until(lambda: all(received.values()), send=rgb_image(), camera_info=camera_info())
+    # Nav2's layer and nvblox pair by equal stamps.
+    assert len({(one[-1].header.stamp.sec, one[-1].header.stamp.nanosec)
+                for one in received.values()}) == 1
+    mask, info = received['/emu/mask'][-1], received['/emu/camera_info'][-1]
+    assert (mask.width, mask.height, mask.encoding) == (info.width, info.height, 'mono8')
+    cloud, label = received['/emu/points'][-1], received['/emu/label'][-1]
+    assert (cloud.width, cloud.height) == (label.width, label.height)
+
+
+def test_labels_are_where_the_semantic_layer_looks():
+    (topic,) = (value for path, value in leaves(read(EXAMPLES / 'nav2/semantic_layer.yaml'))
+                if path[-1] == 'labels_topic')
+    assert topic == '/emu/label_info'
+    section = (ROOT / 'docs/topics.md').read_text().split('## ~/label_info', 1)[1]
+    assert 'vision_msgs/msg/LabelInfo, reliable, transient_local' in section
+
+
+@pytest.mark.parametrize('path', NODE_FILES, ids=lambda path: path.parent.name)
+def test_parameters_are_the_nodes_and_classes_the_default_models(path):
+    values = node_values(path)
+    assert set(values) <= set(TABLE)
+    validate(values).check_classes(read_metadata(default_model()).classes)
+
+
+def test_the_settings_that_are_a_comment_work_too():
+    text = (EXAMPLES / 'nav2/emu.yaml').read_text()
+    values = yaml.safe_load(re.sub(r'# (scan_\w+: )', r'\1', text))['/**']['ros__parameters']
+    settings = validate(values)
+    assert settings.scan_frame and settings.scan_camera_height_m > 0
+
+
+def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(capsys):
+    text = (EXAMPLES / 'nav2/semantic_layer.yaml').read_text()
+    source = read(EXAMPLES / 'nav2/semantic_layer.yaml')['local_costmap']['local_costmap'][
+        'ros__parameters']['semantic_layer']['emu']
+    named = [name for kind in source['class_types'] for name in source[kind]['classes']]
+    assert sorted(named) == sorted(read_metadata(default_model()).classes)
+    ground = node_values(EXAMPLES / 'nav2/emu.yaml')['ground_classes']
+    assert source['ground']['classes'] == ground, 'two examples of two minds'
+    words = shlex.split(text.split('nav2_layer', 1)[1].split('\n', 1)[0])
+    assert nav2_layer.main(words[:words.index('--out')]) == 0
+    assert capsys.readouterr().out.split('\n', 1)[1] == text.split('\n', 1)[1]
+
+
+@pytest.mark.parametrize('words, advice', [
+    (['--ground', 'flor'], "did you mean 'floor'"), ([], 'give --ground'),
+    (['--ground', 'floor', '--overhead', 'floor'], 'as ground or as overhead'),
+    (['--ground', 'floor', '--model', '/nowhere.safetensors'], 'nowhere.safetensors')])
+def test_command_refuses_in_one_line(capsys, words, advice):
+    assert nav2_layer.main(words) == 1
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and advice in said
+
+
+def test_costmap_and_monitor_notice_silence_and_take_no_filtered_cloud():
+    costmap = {path[-1]: value for path, value in leaves(read(EXAMPLES / 'nav2/costmap.yaml'))}
+    assert 0 < costmap['expected_update_rate'] <= 1.0 and not costmap['inf_is_valid']
+    monitor = [value for path, value in leaves(read(EXAMPLES / 'nav2/collision_monitor.yaml'))
+               if path[-1] == 'source_timeout']
+    assert len(monitor) == 2 and all(0 < value <= 1.0 for value in monitor)
+    for path in EXAMPLES.glob('nav2/*.yaml'):
+        assert not any('filtered' in str(value) for _, value in leaves(read(path))), path
+
+
+def test_manager_is_our_own_without_bond_and_the_node_waits_for_it(monkeypatch):
+    assert node_values(EXAMPLES / 'nav2/emu.yaml')['autostart'] is False
+    module = load(EXAMPLES / 'nav2/emu_nav2.launch.py', monkeypatch)
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(module, 'Node', lambda **options: made.append(options))
+    monkeypatch.setattr(module, 'LaunchDescription', lambda actions: actions)
+    module.generate_launch_description()
+    (manager,) = made
+    (values,) = manager['parameters']
+    assert manager['executable'] == 'lifecycle_manager' and values['bond_timeout'] == 0.0
+    assert values['node_names'] == ['emu'] and values['autostart'] is True
+    assert "'autostart': 'false'" in (EXAMPLES / 'nav2/emu_nav2.launch.py').read_text()
+
+
+def test_managers_services_bring_the_node_up_and_down(make_bench):
+    bench = make_bench(active=False, parameters={'autostart': False})
+    for transition, state in (('configure', 'inactive'), ('activate', 'active'),
+                              ('deactivate', 'inactive'), ('cleanup', 'unconfigured')):
+        assert bench.transition(transition) and bench.state() == state
