@@ -58,6 +58,8 @@ _ROWS = (
                usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate:=HZ -p loop:=false ...]'),
     Subcommand('commission', ROBOT, "make the flag this robot's own: a minute of driving",
                'emu_perception.commands.commission', 'offline'),
+    Subcommand('nav2-layer', ROBOT, "the YAML of Nav2's semantic layer, for a checkpoint",
+               'emu_perception.commands.nav2_layer', 'offline'),
     Subcommand('prepare', TRAIN, 'make and check data set folders: bag, nyuv2, cityscapes, check',
                f'{OFFLINE}.prepare.__main__', 'train'),
     Subcommand('train', TRAIN, 'one network: --recipe robot data=DIR', f'{OFFLINE}.fit', 'train'),
@@ -91,6 +93,8 @@ _ROWS = (
           ('weights', 'learned weights of the losses', 'studies.weights', False),
           ('precision', 'what bf16 and fp16 cost', 'precision', False),
           ('speed', 'of training steps and ensembles', 'benchmark', True))),
+    Subcommand('doctor', CHECK, 'is all here that the node needs? faults with their remedies',
+               'emu_perception.ros.doctor.command', 'offline'),
     Subcommand('benchmark', CHECK, 'the speed of a checkpoint here',
                'emu_perception.benchmarking.command', 'demo', demo=True),
 )
