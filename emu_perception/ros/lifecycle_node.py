@@ -272,6 +272,7 @@ class EmuNode(LifecycleNode):
             camera_problem=camera.problem if camera else '',
             camera_warnings=camera.warnings if camera else '',
             fallback=camera.fallback if camera else False,
+            rectifying=camera.rectifying if camera else '',
             metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
             warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values),
