@@ -88,7 +88,7 @@ def _within(values: np.ndarray | None, at: np.ndarray, limit: np.ndarray | np.fl
 def _first_of_voxels(x: np.ndarray, y: np.ndarray, z: np.ndarray, side_m: float) -> np.ndarray:
     key = np.zeros(x.shape, np.int64)
     # 21 bits each: with more than a million cubes either way far points would share one.
-    farthest = max((float(np.abs(values).max(initial=0.0)) for values in (x, y, z)))
+    farthest = max(float(np.abs(values).max(initial=0.0)) for values in (x, y, z))
     side_m = max(side_m, farthest / (2**20 - 1))
     for values in (x, y, z):
         key = key << 21 | np.clip(np.floor(values / side_m), -2**20, 2**20 - 1).astype(

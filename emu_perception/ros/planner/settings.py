@@ -25,8 +25,8 @@ class PlannerSettings:
         low=1, high=64)
     max_filtered_share: float = parameter(
         0.7, 'Share of the pixels that may be lost, not known or not believed, to '
-        '~/points/filtered, ~/points/ground, ~/points/obstacles and ~/scan (there also of one '
-        'direction); above it the message is withheld, for what is left out looks free.',
+        '~/points/filtered, ~/points/ground, ~/points/obstacles and ~/scan (of the last two also '
+        'in one direction); above it the message is withheld, for what is left out looks free.',
         low=0.0, high=1.0)
     filtered_voxel_m: float = parameter(
         0.0, 'Side of the cubes of which ~/points/filtered has at most one point each; 0: off.',
@@ -54,14 +54,14 @@ class PlannerSettings:
         'Names of the classes where ~/mask is 255, such as [person]; empty: there is no mask.',
         Rule(str))
     scan_frame: str = parameter(
-        '', 'Frame of ~/scan, which your TF has at the camera, level: x forward, z up; empty: '
-        'there is no scan.')
+        '', 'Frame of ~/scan, which your TF has at the camera, level: x the way the optical axis '
+        'points, z up; of each camera its own; empty: there is no scan.')
     scan_camera_height_m: float = parameter(
         0.0, "The camera's height above the ground; 0: not known, and there is no ~/scan.",
         unit='m', low=0.0, high=100.0)
     scan_camera_pitch_deg: float = parameter(
-        0.0, "By so much the camera's optical axis points below the horizon.", unit='degrees',
-        low=-80.0, high=80.0)
+        0.0, "By so much the camera's optical axis points below the horizon. A roll is not known "
+        'of: mount it without.', unit='degrees', low=-80.0, high=80.0)
     scan_min_height_m: float = parameter(
         0.1, 'Lowest height above the ground of what ~/scan takes for an obstacle.', unit='m',
         low=-100.0, high=100.0)
