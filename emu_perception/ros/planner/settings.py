@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from emu_perception.errors import InputError
@@ -12,7 +12,7 @@ from emu_perception.planning.classes import members
 from emu_perception.ros.parameter_rows import list_parameter, parameter
 from emu_perception.rules import Rule
 
-_CLASSES = ('ground_classes', 'mask_classes', 'filtered_classes')
+CLASS_PARAMETERS = ('ground_classes', 'mask_classes', 'filtered_classes')
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,18 @@ class PlannerSettings:
                 f'parameter scan_min_height_m is {self.scan_min_height_m:g}: give a number below '
                 f'scan_max_height_m, {self.scan_max_height_m:g}')
 
-    def check_classes(self, classes: Sequence[str]) -> None:
+    def check_classes(self, classes: Sequence[str],
+                      parameters: Collection[str] = CLASS_PARAMETERS) -> None:
         """
         Refuse names that are no classes of a checkpoint.
 
+        :param parameters: of which; others than those of classes are left alone.
         :raises InputError: one line with parameter, name and what there is.
         """
-        for name in _CLASSES:
-            members(classes, getattr(self, name), name)
+        for name in CLASS_PARAMETERS:
+            if name in parameters:
+                members(classes, getattr(self, name), name)
+
+    def unfit(self, classes: Sequence[str]) -> list[str]:
+        """Return the parameters that name what is no class of a checkpoint."""
+        return [name for name in CLASS_PARAMETERS if not {*getattr(self, name)} <= {*classes}]
