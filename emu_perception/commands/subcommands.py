@@ -90,6 +90,8 @@ _ROWS = (
           ('weights', 'learned weights of the losses', 'studies.weights', False),
           ('precision', 'what bf16 and fp16 cost', 'precision', False),
           ('speed', 'of training steps and ensembles', 'benchmark', True))),
+    Subcommand('doctor', CHECK, 'is all here that the node needs? faults with their remedies',
+               'emu_perception.ros.doctor.command', 'offline'),
     Subcommand('benchmark', CHECK, 'the speed of a checkpoint here',
                'emu_perception.benchmarking.command', 'demo', demo=True),
 )
