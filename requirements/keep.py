@@ -5,9 +5,10 @@ Print constraints for pip that keep what this machine has: its torch, NumPy, Ope
 
     python requirements/keep.py > keep.txt && pip install -c keep.txt -r requirements/robot.txt
 
-timm needs torchvision, and a torchvision that is not there yet brings the newest torch with it, which
-replaces a Jetson's own. With these constraints pip takes the torchvision of the torch that is
-there, or ends with an error. To be run by the Python (virtual environment) that is installed into.
+timm needs torchvision, and a torchvision that is not there yet brings the newest torch with it,
+which replaces a Jetson's own. With these constraints pip takes the torchvision of the torch that
+is there, or ends with an error. To be run by the Python, of a virtual environment, that is
+installed into.
 """
 
 from __future__ import annotations
