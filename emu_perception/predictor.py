@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 import logging
 import operator
 from pathlib import Path
@@ -339,6 +340,13 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
+@lru_cache(maxsize=1)
+def _say_that_there_is_no_gpu() -> None:
+    """Warn once in a process: each model that is loaded asks for the device again."""
+    LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is much "
+                   'slower')
+
+
 def resolved_device(name: str) -> torch.device:
     """
     Return the device that a name stands for; 'auto' is CUDA where there is one.
@@ -348,8 +356,7 @@ def resolved_device(name: str) -> torch.device:
     if name == 'auto':
         found = torch.cuda.is_available()
         if not found:
-            LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is "
-                           'much slower')
+            _say_that_there_is_no_gpu()
         return torch.device('cuda', torch.cuda.current_device()) if found else torch.device('cpu')
     try:
         device = torch.device(name)

@@ -79,11 +79,10 @@ class Health:
 def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
                      ) -> DiagnosticArray:
     """Make the message for /diagnostics; each status is named '<name>: <part>'."""
-    hardware = str(health.model.get('device', ''))
     parts = [_input(name, snapshot, health), _inference(name, snapshot, health),
              _risk(name, health), _model(name, health)]
     for part in parts:
-        part.hardware_id = hardware
+        part.hardware_id = health.image_topic  # the camera: two nodes may share one GPU
     return DiagnosticArray(header=Header(stamp=stamp), status=parts)
 
 

@@ -135,8 +135,9 @@ class Settings(PlannerSettings):
         '(~/depth/image, ~/depth/camera_info, ~/depth_uncertainty and its picture).',
         Rule(str, choices=GATES))
     points_sigma_margin: float = _parameter(
-        0.0, '~/points, and what is made of them, are at depth - this * sigma, never below 0, so '
-        'that what may be near stops a robot; 0: at the depth.', low=0.0, high=10.0)
+        0.0, '~/points, ~/points/obstacles, ~/points/ground and ~/scan are at depth - this * '
+        'sigma, never below 0, so that what may be near stops a robot; 0: at the depth, as '
+        '~/points/filtered always is.', low=0.0, high=10.0)
     consumer_timeout_s: float = _parameter(
         1.0, 'After so long without a flag or a cloud consumers stop the robot; diagnostics warn '
         'where the time from an image to its flag (95th percentile) is above half of it.',

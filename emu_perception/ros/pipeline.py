@@ -109,7 +109,12 @@ class Pipeline:
         converted = time.monotonic()
         due = self.map_rate.is_due(waiting.received_s, max_rate_hz=settings.max_rate_hz,
                                    on_request=settings.on_request)
-        prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
+        try:
+            prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
+        except Exception:
+            if due:
+                self.map_rate.failed()
+            raise
         predicted = time.monotonic()
         reason, detail = self._objection(arrival.stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
@@ -121,6 +126,8 @@ class Pipeline:
         if problem_of(prediction.scores, self.predictor.metadata.score_names):
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
+            if due:
+                self.map_rate.failed()
             return
         flagged = time.monotonic()
         # After the flag, which waits for no other sensor.
