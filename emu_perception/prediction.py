@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
+from emu_perception.cameras.camera import Camera
+from emu_perception.errors import InputError
+from emu_perception.risk import RiskState
 import numpy as np
 
 UNLABELLED = 255
@@ -26,6 +31,29 @@ class Scale:
     sigma: float
 
 
+class Presents(Protocol):
+    """What the Predictor knows of a prediction beyond its maps: ``presenting.Presenter``."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the classes, by index."""
+
+    def risk(self, prediction: Prediction) -> RiskState:
+        """Return the flag of this image, judged by itself."""
+
+    def plot(self, prediction: Prediction) -> np.ndarray:
+        """Return a panel, rgb8."""
+
+    def png(self, prediction: Prediction) -> bytes:
+        """Return that panel as a PNG."""
+
+    def save(self, prediction: Prediction, folder: str | Path) -> Path:
+        """Write files, and return their folder."""
+
+    def points(self, prediction: Prediction, camera: Camera | None) -> np.ndarray:
+        """Return a point for each pixel."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """
@@ -42,6 +70,7 @@ class Prediction:
         ``instances`` where there are any to find.
     :ivar statistics: float32 [N] of the network's maps, what fitted scores are made of; None
         where the checkpoint has no such scores.
+    :ivar presenter: what makes pictures, files and points of it; set by the Predictor.
     :ivar scale: what is known of the factor from the network's metres to these, where a depth
         camera is joined in; None elsewhere.
     """
@@ -52,6 +81,7 @@ class Prediction:
     timing_ms: dict[str, float] = field(default_factory=dict)
     statistics: np.ndarray | None = None
     scale: Scale | None = None
+    presenter: Presents | None = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> np.ndarray | None:
@@ -118,3 +148,48 @@ class Prediction:
         first = next(iter(self.maps.values()), None)
         assert first is not None, 'a Prediction has at least one task'
         return first.shape[0], first.shape[1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the classes: ``names[label[row, column]]``; 255 has none."""
+        return self._presented('names').names
+
+    @property
+    def risk(self) -> RiskState:
+        """Return the flag of this image judged by itself, with its reason."""
+        return self._presented('risk').risk(self)
+
+    def plot(self) -> np.ndarray:
+        """Return image, labels, flag, depth and uncertainties in one picture, uint8 HxWx3 rgb."""
+        return self._presented('plot').plot(self)
+
+    def save(self, folder: str | Path) -> Path:
+        """
+        Write panel.png, label.png, depth_mm.png, maps.npz and prediction.json; return the folder.
+
+        depth_mm.png (0 unknown) is left out where the focal length is not known.
+
+        :raises InputError: if it cannot be written.
+        """
+        return self._presented('save').save(self, folder)
+
+    def to_pointcloud(self, camera: Camera | None = None) -> np.ndarray:
+        """
+        Return a point for each pixel: x y z (metres, optical frame), rgb, label, sigma; [H, W].
+
+        ``points[np.isfinite(points['z'])]`` are those that are known.
+
+        :param camera: of the image; None: a pinhole of the ``fx`` that was predicted with.
+        :raises InputError: if there is no depth, or it is not to this camera's scale.
+        """
+        return self._presented('to_pointcloud').points(self, camera)
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that a notebook shows."""
+        return self._presented('_repr_png_').png(self)
+
+    def _presented(self, name: str) -> Presents:
+        if self.presenter is None:
+            raise InputError(f'{name}: this prediction was made by hand; those of a Predictor '
+                             'know their image and model')
+        return self.presenter

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 import logging
 import operator
 from pathlib import Path
+from typing import overload
 
 from emu_perception.backends import (
     Backend,
@@ -21,7 +23,13 @@ from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
-from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
+from emu_perception.fusion import (
+    checked_hint,
+    DepthHint,
+    fused_prediction,
+    refusal,
+    ScaleBelief,
+)
 from emu_perception.instances import need_clustering
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
@@ -29,9 +37,11 @@ from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import InferenceNetwork, Network
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork
 from emu_perception.networks.statistics import statistics_length
+from emu_perception.pictures import batch_of, Picture, Pictures, rgb_picture
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
+from emu_perception.presenting import Presenter
 from emu_perception.region import Region
 from emu_perception.scores import names_of, SCORES
 import numpy as np
@@ -96,11 +106,14 @@ class Predictor:
         """
         # Before the file is read: the quicker of the two answers comes first.
         found = str(resolved_device(device))
-        network, metadata = load_checkpoint(default_model() if path is None else path)
+        path = default_model() if path is None else path
+        LOGGER.info('loading %s', path)
+        network, metadata = load_checkpoint(path)
         if (metadata.provenance.get('recipe') or {}).get('method') == 'mc_dropout':
             LOGGER.warning('%s: was trained with Monte Carlo dropout and runs as one '
                            'deterministic pass, whose uncertainty is not that of its samples: '
-                           'distil it (training.distill)', metadata.name)
+                           'distil it (training.distill), or take EnsemblePredictor',
+                           metadata.name)
         return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)
 
@@ -132,14 +145,28 @@ class Predictor:
         """
         return network_size(image_size, self.metadata.input_size)
 
-    def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
+    @overload
+    def __call__(self, image: Picture, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None) -> Prediction:
-        """
-        Run the network once.
+                 hint_sigma: np.ndarray | float | None = None,
+                 any_hint_scale: bool = False) -> Prediction: ...
 
-        :param image: uint8 [H, W, 3], rgb.
+    @overload
+    def __call__(self, image: Pictures, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None) -> list[Prediction]: ...
+
+    def __call__(self, image: Picture | Pictures, *, size: tuple[int, int] | None = None,
+                 fx: float | None = None, unknown_label_entropy: float | None = None,
+                 score_region: Region | None = None, depth_hint: np.ndarray | None = None,
+                 hint_sigma: np.ndarray | float | None = None,
+                 any_hint_scale: bool = False) -> Prediction | list[Prediction]:
+        """
+        Run the network once, or for each image of a list.
+
+        :param image: uint8 [H, W, 3], rgb; or a path, a PIL image, a uint8 tensor [3, H, W]; a
+            list of these, or a tensor [B, 3, H, W], gives a list, one image after the other.
         :param size: (height, width) of the maps; default the image's.
         :param fx: focal length in pixels at the image's size. With it, depth and sigma are
             scaled from the training camera to this one; without it they are right only for a
@@ -153,6 +180,8 @@ class Predictor:
             ``depth_source`` and ``scale``. By this image alone; ``emu_perception.fusion`` has
             what remembers. The scores stay the network's own.
         :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
+        :param any_hint_scale: take a hint too whose metres are no camera's of which the network
+            says these: mostly they are of other units.
         :raises InputError: if the image, size, fx or depth_hint cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -160,6 +189,14 @@ class Predictor:
             unknown_label_entropy = self.unknown_label_entropy
         if backend is None:
             raise InputError('the predictor is closed: load it again')
+        if not isinstance(image, np.ndarray):
+            several = batch_of(image)
+            if several is not None:
+                if depth_hint is not None:
+                    raise InputError('depth_hint is of one image: give a list without it')
+                return [self(one, size=size, fx=fx, score_region=score_region,
+                             unknown_label_entropy=unknown_label_entropy) for one in several]
+            image = rgb_picture(image)
         check_image(image)
         height, width = image.shape[:2]
         size = (height, width) if size is None else _checked_size(size)
@@ -169,8 +206,13 @@ class Predictor:
         prediction = self._judged(backend.predict(image, Request(
             input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
             score_region)))
-        return prediction if hint is None else fused_prediction(
-            prediction, image, hint, ScaleBelief.before(), any_scale=True)[0]
+        if hint is not None:
+            prediction, fused = fused_prediction(prediction, image, hint, ScaleBelief.before(),
+                                                 any_scale=any_hint_scale)
+            if fused.refused:
+                raise InputError(f'depth_hint cannot be used: {refusal(fused)} '
+                                 'any_hint_scale=True takes it all the same')
+        return replace(prediction, presenter=Presenter(self.metadata, image, fx))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""
@@ -298,6 +340,13 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
+@lru_cache(maxsize=1)
+def _say_that_there_is_no_gpu() -> None:
+    """Warn once in a process: each model that is loaded asks for the device again."""
+    LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is much "
+                   'slower')
+
+
 def resolved_device(name: str) -> torch.device:
     """
     Return the device that a name stands for; 'auto' is CUDA where there is one.
@@ -307,8 +356,7 @@ def resolved_device(name: str) -> torch.device:
     if name == 'auto':
         found = torch.cuda.is_available()
         if not found:
-            LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is "
-                           'much slower')
+            _say_that_there_is_no_gpu()
         return torch.device('cuda', torch.cuda.current_device()) if found else torch.device('cpu')
     try:
         device = torch.device(name)

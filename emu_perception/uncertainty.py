@@ -117,6 +117,16 @@ class DepthMixture:
         self._aleatoric.lerp_(variance, 1.0 / self.count)
 
     @property
+    def aleatoric(self) -> torch.Tensor:
+        """Return the mean of the samples' variances [B, H, W], m²."""
+        return self._aleatoric
+
+    @property
+    def epistemic(self) -> torch.Tensor:
+        """Return the biased variance of the samples' means [B, H, W], m²."""
+        return self._spread / max(1, self.count)
+
+    @property
     def variance(self) -> torch.Tensor:
         """Return the predictive variance [B, H, W] in m²."""
         return self._aleatoric + self._spread / max(1, self.count)

@@ -99,12 +99,29 @@ def put_text(picture: np.ndarray, text: str, origin: tuple[int, int], line_heigh
     cv2.putText(picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, color, 1, cv2.LINE_AA)
 
 
-def panel(tiles: Sequence[tuple[str, np.ndarray]], columns: int = 3,
-          tile_width: int = 480) -> np.ndarray:
+def color_bar(high: float, unit: str, width: int, height: int = 20) -> np.ndarray:
+    """Return the colours of :func:`scalar_color` from 0 to ``high`` and its values, + for more."""
+    ramp = np.tile(np.linspace(0.0, high, width, dtype=np.float32), (height, 1))
+    bar = scalar_color(ramp, 0.0, high)
+    middle, end = f'{high / 2:.3g}', f'{high:.3g}+ {unit}'.encode('ascii', 'replace')
+    # The scale's ends are dark, its middle is light.
+    for text, share, color in (('0', 0.0, (255, 255, 255)), (middle, 0.5, (0, 0, 0)),
+                               (end.decode(), 1.0, (255, 255, 255))):
+        scale = height / 46.0
+        length = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0]
+        left = round(min(max(4.0, share * width - length / 2), width - length - 4.0))
+        cv2.putText(bar, text, (left, round(height * 0.72)), cv2.FONT_HERSHEY_SIMPLEX, scale,
+                    color, 1, cv2.LINE_AA)
+    return bar
+
+
+def panel(tiles: Sequence[tuple[str, np.ndarray]], columns: int = 3, tile_width: int = 480,
+          bars: Sequence[np.ndarray | None] = ()) -> np.ndarray:
     """
     Lay out titled rgb8 pictures in a grid.
 
     :param tiles: (title, rgb8 HxWx3); pictures are scaled to ``tile_width``, aspect kept.
+    :param bars: rgb8 of the tiles' colours, each at the right of its title; None: it has none.
     :return: rgb8 picture of the whole grid.
     """
     bar = 26
@@ -121,5 +138,10 @@ def panel(tiles: Sequence[tuple[str, np.ndarray]], columns: int = 3,
     for i, (title, picture) in enumerate(scaled):
         top, left = i // columns * cell, i % columns * tile_width
         grid[top + bar:top + bar + picture.shape[0], left:left + tile_width] = picture
-        put_text(grid[top:top + bar, left:left + tile_width], title, (6, 18), 18)
+        colors = bars[i] if i < len(bars) else None
+        room = tile_width if colors is None else tile_width - colors.shape[1] - 4
+        if colors is not None:
+            row, column = top + (bar - colors.shape[0]) // 2, left + room
+            grid[row:row + colors.shape[0], column:column + colors.shape[1]] = colors
+        put_text(grid[top:top + bar, left:left + room], title, (6, 18), 18)
     return grid

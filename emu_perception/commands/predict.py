@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from emu_perception.commands.arguments import parse
+from emu_perception.commands.program import program
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code of ``emu_run``."""
     options = parse(arguments)
+    print(f'{program("emu_run")}: loading PyTorch', file=sys.stderr)
     from emu_perception.commands.run import answer
     return answer(options)

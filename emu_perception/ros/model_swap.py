@@ -91,6 +91,7 @@ class ModelSwap:
             if settings.device != self._values.get('device'):
                 resolved_device(settings.device)
             _check_backend(settings.backend)
+            _check_precision(settings.precision)
             try:
                 metadata = read_metadata(path)
             except CheckpointError as error:
@@ -198,6 +199,12 @@ def _check_backend(name: str) -> None:
         there = (backend for backend in BACKENDS if is_installed(backend))
         raise InputError(f"parameter backend is '{name}': give auto, {', '.join(there)}, which "
                          'are what is installed here')
+
+
+def _check_precision(name: str) -> None:
+    from emu_perception.precisions import DTYPES
+    if name not in ('auto', *DTYPES):
+        raise InputError(f"parameter precision is '{name}': give auto, {', '.join(DTYPES)}")
 
 
 def _close(outcome: Outcome | None) -> None:

@@ -207,6 +207,12 @@ def test_device_and_backend_are_swapped_likewise_and_one_that_is_not_there_is_re
     assert bench.garage.loaded[2].loaded['backend'] == 'eager'
 
 
+def test_precision_that_is_none_is_refused_at_once_with_those_there_are(garage):
+    result = garage.set(precision='fp8')
+    assert not result.successful and "precision is 'fp8': give auto, fp32" in result.reason
+    assert len(garage.garage.loaded) == 1
+
+
 def test_cleanup_while_loading_frees_both_and_configure_takes_the_value_shown(garage, stock):
     bench = garage
     bench.garage.gate.clear()

@@ -139,17 +139,20 @@ class Ensemble:
 
         :param image: uint8 [H, W, 3], rgb.
         """
+        return predictive_moments(self.samples_of(image, focal=focal, seed=seed))
+
+    @torch.no_grad()
+    def samples_of(self, image: np.ndarray, *, focal: float | None = None,
+                   seed: int = 0) -> Iterator[Triple]:
+        """Yield the samples that :meth:`predict` takes the moments of, at the image's size."""
         height, width = image.shape[:2]
         inputs: dict[tuple[int, int], torch.Tensor] = {}
-
-        def samples() -> Iterator[Triple]:
-            for i, member in enumerate(self.members):
-                at = network_size((height, width), member.metadata.input_size)
-                if at not in inputs:
-                    array = np.require(resized_image(image, at), requirements=('C', 'W'))
-                    inputs[at] = torch.from_numpy(array).permute(2, 0, 1)[None]
-                yield from self._samples(member, inputs[at], (height, width), focal, seed + i)
-        return predictive_moments(samples())
+        for i, member in enumerate(self.members):
+            at = network_size((height, width), member.metadata.input_size)
+            if at not in inputs:
+                array = np.require(resized_image(image, at), requirements=('C', 'W'))
+                inputs[at] = torch.from_numpy(array).permute(2, 0, 1)[None]
+            yield from self._samples(member, inputs[at], (height, width), focal, seed + i)
 
     def _samples(self, member: Member, images: torch.Tensor, size: tuple[int, int],
                  focal: float | None, seed: int) -> Iterator[Triple]:

@@ -1,0 +1,81 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What people have of an image (a path, a PIL image, a tensor, an array) as uint8 rgb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from emu_perception.cameras.image_files import read_image
+from emu_perception.errors import InputError
+import numpy as np
+import torch
+
+
+class PILImage(Protocol):
+    """What is used of PIL's images; the package is not needed."""
+
+    @property
+    def mode(self) -> str:
+        """Return the kind of its pixels."""
+
+    def convert(self, mode: str, /) -> Any:
+        """Return it with pixels of another kind."""
+
+
+Picture: TypeAlias = 'np.ndarray | str | os.PathLike[str] | torch.Tensor | PILImage'
+Pictures: TypeAlias = 'list[Picture] | tuple[Picture, ...]'
+_WANTED = ('give an array uint8 [height, width, 3] rgb, a path, a PIL image, a uint8 tensor '
+           '[3, height, width], or a list of these')
+# Of grey, RGB with opacity, palettes and the like; 16 bits and floats have no white.
+_PIL_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr', 'HSV', 'LAB')
+
+
+def batch_of(image: object) -> Iterator[Any] | None:
+    """Return the pictures of a list or of a tensor [B, 3, H, W]; None where it is one picture."""
+    if isinstance(image, (list, tuple)) or isinstance(image, torch.Tensor) and image.ndim == 4:
+        return iter(image)
+    return None
+
+
+def rgb_picture(image: object) -> np.ndarray:
+    """
+    Return a picture as uint8 [H, W, 3], rgb, upright.
+
+    An array is returned as it is, whatever it holds: the predictor says what it is not.
+
+    :raises InputError: if it is none, or cannot be read.
+    """
+    if isinstance(image, np.ndarray):
+        return image
+    if isinstance(image, (str, os.PathLike)):
+        path = Path(image).expanduser()
+        try:
+            return read_image(path)
+        except InputError as error:
+            raise InputError(f'{path}: {error}') from error
+    if isinstance(image, torch.Tensor):
+        return _of_tensor(image)
+    if hasattr(image, 'convert') and hasattr(image, 'mode'):
+        return _of_pil(image)
+    raise InputError(f'image is {type(image).__name__}: {_WANTED}')
+
+
+def _of_tensor(image: torch.Tensor) -> np.ndarray:
+    if image.dtype != torch.uint8 or image.ndim != 3 or 3 not in (image.shape[0], image.shape[2]):
+        raise InputError(f'image is a Tensor {image.dtype} {list(image.shape)}: give uint8 '
+                         '[3, height, width] or [height, width, 3], rgb, 0 to 255')
+    rgb = image if image.shape[2] == 3 and image.shape[0] != 3 else image.permute(1, 2, 0)
+    return np.ascontiguousarray(rgb.detach().cpu().numpy())
+
+
+def _of_pil(image: Any) -> np.ndarray:
+    if image.mode not in _PIL_MODES:
+        raise InputError(f"image is a PIL image of mode '{image.mode}': give mode RGB or L, 8 "
+                         'bits')
+    from PIL import ImageOps
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(upright.convert('RGB'))

@@ -1,0 +1,134 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a prediction shows of itself: names, flag, picture, files, points; never wrong metres."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
+from emu_perception.errors import InputError
+from emu_perception.maps import MAPS
+from emu_perception.panels import numbered, scene_top
+from emu_perception.prediction import Prediction
+from emu_perception.predictor import Predictor
+from emu_perception.risk import RiskReason
+from emu_perception.visualization import instance_color
+import numpy as np
+import pytest
+
+FX = 90.0
+RGB = cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8), (128, 96))
+
+
+@pytest.fixture(scope='module')
+def predictor():
+    """Return the default model, on PyTorch: nothing is to be compiled."""
+    return Predictor.load(device='cpu', backend='eager')
+
+
+@pytest.fixture(scope='module')
+def prediction(predictor):
+    """Return the prediction of a picture of a known camera."""
+    return predictor(RGB, fx=FX)
+
+
+def test_names_are_those_of_the_labels(predictor, prediction):
+    assert prediction.names == predictor.metadata.classes
+    assert prediction.names[prediction.label[0, 0]]
+
+
+def test_a_list_gives_what_each_image_gives(predictor, prediction, tmp_path):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), cv2.cvtColor(RGB, cv2.COLOR_RGB2BGR))
+    for one in predictor([RGB, path], fx=FX):
+        assert np.array_equal(one.depth, prediction.depth)
+    with pytest.raises(InputError, match='give a list without it'):
+        predictor([RGB], fx=FX, depth_hint=np.ones(RGB.shape[:2], np.float32))
+
+
+def test_the_flag_is_that_of_the_scores_and_of_an_unknown_camera(predictor, prediction):
+    risk = prediction.risk
+    limits = predictor.metadata.calibration.thresholds
+    above = any(prediction.scores[name] > limit for name, limit in limits.items())
+    assert risk.raised is above
+    unknown = predictor(RGB).risk
+    assert unknown.raised and unknown.reason is RiskReason.NO_CALIBRATION
+    assert 'fx=' in unknown.detail
+
+
+def test_the_picture_is_what_a_notebook_shows(prediction):
+    picture = prediction.plot()
+    assert picture.dtype == np.uint8 and picture.ndim == 3
+    shown = cv2.imdecode(np.frombuffer(prediction._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(cv2.cvtColor(shown, cv2.COLOR_BGR2RGB), picture)
+
+
+def test_what_is_saved_is_what_was_predicted(prediction, tmp_path):
+    folder = prediction.save(tmp_path / 'new/folder')
+    label = cv2.imread(str(folder / 'label.png'), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(label, prediction.label)
+    depth = cv2.imread(str(folder / 'depth_mm.png'), cv2.IMREAD_UNCHANGED)
+    assert depth.dtype == np.uint16
+    known = np.isfinite(prediction.depth)
+    assert np.abs(depth[known] / 1000.0 - prediction.depth[known]).max() <= 0.0005 + 1e-6
+    maps = np.load(folder / 'maps.npz')
+    assert np.array_equal(maps['depth_sigma'], prediction.depth_sigma)
+    document = json.loads((folder / 'prediction.json').read_text())
+    assert document['fx_px'] == FX and document['depth_is_to_scale'] is True
+    assert document['names'][0] == prediction.names[0]
+    assert maps.files and {*maps.files} == {*document['maps']}
+
+
+def test_without_a_focal_length_there_are_neither_millimetres_nor_points(predictor, tmp_path):
+    prediction = predictor(RGB)
+    folder = prediction.save(tmp_path)
+    assert not (folder / 'depth_mm.png').exists()
+    assert json.loads((folder / 'prediction.json').read_text())['depth_is_to_scale'] is False
+    with pytest.raises(InputError, match='fx='):
+        prediction.to_pointcloud()
+
+
+def test_points_project_back_onto_their_pixels(predictor):
+    prediction = predictor(RGB, fx=FX, size=(48, 64))  # Maps of half the size.
+    points = prediction.to_pointcloud()
+    assert points.shape == (48, 64)
+    known = np.isfinite(points['z'])
+    assert np.array_equal(points['z'][known], prediction.depth[known])
+    rows, columns = np.indices(points.shape)
+    camera = judge(pinhole_info(128, 96, FX), 128, 96, rectified=True).needed().scaled(64, 48)
+    u = points['x'] / points['z'] * camera.fx + camera.cx
+    v = points['y'] / points['z'] * camera.fy + camera.cy
+    # Of float32 numbers below 64: a few steps of 2**-18.
+    assert np.abs(u - columns)[known].max() < 1e-4 and np.abs(v - rows)[known].max() < 1e-4
+    assert np.array_equal(points['label'], prediction.label)
+
+
+@pytest.mark.parametrize(('camera', 'words'), [
+    ((128, 96, 2 * FX), 'predict with fx=180'), ((64, 48, FX), '64x48')])
+def test_points_of_another_camera_are_refused(prediction, camera, words):
+    width, height, fx = camera
+    other = judge(pinhole_info(width, height, fx), width, height, rectified=True).needed()
+    with pytest.raises(InputError, match=words):
+        prediction.to_pointcloud(other)
+
+
+def test_a_prediction_made_by_hand_says_what_it_lacks():
+    with pytest.raises(InputError, match='plot: this prediction was made by hand'):
+        Prediction({'depth': np.ones((2, 2), np.float32)}, {}, (2, 2)).plot()
+
+
+def test_the_legend_says_where_each_depth_is_from():
+    rows = numbered(MAPS['depth_source'])
+    assert [meaning for meaning, _ in rows] == ['network', 'corrected', 'sensor', 'unknown']
+    shown = instance_color(np.array([[0, 1, 2, 255]]))[0].tolist()
+    assert [color for _, color in rows] == shown and len({*map(tuple, shown)}) == 4
+
+
+def test_the_top_colour_is_a_round_number_above_the_scene():
+    depth = np.linspace(0.5, 3.2, 1000, dtype=np.float32)
+    assert scene_top(depth, 10.0) == 3.5
+    assert scene_top(depth * 10, 80.0) == 35.0 and scene_top(depth, 2.0) == 2.0
+    assert scene_top(np.full(3, np.nan), 10.0) == 10.0
