@@ -253,6 +253,21 @@ def test_without_classes_there_is_no_mask_rather_than_one_that_says_nothing_move
     assert silent(bench, bench.listen(Image, 'mask'), bench.listen(Image, 'label'))
 
 
+@pytest.mark.parametrize('topic, kind, advice', [
+    ('scan', LaserScan, 'set scan_frame and scan_camera_height_m'),
+    ('mask', Image, 'mask_classes'), ('points/ground', PointCloud2, 'ground_classes')])
+def test_topic_that_parameters_do_not_ask_for_tells_its_listener_which(
+        make_bench, monkeypatch, topic, kind, advice):
+    bench = make_bench()
+    said: list[str] = []
+    once = bench.node._log.once
+    monkeypatch.setattr(bench.node._log, 'once', lambda key, text, **options: (
+        said.append(text), once(key, text, **options)))
+    assert silent(bench, bench.listen(kind, topic), bench.listen(Image, 'label'))
+    assert any(f'no ~/{topic}' in text and advice in text for text in said)
+    assert int(bench.diagnostics()['inference']['withheld_too_little_known']) == 0
+
+
 def test_points_come_nearer_by_the_margin_here_too(make_bench):
     bench = make_bench(parameters={'points_sigma_margin': 3.0, 'points_stride': 1})
     found = points(newest(bench, bench.listen(PointCloud2, 'points/obstacles')))
