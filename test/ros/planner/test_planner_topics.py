@@ -275,6 +275,18 @@ def test_points_come_nearer_by_the_margin_here_too(make_bench):
     np.testing.assert_allclose(np.unique(found['z'].round(4)), [0.8, 1.4], rtol=1e-5)
 
 
+def test_what_the_margin_brings_to_the_camera_hides_no_obstacle_of_its_block(make_bench):
+    """A costmap clears the footprint, where such a point is: the pole has to be there too."""
+    room = Room()
+    room.depth = np.full((48, 64), 1.9, np.float32)
+    room.depth[:, 33] = 5.0
+    bench = make_bench(predictor=room, parameters={'points_sigma_margin': 10.0,
+                                                   'points_stride': 8})
+    found = points(newest(bench, bench.listen(PointCloud2, 'points/obstacles')))
+    # Sigma is 0.2 m in the upper, 0.4 m in the lower half.
+    assert [(found['z'].round(4) == z).sum() for z in (3.0, 1.0, 0.0)] == [3, 3, 6 * 8]
+
+
 @pytest.mark.parametrize('name', ['ground_classes', 'mask_classes', 'filtered_classes'])
 def test_a_class_that_the_checkpoint_lacks_is_refused_by_name(make_bench, name):
     bench = make_bench()
