@@ -246,9 +246,13 @@ class EmuNode(LifecycleNode):
         try:
             if self._pipeline is not None:
                 predictor = self._pipeline.predictor
-                model = self._swap.check([one.name for one in changes], settings, predictor)
-                if model in (None, predictor.key):  # else the swap has asked the new model
+                names = [one.name for one in changes]
+                model = self._swap.check(names, settings, predictor)
+                if model == predictor.key:
                     settings.check_classes(predictor.metadata.classes)
+                elif model is None:  # else the swap has asked the new model
+                    settings.check_classes(
+                        self._swap.loading_classes or predictor.metadata.classes, names)
                 self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
         except EmuError as error:
@@ -279,6 +283,7 @@ class EmuNode(LifecycleNode):
             camera_problem=camera.problem if camera else '',
             camera_warnings=camera.warnings if camera else '',
             fallback=camera.fallback if camera else False,
+            rectifying=camera.rectifying if camera else '',
             metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
             warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values),
@@ -344,7 +349,8 @@ class EmuNode(LifecycleNode):
             self._change_model(outcome.predictor)
             return
         self._log.error(f'{outcome.problem}; the old model runs on')
-        self._swap.revert(self)
+        assert self._pipeline is not None, 'a cleanup cancels the swap'
+        self._swap.revert(self, self._settings, self._pipeline.predictor)
 
     def _change_model(self, predictor: SharedPredictor) -> None:
         """Hand over between two images: the new worker begins when the old one has ended."""

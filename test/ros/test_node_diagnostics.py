@@ -211,7 +211,7 @@ def test_hanging_network_is_an_error_of_its_own(make_bench, monkeypatch):
 
 
 def test_distorted_camera_on_a_raw_topic_is_warned_of_once(make_bench, monkeypatch):
-    bench = make_bench()
+    bench = make_bench(parameters={'rectify': 'never'})
     lines = []
     monkeypatch.setattr(bench.node._log, '_logger', Lines(lines))
     info = camera_info(d=(0.2, -0.1, 0.0, 0.0, 0.0))
