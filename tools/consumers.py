@@ -6,8 +6,8 @@ What arrives at the consumers of a node, without and with shared memory for whol
 ``python tools/consumers.py --out results/node/consumers.json`` starts a replay camera (640x480
 raw) and ``emu_node`` as processes of this source tree, beside as many busy processes as ``--load``
 says, and listens as Nav2, nvblox, depth_image_proc and RViz do: once with
-``EMU_SHARED_MEMORY=off``, once with the default, one after the other on the same machine. It prints
-a table and writes JSON.
+``EMU_SHARED_MEMORY=off``, once with the default, one after the other on the same machine. It
+prints a table and writes JSON.
 """
 
 from __future__ import annotations
