@@ -69,6 +69,7 @@ setup(
             f'emu_node = {PACKAGE}.ros.node:main',
             f'emu_multi = {PACKAGE}.ros.node:main_multi',
             f'replay_camera = {PACKAGE}.ros.replay_camera:main',
+            f'wait_for_frame = {PACKAGE}.ros.wait_for_frame:main',
             f'emu_run = {PACKAGE}.commands.run:main',
             *([f'emu_demo = {PACKAGE}.ros.demo.command:main',
                f'emu_benchmark = {PACKAGE}.benchmarking.command:main'] if WITH_DEMO else []),

@@ -9,7 +9,11 @@ parameter of the node itself, so this file is the same on Humble, Jazzy and Kilt
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    get_package_prefix,
+    get_package_share_directory,
+    PackageNotFoundError,
+)
 from emu_perception.ros.shared_memory import profile_variables, SWITCH
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
@@ -63,17 +67,27 @@ ARGUMENTS = [
                           'config/fastdds.xml, without which images above 0.5 MB are lost; not '
                           'where your environment speaks of Fast DDS or discovery already (the '
                           "log says so). 'false': never."),
+    DeclareLaunchArgument('respawn', default_value='false',
+                          description="'true': start the node anew, 2 s after it died; until it "
+                          'is active again its risk flag is silent, and then raised.'),
     DeclareLaunchArgument('rviz', default_value='false',
                           description="'true': start rviz2 with config/emu.rviz, for the first of "
                           'several cameras.'),
-    DeclareLaunchArgument('rviz_frame', default_value='camera_optical_frame',
-                          description="Fixed frame of rviz2: the images' frame_id."),
+    DeclareLaunchArgument('rviz_frame', default_value='',
+                          description="Fixed frame of rviz2. Empty: the first image's frame_id, "
+                          'for which rviz2 waits.'),
     DeclareLaunchArgument('replay', default_value='',
                           description='Folder of images (or data set root), image, video, ROS 2 '
                           "bag or camera ('0', '/dev/video0') to publish on image_topic. Empty: "
                           'none.'),
     DeclareLaunchArgument('replay_rate', default_value='10.0',
                           description="Images a second of the replay; 0: the source's own rate."),
+    DeclareLaunchArgument('replay_frame', default_value='camera_optical_frame',
+                          description='frame_id of the replayed images; of several cameras '
+                          "CAMERA_ before it, '/' as '_'."),
+    DeclareLaunchArgument('replay_clock', default_value='false',
+                          description="'true': keep the stamps of a bag and publish /clock; the "
+                          'node runs with use_sim_time.'),
     DeclareLaunchArgument('replay_loop', default_value='true',
                           description='Start the replay over at its end.'),
     DeclareLaunchArgument('replay_camera_info', default_value='',
@@ -100,6 +114,9 @@ def nodes(context):
         remappings.append(('depth_hint', given('depth_hint_topic')))
     arguments = ['--ros-args', '--log-level', given('log_level')]
     transport, use_sim_time = given('transport'), given('use_sim_time')
+    replay_clock = _flag('replay_clock', given('replay_clock'))
+    if replay_clock and given('replay') and not use_sim_time:
+        use_sim_time = 'true'
     clock = {'use_sim_time': _flag('use_sim_time', use_sim_time)} if use_sim_time else {}
 
     overrides = dict(clock)
@@ -116,42 +133,89 @@ def nodes(context):
         memory, said = profile_variables(context.environment, SHARE / 'config' / 'fastdds.xml')
     else:
         memory, said = {SWITCH: 'off'}, ''
+    rviz, rate_hz = _flag('rviz', given('rviz')), _number('replay_rate', given('replay_rate'))
+    # All that can fail does before anything is started, which nobody would end.
+    if rviz:
+        _executable('rviz', 'rviz2', 'rviz2')
+    if len(set(places)) < len(places):
+        raise RuntimeError(f"launch argument cameras is '{given('cameras')}': give each once")
+    if given('replay_camera_info') and not Path(given('replay_camera_info')).is_file():
+        raise RuntimeError("launch argument replay_camera_info is "
+                           f"'{given('replay_camera_info')}': no such file")
     common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings,
               'additional_env': memory}
+    again = {'respawn': True, 'respawn_delay': 2.0} if _flag(
+        'respawn', given('respawn')) else {}
     if cameras:
         # Without name and namespace of its own: they would be those of all nodes in the process.
         actions = [Node(executable='emu_multi', parameters=parameters,
-                        arguments=[*places, *arguments], **common)]
+                        arguments=[*places, *arguments], **again, **common)]
     else:
         actions = [Node(executable='emu_node', name='emu', namespace=namespace,
-                        parameters=parameters, arguments=arguments, **common)]
+                        parameters=parameters, arguments=arguments, **again, **common)]
 
     if given('replay'):
         actions += [Node(
             executable='replay_camera', name='replay_camera', namespace=place,
             arguments=arguments, on_exit=_end_on_failure,
-            parameters=[{'source': _text(given('replay')),
-                         'rate_hz': float(given('replay_rate')),
+            parameters=[{'source': _text(given('replay')), 'rate_hz': rate_hz,
                          'loop': _flag('replay_loop', given('replay_loop')),
-                         'frame_id': _text(given('rviz_frame')),
+                         'frame_id': _text('_'.join([*camera.split('/'), given('replay_frame')])
+                                           if camera else given('replay_frame')),
                          'camera_info_file': _text(given('replay_camera_info')),
-                         'transport': _text(transport or 'raw'), **clock}],
-            **common) for place in places]
+                         'transport': _text(transport or 'raw'), 'wait_for_listener': True,
+                         # It would wait for the clock that it makes itself.
+                         **({'clock': True} if replay_clock else clock)}],
+            **common) for place, camera in zip(places, cameras or [''])]
 
-    if _flag('rviz', given('rviz')):
+    if rviz:
         prefix = f'/{places[0]}' if places[0] else ''
         moved = [(f'/emu/{topic}', f'{prefix}/emu/{topic}') for topic in RVIZ_TOPICS]
         actions.append(Node(
             package='rviz2', executable='rviz2', name='rviz2', namespace=places[0],
             output='screen', parameters=[clock] if clock else [], additional_env=memory,
-            remappings=moved if prefix else [],
-            arguments=['-d', str(SHARE / 'config' / 'emu.rviz'), '-f', given('rviz_frame')]))
+            remappings=moved if prefix else [], **_frame_first(
+                given('rviz_frame'), _resolved(places[0], image_topic), transport or 'raw')))
     return [LogInfo(msg=said), *actions] if said else actions
 
 
 def generate_launch_description():
     """Return the arguments and what they start."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])
+
+
+def _frame_first(frame, image_topic, transport):
+    """Return rviz2's arguments, and where the frame is not known what finds it out first."""
+    arguments = ['-d', str(SHARE / 'config' / 'emu.rviz')]
+    if frame:
+        return {'arguments': [*arguments, '-f', frame]}
+    topic = f'{image_topic}/compressed' if transport == 'compressed' else image_topic
+    waiting = _executable('rviz', 'emu_perception', 'wait_for_frame')
+    return {'arguments': arguments, 'prefix': f'{waiting} {topic} {transport}'}
+
+
+def _executable(argument, package, name):
+    """Return the path of a package's executable, which a launch argument asks for."""
+    try:
+        path = Path(get_package_prefix(package)) / 'lib' / package / name
+    except PackageNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise RuntimeError(f'launch argument {argument} needs {name} of the package {package}, '
+                           f'which is not installed: apt install ros-$ROS_DISTRO-{package}, or '
+                           f'{argument}:=false')
+    return path
+
+
+def _resolved(namespace, topic):
+    return topic if topic.startswith('/') else '/' + _join(namespace, topic)
+
+
+def _number(name, text):
+    try:
+        return float(text)
+    except ValueError:
+        raise RuntimeError(f"launch argument {name} is '{text}': give a number") from None
 
 
 def _join(*parts):

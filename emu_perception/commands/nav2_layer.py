@@ -3,8 +3,8 @@
 """
 Write the parameters of Nav2's semantic segmentation layer for a checkpoint.
 
-python -m emu_perception.commands.nav2_layer --ground "floor,floor mat" [--overhead ceiling]
-    [--model FILE] [--node /emu] [--out FILE]
+emu nav2-layer --ground "floor,floor mat" [--overhead ceiling] [--model FILE] [--node /emu]
+    [--out FILE]
 
 The layer ignores a class that its parameters do not name, with a line CRITICAL ERROR, and ends its
 process where no class is named at all; so every class of the checkpoint is: as ground (cost 0), as
@@ -14,12 +14,12 @@ obstacle (lethal).
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 import sys
 
 from emu_perception.checkpoint import CheckpointMetadata, read_metadata
+from emu_perception.commands.program import CommandParser, program
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.planning.classes import members
@@ -83,9 +83,7 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
 def main(args: Sequence[str] | None = None) -> int:
     """Write or print; 1 and one line on bad input."""
     words = list(sys.argv[1:] if args is None else args)
-    parser = argparse.ArgumentParser(
-        prog='python -m emu_perception.commands.nav2_layer', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser('emu nav2-layer', __doc__)
     parser.add_argument('--model', type=Path, help="default: the package's")
     parser.add_argument('--ground', default='', metavar='A,B', help='classes to drive on')
     parser.add_argument('--overhead', default='', metavar='A,B', help='classes above the robot')
@@ -97,7 +95,7 @@ def main(args: Sequence[str] | None = None) -> int:
         ground, overhead = (
             [name.strip() for name in text.split(',') if name.strip()]
             for text in (options.ground, options.overhead))
-        command = ' '.join(('nav2_layer', *(f'"{word}"' if ' ' in word else word
+        command = ' '.join(('emu nav2-layer', *(f'"{word}"' if ' ' in word else word
                                             for word in words)))
         text = layer_yaml(read_metadata(options.model or default_model()), ground, overhead,
                           f'/{options.node.strip("/")}', command)
@@ -106,7 +104,7 @@ def main(args: Sequence[str] | None = None) -> int:
         else:
             write_whole(options.out, text)
     except EmuError as error:
-        print(f'nav2_layer: {error}', file=sys.stderr)
+        print(f'{program("emu nav2-layer")}: {error}', file=sys.stderr)
         return 1
     return 0
 

@@ -58,6 +58,8 @@ _ROWS = (
                usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate:=HZ -p loop:=false ...]'),
     Subcommand('commission', ROBOT, "make the flag this robot's own: a minute of driving",
                'emu_perception.commands.commission', 'offline'),
+    Subcommand('nav2-layer', ROBOT, "the YAML of Nav2's semantic layer, for a checkpoint",
+               'emu_perception.commands.nav2_layer', 'offline'),
     Subcommand('prepare', TRAIN, 'make and check data set folders: bag, nyuv2, cityscapes, check',
                f'{OFFLINE}.prepare.__main__', 'train'),
     Subcommand('train', TRAIN, 'one network: --recipe robot data=DIR', f'{OFFLINE}.fit', 'train'),

@@ -31,6 +31,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -61,6 +63,10 @@ class ReplayCamera(Node):
                                f'{_RATE_HZ:g} where it has none.', 0.0, 1000.0)
         self._loop = self._flag('loop', True, 'Start over at the end.')
         self._exit_at_end = self._flag('exit_at_end', False, 'End the process with the source.')
+        self._waiting = self._flag('wait_for_listener', False, 'Publish nothing until somebody '
+                                   'subscribes to the image.')
+        clock = self._flag('clock', False, "Keep the source's own stamps and publish them on "
+                           '/clock, for nodes with use_sim_time; for a bag.')
         step = self._flag('step', False, 'Publish only when ~/step is called.')
         self._frame_id = self._text('frame_id', 'Frame of the images (REP 103: z forward).',
                                     'camera_optical_frame')
@@ -81,6 +87,11 @@ class ReplayCamera(Node):
                 source, _RATE_HZ, image_topic=image_topic or None))
         except InputError as error:
             raise InputError(f'source {error}') from error
+        if clock and not self._source.stamped:
+            self._open.close()
+            raise InputError(f'parameter clock is set, but the images of {source} have no stamps '
+                             'of their own: give a bag')
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if clock else None
         self._images = self._source.images()
         qos = QoSProfile(depth=1, reliability=(
             QoSReliabilityPolicy.RELIABLE if reliability == 'reliable'
@@ -142,7 +153,11 @@ class ReplayCamera(Node):
             return None
 
     def _publish(self, image: InputImage, pixels: np.ndarray) -> Header:
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        stamp = self.get_clock().now()
+        if self._clock_publisher is not None:
+            stamp = Time(nanoseconds=image.header.stamp_ns)
+            self._clock_publisher.publish(Clock(clock=stamp.to_msg()))
+        header = Header(stamp=stamp.to_msg(), frame_id=self._frame_id)
         height, width = pixels.shape[:2]
         camera = self._camera_of(image, width, height)
         scale = self._max_side / max(width, height) if self._max_side else 1.0
@@ -183,6 +198,9 @@ class ReplayCamera(Node):
         self._say_once(f'{name}: {problem}: skipped ({self.skipped} so far)', key=f'skip {name}')
 
     def _on_timer(self) -> None:
+        if self._waiting and not self._image_publisher.get_subscription_count():
+            return
+        self._waiting = False
         if self.publish_next() is None and not self._source.live:
             self._at_end()
 

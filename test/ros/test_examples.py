@@ -142,7 +142,7 @@ def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(ca
     assert sorted(named) == sorted(read_metadata(default_model()).classes)
     ground = node_values(EXAMPLES / 'nav2/emu.yaml')['ground_classes']
     assert source['ground']['classes'] == ground, 'two examples of two minds'
-    words = shlex.split(text.split('nav2_layer', 1)[1].split('\n', 1)[0])
+    words = shlex.split(text.split('nav2-layer', 1)[1].split('\n', 1)[0])
     assert nav2_layer.main(words[:words.index('--out')]) == 0
     assert capsys.readouterr().out.split('\n', 1)[1] == text.split('\n', 1)[1]
 

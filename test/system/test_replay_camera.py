@@ -201,11 +201,9 @@ def test_video_is_replayed_and_starts_over(camera: Callable[..., ReplayCamera],
         '000000', '000001', '000002', '000000']
 
 
-def test_a_bag_is_replayed_with_its_calibration(camera: Callable[..., ReplayCamera],
-                                                tmp_path: Path) -> None:
-    """As emu_run reads it: each image with the camera_info of its stamp, in a loop."""
-    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
-    bag = RecordingWriter(tmp_path / 'bag')
+def write_bag(path: Path) -> None:
+    """Write a bag of two images, of the seconds 1 and 2, each with a calibration of its own."""
+    bag = RecordingWriter(path)
     for index in range(2):
         header = Header(10**9 * (1 + index), 'cam')
         pixels = np.full((48, 64, 3), 100 * index, np.uint8)
@@ -213,6 +211,13 @@ def test_a_bag_is_replayed_with_its_calibration(camera: Callable[..., ReplayCame
         bag.write('/cam/image_raw', bag.make.image(pixels, 'rgb8', header), header.stamp_ns)
         bag.write('/cam/camera_info', info, header.stamp_ns + 1)
     bag.close()
+
+
+def test_a_bag_is_replayed_with_its_calibration(camera: Callable[..., ReplayCamera],
+                                                tmp_path: Path) -> None:
+    """As emu_run reads it: each image with the camera_info of its stamp, in a loop."""
+    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
+    write_bag(tmp_path / 'bag')
     node = camera(source=str(tmp_path / 'bag'), loop=True)
     assert [node.publish_next()[0] for _ in range(3)] == [  # type: ignore[index]
         '1.000000000', '2.000000000', '1.000000000']
@@ -279,3 +284,51 @@ def test_ctrl_c_twice_ends_with_code_0_and_no_traceback(
     finally:
         process.kill()
     assert process.returncode == 0 and 'Traceback' not in said, said
+
+
+def test_nothing_is_published_until_somebody_listens(ros: None, image_folder: Path) -> None:
+    """A video at full rate would be over before a node is awake."""
+    node = ReplayCamera(parameter_overrides=[Parameter(name, value=value) for name, value in {
+        'source': str(image_folder), 'rate_hz': 50.0, 'loop': False,
+        'wait_for_listener': True}.items()])
+    late = rclpy.create_node('late')
+    executor = rclpy.executors.SingleThreadedExecutor()
+    for one in (node, late):
+        executor.add_node(one)
+    try:
+        end_s = time.monotonic() + 1.0
+        while time.monotonic() < end_s:
+            executor.spin_once(timeout_sec=0.1)
+        assert node.published == 0
+        received: list[Image] = []
+        late.create_subscription(Image, 'image', received.append, 10)
+        end_s = time.monotonic() + 20.0
+        while len(received) < 3 and time.monotonic() < end_s:
+            executor.spin_once(timeout_sec=0.1)
+        assert len(received) == 3, 'the first frames too'
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        late.destroy_node()
+
+
+def test_clock_of_a_bag_comes_before_each_image_with_its_stamp(
+        camera: Callable[..., ReplayCamera], tmp_path: Path) -> None:
+    """What runs with use_sim_time lives in the time of the recording."""
+    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
+    write_bag(tmp_path / 'bag')
+    node = camera(source=str(tmp_path / 'bag'), clock=True)
+    clock = Recorder()
+    node._clock_publisher = clock  # type: ignore[assignment]
+    while node.publish_next() is not None:
+        pass
+    stamps = [image.header.stamp for image in node.sent['image'].messages]  # type: ignore[attr-defined]
+    assert len(stamps) > 1 and [one.clock for one in clock.messages] == stamps
+    assert stamps[0].sec < 1_000_000_000, 'the stamps of the bag, not of now'
+
+
+def test_clock_of_what_has_no_stamps_is_refused(camera: Callable[..., ReplayCamera],
+                                                image_folder: Path) -> None:
+    """Made-up stamps would pass for the recording's."""
+    with pytest.raises(InputError, match='parameter clock is set, but .* have no stamps'):
+        camera(source=str(image_folder), clock=True)

@@ -223,7 +223,7 @@ def test_a_class_that_the_checkpoint_lacks_is_refused_by_name(make_bench, name):
     assert bench.transition('deactivate') and bench.transition('cleanup')
     assert bench.set(**{name: ['flor']}).successful  # no checkpoint to ask yet
     assert not bench.transition('configure')
-    assert name in bench.diagnostics()['model']['message']
+    assert bench.until(lambda: name in bench.diagnostics()['model']['message'])
 
 
 def test_a_band_of_heights_that_holds_nothing_is_refused(ros):
