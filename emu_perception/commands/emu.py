@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 import sys
@@ -76,6 +77,8 @@ def run(row: Subcommand, arguments: list[str]) -> int:
     if row.usage and {'-h', '--help'} & {*arguments}:  # A ROS 2 program has none of its own.
         print(f'usage: emu {row.name} {row.usage}\n\n{row.help}')
         return 0
+    if row.usage and find_spec('rclpy') is None:  # The node knows only how to mend a sourced one.
+        raise EmuError(lacking(row, 'rclpy'))
     try:
         command = load(row)
         return command(ros_words(row, arguments) if row.usage else arguments)

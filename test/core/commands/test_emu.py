@@ -97,6 +97,7 @@ def test_what_a_command_lacks_is_one_line_with_the_extra_that_brings_it(
     def load(row):
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
     monkeypatch.setattr(emu, 'load', load)
+    monkeypatch.setattr(emu, 'find_spec', lambda wanted: None if wanted == module else 'there')
     assert emu.main([name]) == 1
     line, = capsys.readouterr().err.splitlines()
     assert line.startswith(f'emu {name}: ') and expected in line
