@@ -6,8 +6,8 @@ Is what would be released whole? Wheel and sdist into fresh environments, used a
 ``python tools/release_check.py`` builds both from a copy of what git tracks, installs each into an
 environment of its own, and there, from an empty folder: ``emu --version``, ``emu predict`` on the
 package's photograph, a recipe by its name, ``emu node`` up and ended by SIGINT. ``--packages DIR``
-takes the packages it needs from a site-packages that is there, and downloads nothing. The exit code
-is 1 where something fails, which is said.
+takes the packages it needs from a site-packages that is there, and downloads nothing. The exit
+code is 1 where something fails, which is said.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def node(step: str, emu: Path, cwd: Path, prefixes: str) -> None:
         end = time.monotonic() + _NODE_S
         while 'active' not in log.read_text() and process.poll() is None:
             if time.monotonic() > end:
-                raise Failed(f'{step}: not active within {_NODE_S:.0f} s: {log.read_text()[-2000:]}')
+                raise Failed(f'{step}: not active within {_NODE_S:.0f} s: '
+                             f'{log.read_text()[-2000:]}')
             time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         code = process.wait(30)
