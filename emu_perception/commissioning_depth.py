@@ -48,6 +48,8 @@ class DepthCheck:
     :ivar abs_rel: mean over the frames.
     :ivar held: share of the sensor's depths inside the 90 % intervals.
     :ivar variance_factor: what makes them hold 90 %, beside the present variance.
+    :ivar as_hint: whether ``held`` and ``variance_factor`` are those of a scale that each frame's
+        sensor has set right.
     """
 
     frames: int
@@ -56,6 +58,7 @@ class DepthCheck:
     abs_rel: float
     held: float
     variance_factor: float
+    as_hint: bool = False
 
     @property
     def sentence(self) -> str:
@@ -66,18 +69,22 @@ class DepthCheck:
                 else f'depth is right to {100 * off:.0f} % here')
         text += (f' (median of {self.frames} frames, 80 % of them between '
                  f'{self.between[0]:.2f} and {self.between[1]:.2f} of the depth camera); '
-                 f'{100 * self.held:.0f} % of its depths lie inside the 90 % intervals')
+                 f'{100 * self.held:.0f} % of its depths lie inside the 90 % intervals'
+                 f'{" with the scale of the depth camera" if self.as_hint else ""}')
+        if self.as_hint:
+            return f'{text}; set depth_hint'
         return text + (': fine-tune, or give it the depth camera' if off >= _SLIGHT else '')
 
 
 def compare_frame(depth: np.ndarray, variance: np.ndarray, sensor: np.ndarray,
-                  seed: int = 0) -> FrameDepth | None:
+                  seed: int = 0, *, as_hint: bool = False) -> FrameDepth | None:
     """
     Compare a frame's depth with the sensor's; None where that saw too little.
 
     :param depth: metres [h, w], of this camera; ``variance`` m², likewise.
     :param sensor: metres [H, W] of the same view, 0 or not finite where there is none.
     :param seed: of the pixels that are sampled.
+    :param as_hint: whether the robot's metres get the sensor's scale: ``z`` is of what is left.
     """
     height, width = depth.shape
     sensor = cv2.resize(np.asarray(sensor, np.float32), (width, height),
@@ -86,16 +93,19 @@ def compare_frame(depth: np.ndarray, variance: np.ndarray, sensor: np.ndarray,
     if int(known.sum()) < _FEWEST_PIXELS:
         return None
     predicted, true = depth[known].astype(np.float64), sensor[known].astype(np.float64)
-    z = np.abs(predicted - true) / np.sqrt(variance[known])
+    log_ratio = float(np.median(np.log(predicted / true)))
+    scale = np.exp(-log_ratio) if as_hint else 1.0
+    z = np.abs(scale * predicted - true) / (scale * np.sqrt(variance[known]))
     some = np.random.default_rng(seed).choice(len(z), min(_SAMPLED, len(z)), replace=False)
-    return FrameDepth(float(np.median(np.log(predicted / true))),
-                      float((np.abs(predicted - true) / true).mean()), z[some])
+    return FrameDepth(log_ratio, float((np.abs(predicted - true) / true).mean()), z[some])
 
 
-def check_depth(frames: Sequence[FrameDepth]) -> DepthCheck:
+def check_depth(frames: Sequence[FrameDepth], *, as_hint: bool = False) -> DepthCheck:
     """
     Sum a recording up.
 
+    :param as_hint: as :func:`compare_frame`; the variance is never made smaller then: without the
+        hint, which may get lost, nothing of what was measured here holds.
     :raises InputError: if in no frame the sensor saw enough.
     """
     if not frames:
@@ -106,4 +116,4 @@ def check_depth(frames: Sequence[FrameDepth]) -> DepthCheck:
     return DepthCheck(
         len(frames), float(np.median(ratios)), (float(low), float(high)),
         float(np.mean([frame.abs_rel for frame in frames])), float((z <= _Z).mean()),
-        float((np.quantile(z, COVERED) / _Z) ** 2))
+        max(float((np.quantile(z, COVERED) / _Z) ** 2), 1.0 if as_hint else 0.0), as_hint)

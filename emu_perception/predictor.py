@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 import logging
 import operator
 from pathlib import Path
@@ -22,7 +23,13 @@ from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
-from emu_perception.fusion import checked_hint, DepthHint, fused_prediction, ScaleBelief
+from emu_perception.fusion import (
+    checked_hint,
+    DepthHint,
+    fused_prediction,
+    refusal,
+    ScaleBelief,
+)
 from emu_perception.instances import need_clustering
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
@@ -142,7 +149,8 @@ class Predictor:
     def __call__(self, image: Picture, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None) -> Prediction: ...
+                 hint_sigma: np.ndarray | float | None = None,
+                 any_hint_scale: bool = False) -> Prediction: ...
 
     @overload
     def __call__(self, image: Pictures, *, size: tuple[int, int] | None = None,
@@ -152,7 +160,8 @@ class Predictor:
     def __call__(self, image: Picture | Pictures, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None) -> Prediction | list[Prediction]:
+                 hint_sigma: np.ndarray | float | None = None,
+                 any_hint_scale: bool = False) -> Prediction | list[Prediction]:
         """
         Run the network once, or for each image of a list.
 
@@ -171,6 +180,8 @@ class Predictor:
             ``depth_source`` and ``scale``. By this image alone; ``emu_perception.fusion`` has
             what remembers. The scores stay the network's own.
         :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
+        :param any_hint_scale: take a hint too whose metres are no camera's of which the network
+            says these: mostly they are of other units.
         :raises InputError: if the image, size, fx or depth_hint cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
@@ -196,8 +207,11 @@ class Predictor:
             input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
             score_region)))
         if hint is not None:
-            prediction = fused_prediction(prediction, image, hint, ScaleBelief.before(),
-                                          any_scale=True)[0]
+            prediction, fused = fused_prediction(prediction, image, hint, ScaleBelief.before(),
+                                                 any_scale=any_hint_scale)
+            if fused.refused:
+                raise InputError(f'depth_hint cannot be used: {refusal(fused)} '
+                                 'any_hint_scale=True takes it all the same')
         return replace(prediction, presenter=Presenter(self.metadata, image, fx))
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
@@ -326,6 +340,13 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
+@lru_cache(maxsize=1)
+def _say_that_there_is_no_gpu() -> None:
+    """Warn once in a process: each model that is loaded asks for the device again."""
+    LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is much "
+                   'slower')
+
+
 def resolved_device(name: str) -> torch.device:
     """
     Return the device that a name stands for; 'auto' is CUDA where there is one.
@@ -335,8 +356,7 @@ def resolved_device(name: str) -> torch.device:
     if name == 'auto':
         found = torch.cuda.is_available()
         if not found:
-            LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is "
-                           'much slower')
+            _say_that_there_is_no_gpu()
         return torch.device('cuda', torch.cuda.current_device()) if found else torch.device('cpu')
     try:
         device = torch.device(name)

@@ -44,8 +44,8 @@ ARGUMENTS = [
                           description="'true': the node configures and activates itself; 'false': "
                           'a lifecycle manager does. Empty: as params_file says.'),
     DeclareLaunchArgument('image_topic', default_value='image',
-                          description='Camera images to read (rectified), such as '
-                          '/camera/color/image_rect.'),
+                          description='Camera images to read, such as /camera/color/image_raw; '
+                          'they are rectified by their camera_info.'),
     DeclareLaunchArgument('camera_info_topic', default_value='',
                           description='Their calibration. Empty: camera_info beside image_topic.'),
     DeclareLaunchArgument('depth_hint_topic', default_value='',

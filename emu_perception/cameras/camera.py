@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from emu_perception.cameras.calibration import CameraInfo, RegionOfInterest
+from emu_perception.cameras.rectification import Rectification
 import numpy as np
 
 
@@ -21,7 +22,9 @@ class Camera:
     :ivar width, height: pixels of the image.
     :ivar fx, fy, cx, cy: pixels.
     :ivar distorted: whether the image still has the lens's distortion.
-    :ivar info: the calibration all this came from.
+    :ivar info: the calibration all this came from; of the rectified image, where it is rectified.
+    :ivar rectification: how the image that comes is made this camera's; None: it is that already.
+    :ivar raw_info: of the image that comes, where it has to be rectified.
     """
 
     width: int
@@ -32,17 +35,29 @@ class Camera:
     cy: float
     distorted: bool
     info: CameraInfo
+    rectification: Rectification | None = None
+    raw_info: CameraInfo | None = None
+
+    @property
+    def info_of_input(self) -> CameraInfo:
+        """Return the calibration of the image as it comes."""
+        return self.raw_info or self.info
+
+    def rectified(self, image: np.ndarray) -> np.ndarray:
+        """Return what comes, uint8 [H, W, 3], as this camera's image."""
+        return image if self.rectification is None else self.rectification.image(image)
 
     def scaled(self, width: int, height: int) -> Camera:
         """
-        Return the camera of the image resized to ``width`` x ``height``.
+        Return the camera of the (rectified) image resized to ``width`` x ``height``.
 
         Binning and region of interest are worked into its ``info``, which stands for itself.
         """
         sx, sy = width / self.width, height / self.height
         return replace(self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy,
                        cx=_scaled_center(self.cx, sx), cy=_scaled_center(self.cy, sy),
-                       info=_scaled_info(self.info, width, height, sx, sy))
+                       info=_scaled_info(self.info, width, height, sx, sy),
+                       rectification=None, raw_info=None)
 
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
         """

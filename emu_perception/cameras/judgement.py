@@ -9,8 +9,10 @@ import math
 
 from emu_perception.cameras.calibration import CameraInfo, RegionOfInterest
 from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.lens import distorts, FISHEYES
 from emu_perception.cameras.pinhole import k_of, p_of, Pinhole
 from emu_perception.cameras.plausibility import implausible, Remark, suspicious
+from emu_perception.cameras.rectified_camera import rectified_camera
 from emu_perception.errors import InputError
 
 # Rectification zooms by a tenth or two, of a wide lens by a third: beyond it one of the two
@@ -18,8 +20,6 @@ from emu_perception.errors import InputError
 _LARGEST_ZOOM = 1.5
 # Of a calibration of the binned image, shares of its sides.
 _CENTRED = 0.1
-# Their images are distorted with all coefficients 0 too.
-_FISHEYES = ('equidistant', 'fisheye', 'kannala_brandt', 'kannala_brandt4')
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Judgement:
         return self.camera
 
 
-def judge(info: CameraInfo, width: int, height: int, *, rectified: bool,
+def judge(info: CameraInfo, width: int, height: int, *, rectified: bool, rectify: bool = False,
           what: str = 'camera_info') -> Judgement:
     """
     Judge a calibration for an image.
@@ -58,9 +58,12 @@ def judge(info: CameraInfo, width: int, height: int, *, rectified: bool,
 
     :param width, height: of the image, pixels.
     :param rectified: whether the image is a rectified one (see :func:`~.topics.looks_rectified`).
+    :param rectify: whether an image that its lens distorts is to be rectified: the camera is then
+        that of the rectified image, and has its ``rectification``.
     :param what: what the calibration is called in the texts.
     """
-    found = _judged(info, width, height, rectified)
+    found = (_undistorted(info, width, height) if rectify and distorts(info)
+             else _judged(info, width, height, rectified))
     return replace(found, problem=found.problem and found.problem.about(what),
                    warnings=tuple(warning.about(what) for warning in found.warnings))
 
@@ -91,11 +94,26 @@ def _judged(info: CameraInfo, width: int, height: int, rectified: bool) -> Judge
     if problem is not None:
         return Judgement(None, problem)
     warnings += more + suspicious(pinhole, info, width, height, told)
-    distorted = not rectified and (any(info.d) or info.distortion_model in _FISHEYES)
+    distorted = not rectified and distorts(info)
     if distorted:
         warnings.append(_distortion(info))
     camera = Camera(width, height, pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy, distorted, info)
     return Judgement(camera, warnings=tuple(warnings))
+
+
+def _undistorted(info: CameraInfo, width: int, height: int) -> Judgement:
+    """Judge the calibration of an image that is to be rectified: K by itself, then the whole."""
+    found = _judged(info, width, height, rectified=False)
+    if found.camera is None:
+        return found
+    # Of a fisheye a rectified image may be zoomed by any factor.
+    mended = {'distorted'} | ({'contradiction'} if info.distortion_model in FISHEYES else set())
+    warnings = [warning for warning in found.warnings if warning.code not in mended]
+    camera, odd = rectified_camera(
+        found.camera, p_believed=all(warning.code != 'contradiction' for warning in warnings))
+    if isinstance(camera, Remark):
+        return Judgement(None, camera)
+    return Judgement(camera, warnings=(*warnings, *odd))
 
 
 def _without_identity(info: CameraInfo) -> tuple[CameraInfo, list[Remark]]:
@@ -165,5 +183,6 @@ def _in_image(info: CameraInfo, used: Pinhole, width: int, height: int
 def _distortion(info: CameraInfo) -> Remark:
     coefficients = ', '.join(f'{value:.4g}' for value in info.d)
     return Remark('distorted', f'has distortion ({info.distortion_model}, D = {coefficients}) and '
-                  'the image is not rectified: depth and points are off towards the edges; take a '
-                  'rectified image (image_proc, a topic named image_rect)')
+                  'the image is not rectified: depth and points are off towards the edges; set '
+                  'rectify to auto, or take a rectified image (image_proc, a topic named '
+                  'image_rect)')

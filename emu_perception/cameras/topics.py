@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+# Whether images are rectified here: where their topic's name does not say that they are, always,
+# never.
+RECTIFY = AUTO, ALWAYS, NEVER = 'auto', 'always', 'never'
+
 
 def looks_rectified(topic: str) -> bool:
     """Tell by the last part of its name whether an image topic is rectified."""
@@ -14,3 +18,14 @@ def looks_rectified(topic: str) -> bool:
 def beside(image_topic: str) -> str:
     """Return the camera_info topic of an image topic: /a/camera_info of /a/image_raw."""
     return image_topic.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
+
+
+def rectifies(mode: str, rectified: bool) -> bool:
+    """
+    Tell whether an image is to be rectified, where its lens distorts.
+
+    :param mode: one of ``RECTIFY``.
+    :param rectified: whether its topic says that it is already; camera_info beside it has the
+        lens's D all the same.
+    """
+    return mode == ALWAYS or mode == AUTO and not rectified

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import math
 from pathlib import Path
 
+from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.commands.program import CommandParser
 from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
@@ -55,12 +56,18 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         'stays raised')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
+    add('--rectify', choices=RECTIFY, default=AUTO,
+        help="take the lens's distortion out, as the calibration tells it: auto where the topic "
+        'is not named image_rect* (files have no topic), always, never (default: %(default)s)')
     add('--depth-hint', metavar='T',
         help='join a depth camera in: its topic in the bag, aligned to the images, or, beside '
         'images, a folder of 16-bit PNGs in millimetres of their names')
     add('--depth-hint-prior', type=number(0.0, 2.0), default=0.4, metavar='S',
         help="what is known of the network's scale before a hint, as standard deviation of its "
         'logarithm; 0: the camera it was trained on (default: %(default)s)')
+    add('--depth-hint-any-scale', action='store_true',
+        help="take hints too whose metres are no camera's of which the network says these: mostly "
+        'they are of other units')
     add('--every', type=count(1), default=1, metavar='N',
         help='take every N-th image (default: %(default)s)')
     add('--start', type=number(0.0), default=0.0, metavar='S',

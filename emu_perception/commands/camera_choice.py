@@ -9,8 +9,12 @@ import logging
 from emu_perception.cameras.calibration import CameraInfo, info_of_view, pinhole_info
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.plausibility import Remark
+from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
 from emu_perception.cameras.source import InputImage
+from emu_perception.cameras.topics import ALWAYS, AUTO, rectifies
+from emu_perception.errors import InputError
 
 _MISSING = 'missing'
 _REMEDY = 'give --fx, --camera-info or --hfov'
@@ -26,17 +30,24 @@ class CameraChoice:
     :param info: a calibration that the user gave, or None.
     :param hfov_deg: the horizontal field of view where there is neither, or None.
     :param metric: whether the network gives metres, for which a focal length is needed.
-    :raises InputError: if that cannot be one of any image.
+    :param rectify: one of ``RECTIFY``; an image whose lens distorts gets a camera with its
+        rectification.
+    :raises InputError: if that cannot be one of any image, or fx is given to rectify by.
     """
 
     def __init__(self, fx: float | None, info: CameraInfo | None,
-                 hfov_deg: float | None = None, *, metric: bool = True) -> None:
+                 hfov_deg: float | None = None, *, metric: bool = True,
+                 rectify: str = AUTO) -> None:
         self._fx, self._info, self._hfov_deg, self._metric = fx, info, hfov_deg, metric
+        self._rectify = rectify
         self._problem: Remark | None = None
         self._said: set[str] = set()
         self._used = False
         if info is not None:
             judge(info, info.width, info.height, rectified=True, what='--camera-info').needed()
+        if fx is not None and rectify == ALWAYS:
+            raise InputError('--rectify always needs what --fx does not say, the distortion: give '
+                             '--camera-info')
 
     def camera_of(self, image: InputImage, width: int, height: int) -> Camera | None:
         """
@@ -50,7 +61,10 @@ class CameraChoice:
         problem = self._problem
         if problem is None or camera is not None:
             return camera
-        if self._hfov_deg is not None:
+        if self._rectify == ALWAYS and problem.code != UNRECTIFIABLE:
+            problem = self._problem = nothing_to_rectify_by(problem)
+        unrectified = problem.code == UNRECTIFIABLE
+        if self._hfov_deg is not None and not unrectified:
             self._problem = None
             given = info_of_view(width, height, self._hfov_deg)
             camera = judge(given, width, height, rectified=True, what='--hfov').needed()
@@ -58,7 +72,8 @@ class CameraChoice:
                            'place')
         elif self._metric:
             self._say_once(problem.code, f'{problem.text}: depth is NOT scaled to this camera for '
-                           f'such images, and the risk flag is raised; {_REMEDY}')
+                           'such images, and the risk flag is raised'
+                           f'{"" if unrectified else f"; {_REMEDY}"}')
         elif problem.code != _MISSING:
             self._say_once(problem.code, problem.text)
         return camera
@@ -70,6 +85,10 @@ class CameraChoice:
 
     def _calibrated(self, image: InputImage, width: int, height: int) -> Camera | None:
         if self._fx is not None:
+            if image.info is not None and distorts(image.info) and rectifies(
+                    self._rectify, image.rectified_topic):
+                self._say_once('fx_distorted', f'{image.name}: its calibration has distortion, '
+                               'which --fx leaves in the image: depth is off towards the edges')
             given = pinhole_info(width, height, self._fx)
             return judge(given, width, height, rectified=True, what='--fx').needed()
         info, theirs = self._info or image.info, self._info is not None
@@ -79,7 +98,8 @@ class CameraChoice:
                              Remark(_MISSING, 'no calibration came with the image'))
             return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
-        judgement = judge(info, width, height, rectified=theirs or image.rectified, what=what)
+        judgement = judge(info, width, height, rectified=theirs or image.rectified,
+                          rectify=rectifies(self._rectify, image.rectified_topic), what=what)
         if theirs and not self._used:
             judgement.needed()
         if judgement.problem is not None:

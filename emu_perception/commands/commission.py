@@ -4,47 +4,50 @@
 Make a checkpoint this robot's own: a minute of its normal driving, no labels.
 
 python -m emu_perception.commands.commission INPUT --out FILE [--model FILE]
-    [--depth FOLDER --fx PX]
+    [--depth FOLDER|TOPIC [--depth-as truth|hint] [--fx PX | --camera-info FILE]]
 
 INPUT is a ROS 2 bag, a folder of images or a video in which all is well. Familiarity and risk
 thresholds are fitted to it; printed is what the flag would have said of its later half by a fit to
-the earlier. With the depth camera's images (16-bit PNG, millimetres, of the same names) it is said
-how far the metres are off here, and the intervals of the depth are made to hold.
+the earlier. With the depth camera's images (a topic of the bag, or 16-bit PNG, millimetres, of the
+images' names) it is said how far the metres are off here. They are the truth, for a robot that
+drives without a depth camera: the intervals of the depth are made to hold. Or a hint, for one that
+drives with it (depth_hint), which gives the scale: the intervals are made to hold once the scale
+is right, and are never made narrower, for hints get lost. An image whose lens distorts is
+rectified, as the node does it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.cameras import png_bytes
-from emu_perception.cameras.calibration import pinhole_info
-from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.calibration_files import read_calibration
 from emu_perception.cameras.opening import open_source
-from emu_perception.cameras.source import InputImage, Source
+from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.checkpoint import (
     CheckpointMetadata,
     load_checkpoint,
     save_checkpoint,
 )
 from emu_perception.commands.arguments import count, number
+from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.commands.commission_frames import observed, open_depths
 from emu_perception.commands.program import CommandParser, program
 from emu_perception.commissioning import commission, Commissioned, Recording
-from emu_perception.commissioning_depth import check_depth, compare_frame, DepthCheck, FrameDepth
+from emu_perception.commissioning_depth import check_depth, DepthCheck
 from emu_perception.errors import EmuError, InputError
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
 from emu_perception.predictor import resolved_device
 from emu_perception.scores import names_of
-import numpy as np
 
 PERCENTILE = 95.0
-_MILLIMETRE = 0.001
+TRUTH, HINT = 'truth', 'hint'
 
 
 def run(options: argparse.Namespace) -> None:
@@ -53,9 +56,6 @@ def run(options: argparse.Namespace) -> None:
 
     :raises EmuError: on bad input; nothing is written then.
     """
-    if options.depth is not None and options.fx is None:
-        raise InputError('--depth needs --fx: without the focal length there are no metres to '
-                         'compare')
     if options.out.exists() and not options.force:
         raise InputError(f'--out {options.out}: is there already; give another name, or --force '
                          'to replace it')
@@ -66,12 +66,17 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f'{model}: holds no familiarity to commission: run training.calibrate '
                          '--fit-scores on it')
     observer = Observer(network, metadata, model, resolved_device(options.device))
-    with open_source(str(options.input), options.rate, image_topic=options.image_topic) as source:
+    info = None if options.camera_info is None else read_calibration(options.camera_info)
+    cameras = CameraChoice(options.fx, info, metric=False, rectify=options.rectify)
+    with open_source(str(options.input), options.rate, image_topic=options.image_topic,
+                     info_topic=options.camera_info_topic) as source, \
+            open_depths(options.depth, options.input) as depths:
         if source.live:
             raise InputError(f'{options.input}: is a camera: record a minute of normal driving, '
                              'and give the recording')
-        recording, frames = observed(observer, source, options)
-    depth = check_depth(frames) if options.depth is not None else None
+        recording, frames = observed(observer, source, cameras, depths, options.frames,
+                                     as_hint=options.depth_as == HINT)
+    depth = None if depths is None else check_depth(frames, as_hint=options.depth_as == HINT)
     recording, thresholds = widened(recording, metadata.calibration.thresholds, depth)
     found = commission(fitted, thresholds, recording, percentile=PERCENTILE,
                        held_out=options.held_out)
@@ -90,67 +95,6 @@ def widened(recording: Recording, thresholds: Mapping[str, float], depth: DepthC
         return {name: value * factor if name in ('depth_sigma', 'relative_depth_sigma') else value
                 for name, value in values.items()}
     return replace(recording, scores=wider(recording.scores)), wider(thresholds)
-
-
-def observed(observer: Observer, source: Source, options: argparse.Namespace,
-             ) -> tuple[Recording, list[FrameDepth]]:
-    """
-    Return what the network gives for frames spread over a recording, and their depth's errors.
-
-    :raises InputError: if no frame can be read.
-    """
-    every = max(1, -(-(source.total or 0) // options.frames))
-    times, statistics, frames = [], [], []
-    scores: dict[str, list[float]] = {}
-    for image in _spread(source, every):
-        try:
-            rgb = image.read()
-        except InputError as error:
-            print(f'left out: {" ".join(str(error).split())}', file=sys.stderr)
-            continue
-        height, width = rgb.shape[:2]
-        if options.fx is not None:
-            judge(pinhole_info(width, height, options.fx), width, height, rectified=True,
-                  what='--fx').needed()
-        seen = observer(rgb, None if options.fx is None else options.fx / width)
-        times.append(image.header.stamp_ns / 1e9)
-        statistics.append(seen.statistics)
-        for name, value in seen.scores.items():
-            scores.setdefault(name, []).append(value)
-        if options.depth is not None and seen.maps.depth is not None \
-                and seen.maps.depth_variance is not None:
-            frame = compare_frame(seen.maps.depth.cpu().numpy(),
-                                  seen.maps.depth_variance.cpu().numpy(),
-                                  sensor_depth(options.depth, image.name, (height, width)))
-            frames += [] if frame is None else [frame]
-    if not times:
-        raise InputError(f'{options.input}: no image of it can be read')
-    order = np.argsort(times, kind='stable')
-    return Recording(np.array(times)[order], np.stack(statistics)[order], {
-        name: np.array(values)[order] for name, values in scores.items()}), frames
-
-
-def _spread(source: Source, every: int) -> Iterator[InputImage]:
-    for index, image in enumerate(source.images()):
-        if index % every == 0:
-            yield image
-
-
-def sensor_depth(folder: Path, name: str, size: tuple[int, int]) -> np.ndarray:
-    """
-    Read a depth camera's image in metres, 0 where there is none.
-
-    :param size: (height, width) of the colour image, which it has to be aligned to.
-    :raises InputError: if it is missing, no 16-bit image of one channel, or of another size.
-    """
-    path = folder / f'{Path(name).stem}.png'
-    raw = png_bytes.stored_values(path.read_bytes(), palette=False) if path.is_file() else None
-    if raw is None or raw.dtype != np.uint16:
-        raise InputError(f'{path}: no 16-bit PNG of one channel, in millimetres, is there')
-    if raw.shape != size:
-        raise InputError(f'{path}: is {raw.shape[1]}x{raw.shape[0]}, the image is '
-                         f'{size[1]}x{size[0]}: give the depth that is aligned to the image')
-    return raw.astype(np.float32) * np.float32(_MILLIMETRE)
 
 
 def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: Recording,
@@ -184,7 +128,7 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> l
     lines += [f'warning: {text}' for text in found.warnings]
     if depth is not None:
         lines += [depth.sentence, f'depth variance x {depth.variance_factor:.2f}, so that 90 % '
-                  'intervals hold here']
+                  f'intervals hold here{" with the scale of the hint" if depth.as_hint else ""}']
     return lines + [f'threshold {name}: {limit:.4g}' for name, limit in found.thresholds.items()]
 
 
@@ -196,15 +140,25 @@ def main(arguments: list[str] | None = None) -> int:
     add('--out', type=Path, required=True, metavar='FILE', help='the checkpoint to write')
     add('--force', action='store_true', help='replace --out where it is there')
     add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
-    add('--fx', type=number(0.0, open_low=True), metavar='PX',
-        help='focal length in pixels at the size of the images; for --depth')
-    add('--depth', type=Path, metavar='FOLDER',
-        help="the depth camera's images, 16-bit PNG in millimetres, of the images' names")
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument('--fx', type=number(0.0, open_low=True), metavar='PX',
+                        help='focal length in pixels at the size of the images; for --depth')
+    camera.add_argument('--camera-info', type=Path, metavar='FILE',
+                        help='ROS camera_calibration YAML; default: the camera_info of a bag, '
+                        '<name>.yaml beside an image')
+    add('--rectify', choices=RECTIFY, default=AUTO,
+        help='as the parameter of the node (default: %(default)s)')
+    add('--depth', metavar='FOLDER|TOPIC',
+        help="the depth camera's images: a folder of 16-bit PNG in millimetres, of the images' "
+        'names, or a topic of the bag')
+    add('--depth-as', choices=(TRUTH, HINT), default=TRUTH,
+        help='hint: the robot drives with the depth camera joined in (default: %(default)s)')
     add('--held-out', type=number(0.1, 0.9), default=0.5, metavar='X',
         help='share of the recording, its end, that is measured first (default: %(default)s)')
     add('--frames', type=count(10), default=300, metavar='N',
         help='at most so many, spread over the recording (default: %(default)s)')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
+    add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
     add('--rate', type=number(0.1, 1000.0), default=10.0, metavar='HZ',
         help='of image files without stamps (default: %(default)s)')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 import logging
 
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.hints import Hints
 from emu_perception.errors import InputError
-from emu_perception.fusion import DepthHint, fused_prediction, ScaleBelief
+from emu_perception.fusion import DepthHint, HintStream
 from emu_perception.prediction import Prediction
 import numpy as np
 
@@ -40,6 +43,8 @@ class HintSummary:
     :ivar network_abs_rel: of the network by itself against the sensor.
     :ivar scale_factors: what its metres are multiplied by: the tenth, fiftieth and ninetieth of a
         hundred images.
+    :ivar left_out: how many hints were not joined in, by cause: ``unusable``, ``refused`` for a
+        scale that is no camera's, ``empty``, ``frozen``.
     """
 
     images: int
@@ -47,68 +52,80 @@ class HintSummary:
     holes: float | None = None
     network_abs_rel: float | None = None
     scale_factors: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class HintTrack:
     """Joins a depth camera into the images of a recording, in their order."""
 
-    def __init__(self, hints: Hints, prior: float) -> None:
+    def __init__(self, hints: Hints, prior: float, *, any_scale: bool = False) -> None:
         """
         Know nothing of the scale yet.
 
         :param prior: standard deviation of the log scale before any hint, as ``depth_hint_prior``.
+        :param any_scale: take hints too whose scale is no camera's.
         """
-        self._hints = hints
-        self._belief = ScaleBelief.before(prior)
-        self._before_ns: int | None = None
+        self._hints, self._prior = hints, prior
+        self._stream = HintStream(any_scale=any_scale)
+        self._left_out: Counter[str] = Counter()
         self._figures: list[HintFigures] = []
         self._factors: list[float] = []
 
-    def joined(self, image: InputImage, rgb: np.ndarray, prediction: Prediction
+    def joined(self, image: InputImage, rgb: np.ndarray, prediction: Prediction, camera: Camera
                ) -> tuple[Prediction, HintFigures]:
-        """Return the prediction with the image's hint, and what that is worth."""
-        hint = self._hint(image, rgb)
-        stamp_ns = image.header.stamp_ns
-        if self._before_ns is not None:
-            self._belief = self._belief.after((stamp_ns - self._before_ns) / 1e9)
-        self._before_ns = stamp_ns
+        """
+        Return the prediction with the image's hint, and what that is worth.
+
+        :param rgb: rectified, where the camera's image is.
+        """
         network = prediction.depth
         assert network is not None
-        prediction, fused = fused_prediction(prediction, rgb, hint, self._belief, any_scale=True)
-        self._belief = fused.belief
-        figures = _figures(network, hint)
+        joined = self._stream.join(prediction, rgb, self._hint(image, camera), fx=camera.fx,
+                                   prior=self._prior, now_s=image.header.stamp_ns / 1e9)
+        if joined.problem:
+            self._leave_out(image, joined.cause, joined.problem)
+        figures = _figures(network, joined.hint)
         self._figures.append(figures)
-        self._factors.append(fused.belief.factor)
-        return prediction, figures
+        self._factors.append(joined.fused.belief.factor)
+        return joined.prediction, figures
 
     def summary(self) -> HintSummary:
         """Return the figures of all images."""
         hinted = [one for one in self._figures if one.abs_rel is not None]
         if not hinted:
-            return HintSummary(len(self._figures), 0)
+            return HintSummary(len(self._figures), 0, left_out=dict(self._left_out))
         low, middle, high = (float(value) for value in np.percentile(self._factors, (10, 50, 90)))
         return HintSummary(
             len(self._figures), len(hinted), float(np.mean([one.holes for one in hinted])),
-            float(np.mean([one.abs_rel or 0.0 for one in hinted])), (low, middle, high))
+            float(np.mean([one.abs_rel or 0.0 for one in hinted])), (low, middle, high),
+            dict(self._left_out))
 
-    def _hint(self, image: InputImage, rgb: np.ndarray) -> DepthHint | None:
+    def _hint(self, image: InputImage, camera: Camera) -> DepthHint | None:
         try:
-            return self._hints.of(image, (rgb.shape[0], rgb.shape[1]))
+            return self._hints.of(image, camera)
         except InputError as error:
-            LOGGER.warning('%s: depth hint is left out: %s', image.name, error)
+            self._leave_out(image, 'unusable', str(error))
             return None
+
+    def _leave_out(self, image: InputImage, cause: str, why: str) -> None:
+        """Count it, and say the first of each kind."""
+        self._left_out[cause] += 1
+        if self._left_out[cause] == 1:
+            LOGGER.warning('%s: depth hint is left out: %s', image.name, why)
 
 
 def hint_line(summary: HintSummary) -> str:
     """Return a summary for people."""
+    left_out = ''.join(f'; {count} left out ({cause})'
+                       for cause, count in summary.left_out.items())
     if summary.network_abs_rel is None or summary.holes is None:
         return (f'depth hint: none of {summary.images} images has one (stamps, names?); their '
-                "depth is the network's")
+                f"depth is the network's{left_out}")
     low, middle, high = summary.scale_factors
     return (f'depth hint: in {summary.with_hint} of {summary.images} images, '
             f'{100 * summary.holes:.0f} % of their pixels are holes; the network by itself is off '
             f'by abs rel {summary.network_abs_rel:.2f}, its metres are multiplied by '
-            f'{middle:.2f} ({low:.2f} to {high:.2f})')
+            f'{middle:.2f} ({low:.2f} to {high:.2f}){left_out}')
 
 
 def _figures(network: np.ndarray, hint: DepthHint | None) -> HintFigures:

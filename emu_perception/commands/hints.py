@@ -7,14 +7,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 import logging
 from pathlib import Path
 from typing import Protocol
 
 from emu_perception.cameras import png_bytes
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import decode_depth
 from emu_perception.cameras.opening import is_bag
+from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage
+from emu_perception.cameras.topics import looks_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, DepthHint
 from emu_perception.recordings.reader import Bag, open_bag, Record
@@ -28,11 +32,13 @@ SLOP_NS = 15_000_000  # As the node's depth_hint_slop_s: half a period of 30 ima
 class Hints(Protocol):
     """What a depth camera saw, by image."""
 
-    def of(self, image: InputImage, size: tuple[int, int]) -> DepthHint | None:
+    def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """
-        Return the hint of an image of (height, width); None where it has none.
+        Return the hint of an image, as its camera sees it; None where it has none.
 
         To be asked in the order of the images.
+
+        :raises InputError: if it cannot be used.
         """
 
 
@@ -42,7 +48,7 @@ class FolderHints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(self, image: InputImage, size: tuple[int, int]) -> DepthHint | None:
+    def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """Read the image's PNG; None where there is none."""
         path = self._folder / f'{Path(image.name).stem}.png'
         if not path.is_file():
@@ -50,7 +56,7 @@ class FolderHints:
         stored = png_bytes.stored_values(path.read_bytes(), palette=False)
         if stored is None or stored.dtype != np.uint16:
             raise InputError(f'{path}: is no PNG of one channel and 16 bits, in millimetres')
-        return _checked(stored, size, str(path))
+        return _checked(stored, camera, str(path), rectified=False)
 
 
 class BagHints:
@@ -62,7 +68,7 @@ class BagHints:
         self._records = bag.records([topic])
         self._near: deque[Record] = deque()
 
-    def of(self, image: InputImage, size: tuple[int, int]) -> DepthHint | None:
+    def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """Return what was recorded within half a period of the image, the nearest."""
         stamp = image.header.stamp_ns
         while not self._near or _stamp(self._near[-1]) <= stamp + SLOP_NS:
@@ -75,7 +81,8 @@ class BagHints:
         found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
         if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
             return None
-        return _checked(decode_depth(found.decode()), size, f"topic '{self._topic}'")
+        return _checked(decode_depth(found.decode()), camera, f"topic '{self._topic}'",
+                        rectified=looks_rectified(self._topic))
 
     def _drop_before(self, stamp_ns: int) -> None:
         while self._near and _stamp(self._near[0]) < stamp_ns:
@@ -104,9 +111,10 @@ def open_hints(given: str | None, source: Path) -> Iterator[Hints | None]:
                          'folder of PNGs of the same names (16 bits, millimetres)')
 
 
-def _checked(depth: np.ndarray, size: tuple[int, int], what: str) -> DepthHint:
+def _checked(depth: np.ndarray, camera: Camera, what: str, *, rectified: bool) -> DepthHint:
     try:
-        return checked_hint(depth, None, size)
+        hint = checked_hint(depth, None, (camera.height, camera.width))
+        return replace(hint, depth=depth_in_view(hint.depth, camera, rectified=rectified))
     except InputError as error:
         raise InputError(f'{what}: {error}') from error
 

@@ -65,8 +65,8 @@ class RecordingOutput:
         source, make = result.source, self.writer.make
         header = source.header
         if result.camera is not None:
-            self.writer.write(beside(self._image_topic),
-                              make.camera_info(result.camera.info, header), header.stamp_ns)
+            info = make.camera_info(result.camera.info_of_input, header)
+            self.writer.write(beside(self._image_topic), info, header.stamp_ns)
         if source.record is not None:
             self.writer.write_raw(self._image_topic, source.record.kind, source.record.data,
                                   header.stamp_ns)

@@ -22,8 +22,9 @@ class Result:
     One image with all that came of it.
 
     :ivar index: of the image among those that were processed, from 0.
-    :ivar rgb: uint8 HxWx3, or None where it could not be read.
-    :ivar camera: None where the focal length is not known.
+    :ivar rgb: uint8 HxWx3 as it came, or None where it could not be read.
+    :ivar camera: of the image that was shown to the network, rectified where it had to be; None
+        where the focal length is not known.
     :ivar shown: what is given of it; None where there is no prediction, or its scores mislead.
     :ivar risk: the flag after this image.
     :ivar went_stale: the flag that came up in the gap before this image, or None.

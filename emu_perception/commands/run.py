@@ -97,10 +97,12 @@ def run(options: argparse.Namespace) -> int:
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},
                        unknown_depth_sigma=options.unknown_depth_sigma)
         cameras = CameraChoice(options.fx, info, options.hfov,
-                               metric='depth' in predictor.metadata.tasks)
+                               metric='depth' in predictor.metadata.tasks,
+                               rectify=options.rectify)
         if hints is not None and 'depth' not in predictor.metadata.tasks:
             raise InputError(f'--depth-hint: {model} has no task depth to join it to')
-        track = None if hints is None else HintTrack(hints, options.depth_hint_prior)
+        track = None if hints is None else HintTrack(
+            hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale)
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,

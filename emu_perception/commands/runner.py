@@ -74,8 +74,9 @@ class Runner:
         # Metres need two cameras: this one and the training's.
         scale = scale_problem(self._predictor.metadata)
         camera = None if scale else self._cameras.camera_of(image, width, height)
+        view = rgb if camera is None else camera.rectified(rgb)
         try:
-            prediction = predict(self._predictor, rgb, fx=camera.fx if camera else None,
+            prediction = predict(self._predictor, view, fx=camera.fx if camera else None,
                                  at_network_size=self._at_network_size,
                                  unknown_label_entropy=self._unknown_label_entropy,
                                  score_region=self._score_region)
@@ -93,8 +94,8 @@ class Runner:
                 self._count(image, state.detail)  # Such maps mislead.
             else:
                 if self._hints is not None and camera is not None:
-                    prediction, figures = self._hints.joined(image, rgb, prediction)
-                shown = Shown(rgb, prediction, state, self._look)
+                    prediction, figures = self._hints.joined(image, view, prediction, camera)
+                shown = Shown(view, prediction, state, self._look)
         return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures)
 
     def _fault(self, image: InputImage, reason: RiskReason, detail: str) -> Any:

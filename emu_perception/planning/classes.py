@@ -24,5 +24,5 @@ def members(classes: Sequence[str], names: Sequence[str], parameter: str = '') -
         if name not in classes:
             raise InputError(f"parameter {parameter} names '{name}', which is no class of the "
                              f'checkpoint: {known_fields(name, classes) or "it has none"}')
-        table[classes.index(name)] = True
+        table[[index for index, one in enumerate(classes) if one == name]] = True
     return table

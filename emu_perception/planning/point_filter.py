@@ -22,7 +22,8 @@ class PointFilter:
     What a point must be to stay; 0 asks nothing.
 
     :ivar stride: pixels from one point to the next, either way.
-    :ivar voxel_m: at most one point, the first, in a cube of such a side.
+    :ivar voxel_m: at most one point, the first, in a cube of such a side (of at least a millionth
+        of the farthest coordinate).
     :ivar max_range_m: from the camera.
     :ivar max_sigma_m: of the depth.
     :ivar max_relative_sigma: of depth sigma / depth.
@@ -86,8 +87,10 @@ def _within(values: np.ndarray | None, at: np.ndarray, limit: np.ndarray | np.fl
 
 def _first_of_voxels(x: np.ndarray, y: np.ndarray, z: np.ndarray, side_m: float) -> np.ndarray:
     key = np.zeros(x.shape, np.int64)
+    # 21 bits each: with more than a million cubes either way far points would share one.
+    farthest = max(float(np.abs(values).max(initial=0.0)) for values in (x, y, z))
+    side_m = max(side_m, farthest / (2**20 - 1))
     for values in (x, y, z):
-        # 21 bits each; beyond a million voxels from the camera they would meet.
         key = key << 21 | np.clip(np.floor(values / side_m), -2**20, 2**20 - 1).astype(
             np.int64) + 2**20
     return np.sort(np.unique(key, return_index=True)[1])

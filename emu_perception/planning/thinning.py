@@ -14,6 +14,18 @@ def middles(height: int, width: int, stride: int) -> np.ndarray:
     return (rows[:, None] * width + columns[None, :]).ravel()
 
 
+def blindest(depth: np.ndarray, stride: int) -> float:
+    """
+    Return the share of pixels without a depth in the upright strip that has the fewest.
+
+    :param depth: float32 HxW; NaN is unknown.
+    :param stride: columns of a strip.
+    """
+    starts = np.arange(0, depth.shape[1], stride)
+    columns = np.diff(starts, append=depth.shape[1])
+    return float((np.add.reduceat(np.isnan(depth).mean(axis=0), starts) / columns).max())
+
+
 def nearest(depth: np.ndarray, chosen: np.ndarray, stride: int) -> np.ndarray:
     """
     Return the flat index of the nearest chosen pixel of each block that has one.

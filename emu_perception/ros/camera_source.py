@@ -13,7 +13,8 @@ from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, Judgement
 from emu_perception.cameras.plausibility import Remark
-from emu_perception.cameras.topics import looks_rectified
+from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
+from emu_perception.cameras.topics import ALWAYS, AUTO, looks_rectified, rectifies
 from sensor_msgs.msg import CameraInfo
 
 # Of so many camera_infos one says that they come as a stream, of which the end is worth a word.
@@ -53,6 +54,15 @@ class CameraSource:
         """Return in one line what is odd about the last image's camera_info."""
         return '; '.join(warning.text for warning in self.judgement.warnings)
 
+    @property
+    def rectifying(self) -> str:
+        """Return in words how the last image was rectified; '' where it was not."""
+        camera = self.judgement.camera
+        if camera is None or camera.rectification is None:
+            return ''
+        return (f'{camera.info_of_input.distortion_model} to fx {camera.fx:.1f}, fy '
+                f'{camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f}')
+
     def update(self, info: CameraInfo, arrived_s: float | None = None) -> None:
         """
         Take a camera_info message.
@@ -75,14 +85,18 @@ class CameraSource:
                 f'come for {silent_s:.0f} s: the last one is used')
 
     def camera_for(self, width: int, height: int, *, use: bool, stamp: Time | None = None,
-                   fallback_hfov_deg: float = 0.0) -> Camera | None:
+                   fallback_hfov_deg: float = 0.0, rectify: str = AUTO) -> Camera | None:
         """
         Return the camera of an image of this size, or None with the reason in ``judgement``.
+
+        With it goes how the image is rectified, where it has to be.
 
         :param stamp: the image's, by which its camera_info is found.
         :param use: False to do without (the parameter ``use_camera_info``).
         :param fallback_hfov_deg: horizontal field of view where there is no plausible camera_info,
-            degrees; 0: none is known.
+            degrees; 0: none is known. Of an image that has to be rectified and cannot be it is
+            not used: it says nothing of the lens.
+        :param rectify: the parameter, one of ``RECTIFY``.
         """
         info = self._infos.for_image(_nanoseconds(stamp) if stamp else None)
         if not use:
@@ -91,12 +105,16 @@ class CameraSource:
             judgement = _none('missing', f'no camera_info on {self.camera_info_topic}')
         else:
             what = f'camera_info on {self.camera_info_topic}'
-            judgement = judge(info, width, height, rectified=self._rectified, what=what)
+            judgement = judge(info, width, height, rectified=self._rectified,
+                              rectify=rectifies(rectify, self._rectified), what=what)
             unstamped = self._infos.unstamped
             if unstamped is not None:
                 judgement = replace(
                     judgement, warnings=(*judgement.warnings, unstamped.about(what)))
-        self.fallback = judgement.problem is not None and fallback_hfov_deg > 0
+        if judgement.problem is not None and rectify == ALWAYS:
+            judgement = Judgement(None, nothing_to_rectify_by(judgement.problem))
+        self.fallback = (judgement.problem is not None and fallback_hfov_deg > 0
+                         and judgement.problem.code != UNRECTIFIABLE)
         if judgement.problem is not None and self.fallback:
             judgement = _fallback(judgement.problem, width, height, fallback_hfov_deg)
         self.judgement = judgement

@@ -8,12 +8,13 @@ from collections import Counter, deque
 import threading
 import time
 
+from emu_perception.fusion.hint_stream import EMPTY, FROZEN, REFUSED, USED
 from sensor_msgs.msg import Image
 
 _KEPT = 8  # Of images that are still to come, or were dropped.
 _REMEMBERED = 64  # Stamps, to know repeated ones by.
 _JUMP_NS = 10**9  # Back by more is another run, and no message that was overtaken.
-CAUSES = ('used', 'missing', 'late', 'repeated', 'unusable')
+CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN)
 
 
 class DepthHints:
@@ -119,10 +120,10 @@ class DepthHints:
         with self._ready:
             self._counts['used'] += 1
 
-    def unusable(self, problem: str) -> None:
-        """Count a hint that cannot be joined in."""
+    def left_out(self, problem: str, cause: str) -> None:
+        """Count a hint that cannot be joined in; ``cause`` is one of ``CAUSES``."""
         with self._ready:
-            self._counts['unusable'] += 1
+            self._counts[cause] += 1
             self._problem = problem
 
     def _passed(self) -> bool:

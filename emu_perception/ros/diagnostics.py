@@ -39,6 +39,7 @@ class Health:
     :ivar camera_problem: why there is no camera.
     :ivar camera_warnings: what is odd about its camera_info.
     :ivar fallback: whether the camera is made of ``fallback_hfov_deg``.
+    :ivar rectifying: how the images are rectified here; '' where they are not.
     :ivar metres_withheld: which topics are withheld, and why.
     :ivar warnings: what is odd about the images or their camera_info and may pass for good.
     :ivar lost_before: images that the middleware lost or overwrote before the node saw them;
@@ -63,6 +64,7 @@ class Health:
     camera_problem: str = ''
     camera_warnings: str = ''
     fallback: bool = False
+    rectifying: str = ''
     metres_withheld: str = ''
     warnings: str = ''
     lost_before: int | None = None
@@ -77,11 +79,10 @@ class Health:
 def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
                      ) -> DiagnosticArray:
     """Make the message for /diagnostics; each status is named '<name>: <part>'."""
-    hardware = str(health.model.get('device', ''))
     parts = [_input(name, snapshot, health), _inference(name, snapshot, health),
              _risk(name, health), _model(name, health)]
     for part in parts:
-        part.hardware_id = hardware
+        part.hardware_id = health.image_topic  # the camera: two nodes may share one GPU
     return DiagnosticArray(header=Header(stamp=stamp), status=parts)
 
 
@@ -147,6 +148,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
         'image_topic': health.image_topic, 'camera_info_topic': health.camera_info_topic,
         'camera_info': health.camera_problem or (used if health.state == 'active' else 'n/a'),
         'camera_info_warnings': health.camera_warnings or 'none',
+        'rectified_here': health.rectifying or 'no',
         'withheld': health.metres_withheld or 'none', 'warnings': health.warnings or 'none',
         'input_rate_hz': snapshot.input_rate_hz, 'image_age_s': snapshot.image_age_s,
         'received': snapshot.counts['received'], 'lost_before_node': health.lost_before,

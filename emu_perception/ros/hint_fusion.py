@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 import math
 import time
 
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import decode_depth
+from emu_perception.cameras.rectified_depth import depth_in_view
+from emu_perception.cameras.topics import looks_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import (
     CalibrationWatch,
     checked_hint,
     DepthHint,
-    fused_prediction,
-    ScaleBelief,
+    HintStream,
 )
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
@@ -40,11 +43,8 @@ class HintFusion:
     def __init__(self, hints: DepthHints, log: QuietLog) -> None:
         """Know nothing of the scale yet."""
         self.hints, self._log = hints, log
-        self._belief: ScaleBelief | None = None
-        self._prior = 0.0
+        self._stream = HintStream()
         self._frame_id = ''
-        self._view: tuple[float, int, int] | None = None
-        self._at_s = 0.0
         self._said = ''
         self._watch = CalibrationWatch()
         self._watched_s = -math.inf
@@ -84,33 +84,27 @@ class HintFusion:
         stamp, self._frame_id = message.header.stamp, message.header.frame_id
         self.hints.expect(int(stamp.sec) * 10**9 + int(stamp.nanosec), settings.depth_hint_slop_s)
 
-    def fused(self, rgb: np.ndarray, prediction: Prediction, fx: float, received_s: float,
+    def fused(self, rgb: np.ndarray, prediction: Prediction, camera: Camera, received_s: float,
               settings: Settings) -> Prediction:
         """
         Return the prediction of the expected image with its hint, for which is waited a little.
 
-        :param fx: by which the prediction is scaled: of another one nothing is known.
+        :param rgb: rectified, where that is done here.
+        :param camera: by whose focal length the prediction is scaled: of another one nothing is
+            known; and by whose maps a hint of the raw image is rectified.
         :param received_s: when the image arrived, steady clock.
         """
         found = self.hints.take(received_s + settings.depth_hint_wait_s)
-        hint = None if found is None else self._decoded(found, rgb)
+        hint = None if found is None else self._decoded(found, rgb, camera)
         now_s = time.monotonic()
-        view = (fx, rgb.shape[0], rgb.shape[1])
-        if (self._belief is None or self._prior != settings.depth_hint_prior
-                or self._view != view):
-            self._view = view
-            self._prior = settings.depth_hint_prior
-            self._belief = ScaleBelief.before(self._prior)
-        else:
-            self._belief = self._belief.after(now_s - self._at_s)
-        self._at_s = now_s
         widening = self._watch.widening if settings.adaptive_sigma else 1.0
-        prediction, joined = fused_prediction(
-            prediction, rgb, hint, self._belief, settings.depth_hint_contradicted, widening)
+        image = self._stream.join(
+            prediction, rgb, hint, fx=camera.fx, prior=settings.depth_hint_prior, now_s=now_s,
+            contradictions=settings.depth_hint_contradicted, widening=widening)
+        joined = image.fused
         self._contradicted = joined.contradicted
-        if joined.refused and joined.correction is not None:
-            self._refuse(f'it sees {joined.correction.reading.factor:.2g} of the metres that the '
-                         'network says: are they metres (32FC1) or millimetres (16UC1)?')
+        if image.problem:
+            self._refuse(image.problem, image.cause)
         elif hint is not None:
             self.hints.used()
         if joined.correction is not None:
@@ -118,24 +112,25 @@ class HintFusion:
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
                                             now_s - self._watched_s)
             self._watched_s = now_s
-        self._belief = joined.belief
         low, high = (joined.belief.factor * np.exp(sign * 1.645 * joined.belief.sigma)
                      for sign in (-1, 1))
         self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
-        return prediction
+        return image.prediction
 
-    def _decoded(self, message: Image, rgb: np.ndarray) -> DepthHint | None:
+    def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
         try:
             given, frame = message.header.frame_id, self._frame_id
             if given and frame and given.lstrip('/') != frame.lstrip('/'):
                 raise InputError(f"it is of frame '{given}', the image of '{frame}': give the "
                                  'depth that is aligned to the image')
-            return checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
+            hint = checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
+            return replace(hint, depth=depth_in_view(
+                hint.depth, camera, rectified=looks_rectified(self.hints.topic)))
         except InputError as error:
             self._refuse(str(error))
             return None
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, cause: str = 'unusable') -> None:
         text = f'depth hint on {self.hints.topic} cannot be used: {why}'
-        self.hints.unusable(text)
+        self.hints.left_out(text, cause)
         self._log.every(_LOG_EVERY_S, 'depth_hint', text)

@@ -33,6 +33,7 @@ from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.map_rate import MapRate
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_statistics import Statistics
+from emu_perception.ros.parameter_files import unknown_parameters
 from emu_perception.ros.pipeline import Pipeline, WaitingImage
 from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
 from emu_perception.ros.publishing_thread import PublishingThread
@@ -81,6 +82,10 @@ class EmuNode(LifecycleNode):
             super().destroy_node()
             raise
         self._log = QuietLog(self.get_logger())
+        # What files and command line say; of rclpy's own, since it is told nobody.
+        for line in unknown_parameters(getattr(self, '_parameter_overrides', {}),
+                                       parameters.TABLE):
+            self._log.warning(line)
         self._forward = ForwardToRos(self._log)
         self._forward.start()
         self._risk = RiskPublisher(self, self.report_callback_error)
@@ -147,6 +152,8 @@ class EmuNode(LifecycleNode):
             self._log.error(f'cannot activate: {describe(error)}')
             return _FAILURE
         self._log.info(f'active: reading {camera.image_topic} and {camera.camera_info_topic}')
+        if self._inputs.advice:
+            self._log.once('advice', self._inputs.advice)
         return _SUCCESS
 
     @reported
@@ -239,9 +246,13 @@ class EmuNode(LifecycleNode):
         try:
             if self._pipeline is not None:
                 predictor = self._pipeline.predictor
-                model = self._swap.check([one.name for one in changes], settings, predictor)
-                if model in (None, predictor.key):  # else the swap has asked the new model
+                names = [one.name for one in changes]
+                model = self._swap.check(names, settings, predictor)
+                if model == predictor.key:
                     settings.check_classes(predictor.metadata.classes)
+                elif model is None:  # else the swap has asked the new model
+                    settings.check_classes(
+                        self._swap.loading_classes or predictor.metadata.classes, names)
                 self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
         except EmuError as error:
@@ -272,6 +283,7 @@ class EmuNode(LifecycleNode):
             camera_problem=camera.problem if camera else '',
             camera_warnings=camera.warnings if camera else '',
             fallback=camera.fallback if camera else False,
+            rectifying=camera.rectifying if camera else '',
             metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
             warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
             recent_drops=drops - self._drops_before, model=dict(self._model_values),
@@ -337,7 +349,8 @@ class EmuNode(LifecycleNode):
             self._change_model(outcome.predictor)
             return
         self._log.error(f'{outcome.problem}; the old model runs on')
-        self._swap.revert(self)
+        assert self._pipeline is not None, 'a cleanup cancels the swap'
+        self._swap.revert(self, self._settings, self._pipeline.predictor)
 
     def _change_model(self, predictor: SharedPredictor) -> None:
         """Hand over between two images: the new worker begins when the old one has ended."""
@@ -380,6 +393,8 @@ class EmuNode(LifecycleNode):
     def _find_input_problem(self, now_s: float, image_age_s: float | None) -> str:
         if self._session is None or self._pipeline is None:
             return ''
+        if self._inputs.advice:
+            return self._inputs.advice
         silent_s = now_s - self._activated_s
         if image_age_s is not None:
             silent_s = min(silent_s, image_age_s)

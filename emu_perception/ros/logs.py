@@ -23,6 +23,10 @@ class QuietLog:
         """Say it."""
         self._logger.info(text)
 
+    def warning(self, text: str) -> None:
+        """Say it."""
+        self._logger.warning(text)
+
     def error(self, text: str) -> None:
         """Say it."""
         self._logger.error(text)

@@ -107,6 +107,9 @@ class MapPublishers:
         :param mislead: told of each topic that is withheld since too much of it is not known.
         """
         withheld = False
+        if settings.output_size == 'camera' and prediction.size != frame.rgb.shape[:2]:
+            # Made at the network's size while nobody listened: who listens now gets the next.
+            return MapsOut.ALL
         look = Look.of(self._metadata, {'segmentation_entropy': settings.entropy_color_max,
                                         'depth_variance': settings.sigma_color_max_m},
                        overlay_alpha=settings.overlay_alpha,

@@ -10,7 +10,7 @@ the running model, which goes on answering; the node takes the result with :meth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 import threading
 
@@ -51,6 +51,8 @@ class ModelSwap:
         self.problem = ''
         self._pool = pool
         self._values: Mapping[str, str] = {}
+        self._fitting: Settings | None = None
+        self._classes: Sequence[str] = ()
         self._reverting = False
         self._load: _Load | None = None
         self._last: _Load | None = None
@@ -60,8 +62,14 @@ class ModelSwap:
         """Return the file that is being loaded, or ''."""
         return str(self._load.key.path) if self._load else ''
 
+    @property
+    def loading_classes(self) -> Sequence[str]:
+        """Return the classes of the model that is being loaded; none where none is."""
+        return self._classes if self._load else ()
+
     def runs(self, settings: Settings) -> None:
         """Note that the model of these settings runs from now on."""
+        self._fitting = settings
         self._values = {name: getattr(settings, name) for name in MODEL_PARAMETERS}
         self.problem = ''
 
@@ -83,12 +91,14 @@ class ModelSwap:
             if settings.device != self._values.get('device'):
                 resolved_device(settings.device)
             _check_backend(settings.backend)
+            _check_precision(settings.precision)
             try:
                 metadata = read_metadata(path)
             except CheckpointError as error:
                 raise InputError(f'parameter model_file: {error}') from error
             tasks = metadata.tasks
             settings.check_classes(metadata.classes)
+            self._classes = metadata.classes
             if set(tasks) != set(running.metadata.tasks):
                 raise InputError(
                     f'parameter model_file: {path} has the tasks {", ".join(tasks)}, the running '
@@ -98,6 +108,8 @@ class ModelSwap:
 
     def begin(self, settings: Settings, key: ModelKey | None, running: SharedPredictor) -> None:
         """Load the model of checked settings, unless it runs or is being loaded already."""
+        if key is None and self._load is None:
+            self._fitting = settings
         if key is None or self._load is not None and self._load.key == key:
             return
         self.cancel()
@@ -115,12 +127,15 @@ class ModelSwap:
         self.problem = load.outcome.problem
         return load.outcome
 
-    def revert(self, node: Node) -> None:
-        """Let the parameters say again what runs."""
+    def revert(self, node: Node, settings: Settings, running: SharedPredictor) -> None:
+        """Let the parameters say again what runs, and no classes that it does not have."""
+        values: dict[str, object] = dict(self._values)
+        for name in settings.unfit(running.metadata.classes):
+            values[name] = list(getattr(self._fitting, name))
         self._reverting = True
         try:
             node.set_parameters([Parameter(name, value=value)
-                                 for name, value in self._values.items()])
+                                 for name, value in values.items()])
         finally:
             self._reverting = False
 
@@ -184,6 +199,12 @@ def _check_backend(name: str) -> None:
         there = (backend for backend in BACKENDS if is_installed(backend))
         raise InputError(f"parameter backend is '{name}': give auto, {', '.join(there)}, which "
                          'are what is installed here')
+
+
+def _check_precision(name: str) -> None:
+    from emu_perception.precisions import DTYPES
+    if name not in ('auto', *DTYPES):
+        raise InputError(f"parameter precision is '{name}': give auto, {', '.join(DTYPES)}")
 
 
 def _close(outcome: Outcome | None) -> None:

@@ -58,7 +58,7 @@ class _Process:
             from emu_perception.ros.dependencies import missing_dependency
             self._fail(missing_dependency(error))
         except Exception as error:
-            self._fail(' '.join(str(error).split()) or type(error).__name__)
+            self._fail(_text(error))
         finally:
             self.stop.set()
 
@@ -85,8 +85,18 @@ class _Process:
         nodes: list[Any] = []
         for namespace in self.namespaces:
             pool = nodes[0].predictor_pool if nodes else None
-            nodes.append(make(namespace=namespace, predictor_pool=pool))
-        self._check_names([node.get_fully_qualified_name() for node in nodes])
+            try:
+                nodes.append(make(namespace=namespace, predictor_pool=pool))
+            except Exception as error:
+                if len(self.namespaces) == 1:
+                    raise
+                # The camera's flag is silent, which is risk; the others go on.
+                self._say(f'{namespace}/emu is not there: {_text(error)}')
+        if not nodes:
+            raise RuntimeError('no camera is left')
+        names = [node.get_fully_qualified_name() for node in nodes]
+        self._check_names(names)
+        self._warn_of_files(names)
         self.node_exists = True
         # A thread for each, so that one that loads its model does not hold up the others.
         threads = [threading.Thread(target=self._serve, args=(node,), daemon=True)
@@ -96,6 +106,17 @@ class _Process:
         for thread in threads:
             thread.join()
         self.clean = self._ended == [True] * len(nodes)
+
+    def _warn_of_files(self, names: Sequence[str]) -> None:
+        from emu_perception.ros.parameter_files import files_of, keys_in_vain
+        from emu_perception.ros.parameters import TABLE
+        from rclpy.logging import get_logger
+        for path in files_of(sys.argv if self.args is None else self.args):
+            for line in keys_in_vain(path, names, TABLE):
+                get_logger(self.name).warning(line)
+
+    def _say(self, text: str) -> None:
+        print(f'{self.name}: {text}', file=sys.stderr, flush=True)
 
     def _check_names(self, names: Sequence[str]) -> None:
         if len(set(names)) < len(names):
@@ -132,8 +153,12 @@ class _Process:
     def _fail(self, text: str) -> None:
         if not self.stop.is_set():
             self.exit_code = 1
-            print(f'{self.name}: {text}', file=sys.stderr, flush=True)
+            self._say(text)
         self.clean = True
+
+
+def _text(error: Exception) -> str:
+    return ' '.join(str(error).split()) or type(error).__name__
 
 
 def main(args: Sequence[str] | None = None) -> int:

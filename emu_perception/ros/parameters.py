@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from emu_perception.cameras.topics import RECTIFY
 from emu_perception.errors import InputError
 from emu_perception.fusion.contradiction import POLICIES
 from emu_perception.region import Region
@@ -58,6 +59,10 @@ class Settings(PlannerSettings):
         0.0, 'Horizontal field of view of the images, where there is no plausible camera_info; 0: '
         'not known, then no metres are published and the risk flag is raised.', unit='degrees',
         low=0.0, high=150.0)
+    rectify: str = _parameter(
+        'auto', "Take the lens's distortion, as camera_info tells it, out of the images before "
+        "the network: 'auto' where the topic is not named image_rect*, 'always', 'never'. What "
+        'is published describes the rectified image then.', choices=RECTIFY)
     depth_hint: bool = _parameter(
         False, 'Join a depth camera in, from the topic depth_hint (16UC1 or 32FC1, aligned to the '
         'colour image); ~/depth/source and ~/scale_sigma are there then.', change=CONFIGURE)
@@ -130,8 +135,9 @@ class Settings(PlannerSettings):
         '(~/depth/image, ~/depth/camera_info, ~/depth_uncertainty and its picture).',
         Rule(str, choices=GATES))
     points_sigma_margin: float = _parameter(
-        0.0, '~/points, and what is made of them, are at depth - this * sigma, never below 0, so '
-        'that what may be near stops a robot; 0: at the depth.', low=0.0, high=10.0)
+        0.0, '~/points, ~/points/obstacles, ~/points/ground and ~/scan are at depth - this * '
+        'sigma, never below 0, so that what may be near stops a robot; 0: at the depth, as '
+        '~/points/filtered always is.', low=0.0, high=10.0)
     consumer_timeout_s: float = _parameter(
         1.0, 'After so long without a flag or a cloud consumers stop the robot; diagnostics warn '
         'where the time from an image to its flag (95th percentile) is above half of it.',

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import time
 
+from emu_perception.cameras.rectified_camera import UNRECTIFIABLE
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
 from emu_perception.prediction import Prediction
@@ -98,14 +99,22 @@ class Pipeline:
         height, width = rgb.shape[:2]
         camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
                                         stamp=header.stamp,
-                                        fallback_hfov_deg=settings.fallback_hfov_deg)
+                                        fallback_hfov_deg=settings.fallback_hfov_deg,
+                                        rectify=settings.rectify)
         self._warn_about_camera()
         if scale_problem(self.predictor.metadata):
             camera = None  # Its outputs in metres need both cameras, this one and the training's.
+        if camera is not None:
+            rgb = camera.rectified(rgb)
         converted = time.monotonic()
         due = self.map_rate.is_due(waiting.received_s, max_rate_hz=settings.max_rate_hz,
                                    on_request=settings.on_request)
-        prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
+        try:
+            prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
+        except Exception:
+            if due:
+                self.map_rate.failed()
+            raise
         predicted = time.monotonic()
         reason, detail = self._objection(arrival.stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
@@ -117,12 +126,13 @@ class Pipeline:
         if problem_of(prediction.scores, self.predictor.metadata.score_names):
             # The flag is up already, and such maps mislead.
             self.faults.count('failure', state.detail)
+            if due:
+                self.map_rate.failed()
             return
         flagged = time.monotonic()
         # After the flag, which waits for no other sensor.
         if self.fusion is not None and camera is not None and prediction.depth is not None:
-            prediction = self.fusion.fused(rgb, prediction, camera.fx, waiting.received_s,
-                                           settings)
+            prediction = self.fusion.fused(rgb, prediction, camera, waiting.received_s, settings)
         self.publishing.offer(MapSet(
             session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps, due=due,
@@ -173,10 +183,14 @@ class Pipeline:
             self.log.once('no training camera', f'{withheld} and ~/camera_info, and the risk flag '
                           'stays raised')
         elif problem and withheld:
-            self.log.once(f'camera {problem.code}',
-                          f'{withheld} and ~/camera_info, and the risk flag stays raised; who '
-                          'knows the field of view can set the parameter fallback_hfov_deg')
+            remedy = ('' if problem.code == UNRECTIFIABLE else '; who knows the field of view can '
+                      'set the parameter fallback_hfov_deg')
+            self.log.once(f'camera {problem.code}', f'{withheld} and ~/camera_info, and the risk '
+                          f'flag stays raised{remedy}')
         elif problem:
             self.log.once(f'camera {problem.code}', f'{problem.text}: there is no ~/camera_info')
         for warning in self.camera.judgement.warnings:
             self.log.once(f'camera {warning.code}', warning.text)
+        if self.camera.rectifying:
+            self.log.once('rectifying', f'{self.camera.image_topic} is rectified here: '
+                          f'{self.camera.rectifying}', warning=False)

@@ -63,7 +63,7 @@ class PublishingThread:
 
     def offer(self, maps: MapSet) -> None:
         """
-        Publish this set, unless a newer one comes before its turn. Never blocks.
+        Publish this set if it is due, unless a newer one comes before its turn. Never blocks.
 
         The flag of its image has just gone out: what that took since the image was taken (or,
         where that is not known, since it arrived) is counted here.
@@ -73,6 +73,10 @@ class PublishingThread:
         if age_s is None or abs(age_s) > SAME_CLOCK_WITHIN_S:
             age_s = waited_s
         self._statistics.flagged(maps.timings.flagged_s, max(age_s, waited_s))
+        if not maps.due:
+            # Not through the mailbox: it would push out maps that wait there and are due.
+            self._done(maps, time.monotonic())
+            return
         if self._worker.offer(maps) is not None:
             self._statistics.dropped('publishing_behind')
 
@@ -97,7 +101,7 @@ class PublishingThread:
                 maps.frame, maps.prediction, maps.state, maps.settings,
                 lambda: self._risk.is_current(maps.session),
                 Gate(maps.settings.gate, maps.state, lambda: self._risk.state.raised),
-                self._mislead) if maps.due else MapsOut.ALL
+                self._mislead)
         except Exception as error:
             self._faults.failure(maps.session, maps.frame.header, error)
             return
@@ -108,6 +112,10 @@ class PublishingThread:
             return
         if out is MapsOut.WITHHELD:
             self._statistics.withheld()
+        self._done(maps, begun)
+
+    def _done(self, maps: MapSet, begun: float) -> None:
+        """Count an image that is done with."""
         done = time.monotonic()
         times = maps.timings.published(begun, done)
         age_s = stamp_age_s(self._node, maps.frame.header.stamp)

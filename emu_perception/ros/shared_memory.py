@@ -34,12 +34,8 @@ def objection(environment: Mapping[str, str], free_bytes: int | None) -> str:
 
     :param free_bytes: of ``/dev/shm``; None where there is none.
     """
-    rmw = environment.get(_RMW, '')
-    if rmw and 'fastrtps' not in rmw:
-        return f'{_RMW} is {rmw}, and it is for Fast DDS'
-    for name in PROFILES:
-        if environment.get(name, ''):
-            return f'{name} is set, and is to hold what images need'
+    if other := _another(environment):
+        return other
     lost = 'images above 0.5 MB may be lost'
     if environment.get(SWITCH, '').lower() in ('0', 'off', 'false'):
         return f'{SWITCH} is {environment[SWITCH]}; {lost}'
@@ -54,6 +50,17 @@ def objection(environment: Mapping[str, str], free_bytes: int | None) -> str:
     return ''
 
 
+def _another(environment: Mapping[str, str]) -> str:
+    """Say which other middleware or profile there is; '' where there is none."""
+    rmw = environment.get(_RMW, '')
+    if rmw and 'fastrtps' not in rmw:
+        return f'{_RMW} is {rmw}, and it is for Fast DDS'
+    for name in PROFILES:
+        if environment.get(name, ''):
+            return f'{name} is set, and is to hold what images need'
+    return ''
+
+
 def profile_variables(environment: Mapping[str, str], profile: Path) -> tuple[dict[str, str], str]:
     """
     Return the variables that give a process whole images in shared memory, and a line on it.
@@ -64,10 +71,14 @@ def profile_variables(environment: Mapping[str, str], profile: Path) -> tuple[di
     """
     variables = dict.fromkeys(PROFILES, str(profile))
     done = f'shared memory for images: {profile}'
-    if variables.items() <= environment.items():
-        return {}, done
+    ours = {name for name in PROFILES
+            if environment.get(name) and Path(environment[name]).resolve() == profile.resolve()}
+    rest = {name: value for name, value in environment.items() if name not in ours}
+    if ours and not _another(rest):
+        # Which of the two is read depends on the version of Fast DDS.
+        return {name: value for name, value in variables.items() if name not in ours}, done
     free_bytes = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else None
-    why_not = objection(environment, free_bytes)
+    why_not = objection(rest, free_bytes)
     if not why_not and not profile.is_file():
         why_not = f'{profile} is missing'
     if why_not:

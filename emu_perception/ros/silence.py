@@ -11,7 +11,22 @@ from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
 _NAMED = 5
+_COMPRESSED = '/compressed'
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+
+
+def compressed_advice(topic: str, type_name: str) -> str:
+    """
+    Say what to remap to where `image` is a compressed topic itself; '' where it is none.
+
+    :param topic: that the node subscribes to.
+    :param type_name: as what, as 'sensor_msgs/msg/Image'.
+    """
+    image = topic.removesuffix(_COMPRESSED) if type_name == _IMAGE_TYPES[1] else topic
+    raw = image.removesuffix(_COMPRESSED)
+    return '' if raw == image else (
+        f'`image` is remapped to {image}, which is what the parameter transport adds: remap it to '
+        f'{raw} and set transport to compressed')
 
 
 def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> str:
@@ -22,6 +37,9 @@ def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> 
     :param type_name: what the node subscribes to, as 'sensor_msgs/msg/Image'.
     :param qos: of the node's subscription.
     """
+    advice = compressed_advice(topic, type_name)
+    if advice:
+        return advice
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
         return (f'no publisher on {topic}: start the camera or remap `image`'
@@ -53,8 +71,11 @@ def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> 
 
 def _other_topics(node: Node, topic: str) -> str:
     """Name the image topics that somebody publishes, those with the most similar names first."""
-    own = f'{node.get_fully_qualified_name()}/'
-    others = {name: types for name, types in node.get_topic_names_and_types()
+    # No output of ours, nor of another camera's node, is a camera.
+    topics = dict(node.get_topic_names_and_types())
+    own = tuple(name.removesuffix('risk_status') for name in topics
+                if name.endswith('/risk_status') and f'{name.removesuffix("_status")}' in topics)
+    others = {name: types for name, types in topics.items()
               if any(kind in _IMAGE_TYPES for kind in types) and name != topic
               and not name.startswith(own) and node.count_publishers(name)}
     raw = topic.removesuffix('/compressed')

@@ -12,7 +12,7 @@ from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.loss_watch import LossWatch
 from emu_perception.ros.qos import latched, newest, with_overrides
-from emu_perception.ros.silence import explain_silence
+from emu_perception.ros.silence import compressed_advice, explain_silence
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -152,7 +152,15 @@ class Subscriptions:
         return self._watch.problem(self._image_topic, self._image_bytes,
                                    get_rmw_implementation_identifier())
 
+    @property
+    def advice(self) -> str:
+        """Return what is wrong with the image's topic itself, whoever publishes; '' if nothing."""
+        return compressed_advice(self._image_topic, self._type_name)
+
     def explain_silence(self) -> str:
         """Say in one line why no image may come."""
-        return explain_silence(self._node, self._image_topic,
-                               f'sensor_msgs/msg/{self._image_type.__name__}', self._image_qos)
+        return explain_silence(self._node, self._image_topic, self._type_name, self._image_qos)
+
+    @property
+    def _type_name(self) -> str:
+        return f'sensor_msgs/msg/{self._image_type.__name__}'

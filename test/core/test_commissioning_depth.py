@@ -56,3 +56,21 @@ def test_a_frame_with_holes_only_is_left_out():
 def test_words_hold_the_figures():
     text = DepthCheck(24, 1.45, (1.2, 1.6), 0.51, 0.66, 5.0).sentence
     assert '24 frames' in text and '66 %' in text and '45 % too far' in text
+
+
+@pytest.mark.parametrize(('ratio', 'sigma', 'factor'), [
+    (1.4, 0.1, 1.0), (0.6, 0.2, 4.0), (1.0, 0.05, 1.0)])
+def test_a_hint_sets_the_scale_right_and_makes_no_interval_narrower(ratio, sigma, factor):
+    """Hints get lost: without one nothing that was measured with it holds."""
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        sensor = rng.uniform(1.0, 4.0, (48, 64))
+        depth = ratio * (sensor + rng.normal(0.0, sigma, sensor.shape))
+        found.append(compare_frame(depth, np.full(depth.shape, (ratio * 0.1) ** 2), sensor,
+                                   as_hint=True))
+    check = check_depth(found, as_hint=True)
+    assert check.ratio == pytest.approx(ratio, rel=0.02)
+    assert check.variance_factor == pytest.approx(factor, rel=0.1) and check.as_hint
+    assert 'with the scale of the depth camera' in check.sentence
+    assert 'fine-tune' not in check.sentence

@@ -10,6 +10,7 @@ from emu_perception.maps import MAPS
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
+import torch
 
 FX = 300.0
 
@@ -17,6 +18,7 @@ FX = 300.0
 @pytest.fixture(scope='module')
 def predictor() -> Predictor:
     """Return a predictor of both tasks."""
+    torch.manual_seed(0)
     network = make_network()
     return Predictor(network, make_metadata(network), device='cpu', backend='eager')
 
@@ -30,7 +32,8 @@ def test_the_hint_changes_metres_and_leaves_the_judgement(predictor):
     image = picture()
     plain = predictor(image, fx=FX)
     seen = np.where(np.arange(128) < 64, 2000, 0).astype(np.uint16)[None].repeat(96, 0)
-    hinted = predictor(image, fx=FX, depth_hint=seen)
+    # Of a network that was never trained.
+    hinted = predictor(image, fx=FX, depth_hint=seen, any_hint_scale=True)
     assert hinted.scores == plain.scores and np.array_equal(hinted.label, plain.label)
     assert (hinted.depth[:, :64] == 2.0).all() and (hinted.depth_source[:, :64] == 2).all()
     assert not (hinted.depth_source[:, 64:] == 2).any()
@@ -44,7 +47,7 @@ def test_the_hint_changes_metres_and_leaves_the_judgement(predictor):
 
 def test_its_accuracy_is_that_of_its_pixels(predictor):
     seen = np.full((96, 128), 2.0, np.float32)
-    hinted = predictor(picture(), fx=FX, depth_hint=seen, hint_sigma=0.25)
+    hinted = predictor(picture(), fx=FX, depth_hint=seen, hint_sigma=0.25, any_hint_scale=True)
     assert hinted.depth_sigma == pytest.approx(np.full((96, 128), 0.25))
 
 
@@ -63,3 +66,12 @@ def test_a_network_without_depth_has_nothing_to_join():
 def test_a_hint_of_another_size_is_refused_before_the_network_runs(predictor):
     with pytest.raises(InputError, match='depth_hint is 64x48, the image 128x96'):
         predictor(picture(), fx=FX, depth_hint=np.ones((48, 64), np.float32))
+
+
+def test_a_hint_of_other_units_is_refused_unless_that_is_asked_for(predictor):
+    said = float(np.nanmedian(predictor(picture(), fx=FX).depth))
+    seen = np.full((96, 128), np.float32(0.03 * said))
+    with pytest.raises(InputError, match='of the metres that the network says: .*any_hint_scale'):
+        predictor(picture(), fx=FX, depth_hint=seen)
+    taken = predictor(picture(), fx=FX, depth_hint=seen, any_hint_scale=True)
+    assert (taken.depth_source == 2).all()

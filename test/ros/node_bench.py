@@ -117,7 +117,8 @@ class FakePredictor:
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None) -> Prediction:
+                 hint_sigma: np.ndarray | float | None = None,
+                 any_hint_scale: bool = False) -> Prediction:
         """Answer, fail or dawdle."""
         assert depth_hint is None and hint_sigma is None, 'the node joins hints in by itself'
         self.calls.append({'image': image.copy(), 'size': size, 'fx': fx,

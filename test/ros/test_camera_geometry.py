@@ -111,7 +111,8 @@ def test_image_that_its_camera_info_does_not_describe_gets_no_focal_length(make_
 def test_rectified_stream_takes_p_and_a_distorted_one_is_warned_of(make_bench, topic, fx, warned):
     info = camera_info(256, 192, fx=200.0, p_fx=160.0, d=(0.2, 0.0, 0.0, 0.0, 0.0))
     info.binning_x = info.binning_y = 2
-    bench = make_bench(cli_args=['--ros-args', '-r', f'image:={topic}'])
+    bench = make_bench(cli_args=['--ros-args', '-r', f'image:={topic}'],
+                       parameters={'rectify': 'never'})
     bench._image = bench.helper.create_publisher(Image, topic, 1)
     lines = []
     bench.node._log._logger = type('Lines', (), {

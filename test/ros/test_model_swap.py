@@ -135,6 +135,24 @@ def test_model_that_fails_to_load_gives_the_value_back_and_says_why(garage, stoc
                 and bench.diagnostics()['model']['model_file'] == str(stock['new']))
 
 
+def test_classes_are_asked_of_the_model_that_is_to_come_and_hold_up_nothing_else(garage, stock):
+    bench = garage
+    assert bench.set(ground_classes=['floor']).successful
+    bench.garage.gate.clear()
+    assert bench.set(model_file=str(stock['new']), ground_classes=['a', 'b']).successful
+    assert bench.set(raise_after=2).successful, 'the running model has no class a'
+    refused = bench.set(mask_classes=['floor'])
+    assert not refused.successful and "mask_classes names 'floor'" in refused.reason
+    assert bench.set(mask_classes=['c']).successful
+    bench.garage.fails = RuntimeError('no memory')
+    bench.garage.gate.set()
+    bench.until(lambda: shown(bench) == str(stock['old']))
+    bench.until(lambda: bench.node._settings.ground_classes == ('floor',))
+    bench.until(lambda: bench.node._settings.mask_classes == ())
+    assert list(bench.node.get_parameter('ground_classes').value) == ['floor']
+    assert bench.set(mask_classes=['chair']).successful
+
+
 def test_file_that_was_replaced_is_loaded_anew_only_when_it_is_set_again(garage, stock, tmp_path):
     bench, mine = garage, tmp_path / 'mine'
     mine.write_bytes(stock['new'].read_bytes())
@@ -187,6 +205,12 @@ def test_device_and_backend_are_swapped_likewise_and_one_that_is_not_there_is_re
     bench.until(lambda: len(bench.garage.loaded) == 3
                 and bench.garage.loaded[1].closed.is_set())
     assert bench.garage.loaded[2].loaded['backend'] == 'eager'
+
+
+def test_precision_that_is_none_is_refused_at_once_with_those_there_are(garage):
+    result = garage.set(precision='fp8')
+    assert not result.successful and "precision is 'fp8': give auto, fp32" in result.reason
+    assert len(garage.garage.loaded) == 1
 
 
 def test_cleanup_while_loading_frees_both_and_configure_takes_the_value_shown(garage, stock):

@@ -55,6 +55,37 @@ def test_topic_of_the_other_transport_is_named_with_the_parameter(
     said(bench, f'/{there} is there: set the parameter transport to {other}')
 
 
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_compressed_topic_as_the_image_gets_one_advice_at_once_whatever_the_transport(
+        make_bench, transport):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=/cam/image_raw/compressed'],
+                       parameters={'transport': transport})
+    # Long before SILENT_AFTER_S, and the same before and after the advice is half followed.
+    said(bench, '`image` is remapped to /cam/image_raw/compressed', 'remap it to /cam/image_raw '
+         'and set transport to compressed')
+
+
+def test_right_remap_of_a_compressed_topic_gets_no_advice(make_bench):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=/cam/image_raw'],
+                       parameters={'transport': 'compressed'})
+    assert bench.node._inputs.advice == ''
+
+
+def test_another_cameras_node_is_no_camera(impatient, make_bench):
+    make_bench(namespace='front')
+    bench = make_bench(namespace='left', cli_args=['--ros-args', '-r', 'image:=wrong'])
+    said(bench, 'no publisher on /left/wrong')
+    message = bench.diagnostics()['input']['message']
+    assert '/front/image' in message and '/front/emu/' not in message
+
+
+def test_hardware_of_the_diagnostics_is_the_camera(make_bench):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=/front/image_rect'])
+    bench.until(lambda: bench.received['/diagnostics'])
+    assert {status.hardware_id for status in bench.received['/diagnostics'][-1].status} == {
+        '/front/image_rect'}
+
+
 def test_incompatible_durability_is_named(make_bench):
     bench = make_bench(active=False)
     bench.helper.create_publisher(Image, 'cam', 1)
@@ -180,7 +211,7 @@ def test_hanging_network_is_an_error_of_its_own(make_bench, monkeypatch):
 
 
 def test_distorted_camera_on_a_raw_topic_is_warned_of_once(make_bench, monkeypatch):
-    bench = make_bench()
+    bench = make_bench(parameters={'rectify': 'never'})
     lines = []
     monkeypatch.setattr(bench.node._log, '_logger', Lines(lines))
     info = camera_info(d=(0.2, -0.1, 0.0, 0.0, 0.0))

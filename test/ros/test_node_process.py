@@ -67,12 +67,14 @@ class Process:
     """emu_node with a prelude that fakes something; its lines are collected."""
 
     def __init__(self, prelude: str, domain_id: int, *parameters: str, entry: str = 'main',
-                 words: tuple[str, ...] = (), model: str | None = '/fake') -> None:
-        """Start it; ``words`` come before the ROS arguments."""
+                 words: tuple[str, ...] = (), model: str | None = '/fake',
+                 files: tuple[str, ...] = ()) -> None:
+        """Start it; ``words`` come before the ROS arguments, ``files`` of parameters last."""
         code = (f'{prelude}\nimport sys\nfrom emu_perception.ros.node import {entry}\n'
                 f'sys.exit({entry}())')
         given = (*([f'model_file:={model}'] if model else []), *parameters)
         args = [word for value in given for word in ('-p', value)]
+        args += [word for path in files for word in ('--params-file', path)]
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain_id), 'PYTHONUNBUFFERED': '1',
                        'PYTHONPATH': f'{ROOT}:{ROOT / "test" / "ros"}'}
         self.process = subprocess.Popen(
@@ -207,6 +209,20 @@ def test_bad_parameter_at_the_start_ends_in_one_line(start):
     process = start(SLOW_NETWORK, 'overlay_alpha:=7.0')
     assert process.process.wait(TIMEOUT_S) == 1
     assert 'overlay_alpha' in process.until_said('emu_node:')
+    clean(process)
+
+
+def test_bad_value_of_one_camera_names_it_and_leaves_the_others(start, tmp_path):
+    path = tmp_path / 'params.yaml'
+    path.write_text('/front/emu:\n  ros__parameters: {overlay_alpha: 7.0}\n'
+                    '/lfet/emu:\n  ros__parameters: {raise_after: 2}\n')
+    process = start(ONE_LOAD, entry='main_multi', words=('front', 'left'),
+                    files=(str(path),))
+    line = process.until_said('emu_multi: front/emu is not there')
+    assert 'overlay_alpha' in line
+    process.until_said("'/lfet/emu' is no node here")
+    process.until_said('active: reading /left/image')
+    assert process.end(signal.SIGTERM) == 0
     clean(process)
 
 

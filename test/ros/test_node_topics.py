@@ -199,6 +199,18 @@ def test_maps_are_built_only_for_listeners_but_every_image_is_inferred(make_benc
     assert bench.predictor.calls[-1]['size'] is None
 
 
+def test_first_message_after_subscribing_has_the_size_asked_for(make_bench):
+    bench = make_bench()
+    bench.clear_risk()
+    bench.hang(sec=77)  # an image that nobody listens to: its maps are of the network's size
+    labels = bench.listen(Image, 'label')
+    bench.until(lambda: bench.node._pipeline.maps.wanted())
+    bench.predictor.gate.set()
+    bench.until(lambda: labels, send=rgb_image())
+    assert (labels[0].width, labels[0].height) == (64, 48)
+    assert not any(label.header.stamp.sec == 77 for label in labels)
+
+
 def test_size_and_encoding_may_change_between_images(make_bench):
     bench = make_bench()
     labels = bench.listen(Image, 'label')

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from builtin_interfaces.msg import Time
 from emu_perception.ros import image_messages
-from emu_perception.ros.map_publishers import MapPublishers
+from emu_perception.ros.map_publishers import MapPublishers, MapsOut
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.publishing_thread import MapSet, PublishingThread, stamp_age_s
@@ -181,6 +181,40 @@ def test_times_of_a_published_image_are_counted_with_those_of_its_publishing():
     assert set(timings.published(0.0, 0.0)) <= set(times) and times['network_time_ms'] == 9.0
     assert times['publish_time_ms'] >= 0 and times['handover_time_ms'] >= 0
     assert 'pipeline_latency_ms' not in times, 'an age by a clock that does not run'
+
+
+def test_maps_that_wait_and_are_due_are_not_pushed_out_by_images_of_the_flag_alone():
+    statistics, gate, entered, out = Statistics(), threading.Event(), threading.Event(), []
+
+    class Slow:
+        def publish(self, frame, *_):
+            entered.set()
+            assert gate.wait(TIMEOUT_S)
+            out.append(frame.header.stamp.sec)
+            return MapsOut.ALL
+    node = SimpleNamespace(get_clock=lambda: SimpleNamespace(
+        now=lambda: SimpleNamespace(nanoseconds=0)))
+    publishing = PublishingThread(node, SimpleNamespace(is_current=lambda _: True), statistics,
+                                  None, None)
+    now = time.monotonic()
+
+    def offer(sec, due):
+        publishing.offer(MapSet(
+            session=1, frame=SimpleNamespace(header=Header(stamp=Time(sec=sec))), prediction=None,
+            state=None, settings=Settings(), maps=Slow(), due=due,
+            timings=Timings(now, now, now, now, now, now, {})))
+    offer(1, True)
+    assert entered.wait(TIMEOUT_S)
+    offer(2, True)
+    offer(3, False)
+    assert statistics.snapshot(now).counts['processed'] == 1, 'the flag of the third is out'
+    gate.set()
+    end = time.monotonic() + TIMEOUT_S
+    while statistics.snapshot(now).counts['processed'] < 3:
+        assert time.monotonic() < end, f'only {out} came out'
+        time.sleep(0.01)
+    publishing.stop()
+    assert out == [1, 2]
 
 
 @pytest.mark.parametrize('now_ns, stamp, expected', [

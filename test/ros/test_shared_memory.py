@@ -42,6 +42,23 @@ def test_the_profile_is_set_where_nothing_speaks_against_it(environment):
     assert profile_variables({**environment, **variables}, PROFILE) == ({}, line)
 
 
+@pytest.mark.parametrize('name, other', [PROFILES, PROFILES[::-1]])
+def test_the_profile_in_one_of_the_variables_is_in_use_and_comes_into_the_other(
+        tmp_path, name, other):
+    link = tmp_path / 'fastdds.xml'
+    link.symlink_to(PROFILE)
+    variables, line = profile_variables({name: str(link)}, PROFILE)
+    assert variables == {other: str(PROFILE)} and line.startswith('shared memory for images')
+    variables, line = profile_variables({name: str(link), other: '/mine.xml'}, PROFILE)
+    assert not variables and f'not used: {other} is set' in line
+
+
+def test_the_profile_is_not_said_to_be_used_by_another_middleware():
+    variables, line = profile_variables({**dict.fromkeys(PROFILES, str(PROFILE)),
+                                         'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}, PROFILE)
+    assert not variables and 'not used: RMW_IMPLEMENTATION is rmw_zenoh_cpp' in line
+
+
 @pytest.mark.parametrize('free', [None, MUCH - 1])
 def test_memory_that_is_not_there_is_not_written_into(free):
     assert '/dev/shm has less than 128 MB' in objection({}, free)

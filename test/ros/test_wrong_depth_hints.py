@@ -8,11 +8,14 @@ from dataclasses import replace
 import time
 from unittest.mock import Mock
 
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.hint_fusion import HintFusion
 from emu_perception.ros.parameters import Settings
 import numpy as np
+import pytest
 from sensor_msgs.msg import Image
 
 SECOND = 10**9
@@ -40,15 +43,17 @@ def test_hints_of_before_a_jump_back_and_without_a_stamp_are_of_no_image():
     assert hints.take(time.monotonic()) is None
 
 
-def joined(fusion: HintFusion, sec: int, hint: Image | None, fx: float) -> Prediction:
-    """Return what becomes of an image whose network says 2 m at fx 100."""
+def joined(fusion: HintFusion, sec: int, hint: Image | None, fx: float, grey: int = 90
+           ) -> Prediction:
+    """Return what becomes of a grey image whose network says 2 m at fx 100."""
     image, depth = message(sec * SECOND), np.full((96, 128), fx / 50.0, np.float32)
     settings = replace(Settings(), depth_hint_wait_s=0.0)
     if hint is not None:
         fusion.hints.update(hint)
     fusion.expect(image, settings)
-    return fusion.fused(np.full((96, 128, 3), 90, np.uint8), Prediction(
-        {'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (96, 128)), fx,
+    return fusion.fused(np.full((96, 128, 3), grey, np.uint8), Prediction(
+        {'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (96, 128)),
+        judge(pinhole_info(128, 96, fx), 128, 96, rectified=False).needed(),
         time.monotonic(), settings)
 
 
@@ -69,3 +74,25 @@ def test_what_did_not_hold_of_a_file_does_not_hold_on_another_backend():
     assert fusion.problem
     assert fusion.another_network(same_file=True).problem == fusion.problem
     assert not fusion.another_network(same_file=False).problem
+
+
+def test_each_way_to_be_no_hint_is_counted_by_its_own_name():
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    assert (joined(fusion, 1, message(SECOND), 100.0).depth_source == 2).all()
+    for sec, metres, cause in ((2, 0.02, 'refused'), (3, 0.0, 'empty')):
+        found = joined(fusion, sec, message(sec * SECOND, metres), 100.0)
+        assert not (found.depth_source == 2).any()
+        assert fusion.hints.counts[cause] == 1 and fusion.hints.problem
+    assert fusion.hints.counts['used'] == 1 and fusion.hints.counts['unusable'] == 0
+    assert {f'depth_hint_{cause}' for cause in ('refused', 'empty', 'frozen')} < set(fusion.values)
+
+
+def test_a_frozen_depth_camera_is_no_hint_once_the_picture_has_moved():
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    for sec, grey, there in ((1, 90, True), (2, 91, True), (3, 120, False), (4, 120, False)):
+        found = joined(fusion, sec, message(sec * SECOND), 100.0, grey)
+        assert (found.depth_source == 2).any() == there
+    assert fusion.hints.counts['frozen'] == 2 and 'frozen?' in fusion.hints.problem
+    # Held: what it said before is as much as there is to know.
+    assert found.scale.factor == pytest.approx(1.0, abs=0.05)
+    assert (joined(fusion, 5, message(5 * SECOND, 2.1), 100.0, 130).depth_source == 2).all()

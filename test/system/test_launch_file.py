@@ -300,7 +300,7 @@ def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
             [sys.executable, '-c', _LAUNCH,
              str(installed / 'share/emu_perception/launch/emu.launch.py'),
              f'replay:={image_folder}', 'replay_rate:=5', f'model_file:={random_checkpoint}',
-             'device:=cpu', 'namespace:=front'],
+             'device:=cpu', 'namespace:=front', 'depth_hint_topic:=/depth'],
             env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     node = rclpy.create_node('listener')
     received: list[Image] = []
@@ -310,6 +310,8 @@ def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
         while not received and time.monotonic() < end_s and process.poll() is None:
             rclpy.spin_once(node, timeout_sec=0.1)
         assert received, log.read_text()
+        assert node.count_subscribers('/depth') == 1, 'the depth camera is not listened to'
+        assert node.count_publishers('/front/emu/depth/source') == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(30.0) == 0, log.read_text()
         assert log.read_text().count('process has finished cleanly') == 2, log.read_text()

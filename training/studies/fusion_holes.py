@@ -90,13 +90,15 @@ HOLES: dict[str, Callable[[Example, Collection[str], np.random.Generator], np.nd
     'box': _box, 'beyond_4m': _far, 'sensor': _sensor}
 
 
-def as_sensed(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def as_sensed(depth: np.ndarray, rng: np.random.Generator, outliers: float = OUTLIERS
+              ) -> np.ndarray:
     """
     Return depths with a stereo camera's noise and one outlier in twenty, float32 metres.
 
     :param depth: 0 where nothing is seen.
+    :param outliers: share of pixels that are anywhere.
     """
     noisy = depth + rng.standard_normal(depth.shape) * NOISE_PER_M * depth * depth
-    wrong = rng.random(depth.shape) < OUTLIERS
+    wrong = rng.random(depth.shape) < outliers
     noisy[wrong] = rng.uniform(0.3, 8.0, int(wrong.sum()))
     return np.where(depth > 0, np.maximum(noisy, 0.05), 0.0).astype(np.float32)

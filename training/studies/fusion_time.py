@@ -1,12 +1,13 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What joining a depth camera in costs an image.
+What joining a depth camera in costs an image, and what taking a lens's distortion out does.
 
 python -m training.studies.fusion_time [--images N]
 
-Of VGA, without the network: hint checked, fused, with its sigma and source; half the image hidden.
-On a machine that does nothing else, or the figure is the others'.
+Of VGA, without the network. Joining: hint checked, fused, with its sigma and source; half the
+image hidden. Rectifying: the image, and the hint beside it; the maps are there. On a machine that
+does nothing else, or the figures are the others'.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import sys
 import time
 
 import cv2
+from emu_perception.cameras.judgement import judge
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, fuse, ScaleBelief
 import numpy as np
 
 from ..command_line import command_parser, run
+from .rectification_lenses import lens_info
 
 SIZE = (480, 640)
 _WARM = 5
@@ -48,6 +51,25 @@ def milliseconds(images: int) -> list[float]:
     return times[_WARM:]
 
 
+def rectifying_milliseconds(images: int) -> tuple[list[float], list[float]]:
+    """Return the times of rectifying each of some images, and of a hint beside each."""
+    height, width = SIZE
+    camera = judge(lens_info('plumb_bob', width, height, 520.0), width, height, rectified=False,
+                   rectify=True).needed()
+    assert camera.rectification is not None
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    depth = np.full(SIZE, 2.0, np.float32)
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_WARM + images):
+        began = time.perf_counter()
+        camera.rectification.image(image)
+        between = time.perf_counter()
+        camera.rectification.depth(depth)
+        times[0].append(1e3 * (between - began))
+        times[1].append(1e3 * (time.perf_counter() - between))
+    return times[0][_WARM:], times[1][_WARM:]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = command_parser('studies.fusion_time', __doc__)
@@ -57,11 +79,13 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         if options.images < 1:
             raise InputError(f'--images is {options.images}: give 1 or more')
-        times = milliseconds(options.images)
+        image, depth = rectifying_milliseconds(options.images)
+        joining = milliseconds(options.images)
         load = os.getloadavg()[0]
-        print(f'{SIZE[1]}x{SIZE[0]}: median {median(times):.2f} ms, least {min(times):.2f} ms, '
-              f'of {len(times)} images; OpenCV with {cv2.getNumThreads()} '
-              f'threads, load {load:.1f} on {os.cpu_count()} cores')
+        for what, times in (('joined', joining), ('rectified', image), ('hint rectified', depth)):
+            print(f'{SIZE[1]}x{SIZE[0]} {what}: median {median(times):.2f} ms, least '
+                  f'{min(times):.2f} ms, of {len(times)} images; OpenCV with '
+                  f'{cv2.getNumThreads()} threads, load {load:.1f} on {os.cpu_count()} cores')
     return run(command)
 
 

@@ -17,8 +17,9 @@ def build(source: PlannerSource) -> PointCloud2:
 
     :raises WithheldError: where they took too much, or all.
     """
-    settings, (depth, camera) = source.settings, source.metres()
-    prediction = source.shown.prediction
+    settings, (_, camera) = source.settings, source.metres()
+    # A map is of what is measured: points_sigma_margin is for what a robot stops at.
+    prediction, depth = source.shown.prediction, source.measured()
     chosen = PointFilter(
         stride=settings.points_stride, voxel_m=settings.filtered_voxel_m,
         max_range_m=settings.filtered_max_range_m, max_sigma_m=settings.filtered_max_sigma_m,

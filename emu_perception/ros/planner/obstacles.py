@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from emu_perception.planning.thinning import nearest
+from emu_perception.planning.thinning import blindest, nearest
 from emu_perception.ros.planner.source import PlannerSource
 from emu_perception.ros.point_cloud import to_sparse_cloud
 from sensor_msgs.msg import PointCloud2
@@ -16,9 +16,12 @@ def build(source: PlannerSource) -> PointCloud2:
 
     No point at all means that all is ground or beyond the range.
 
-    :raises WithheldError: where the depth of too many pixels is not known.
+    :raises WithheldError: where the depth of too many pixels, in all or in one upright strip of
+        blocks, is not known: an obstacle there would be missing in a cloud that has all else.
     """
     depth, camera = source.metres()
     source.check_unknown()
+    source.check_share(blindest(depth, source.settings.points_stride),
+                       'in one direction the depth')
     at = nearest(depth, ~source.ground(), source.settings.points_stride)
     return to_sparse_cloud(at, depth, source.shown, source.header, camera)

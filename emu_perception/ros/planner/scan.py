@@ -8,6 +8,7 @@ import math
 
 from emu_perception.planning.scanning import Mounting, scan
 from emu_perception.ros.planner.source import PlannerSource
+import numpy as np
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Header
 
@@ -22,21 +23,24 @@ def build(source: PlannerSource) -> LaserScan | None:
     settings = source.settings
     if not settings.scan_frame or not settings.scan_camera_height_m > 0:
         return None
-    depth, camera = source.metres()
+    near, camera = source.metres()
     source.check_unknown()
-    found = scan(depth, ~source.ground(), camera,
+    found = scan(source.measured(), ~source.ground(), camera,
                  Mounting(settings.scan_camera_height_m,
                           math.radians(settings.scan_camera_pitch_deg)),
                  heights_m=(settings.scan_min_height_m, settings.scan_max_height_m),
-                 increment_rad=math.radians(settings.scan_increment_deg))
+                 increment_rad=math.radians(settings.scan_increment_deg), nearest=near)
     source.check_share(found.blind, 'in one direction the depth')
-    # No message holds a range beyond the network's; a consumer drops what is above range_max.
+    # A consumer drops what is not below range_max. The network's range is not that of this camera
+    # where another focal length scales its metres, nor of a depth camera that is joined in.
     reach = source.depth_max if math.isfinite(source.depth_max) else 1000.0
     right, down = camera.rays()
     longest = math.hypot(1.0, float(abs(right).max()), float(abs(down).max()))
+    farthest = float(np.fmax.reduce(found.ranges, initial=0.0))
     message = LaserScan(
         header=Header(stamp=source.header.stamp, frame_id=settings.scan_frame),
         angle_min=found.angle_min, angle_max=found.angle_max,
-        angle_increment=found.angle_increment, range_min=0.0, range_max=reach * longest)
+        angle_increment=found.angle_increment, range_min=0.0,
+        range_max=max(reach * longest, 1.001 * farthest))
     message.ranges = found.ranges.tolist()
     return message

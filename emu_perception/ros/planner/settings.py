@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from emu_perception.errors import InputError
@@ -12,7 +12,7 @@ from emu_perception.planning.classes import members
 from emu_perception.ros.parameter_rows import list_parameter, parameter
 from emu_perception.rules import Rule
 
-_CLASSES = ('ground_classes', 'mask_classes', 'filtered_classes')
+CLASS_PARAMETERS = ('ground_classes', 'mask_classes', 'filtered_classes')
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class PlannerSettings:
         low=1, high=64)
     max_filtered_share: float = parameter(
         0.7, 'Share of the pixels that may be lost, not known or not believed, to '
-        '~/points/filtered, ~/points/ground, ~/points/obstacles and ~/scan (there also of one '
-        'direction); above it the message is withheld, for what is left out looks free.',
+        '~/points/filtered, ~/points/ground, ~/points/obstacles and ~/scan (of the last two also '
+        'in one direction); above it the message is withheld, for what is left out looks free.',
         low=0.0, high=1.0)
     filtered_voxel_m: float = parameter(
         0.0, 'Side of the cubes of which ~/points/filtered has at most one point each; 0: off.',
@@ -54,14 +54,14 @@ class PlannerSettings:
         'Names of the classes where ~/mask is 255, such as [person]; empty: there is no mask.',
         Rule(str))
     scan_frame: str = parameter(
-        '', 'Frame of ~/scan, which your TF has at the camera, level: x forward, z up; empty: '
-        'there is no scan.')
+        '', 'Frame of ~/scan, which your TF has at the camera, level: x the way the optical axis '
+        'points, z up; of each camera its own; empty: there is no scan.')
     scan_camera_height_m: float = parameter(
         0.0, "The camera's height above the ground; 0: not known, and there is no ~/scan.",
         unit='m', low=0.0, high=100.0)
     scan_camera_pitch_deg: float = parameter(
-        0.0, "By so much the camera's optical axis points below the horizon.", unit='degrees',
-        low=-80.0, high=80.0)
+        0.0, "By so much the camera's optical axis points below the horizon. A roll is not known "
+        'of: mount it without.', unit='degrees', low=-80.0, high=80.0)
     scan_min_height_m: float = parameter(
         0.1, 'Lowest height above the ground of what ~/scan takes for an obstacle.', unit='m',
         low=-100.0, high=100.0)
@@ -89,11 +89,18 @@ class PlannerSettings:
                 f'parameter scan_min_height_m is {self.scan_min_height_m:g}: give a number below '
                 f'scan_max_height_m, {self.scan_max_height_m:g}')
 
-    def check_classes(self, classes: Sequence[str]) -> None:
+    def check_classes(self, classes: Sequence[str],
+                      parameters: Collection[str] = CLASS_PARAMETERS) -> None:
         """
         Refuse names that are no classes of a checkpoint.
 
+        :param parameters: of which; others than those of classes are left alone.
         :raises InputError: one line with parameter, name and what there is.
         """
-        for name in _CLASSES:
-            members(classes, getattr(self, name), name)
+        for name in CLASS_PARAMETERS:
+            if name in parameters:
+                members(classes, getattr(self, name), name)
+
+    def unfit(self, classes: Sequence[str]) -> list[str]:
+        """Return the parameters that name what is no class of a checkpoint."""
+        return [name for name in CLASS_PARAMETERS if not {*getattr(self, name)} <= {*classes}]

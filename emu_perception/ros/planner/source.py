@@ -43,6 +43,12 @@ class PlannerSource:
         assert self.depth is not None and self.camera is not None
         return self.depth, self.camera
 
+    def measured(self) -> np.ndarray:
+        """Return the depth of an image that has one, without ``points_sigma_margin``."""
+        depth = self.shown.given('depth')
+        assert depth is not None
+        return depth
+
     def ground(self) -> np.ndarray:
         """Return which pixels are of a class of ``ground_classes``, bool HxW; unlabelled: no."""
         label = self.shown.prediction.label
@@ -64,7 +70,9 @@ class PlannerSource:
                                 f'believed (max_filtered_share is {limit:g})')
 
     def check_unknown(self) -> None:
-        """Refuse an image of whose pixels too many have no depth."""
+        """Refuse an image of whose pixels too many have no depth, or all, whatever the limit."""
         depth, _ = self.metres()
         unknown = float(np.isnan(depth).mean())
+        if unknown == 1.0:
+            raise WithheldError('the depth of no pixel is known')
         self.check_share(unknown, 'the depth')

@@ -11,29 +11,34 @@ from pathlib import Path
 
 from core_bench import make_metadata, make_network
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 from emu_perception.checkpoint import (
     Calibration,
+    CheckpointMetadata,
     FittedThreshold,
     load_checkpoint,
     read_metadata,
     save_checkpoint,
 )
 from emu_perception.commands import commission
-from emu_perception.commissioning import Recording
+from emu_perception.commissioning import Recording, SHARE
 from emu_perception.commissioning_depth import DepthCheck
 from emu_perception.corruptions.photographs import read_rgb
 from emu_perception.familiarity import (
+    Familiarity,
     fit_familiarity,
     FittedScores,
     load_fitted_scores,
     UNFAMILIARITY,
 )
 from emu_perception.model_file import default_model
-from emu_perception.observer import Observer
+from emu_perception.observer import Observer, Seen
 from emu_perception.predictor import Predictor
 from emu_perception.scores import names_of
 import numpy as np
 import pytest
+from run_bench import header, IMAGE, INFO, MAKE, write_bag
 import torch
 
 DATA = Path(os.environ.get('EMU_SHARED', Path(__file__).parents[4] / 'shared')) / 'data'
@@ -138,6 +143,38 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
     lines = capsys.readouterr().err.splitlines()
     assert code and all(word in lines[-1] for word in words), lines
     assert not (tmp_path / 'x').exists()
+
+
+@pytest.mark.slow
+def test_a_bag_brings_its_camera_and_its_depth_rectified_as_the_node_does(model, tmp_path, capsys):
+    info = replace(pinhole_info(128, 96, 110.0), d=(-0.25, 0.05, 0.0, 0.0, 0.0))
+    metres = np.full((96, 128), 2.0, np.float32)
+    messages = []
+    for index, rgb in enumerate(pictures(FRAMES, 1)):
+        at = header(index)
+        messages += [(topic, message, at.stamp_ns) for topic, message in (
+            (INFO, MAKE.camera_info(info, at)), ('/cam/depth', MAKE.image(metres, '32FC1', at)),
+            (IMAGE, MAKE.image(rgb, 'rgb8', at)))]
+    bag, out = write_bag(tmp_path / 'bag', messages), tmp_path / 'robot.safetensors'
+    assert commission.main([str(bag), '--model', str(model), '--out', str(out), '--depth',
+                            '/cam/depth', '--depth-as', 'hint', '--device', 'cpu']) == 0
+    assert 'with the scale of the depth camera; set depth_hint' in capsys.readouterr().out
+    check = read_metadata(out).provenance['commissioned']['depth']
+    assert check['as_hint'] and check['frames'] == FRAMES and check['variance_factor'] >= 1.0
+    # The later frames as the node would show them to the network, and not as they came.
+    camera = judge(info, 128, 96, rectified=False, rectify=True).needed()
+    network, metadata = load_checkpoint(model)
+    observer = Observer(network, metadata, model)
+    seen = [observer(camera.rectified(rgb), camera.fx / 128) for rgb in pictures(FRAMES, 1)]
+    expected = fit_familiarity_of(metadata, seen)
+    found = load_fitted_scores(read_metadata(out).statistics, names_of(metadata.tasks))
+    np.testing.assert_allclose(found.familiarity.mean, expected.mean, rtol=1e-5)
+
+
+def fit_familiarity_of(metadata: CheckpointMetadata, seen: list[Seen]) -> Familiarity:
+    """Return a checkpoint's familiarity with what was seen mixed in."""
+    fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks))
+    return fitted.familiarity.mixed(np.stack([one.statistics for one in seen]), SHARE)
 
 
 def test_scores_and_thresholds_of_sigma_grow_with_the_variance_that_is_written():

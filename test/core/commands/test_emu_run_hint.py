@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import json
 from pathlib import Path
 
 import cv2
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.source import InputImage
+from emu_perception.commands.hint_track import hint_line, HintSummary, HintTrack
+from emu_perception.fusion import checked_hint, DepthHint
+from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
 from run_bench import (
@@ -19,6 +27,7 @@ from run_bench import (
     pixels,
     read_bag,
     recording,
+    scene,
     table,
     WIDTH,
     write_bag,
@@ -28,13 +37,89 @@ from run_bench import (
 DEPTH = '/cam/aligned_depth'
 SENSOR_MM = 2500
 COUNT = 4
+ANY = '--depth-hint-any-scale'  # Of a network that was never trained.
 
 
-def sensor(width: int = WIDTH) -> np.ndarray:
-    """Return what a depth camera sees: 2.5 m in the left half."""
+def sensor(width: int = WIDTH, index: int = 0) -> np.ndarray:
+    """Return what a depth camera sees: 2.5 m in the left half, with the noise of one pixel."""
     seen = np.zeros((HEIGHT, width), np.uint16)
     seen[:, :width // 2] = SENSOR_MM
+    seen[0, 0] += index
     return seen
+
+
+class Fixed:
+    """Hints that are what they are, by image."""
+
+    def __init__(self, *depths: np.ndarray) -> None:
+        self._depths = iter(depths)
+
+    def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
+        """Return the next."""
+        return checked_hint(next(self._depths), None, (HEIGHT, WIDTH))
+
+
+def tracked(depths: Sequence[np.ndarray], fx: Sequence[float] = (FX,) * 9, *,
+            any_scale: bool = False, pictures: Sequence[np.ndarray] = ()
+            ) -> tuple[list[Prediction], HintSummary]:
+    """Join depths into the images of a network that says 2 m."""
+    track = HintTrack(Fixed(*depths), 0.4, any_scale=any_scale)
+    found = []
+    for index in range(len(depths)):
+        camera = judge(pinhole_info(WIDTH, HEIGHT, fx[index]), WIDTH, HEIGHT,
+                       rectified=True).needed()
+        depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+        picture = pictures[index] if pictures else scene(index)
+        found.append(track.joined(
+            InputImage(f'{index}', header(index), lambda: scene(0)), picture,
+            Prediction({'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (96, 128)),
+            camera)[0])
+    return found, track.summary()
+
+
+def metres(value: float, index: int = 0) -> np.ndarray:
+    """Return a sensor's view of one depth, with a hole and a pixel of noise."""
+    seen = np.full((HEIGHT, WIDTH), value, np.float32)
+    seen[40:50, 40:60] = 0.0
+    seen[0, 0] += 0.001 * index
+    return seen
+
+
+def test_a_hint_of_other_units_is_refused_counted_and_said(caplog):
+    found, summary = tracked([metres(0.03), metres(0.031), metres(2.2)])
+    assert [(one.depth_source == 2).any() for one in found] == [False, False, True]
+    assert summary.left_out == {'refused': 2} and summary.with_hint == 1
+    assert '; 2 left out (refused)' in hint_line(summary)
+    assert caplog.text.count('of the metres that the network says') == 1
+    taken, summary = tracked([metres(0.03)], any_scale=True)
+    assert (taken[0].depth_source == 2).any() and not summary.left_out
+
+
+def test_at_another_focal_length_nothing_is_known_of_the_scale():
+    nothing = np.zeros((HEIGHT, WIDTH), np.float32)
+    found, _ = tracked([metres(3.0), nothing, nothing], (FX, FX, 1.3 * FX))
+    assert found[1].scale.factor == pytest.approx(1.5, rel=0.05)
+    assert found[2].scale.factor == 1.0 and found[2].scale_sigma > 0.5
+
+
+def test_a_hint_that_sees_nothing_is_none_and_said(caplog):
+    _, summary = tracked([np.zeros((HEIGHT, WIDTH), np.float32),
+                          np.full((HEIGHT, WIDTH), np.nan)])
+    assert summary.left_out == {'empty': 2} and summary.with_hint == 0
+    assert '2 left out (empty)' in hint_line(summary) and 'it sees nothing' in caplog.text
+
+
+def test_a_frozen_depth_camera_is_noticed_where_the_picture_moves_on(caplog):
+    same = metres(2.2)
+    found, summary = tracked([same.copy() for _ in range(3)])
+    assert [(one.depth_source == 2).any() for one in found] == [True, False, False]
+    assert summary.left_out == {'frozen': 2} and 'is the depth camera frozen?' in caplog.text
+    # A simulator's robot that stands still: its colours have noise, its depths have none.
+    rng = np.random.default_rng(0)
+    still = [np.clip(scene(3) + rng.normal(0, 5, scene(3).shape), 0, 255).astype(np.uint8)
+             for _ in range(3)]
+    found, _ = tracked([same.copy() for _ in range(3)], pictures=still)
+    assert all((one.depth_source == 2).any() for one in found)
 
 
 def with_depth(path: Path, *, lost: tuple[int, ...] = (), off_ns: int = 0, width: int = WIDTH
@@ -46,7 +131,7 @@ def with_depth(path: Path, *, lost: tuple[int, ...] = (), off_ns: int = 0, width
         stamp = type(at)(at.stamp_ns + off_ns, at.frame_id)
         if index not in lost:
             # Recorded well after its image, as a slower sensor's is.
-            depths.append((DEPTH, MAKE.image(sensor(width), '16UC1', stamp),
+            depths.append((DEPTH, MAKE.image(sensor(width, index), '16UC1', stamp),
                            at.stamp_ns + 80_000_000))
     return write_bag(path, sorted([*recording(COUNT), *depths], key=lambda one: one[2]))
 
@@ -54,7 +139,8 @@ def with_depth(path: Path, *, lost: tuple[int, ...] = (), off_ns: int = 0, width
 @pytest.mark.slow
 def test_a_bag_with_depth_gives_fused_maps_and_what_the_network_is_worth(tmp_path, checkpoint):
     bag, out = with_depth(tmp_path / 'bag', lost=(2,), off_ns=10_000_000), tmp_path / 'out'
-    assert emu_run(bag, out, checkpoint, '--mcap', '--maps', '--depth-hint', DEPTH) == 0
+    assert emu_run(bag, out, checkpoint, '--mcap', '--maps', '--depth-hint', DEPTH,
+                   ANY) == 0
     found = read_bag(out / 'recording')
     sources = [pixels(message) for _, message in found['/emu/depth/source']]
     depths = [pixels(message) for _, message in found['/emu/depth/image']]
@@ -65,7 +151,8 @@ def test_a_bag_with_depth_gives_fused_maps_and_what_the_network_is_worth(tmp_pat
             assert not (source == 2).any()
         else:
             assert (source[left] == 2).all() and (source == 2).mean() == 0.5
-            assert depth[left] == pytest.approx(SENSOR_MM / 1000)
+            assert depth[left][0, 0] == pytest.approx((SENSOR_MM + index) / 1000)
+            assert depth[left].ravel()[1:] == pytest.approx(SENSOR_MM / 1000)
     sigma = [message.data for _, message in found['/emu/scale_sigma']]
     assert sigma[2] > sigma[1]
     rows = table(out)
@@ -84,7 +171,7 @@ def test_a_folder_of_depths_is_joined_to_images_of_the_same_names(tmp_path, chec
     (tmp_path / 'depth').mkdir()
     cv2.imwrite(str(tmp_path / 'depth' / f'{paths[0].stem}.png'), sensor())
     assert emu_run(tmp_path / 'images', tmp_path / 'out', checkpoint, '--depth-hint',
-                   str(tmp_path / 'depth'), '--fx', str(FX), '--panels', '1') == 0
+                   str(tmp_path / 'depth'), '--fx', str(FX), '--panels', '1', ANY) == 0
     assert 'depth hint: in 1 of 2 images, 50 % of their pixels are holes' in (
         capsys.readouterr().out)
     assert len(list((tmp_path / 'out/panels').glob('*.png'))) == 1

@@ -18,6 +18,10 @@ def test_labels_of_the_named_classes_and_never_the_unlabelled_are_members():
     assert not members(CLASSES, ()).any()
 
 
+def test_two_classes_of_one_name_are_both_members():
+    assert list(np.flatnonzero(members(('person', 'wall', 'person'), ('person',)))) == [0, 2]
+
+
 @pytest.mark.parametrize('name, advice', [('flor', "did you mean 'floor'"), ('person', 'wall')])
 def test_a_class_that_is_not_there_is_refused_with_what_there_is(name, advice):
     with pytest.raises(InputError, match=f"parameter ground_classes names '{name}'.*{advice}"):

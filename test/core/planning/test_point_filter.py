@@ -84,6 +84,11 @@ def test_a_cube_has_one_point_the_first():
     assert choose(voxel_m=1e-3)[0].all()
 
 
+@pytest.mark.parametrize('voxel_m', [1e-5, 1e-9, 1e-300])
+def test_cubes_too_small_to_be_counted_lose_no_far_points(voxel_m):
+    assert choose(DEPTH * np.float32(100.0), voxel_m=voxel_m)[0].all()
+
+
 def test_stride_takes_the_middles_of_blocks():
     kept, _ = choose(stride=2)
     assert list(zip(*np.nonzero(kept))) == [(r, c) for r in (1, 3) for c in (1, 3, 5)]

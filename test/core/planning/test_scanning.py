@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 
 from emu_perception.cameras.calibration import pinhole_info
@@ -35,9 +36,10 @@ def room(pitch, wall_m=3.0, camera_m=1.0):
     return np.minimum(wall, floor).astype(np.float32), floor < wall
 
 
-def take(depth, obstacle=ALL, pitch=PITCH, heights=(0.1, 1.5), camera_m=1.0, increment=1.0):
+def take(depth, obstacle=ALL, pitch=PITCH, heights=(0.1, 1.5), camera_m=1.0, increment=1.0,
+         nearest=None):
     return scan(depth, obstacle, CAMERA, Mounting(camera_m, pitch), heights_m=heights,
-                increment_rad=math.radians(increment))
+                increment_rad=math.radians(increment), nearest=nearest)
 
 
 def angles(found):
@@ -114,3 +116,38 @@ def test_directions_are_never_finer_than_a_pixel_so_that_none_is_empty():
     found = take(np.full((HEIGHT, WIDTH), 2.0, np.float32), pitch=0.0, increment=0.1)
     assert found.angle_increment >= 1.0 / F - 1e-4
     assert np.isfinite(found.ranges[2:-2]).all()
+
+
+@pytest.mark.parametrize('nearer', [1.0, 0.75, 0.2, 0.0])
+@pytest.mark.parametrize('camera_m, heights', [(1.0, (0.1, 0.5)), (1.0, (0.1, 1.5)),
+                                               (0.2, (0.6, 1.5))])
+def test_an_obstacle_stays_in_the_band_whatever_the_doubt_in_its_distance(
+        nearer, camera_m, heights):
+    """Moved along its ray a point also moves in height, towards the camera's."""
+    forward, down = level(0.0)
+    depth = np.full((HEIGHT, WIDTH), np.inf, np.float32)
+    height_m = (heights[0] + min(heights[1], 0.9)) / 2
+    row = int(np.abs(down[:, 0] - (camera_m - height_m) / 2.0).argmin())
+    depth[row] = 2.0
+    found = take(depth, pitch=0.0, camera_m=camera_m, heights=heights,
+                 nearest=np.where(depth == 2.0, np.float32(2.0 * nearer), depth))
+    seen = np.isfinite(found.ranges)
+    assert seen[2:-2].all()
+    # The nearest of the ray between 2 m * nearer and 2 m that is within the heights.
+    z = np.linspace(2.0 * nearer, 2.0, 2001)
+    inside = z[(camera_m - z * down[row, 0] >= heights[0] - 1e-6)
+               & (camera_m - z * down[row, 0] <= heights[1] + 1e-6)]
+    assert found.ranges[len(found.ranges) // 2] == pytest.approx(
+        inside[0] * forward[row, 0], abs=2e-3)
+
+
+def test_a_distance_whose_doubt_is_not_known_is_not_known():
+    depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    found = take(depth, pitch=0.0, nearest=np.full_like(depth, np.nan))
+    assert np.isnan(found.ranges).all() and found.blind == 1.0
+
+
+def test_a_view_without_any_direction_is_blind():
+    found = scan(np.full((HEIGHT, WIDTH), 2.0, np.float32), ALL, replace(CAMERA, cy=-1000.0),
+                 Mounting(1.0, PITCH), heights_m=(0.1, 1.5), increment_rad=0.01)
+    assert np.isnan(found.ranges).all() and found.blind == 1.0

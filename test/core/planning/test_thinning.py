@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from emu_perception.planning.thinning import middles, nearest
+from emu_perception.planning.thinning import blindest, middles, nearest
 import numpy as np
 import pytest
 
@@ -48,6 +48,16 @@ def test_a_pole_one_pixel_wide_before_a_wall_is_kept():
     at = nearest(depth, np.ones(depth.shape, bool), 4)
     assert (depth.ravel()[at] == 1.0).sum() == 48 // 4
     assert not (depth.ravel()[middles(48, 64, 4)] == 1.0).any(), 'by its place it is lost'
+
+
+@pytest.mark.parametrize('stride', [1, 3, 4, 64])
+def test_a_strip_without_depth_is_found_in_an_image_that_has_much(stride):
+    depth = np.full((48, 62), 2.0, np.float32)
+    depth[:, -3:] = np.inf  # known to be far
+    assert blindest(depth, stride) == 0.0
+    depth[12:, 30] = np.nan
+    columns = min(stride, 62 - 30 // stride * stride)
+    assert blindest(depth, stride) == pytest.approx(0.75 / columns)
 
 
 def test_nothing_chosen_and_nothing_known_give_nothing():

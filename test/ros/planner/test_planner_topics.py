@@ -162,6 +162,53 @@ def test_without_a_calibration_there_are_no_metres_and_with_the_gate_none_of_a_b
     assert silent(bench, messages, labels)
 
 
+@pytest.mark.parametrize('topic, kind', [('points/obstacles', PointCloud2),
+                                         ('scan', LaserScan)])
+def test_one_direction_without_depth_withholds_what_would_leave_an_obstacle_out(
+        make_bench, topic, kind):
+    room = Room()
+    room.depth = np.full((48, 64), 2.0, np.float32)
+    bench = make_bench(predictor=room, parameters={**SCAN, 'points_stride': 4})
+    messages, labels = bench.listen(kind, topic), bench.listen(Image, 'label')
+    newest(bench, messages)
+    room.depth[4:, 28:36] = np.nan  # a post: an eighth of the image
+    assert silent(bench, messages, labels)
+
+
+@pytest.mark.parametrize('topic, kind', [*((name, PointCloud2) for name in CLOUDS),
+                                         ('scan', LaserScan)])
+def test_an_image_of_no_depth_at_all_is_withheld_whatever_the_share(make_bench, topic, kind):
+    room = Room()
+    room.depth = np.full((48, 64), np.nan, np.float32)
+    bench = make_bench(predictor=room, parameters={**SCAN, 'ground_classes': ['floor'],
+                                                   'max_filtered_share': 1.0})
+    messages, labels = bench.listen(kind, topic), bench.listen(Image, 'label')
+    assert silent(bench, messages, labels)
+
+
+def test_margin_leaves_obstacles_in_the_scan_of_a_high_camera_and_mapped_points_in_place(
+        make_bench):
+    room = Room()
+    room.depth = np.full((48, 64), np.inf, np.float32)
+    room.depth[40] = 2.0  # 0.66 m below the camera, sigma 0.4 m
+    bench = make_bench(predictor=room, parameters={
+        **SCAN, 'scan_min_height_m': 0.1, 'scan_max_height_m': 0.5, 'points_sigma_margin': 4.0,
+        'points_stride': 1, 'max_filtered_share': 1.0})
+    scan = newest(bench, bench.listen(LaserScan, 'scan'))
+    # On its way nearer, to 0.4 m, its ray leaves the band upwards 0.5 m below the camera.
+    assert scan.ranges[len(scan.ranges) // 2] == pytest.approx(0.5 / (16.5 / 50), abs=0.01)
+    mapped = points(newest(bench, bench.listen(PointCloud2, 'points/filtered')))
+    assert set(mapped['z']) == {2.0}
+
+
+def test_scan_of_a_longer_lens_has_no_range_above_its_largest(make_bench):
+    room = Room()
+    room.depth = np.full((48, 64), 25.0, np.float32)  # 10 m at the network, another focal length
+    bench = make_bench(predictor=room, parameters=SCAN)
+    scan = newest(bench, bench.listen(LaserScan, 'scan'))
+    assert np.nanmax(np.array(scan.ranges)) < scan.range_max
+
+
 def test_scan_is_of_obstacles_in_the_level_frame_with_the_images_stamp(make_bench):
     room = Room()
     room.depth = np.full((48, 64), 3.0, np.float32)
@@ -295,3 +342,17 @@ def test_one_image_on_request(make_bench):
     assert bench.transition('deactivate')
     assert bench._call(client, Trigger.Request()).message == 'the node is not active'
     assert calls >= 3, 'the flag is of every image'
+
+
+def test_request_that_an_image_failed_to_answer_is_answered_by_the_next(make_bench):
+    bench = make_bench(parameters={'on_request': True})
+    client = bench.helper.create_client(Trigger, f'/{bench.name}/publish_next')
+    assert client.wait_for_service(20.0)
+    labels = bench.listen(Image, 'label')
+    bench.predictor.fails = ValueError('once')
+    bench.until(lambda: bench._call(client, Trigger.Request()).success)
+    bench.until(lambda: int(bench.diagnostics()['inference']['dropped_failure']) > 0,
+                send=rgb_image())
+    assert not labels
+    bench.predictor.fails = None
+    bench.until(lambda: labels, send=rgb_image(sec=2222))

@@ -7,14 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
+from emu_perception.cameras.calibration import from_message
+from emu_perception.cameras.judgement import judge
+from emu_perception.intrinsics import Intrinsics
+from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 from training.data.dataset_folder import DatasetFolder
+from training.prepare import bag_filled
 from training.prepare.__main__ import main
 from training.prepare.stamps import match_stamps
 
@@ -215,9 +221,114 @@ def test_distortion_and_missing_intrinsics_are_said(tmp_path, caplog):
                                ('c', [(INFO, camera_info(width=99))], 'is for 99x12')):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert prepare(write_bag(tmp_path / name, first + messages[1:]), '--force') == 0
+            assert prepare(write_bag(tmp_path / name, first + messages[1:]), '--force',
+                           '--rectify', 'never') == 0
         assert words in caplog.text
         assert (DatasetFolder(tmp_path / 'out').intrinsics is not None) == (name == 'a')
+
+
+def test_a_distorted_recording_is_rectified_with_its_depth_and_labels(tmp_path, caplog):
+    """As the node rectifies it: a network is trained on what it will see."""
+    info = camera_info()
+    info.d = np.array([-0.15, 0.02, 0.0, 0.0, 0.0])
+    label = np.tile(np.arange(WIDTH, dtype=np.uint8) // 6, (HEIGHT, 1))
+    metres = np.tile(np.arange(1, WIDTH + 1, dtype=np.uint16) * 100, (HEIGHT, 1))
+    rgb = np.repeat(np.tile(np.arange(WIDTH, dtype=np.uint8) * 10, (HEIGHT, 1))[..., None], 3, 2)
+    messages = [(INFO, info), (DEPTH, image(metres, '16UC1', 100.0)),
+                (LABEL, image(label, 'mono8', 100.0)), (IMAGE, image(rgb, 'rgb8', 100.0))]
+    camera = judge(from_message(info), WIDTH, HEIGHT, rectified=False, rectify=True).needed()
+    maps = camera.rectification
+    with caplog.at_level(logging.INFO):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0', '--label-topic',
+                       LABEL, '--class-names', 'a', 'b', 'c') == 0
+    assert 'is rectified: its distortion (plumb_bob)' in caplog.text
+    folder = DatasetFolder(tmp_path / 'out')
+    example = folder.example(folder.stems('train')[0])
+    assert np.array_equal(example.image, maps.image(rgb))
+    assert np.array_equal(example.label, maps.nearest(label))
+    np.testing.assert_allclose(example.depth, maps.depth(metres * np.float32(0.001)), atol=5e-4)
+    assert (folder.intrinsics.fx, folder.intrinsics.cx) == (camera.fx, camera.cx)
+    assert folder.intrinsics.fx > 19 and 'rectified' in folder.source
+
+
+@pytest.mark.parametrize(('info', 'words'), [
+    ([], 'no camera_info beside'), ([{'distortion_model': 'mei'}], "the model 'mei'")])
+def test_what_cannot_be_rectified_is_one_line_where_that_was_asked_for(
+        tmp_path, capsys, info, words):
+    first = [(INFO, calibrated(**{'d': np.array([0.1, 0.0, 0.0, 0.0]), **one})) for one in info]
+    assert prepare(write_bag(tmp_path / 'bag', first + recording(2)[1:]), '--rectify',
+                   'always') == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / 'out/dataset.yaml').exists()
+
+
+class Says:
+    """A network that says 2 m, a tenth of it sure, and stands in for Predictor."""
+
+    metadata = SimpleNamespace(name='says 2 m', tasks=('depth',), intrinsics=Intrinsics(
+        64, 48, 80.0, 80.0, 31.5, 23.5))
+
+    @classmethod
+    def load(cls, path: Path | None) -> Says:
+        """Return one."""
+        return cls()
+
+    def __call__(self, image: np.ndarray, *, fx: float) -> Prediction:
+        """Answer."""
+        depth = np.full(image.shape[:2], 2.0, np.float32)
+        return Prediction({'depth': depth, 'depth_variance': (0.1 * depth) ** 2}, {}, (48, 64))
+
+
+def seen_by_a_sensor(count: int, metres: float) -> list:
+    """Return a recording of 160x120 whose depth camera has a hole in the middle."""
+    info = make('CameraInfo', **{**vars(camera_info()), 'width': 160, 'height': 120,
+                                 'k': np.array([120.0, 0, 79.5, 0, 120, 59.5, 0, 0, 1]),
+                                 'p': np.array([120.0, 0, 79.5, 0, 0, 120, 59.5, 0, 0, 0, 1, 0])})
+    depth = np.full((120, 160), 1000 * metres, np.uint16)
+    depth[50:70, 60:100] = 0
+    rgb = np.full((120, 160, 3), 90, np.uint8)
+    messages = [(INFO, info)]
+    for index in range(count):
+        messages += [(DEPTH, image(depth, '16UC1', 100 + index / RATE)),
+                     (IMAGE, image(rgb, 'rgb8', 100 + index / RATE))]
+    return messages
+
+
+def test_depth_as_a_hint_fills_what_is_trained_on_and_nothing_else(tmp_path, monkeypatch):
+    """What is validated on would judge the network by itself."""
+    monkeypatch.setattr(bag_filled, 'Predictor', Says)
+    assert prepare(write_bag(tmp_path / 'bag', seen_by_a_sensor(5, 3.0)), '--val-share', '0.4',
+                   '--depth-as', 'hint') == 0
+    folder = DatasetFolder(tmp_path / 'out')
+    assert [len(folder.stems(split)) for split in ('train', 'val')] == [3, 2]
+    for split in ('train', 'val'):
+        for stem in folder.stems(split):
+            depth = folder.example(stem).depth
+            hole = depth[50:70, 60:100]
+            assert (np.delete(depth.ravel(), np.flatnonzero(depth.ravel() == 0)) > 2.9).all()
+            if split == 'train':
+                # By the sensor's scale, and not the network's 2 m.
+                assert hole == pytest.approx(3.0, rel=0.02)
+            else:
+                assert not hole.any()
+    assert 'filled by says 2 m, 4 % of the pixels' in folder.source
+
+
+@pytest.mark.parametrize(('metres', 'options', 'words'), [
+    (0.03, ('--depth-as', 'hint', '--min-depth', '0.01'), 'of the metres that the network says'),
+    (3.0, ('--model', 'x.safetensors'), '--model fills holes, which --depth-as hint asks for')])
+def test_a_depth_that_cannot_be_a_hint_is_one_line(tmp_path, monkeypatch, capsys, metres, options,
+                                                   words):
+    monkeypatch.setattr(bag_filled, 'Predictor', Says)
+    assert prepare(write_bag(tmp_path / 'bag', seen_by_a_sensor(3, metres)), *options) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_holes_are_not_filled_without_a_focal_length(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bag_filled, 'Predictor', Says)
+    assert prepare(write_bag(tmp_path / 'bag', seen_by_a_sensor(3, 3.0)[1:]), '--depth-as',
+                   'hint') == 1
+    assert '--depth-as hint needs a camera_info' in capsys.readouterr().err
 
 
 def test_a_rectified_topic_takes_the_projection_matrix(tmp_path):

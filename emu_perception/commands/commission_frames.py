@@ -1,0 +1,119 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The frames of a recording as commissioning sees them: rectified, with their depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+import sys
+
+from emu_perception.cameras import png_bytes
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.opening import is_bag
+from emu_perception.cameras.rectified_depth import depth_in_view
+from emu_perception.cameras.source import InputImage, Source
+from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.commands.hints import open_hints
+from emu_perception.commissioning import Recording
+from emu_perception.commissioning_depth import compare_frame, FrameDepth
+from emu_perception.errors import InputError
+from emu_perception.observer import Observer
+import numpy as np
+
+# Metres as an image's camera sees them, 0 or not finite where there are none; None: it has none.
+Depths = Callable[[InputImage, Camera], np.ndarray | None]
+_MILLIMETRE = 0.001
+
+
+@contextmanager
+def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
+    """
+    Open what ``--depth`` names: a topic of the bag ``source``, or a folder; None is none.
+
+    :raises InputError: if there is no such topic.
+    """
+    if given is None:
+        yield None
+    elif is_bag(source):
+        with open_hints(given, source) as hints:
+            assert hints is not None, 'a topic is named'
+            found = hints
+
+            def of_bag(image: InputImage, camera: Camera) -> np.ndarray | None:
+                hint = found.of(image, camera)
+                return None if hint is None else hint.depth
+            yield of_bag
+    else:
+        folder = Path(given)
+        yield lambda image, camera: depth_in_view(
+            sensor_depth(folder, image.name, (camera.height, camera.width)), camera,
+            rectified=False)
+
+
+def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: Depths | None,
+             most: int, *, as_hint: bool) -> tuple[Recording, list[FrameDepth]]:
+    """
+    Return what the network gives for frames spread over a recording, and their depth's errors.
+
+    :param most: so many frames at most.
+    :param as_hint: as :func:`compare_frame`.
+    :raises InputError: if no frame can be read, or one of a depth camera has no focal length.
+    """
+    every = max(1, -(-(source.total or 0) // most))
+    times, statistics, frames = [], [], []
+    scores: dict[str, list[float]] = {}
+    for image in _spread(source, every):
+        try:
+            rgb = image.read()
+        except InputError as error:
+            print(f'left out: {" ".join(str(error).split())}', file=sys.stderr)
+            continue
+        height, width = rgb.shape[:2]
+        camera = cameras.camera_of(image, width, height)
+        if camera is None and depths is not None:
+            raise InputError('--depth needs --fx or a camera_info: without the focal length there '
+                             f'are no metres to compare; {cameras.problem}')
+        seen = observer(rgb if camera is None else camera.rectified(rgb),
+                        None if camera is None else camera.fx / width)
+        times.append(image.header.stamp_ns / 1e9)
+        statistics.append(seen.statistics)
+        for name, value in seen.scores.items():
+            scores.setdefault(name, []).append(value)
+        if depths is None or camera is None or seen.maps.depth is None \
+                or seen.maps.depth_variance is None:
+            continue
+        sensor = depths(image, camera)
+        frame = None if sensor is None else compare_frame(
+            seen.maps.depth.cpu().numpy(), seen.maps.depth_variance.cpu().numpy(), sensor,
+            as_hint=as_hint)
+        frames += [] if frame is None else [frame]
+    if not times:
+        raise InputError('no image of the recording can be read')
+    order = np.argsort(times, kind='stable')
+    return Recording(np.array(times)[order], np.stack(statistics)[order], {
+        name: np.array(values)[order] for name, values in scores.items()}), frames
+
+
+def _spread(source: Source, every: int) -> Iterator[InputImage]:
+    for index, image in enumerate(source.images()):
+        if index % every == 0:
+            yield image
+
+
+def sensor_depth(folder: Path, name: str, size: tuple[int, int]) -> np.ndarray:
+    """
+    Read a depth camera's image in metres, 0 where there is none.
+
+    :param size: (height, width) of the colour image, which it has to be aligned to.
+    :raises InputError: if it is missing, no 16-bit image of one channel, or of another size.
+    """
+    path = folder / f'{Path(name).stem}.png'
+    raw = png_bytes.stored_values(path.read_bytes(), palette=False) if path.is_file() else None
+    if raw is None or raw.dtype != np.uint16:
+        raise InputError(f'{path}: no 16-bit PNG of one channel, in millimetres, is there')
+    if raw.shape != size:
+        raise InputError(f'{path}: is {raw.shape[1]}x{raw.shape[0]}, the image is '
+                         f'{size[1]}x{size[0]}: give the depth that is aligned to the image')
+    return raw.astype(np.float32) * np.float32(_MILLIMETRE)

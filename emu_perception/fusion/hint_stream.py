@@ -1,0 +1,99 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A depth camera joined into image after image: what node and ``emu_run`` do alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emu_perception.fusion.belief import ScaleBelief
+from emu_perception.fusion.contradiction import OFF
+from emu_perception.fusion.frozen_hints import FrozenHints
+from emu_perception.fusion.hint import DepthHint
+from emu_perception.fusion.joining import Fused
+from emu_perception.fusion.predictions import fused_prediction
+from emu_perception.prediction import Prediction
+import numpy as np
+
+# What becomes of a hint that is one of its image.
+USED, REFUSED, EMPTY, FROZEN = 'used', 'refused', 'empty', 'frozen'
+_OTHER_FOCAL = 0.05
+
+
+@dataclass(frozen=True)
+class JoinedImage:
+    """
+    One image with its depth camera.
+
+    :ivar hint: that was joined in; None where none was.
+    :ivar cause: what became of the hint, ``USED`` or why it was left out; '' where there was none.
+    :ivar problem: in one line why it was left out.
+    """
+
+    prediction: Prediction
+    fused: Fused
+    hint: DepthHint | None
+    cause: str = ''
+    problem: str = ''
+
+
+class HintStream:
+    """
+    Keeps what is known of the network's scale from image to image, for one network.
+
+    :param any_scale: take a hint whose scale is no camera's too.
+    """
+
+    def __init__(self, *, any_scale: bool = False) -> None:
+        """Know nothing of the scale yet."""
+        self._any_scale = any_scale
+        self._belief = ScaleBelief.before()
+        self._known_for = (0.0, 0, 0, 0.0)  # Focal length, height, width, prior.
+        self._at_s = 0.0
+        self._frozen = FrozenHints()
+
+    def join(self, prediction: Prediction, rgb: np.ndarray, hint: DepthHint | None, *, fx: float,
+             prior: float, now_s: float, contradictions: str = OFF, widening: float = 1.0
+             ) -> JoinedImage:
+        """
+        Return the prediction with what the depth camera saw, or with the scale that is held.
+
+        :param hint: aligned to ``rgb``; None = there is none.
+        :param fx: pixels, by which the prediction is scaled: at another focal length (by more than
+            a twentieth: less is lost in what each image is off by) or size, as at another prior,
+            nothing is known.
+        :param prior: standard deviation of the log scale before any hint.
+        :param now_s: any clock, seconds.
+        """
+        before, *rest = self._known_for
+        if abs(fx - before) > _OTHER_FOCAL * fx or rest != [rgb.shape[0], rgb.shape[1], prior]:
+            self._known_for = (fx, rgb.shape[0], rgb.shape[1], prior)
+            self._belief = ScaleBelief.before(prior)
+        else:
+            self._belief = self._belief.after(now_s - self._at_s)
+        self._at_s = now_s
+        cause, problem = '', ''
+        if hint is not None:
+            cause, problem = self._objection(hint, rgb)
+        prediction, fused = fused_prediction(
+            prediction, rgb, None if problem else hint, self._belief, contradictions, widening,
+            self._any_scale)
+        self._belief = fused.belief
+        if fused.refused:
+            cause, problem = REFUSED, refusal(fused)
+        return JoinedImage(prediction, fused, None if problem else hint, cause, problem)
+
+    def _objection(self, hint: DepthHint, rgb: np.ndarray) -> tuple[str, str]:
+        if not hint.known.any():
+            return EMPTY, 'it sees nothing, not a pixel of the image'
+        if self._frozen.frozen(hint.depth, rgb):
+            return FROZEN, ('it has the same pixels as before, while the image has moved on: is '
+                            'the depth camera frozen?')
+        return USED, ''
+
+
+def refusal(fused: Fused) -> str:
+    """Return in one line why a hint of an implausible scale was refused."""
+    assert fused.correction is not None, 'it is refused for what it says'
+    return (f'it sees {fused.correction.reading.factor:.2g} of the metres that the network says: '
+            'are they metres (32FC1) or millimetres (16UC1)?')

@@ -1,0 +1,86 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a user has set in vain: names that are no parameters, and keys of files that are no nodes.
+
+ROS drops both without a word, and some of them are thresholds that a robot's safety hangs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+import re
+from typing import Any
+
+# Of every rclpy node, declared by itself or only where the distribution has it.
+_OF_ROS = ('use_sim_time', 'start_type_description_service')
+_QOS = 'qos_overrides.'
+
+
+def unknown_parameters(given: Collection[str], declared: Collection[str]) -> list[str]:
+    """
+    Return a line for each name that was set from outside and is no parameter.
+
+    :param given: the names in files and on the command line that reached the node.
+    :param declared: the node's own.
+    """
+    lines = []
+    for name in sorted(set(given) - {*declared, *_OF_ROS}):
+        if name.startswith(_QOS):  # Declared with its topic, some of them at configure.
+            continue
+        near = get_close_matches(name, declared, 1)
+        meant = f"; did you mean '{near[0]}'?" if near else ''
+        lines.append(f"parameter '{name}' was set, and is none of this node's{meant}")
+    return lines
+
+
+def files_of(words: Sequence[str]) -> list[Path]:
+    """Return the parameter files of a command line."""
+    return [Path(after) for word, after in zip(words, words[1:]) if word == '--params-file']
+
+
+def keys_in_vain(path: Path, nodes: Collection[str], parameters: Collection[str]) -> list[str]:
+    """
+    Return a line for each key of a parameter file that was meant for us and matches no node.
+
+    A file may hold parameters of other nodes: a key counts as meant for us where its parameters
+    are ours, and, since another process may have that node, no other key of the file matches one
+    of the nodes here, or there are several nodes here.
+
+    :param nodes: full names of the nodes of this process.
+    :param parameters: of each of them.
+    """
+    keys = dict(_keys(_read(path)))
+    named = {key: values for key, values in keys.items() if '*' not in key}
+    missed = [key for key, values in named.items()
+              if not any(_matches(key, node) for node in nodes) and set(values) & set(parameters)]
+    if len(nodes) == 1 and len(missed) < len(named):
+        return []
+    return [f"{path}: '{key}' is no node here (there {'is' if len(nodes) == 1 else 'are'} "
+            f'{", ".join(sorted(nodes))}): its parameters change nothing' for key in missed]
+
+
+def _read(path: Path) -> object:
+    import yaml
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None  # rcl says what is wrong with it
+
+
+def _keys(document: object, above: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(document, Mapping):
+        return
+    for name, value in document.items():
+        if name == 'ros__parameters' and isinstance(value, Mapping):
+            yield above or '/', value
+        else:
+            yield from _keys(value, f'{above}/{str(name).strip("/")}')
+
+
+def _matches(key: str, node: str) -> bool:
+    parts = (re.escape(part).replace(r'\*\*', '.*').replace(r'\*', '[^/]*')
+             for part in key.strip('/').split('/'))
+    return re.fullmatch('/'.join(parts), node.strip('/')) is not None

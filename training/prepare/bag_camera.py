@@ -1,0 +1,83 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The camera of a data set from a bag's camera_info, and the bag's frames as it sees them."""
+
+from __future__ import annotations
+
+from collections import Counter
+import logging
+
+from emu_perception.cameras.bag_images import calibrations
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.rectified_depth import depth_in_view, labels_in_view
+from emu_perception.cameras.topics import looks_rectified, rectifies
+from emu_perception.errors import InputError
+from emu_perception.recordings.reader import Bag
+
+from ..data.dataset_folder import DatasetError
+from .bag_frames import BagFrame
+
+LOGGER = logging.getLogger('training')
+_LARGEST_ZOOM = 0.01
+
+
+def camera_of(bag: Bag, image_topic: str, info_topic: str, shape: tuple[int, ...], *,
+              rectify: str, needed: bool) -> Camera | None:
+    """
+    Return the camera of the images: of K, of P for a rectified topic (image_rect*), or rectified.
+
+    Of several calibrations it is the usable one that came most often.
+
+    :param shape: (height, width, ...) of the images.
+    :param rectify: one of ``RECTIFY``.
+    :param needed: whether one is asked for, by the topic of the camera_info or to rectify by.
+    :return: None (with a warning) where none can be used, though it was not asked for.
+    :raises DatasetError: where none can be used and it was asked for.
+    """
+    height, width = shape[:2]
+    infos = [info for info, _ in Counter(calibrations(bag, info_topic)).most_common()]
+    rectified = looks_rectified(image_topic)
+    judgements = [judge(info, width, height, rectified=rectified,
+                        rectify=rectifies(rectify, rectified),
+                        what=f"{bag.path}: camera_info on '{info_topic}'") for info in infos]
+    used = next((judgement for judgement in judgements if judgement.camera), judgements[0])
+    for warning in used.warnings:
+        LOGGER.warning('%s', warning.text)
+    camera = used.camera
+    if camera is None:
+        text = used.problem.text if used.problem else ''
+        if needed:
+            raise DatasetError(text)
+        LOGGER.warning('%s; dataset.yaml gets no intrinsics', text)
+        return None
+    if camera.raw_info is not None:
+        LOGGER.info("%s: '%s' is rectified: its distortion (%s) is taken out of images, depth and "
+                    'labels', bag.path, image_topic, camera.raw_info.distortion_model)
+    others = [judgement.camera.fx for judgement in judgements if judgement.camera]
+    if max(others) > min(others) * (1 + _LARGEST_ZOOM):
+        LOGGER.warning("%s: camera_info on '%s' has fx from %.1f to %.1f: a data set is of one "
+                       'camera, dataset.yaml gets %.1f; cut the bag where the lens zooms',
+                       bag.path, info_topic, min(others), max(others), camera.fx)
+    return camera
+
+
+def seen_by(camera: Camera | None, frame: BagFrame, topics: dict[str, str]) -> BagFrame:
+    """
+    Return a frame as its camera sees it: rectified where that is done, labels by nearest values.
+
+    :param topics: of kind to topic, as in :func:`read_frames`.
+    :raises DatasetError: if depth or label are not aligned to the image that comes.
+    """
+    if camera is None:
+        return frame
+    try:
+        kind = 'depth'
+        depth = depth_in_view(frame.depth, camera, rectified=looks_rectified(topics[kind]))
+        label = frame.label
+        if label is not None:
+            kind = 'label'
+            label = labels_in_view(label, camera, rectified=looks_rectified(topics[kind]))
+    except InputError as error:
+        raise DatasetError(f"topic '{topics[kind]}': {error}") from error
+    return BagFrame(frame.stem, camera.rectified(frame.image), depth, label)

@@ -1,0 +1,194 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ask what a lens costs whose distortion is taken out before the network, and what it costs if not.
+
+python -m training.studies.rectification --checkpoint F --data DIR [--json OUT] [--limit N]
+
+Each picture of a split is taken once more by lenses of known models (plumb_bob, rational
+polynomial, equidistant, also with all coefficients 0), rectified as the node rectifies it, and
+judged against the same truth as the picture itself. Then the lens's image is taken as it is:
+how far points lie from where they are, with K alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+import math
+from pathlib import Path
+import sys
+from typing import Any
+
+from emu_perception.cameras.judgement import judge
+from emu_perception.errors import InputError
+from emu_perception.predictor import Predictor
+import numpy as np
+from rich.progress import track
+import torch
+
+from ..calibration.training_pictures import border_of, clean_picture, Picture
+from ..command_line import (
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
+from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.leakage import trained_on
+from ..metrics.segmentation import ConfusionMatrix
+from .rectification_lenses import as_taken, ideal_of, lens_info, LENSES
+
+UNDISTORTED = 'undistorted'
+
+
+@dataclass
+class Tally:
+    """
+    What a way of taking the pictures has given, over all of them.
+
+    :ivar misplaced_m: how far points lie from where they are, with K alone, of each picture: the
+        median, the 95th percentile and the largest.
+    """
+
+    labels: ConfusionMatrix
+    square_m2: float = 0.0
+    pixels: int = 0
+    misplaced_m: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def add(self, predictor: Predictor, image: np.ndarray, fx: float, picture: Picture) -> None:
+        """Add a picture."""
+        example, found = picture.example, predictor(image, fx=fx)
+        if found.label is not None and example.label is not None:
+            self.labels.update(torch.from_numpy(found.label), torch.from_numpy(example.label))
+        if found.depth is not None and example.depth is not None:
+            depth = np.nan_to_num(found.depth, nan=predictor.metadata.depth_max,
+                                  posinf=predictor.metadata.depth_max)
+            known = example.depth > 0
+            off = depth[known].astype(np.float64) - example.depth[known]
+            self.square_m2, self.pixels = self.square_m2 + float(off @ off), self.pixels + len(off)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Return mIoU and RMSE."""
+        return {'miou': float(self.labels.compute()['miou']),
+                'rmse_m': math.sqrt(self.square_m2 / max(self.pixels, 1))}
+
+
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str = '',
+          limit: int | None = None, lenses: Sequence[str] = tuple(LENSES), device: str = 'auto',
+          progress: bool = True) -> dict[str, Any]:
+    """
+    Return the study of a checkpoint.
+
+    :param command: that it is written down with.
+    :param limit: only so many images of the split, evenly spaced.
+    :param lenses: of ``LENSES``.
+    :raises EmuError: if a file cannot be used.
+    """
+    predictor = Predictor.load(checkpoint, device)
+    if trained_on(predictor.metadata, folder, split):
+        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
+                         'measured there flatters it; give another split')
+    stems = evenly_spaced(folder.stems(split), limit)
+    tallies = {name: Tally(ConfusionMatrix(len(folder.classes))) for name in (
+        UNDISTORTED, *lenses)}
+    for picture in _pictures(predictor, folder, stems, progress):
+        image, focal = picture.example.image, picture.focal
+        assert focal is not None
+        height, width = image.shape[:2]
+        fx = focal * width
+        tallies[UNDISTORTED].add(predictor, image, fx, picture)
+        for name in lenses:
+            info = lens_info(name, width, height, fx)
+            camera = judge(info, width, height, rectified=False, rectify=True).needed()
+            ideal = ideal_of(info)
+            tallies[name].add(predictor, camera.rectified(as_taken(image, ideal)), camera.fx,
+                              picture)
+            if picture.example.depth is not None:
+                tallies[name].misplaced_m.append(_misplaced(ideal, picture.example.depth, fx))
+    return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
+            'images': len(stems), 'command': command,
+            'undistorted': tallies[UNDISTORTED].figures,
+            'lenses': [_row(name, tallies) for name in lenses]}
+
+
+def _pictures(predictor: Predictor, folder: DatasetFolder, stems: list[str], progress: bool
+              ) -> Iterator[Picture]:
+    border = border_of(predictor.metadata)
+    for stem in track(stems, 'images', disable=not progress):
+        picture = clean_picture(folder, stem, border)
+        if picture.focal is None:
+            raise DatasetError(f'{folder.root}/dataset.yaml: intrinsics are not known: without a '
+                               'focal length there are no metres')
+        yield picture
+
+
+def _misplaced(ideal: np.ndarray, depth: np.ndarray, fx: float) -> tuple[float, float, float]:
+    """Return median, 95th percentile and largest distance of points taken to be a pinhole's."""
+    height, width = depth.shape
+    pixel = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
+    column, row = (np.rint(ideal[..., axis]).astype(int) for axis in (0, 1))
+    # The depth of what a raw pixel shows is the picture's, where that shows it.
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    metres = depth[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+    off = np.linalg.norm(ideal - pixel, axis=-1) / fx * metres
+    off = off[inside & (metres > 0)]
+    if not off.size:
+        return 0.0, 0.0, 0.0
+    middle, most = (float(value) for value in np.percentile(off, (50, 95)))
+    return middle, most, float(off.max())
+
+
+def _row(name: str, tallies: dict[str, Tally]) -> dict[str, Any]:
+    found, before = tallies[name].figures, tallies[UNDISTORTED].figures
+    median, most, largest = (np.array(tallies[name].misplaced_m or [(0.0,) * 3]).T)
+    return {'lens': name, 'd': list(LENSES[name][1]), **found,
+            'miou_change': found['miou'] / before['miou'] - 1.0,
+            'rmse_change': found['rmse_m'] / before['rmse_m'] - 1.0,
+            'unrectified_misplaced_m': {'median': float(median.mean()), 'p95': float(most.mean()),
+                                        'largest': float(largest.max())}}
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the figures for people."""
+    before = result['undistorted']
+    lines = [f'{"lens":22} {"mIoU":>7} {"RMSE m":>7} {"change":>15}   points, unrectified, off m',
+             f'{UNDISTORTED:22} {before["miou"]:7.4f} {before["rmse_m"]:7.4f}']
+    for row in result['lenses']:
+        off = row['unrectified_misplaced_m']
+        lines.append(f'{row["lens"]:22} {row["miou"]:7.4f} {row["rmse_m"]:7.4f} '
+                     f'{100 * row["miou_change"]:+6.2f} {100 * row["rmse_change"]:+6.2f} %   '
+                     f'median {off["median"]:.2f}, 95 % {off["p95"]:.2f}, '
+                     f'largest {off["largest"]:.2f}')
+    return '\n'.join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = command_parser('studies.rectification', __doc__)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--split', default='val', help='measured; default val')
+    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        if options.limit is not None and options.limit < 1:
+            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_writable(options.json)
+        words = parser.command(arguments)
+        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
+                       command=words, limit=options.limit, device=options.device,
+                       progress=not options.no_progress)
+        print(table(result))
+        write_result(options.json, result)
+    return run(command)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
