@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 import sys
+import textwrap
 
 from emu_perception import __version__
 from emu_perception.commands.offline import IN_THE_TREE, INSTALLED, offline_package
@@ -130,7 +131,9 @@ def usage(family: str = '') -> str:
             group = members[0].group
             lines += ['', f'{group}:']
         if ' ' in members[0].name and not family:
-            lines.append(f'  {first:<{_WIDTH}}{"|".join(_seconds(first))}')
+            lines += textwrap.wrap(', '.join(_seconds(first)), 96, break_on_hyphens=False,
+                                   initial_indent=f'  {first:<{_WIDTH}}',
+                                   subsequent_indent=' ' * (_WIDTH + 2))
             continue
         lines += [f'  {row.name.split()[-1]:<{_WIDTH}}{row.help}' for row in members]
     return '\n'.join([*lines, '', f'emu {f"{family} " if family else ""}COMMAND --help says more; '
