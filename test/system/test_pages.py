@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import io
+import json
 from pathlib import Path
 import re
 import shlex
@@ -122,3 +123,18 @@ def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is():
             waiting += [(page.parent / link).resolve()
                         for link in re.findall(r'\]\(([^)#:]+)', page.read_text())]
     assert {*PAGES} <= reached, {*PAGES} - reached
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('file', sorted((ROOT / 'examples').rglob('*.ipynb')),
+                         ids=lambda path: path.name)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(file, folder, monkeypatch):
+    pytest.importorskip('skimage', reason='NOT TESTED: scikit-image is not installed')
+    monkeypatch.chdir(folder)
+    cells = json.loads(file.read_text())['cells']
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell['cell_type'] == 'code':
+            assert not cell['outputs'], 'a notebook is kept without what it has printed'
+            exec(compile(''.join(cell['source']), file.name, 'exec'), names)
+    assert hasattr(names['prediction'], '_repr_png_') and (folder / 'out/notebook').is_dir()
