@@ -36,7 +36,7 @@ def requirements(name: str) -> list[str]:
 
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version='0.2.0',
     packages=[*find_packages(include=[PACKAGE, f'{PACKAGE}.*'],
                              exclude=[] if WITH_DEMO else DEMO), *OFFLINE],
     package_dir={'emu_training': 'training'},
@@ -51,7 +51,7 @@ setup(
         (f'share/{PACKAGE}/models', glob('models/*')),
         *((f'share/{PACKAGE}/{folder}', [path for path in glob(f'{folder}/*')
                                          if os.path.isfile(path)])
-          for folder in ('examples', 'examples/nav2', 'examples/nvblox')),
+          for folder in ('examples', 'examples/black_box', 'examples/nav2', 'examples/nvblox')),
     ],
     python_requires='>=3.10',
     # torch, OpenCV and NumPy are the robot's own (apt, Jetson): never replaced by an install.

@@ -1,0 +1,52 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A recorder that keeps the last seconds of topics.yaml in memory, and who has them written."""
+
+from pathlib import Path
+import re
+import sys
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+import yaml
+
+HERE = Path(__file__).resolve().parent
+ARGUMENTS = [
+    DeclareLaunchArgument('topics', default_value=str(HERE / 'topics.yaml'),
+                          description='YAML with the list of topics to keep.'),
+    DeclareLaunchArgument('out', default_value='black_box',
+                          description='Folder of the bag, which must not exist.'),
+    DeclareLaunchArgument('cache_mb', default_value='100',
+                          description='Memory of the last seconds, MB; twice of it at worst.'),
+    DeclareLaunchArgument('risk', default_value='/emu/risk', description='The flag.'),
+    DeclareLaunchArgument('at_most_every_s', default_value='60.0',
+                          description='Seconds from one snapshot to the next at least.'),
+]
+
+
+def regex(topics):
+    """Return what matches these topics alone: an option of every distribution's recorder."""
+    return '^(' + '|'.join(re.escape(topic) for topic in topics) + ')$'
+
+
+def processes(context):
+    """Return recorder and black box."""
+    def given(name):
+        return LaunchConfiguration(name).perform(context)
+
+    topics = yaml.safe_load(Path(given('topics')).read_text())['topics']
+    return [
+        ExecuteProcess(output='screen', cmd=[
+            'ros2', 'bag', 'record', '--snapshot-mode', '--storage', 'mcap', '--max-cache-size',
+            str(int(given('cache_mb')) << 20), '--output', given('out'), '--regex',
+            regex(topics)]),
+        ExecuteProcess(output='screen', cmd=[
+            sys.executable, str(HERE / 'black_box.py'), '--ros-args', '-r',
+            f'risk:={given("risk")}', '-p',
+            f'at_most_every_s:={float(given("at_most_every_s"))}'])]
+
+
+def generate_launch_description():
+    """Return the arguments and what they start."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=processes)])

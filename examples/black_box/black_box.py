@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Keep what confused the robot: a raised or silent risk flag calls a recorder's snapshot service.
+
+    python3 examples/black_box/black_box.py --ros-args -r risk:=/emu/risk
+
+``ros2 bag record --snapshot-mode`` holds the last seconds in memory and writes them when asked;
+black_box.launch.py starts both. It needs ROS 2 alone, not emu_perception, and lives in a process
+of its own, so that it outlives what it watches. Parameters: ``after_s`` (2.0: what follows the
+raise is kept too), ``at_most_every_s`` (60.0: a flag that flaps must not fill the disk).
+"""
+
+import time
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from std_msgs.msg import Bool
+
+SILENCE_S = 1.0  # of the flag, which comes every 0.25 s; README's contract
+PERIOD_S = 0.1
+
+
+class BlackBox(Node):
+    """Asks for one snapshot a raise, and for no more than one in a while."""
+
+    def __init__(self, service_type, **options):
+        """Listen to ``risk``; a flag that was never lowered is no raise."""
+        super().__init__('black_box', **options)
+        self._after_s = float(self.declare_parameter('after_s', 2.0).value)
+        self._at_most_every_s = float(self.declare_parameter('at_most_every_s', 60.0).value)
+        self._lowered_s = None  # when the last lowered flag came; None: it is raised
+        self._due_s = None  # when the snapshot of a raise is to be taken
+        self._taken_s = None
+        self._client = self.create_client(service_type, 'rosbag2_recorder/snapshot')
+        self._request = service_type.Request
+        self.create_subscription(Bool, 'risk', self._on_flag, 1)
+        # Steady: the clock of ROS may stand still or jump, and silence is to be noticed.
+        self.create_timer(PERIOD_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _on_flag(self, flag):
+        if not flag.data:
+            self._lowered_s = time.monotonic()
+        elif self._lowered_s is not None:
+            self._raised('the risk flag was raised')
+
+    def _on_timer(self):
+        now_s = time.monotonic()
+        if self._lowered_s is not None and now_s - self._lowered_s > SILENCE_S:
+            self._raised('the risk flag is silent')
+        if self._due_s is not None and now_s >= self._due_s:
+            self._due_s = None
+            self._snapshot(now_s)
+
+    def _raised(self, why):
+        self._lowered_s = None
+        now_s = time.monotonic()
+        if self._due_s is not None:
+            return  # this raise is in the snapshot that is due
+        if self._taken_s is not None and now_s - self._taken_s < self._at_most_every_s:
+            self.get_logger().info(f'{why}: no snapshot, the last was '
+                                   f'{now_s - self._taken_s:.0f} s ago')
+            return
+        self.get_logger().warning(f'{why}: a snapshot in {self._after_s:g} s')
+        self._due_s = now_s + self._after_s
+
+    def _snapshot(self, now_s):
+        if not self._client.service_is_ready():
+            self.get_logger().error(f'no {self._client.srv_name}: run ros2 bag record '
+                                    '--snapshot-mode; nothing is kept')
+            return
+        self._taken_s = now_s
+        self._client.call_async(self._request()).add_done_callback(self._on_answer)
+
+    def _on_answer(self, future):
+        good = future.exception() is None and future.result().success
+        self.get_logger().info('the snapshot is written' if good else 'the recorder wrote nothing')
+
+
+def main():
+    """Run until a signal comes."""
+    from rosbag2_interfaces.srv import Snapshot
+    rclpy.init()
+    node = BlackBox(Snapshot)
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()
