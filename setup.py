@@ -36,7 +36,7 @@ def requirements(name: str) -> list[str]:
 
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version='0.2.0',
     packages=[*find_packages(include=[PACKAGE, f'{PACKAGE}.*'],
                              exclude=[] if WITH_DEMO else DEMO), *OFFLINE],
     package_dir={'emu_training': 'training'},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emu_perception.commands.offline import train
     from emu_perception.predictor import Predictor
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 __all__ = ['EnsemblePredictor', 'Predictor', 'train', '__version__']
 
 

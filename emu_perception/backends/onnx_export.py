@@ -32,7 +32,7 @@ def export_onnx(network: FoldedNetwork, size: tuple[int, int], path: Path,
     :param statistics: whether the output ``statistics`` comes last; its nodes' names begin with
         ``STATISTICS_NODES``.
     """
-    module = _Raw(copy.deepcopy(network).cpu().float(), size, statistics).eval()
+    module = RawNetwork(copy.deepcopy(network).cpu().float(), size, statistics).eval()
     names = [*network.tasks, STATISTICS] if statistics else list(network.tasks)
     with warnings.catch_warnings():
         # The tracer warns of shapes that become constants: they are meant to.
@@ -42,7 +42,7 @@ def export_onnx(network: FoldedNetwork, size: tuple[int, int], path: Path,
                           output_names=names, opset_version=OPSET, dynamo=False)
 
 
-class _Raw(nn.Module):
+class RawNetwork(nn.Module):
     """The network with a tuple for its dict, and without what ONNX has no operator for."""
 
     def __init__(self, network: FoldedNetwork, size: tuple[int, int], statistics: bool) -> None:

@@ -169,7 +169,7 @@ def _seen(source: np.ndarray, view: View, border_px: float) -> np.ndarray:
             & (v >= -border_px) & (v <= height - 1 + border_px))
     if view.rotation != _IDENTITY:
         seen &= _along_axis(view, width, height) > 0
-    with np.errstate(invalid='ignore'):
+    with np.errstate(invalid='ignore', over='ignore'):
         right, down = np.diff(source, axis=1)[:-1], np.diff(source, axis=0)[:, :-1]
         turned = ~(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0] > 0)
     for rows in (slice(None, -1), slice(1, None)):

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 import sys
+import textwrap
 
 from emu_perception import __version__
 from emu_perception.commands.offline import IN_THE_TREE, INSTALLED, offline_package
@@ -76,6 +78,8 @@ def run(row: Subcommand, arguments: list[str]) -> int:
     if row.usage and {'-h', '--help'} & {*arguments}:  # A ROS 2 program has none of its own.
         print(f'usage: emu {row.name} {row.usage}\n\n{row.help}')
         return 0
+    if row.usage and find_spec('rclpy') is None:  # The node knows only how to mend a sourced one.
+        raise EmuError(lacking(row, 'rclpy'))
     try:
         command = load(row)
         return command(ros_words(row, arguments) if row.usage else arguments)
@@ -127,7 +131,9 @@ def usage(family: str = '') -> str:
             group = members[0].group
             lines += ['', f'{group}:']
         if ' ' in members[0].name and not family:
-            lines.append(f'  {first:<{_WIDTH}}{"|".join(_seconds(first))}')
+            lines += textwrap.wrap(', '.join(_seconds(first)), 96, break_on_hyphens=False,
+                                   initial_indent=f'  {first:<{_WIDTH}}',
+                                   subsequent_indent=' ' * (_WIDTH + 2))
             continue
         lines += [f'  {row.name.split()[-1]:<{_WIDTH}}{row.help}' for row in members]
     return '\n'.join([*lines, '', f'emu {f"{family} " if family else ""}COMMAND --help says more; '

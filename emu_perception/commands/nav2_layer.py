@@ -9,12 +9,15 @@ emu nav2-layer --ground "floor,floor mat" [--overhead ceiling] [--model FILE] [-
 The layer ignores a class that its parameters do not name, with a line CRITICAL ERROR, and ends its
 process where no class is named at all; so every class of the checkpoint is: as ground (cost 0), as
 overhead (cost 0: the layer knows no heights, and a ceiling would block all below it), or as
-obstacle (lethal).
+obstacle (lethal). It passes over pixels without a label, whatever is there: keep an obstacle layer
+of ~/points/obstacles beside it (examples/nav2/costmap.yaml).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+import json
 from pathlib import Path
 import sys
 
@@ -44,15 +47,17 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
                          'needs segmentation and depth')
     members(metadata.classes, ground, '--ground')
     members(metadata.classes, overhead, '--overhead')
-    if both := set(ground) & set(overhead):
-        raise InputError(f'{", ".join(sorted(both))}: give a class as ground or as overhead')
-    rest = [name for name in metadata.classes if name not in (*ground, *overhead)]
+    if twice := [name for name, count in Counter([*ground, *overhead]).items() if count > 1]:
+        raise InputError(f'{", ".join(twice)}: give a class as ground or as overhead, once')
+    rest = [name for name in dict.fromkeys(metadata.classes) if name not in (*ground, *overhead)]
     if not rest or not ground:
         raise InputError('give --ground some of the classes, and leave some to be obstacles')
     types = [('ground', ground, 0), ('overhead', overhead, 0), ('obstacle', rest, _LETHAL)]
     types = [one for one in types if one[1]]
     lines = [
-        f'# For the checkpoint {metadata.name}, by {command}',
+        ' '.join(f'# For the checkpoint {metadata.name}, by {command}'.split()),
+        '# Pixels without a label (255, by unknown_label_entropy) mark nothing here, whatever is',
+        '# there: keep an obstacle layer of ~/points/obstacles beside it, as in costmap.yaml.',
         'local_costmap:', '  local_costmap:', '    ros__parameters:',
         '      # and in your list of plugins: semantic_layer',
         '      semantic_layer:',
@@ -73,7 +78,8 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
         f'          class_types: [{", ".join(name for name, _, _ in types)}]']
     for name, classes, cost in types:
         lines += [f'          {name}:', '            classes:',
-                  *(f'              - "{one}"' for one in classes),
+                  # JSON's text is YAML's, whatever a name holds.
+                  *(f'              - {json.dumps(one, ensure_ascii=False)}' for one in classes),
                   f'            base_cost: {cost}', f'            max_cost: {cost}',
                   '            mark_confidence: 0', '            samples_to_max_cost: 0',
                   f'            dominant_priority: {str(cost > 0).lower()}']

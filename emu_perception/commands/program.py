@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+import logging
 import sys
 from typing import NoReturn
 
@@ -24,6 +25,18 @@ def called_as(name: str) -> Iterator[None]:
         yield
     finally:
         _called_as = before
+
+
+@contextmanager
+def logging_from(level: int) -> Iterator[None]:
+    """Let the package log from a level on, and no less, while a command speaks for itself."""
+    logger = logging.getLogger('emu_perception')
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def program(own: str) -> str:

@@ -75,6 +75,8 @@ _ROWS = (
                f'{OFFLINE}.evaluate', 'train'),
     Subcommand('ship', TRAIN, 'float16 weights, metrics inside, a model card beside it',
                f'{OFFLINE}.export', 'train'),
+    Subcommand('export', TRAIN, 'ONNX, OpenVINO or torch.export, proven equal to the Predictor',
+               'emu_perception.commands.export', 'export'),
     Subcommand('compare', TRAIN, 'all methods with one recipe, as a table', f'{OFFLINE}.compare',
                'train'),
     Subcommand('report', TRAIN, "an HTML page of results beside the paper's",

@@ -48,6 +48,7 @@ class MapMessages:
         Return what the topic's publisher takes, or None where this image has nothing.
 
         :raises WithheldError: where it would mislead.
+        :raises NotAskedForError: where parameters do not ask for it.
         """
         if topic.planner:
             return BUILDERS[topic.name](self._source)

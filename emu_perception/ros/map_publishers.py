@@ -15,7 +15,7 @@ from emu_perception.risk import RiskState
 from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import Frame, MapMessages
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.planner.source import WithheldError
+from emu_perception.ros.planner.source import NotAskedForError, WithheldError
 from emu_perception.ros.qos import latched, reliable, with_overrides
 from emu_perception.shown import Look, Shown
 from emu_perception.topics import CAMERA_INFO, IMAGE, NUMBER, POINTS, SCAN, TOPICS, topics_of
@@ -98,13 +98,15 @@ class MapPublishers:
 
     def publish(self, frame: Frame, prediction: Prediction, risk: RiskState, settings: Settings,
                 is_current: Callable[[], bool], gate: Gate,
-                mislead: Callable[[str, str], None] = lambda topic, why: None) -> MapsOut:
+                leave_out: Callable[[str, Exception], None] = lambda topic, why: None
+                ) -> MapsOut:
         """
         Publish every map that is wanted, all with the frame's header.
 
         :param is_current: asked before each message; once it says False nothing more goes out.
         :param gate: asked before each message with metres is made, and before it goes out.
-        :param mislead: told of each topic that is withheld since too much of it is not known.
+        :param leave_out: told of each topic that is withheld since too much of it is not known,
+            or that parameters do not ask for.
         """
         withheld = False
         if settings.output_size == 'camera' and prediction.size != frame.rgb.shape[:2]:
@@ -127,9 +129,10 @@ class MapPublishers:
             passing = gate.passes(behind)
             try:
                 message = messages.build(topic) if passing else None
-            except (WithheldError, InputError) as error:  # the latter: classes of another model
+            # InputError: classes of another model.
+            except (WithheldError, NotAskedForError, InputError) as error:
                 message = None
-                mislead(name, str(error))
+                leave_out(name, error)
             if not is_current():
                 return MapsOut.ENDED
             if not (passing and gate.passes(behind)):

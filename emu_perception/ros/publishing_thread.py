@@ -22,6 +22,7 @@ from emu_perception.ros.map_messages import Frame
 from emu_perception.ros.map_publishers import MapPublishers, MapsOut
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
+from emu_perception.ros.planner.source import NotAskedForError
 from emu_perception.ros.risk_publisher import RiskPublisher
 from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
@@ -101,7 +102,7 @@ class PublishingThread:
                 maps.frame, maps.prediction, maps.state, maps.settings,
                 lambda: self._risk.is_current(maps.session),
                 Gate(maps.settings.gate, maps.state, lambda: self._risk.state.raised),
-                self._mislead)
+                self._leave_out)
         except Exception as error:
             self._faults.failure(maps.session, maps.frame.header, error)
             return
@@ -127,7 +128,11 @@ class PublishingThread:
             times['pipeline_latency_ms'] = age_s * 1e3  # Autoware's name
         self._statistics.processed(done, times)
 
-    def _mislead(self, topic: str, why: str) -> None:
+    def _leave_out(self, topic: str, why: Exception) -> None:
+        if isinstance(why, NotAskedForError):
+            self._log.once(f'not asked for {topic}',
+                           f'there is no ~/{topic}, and somebody listens to it: {why}')
+            return
         self._statistics.too_little_known()
         self._log.every(_LOG_EVERY_S, f'withheld {topic}', f'~/{topic} is withheld: {why}')
 

@@ -19,38 +19,41 @@ HERE = Path(__file__).resolve().parent
 NODE = '/emu'
 
 
-def remappings(image_topic, depth_topic):
+def remappings(image_topic, depth_topic, node=NODE):
     """Return nvblox's topics for those of the camera and the node."""
     def info(topic):
         return '/'.join([*topic.split('/')[:-1], 'camera_info'])
 
-    depth = depth_topic or f'{NODE}/depth/image'
+    depth = depth_topic or f'{node}/depth/image'
     return [('camera_0/color/image', image_topic),
             ('camera_0/color/camera_info', info(image_topic)),
-            ('camera_0/mask/image', f'{NODE}/mask'),
-            ('camera_0/mask/camera_info', f'{NODE}/camera_info'),
+            ('camera_0/mask/image', f'{node}/mask'),
+            ('camera_0/mask/camera_info', f'{node}/camera_info'),
             ('camera_0/depth/image', depth), ('camera_0/depth/camera_info', info(depth))]
 
 
 def nodes(context):
     """Return nvblox for the arguments as they were given."""
-    image, depth = (LaunchConfiguration(name).perform(context)
-                    for name in ('image_topic', 'depth_topic'))
+    image, depth, namespace = (LaunchConfiguration(name).perform(context)
+                               for name in ('image_topic', 'depth_topic', 'namespace'))
+    node = f'/{namespace.strip("/")}{NODE}' if namespace.strip('/') else NODE
     return [Node(package='nvblox_ros', executable='nvblox_node', name='nvblox_node',
                  output='screen', parameters=[str(HERE / 'nvblox.yaml')],
-                 remappings=remappings(image, depth))]
+                 remappings=remappings(image, depth, node))]
 
 
 def generate_launch_description():
     """Return node and nvblox; all other arguments of emu.launch.py may be given too."""
     emu = HERE.parents[1] / 'launch' / 'emu.launch.py'
     return LaunchDescription([
+        DeclareLaunchArgument('namespace', default_value='', description='Of the node.'),
         DeclareLaunchArgument('image_topic', default_value='/camera/color/image_rect',
                               description='Rectified colour images, camera_info beside them.'),
         DeclareLaunchArgument('depth_topic', default_value='',
                               description="A depth camera's images. Empty: the node's own depth."),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(emu)),
-            launch_arguments={'image_topic': LaunchConfiguration('image_topic'),
+            launch_arguments={'namespace': LaunchConfiguration('namespace'),
+                              'image_topic': LaunchConfiguration('image_topic'),
                               'params_file': str(HERE / 'emu.yaml')}.items()),
         OpaqueFunction(function=nodes)])

@@ -32,7 +32,7 @@ CORE_OPTIONAL = {
     'transformers': 'benchmarking/reference.py', 'rosbags': 'recordings',
     'rich': ('commands', 'benchmarking'),
     'yaml': ('cameras/calibration_files.py', 'recordings/salvage.py'), 'sklearn': 'instances.py',
-    'PIL': 'pictures.py',
+    'PIL': 'pictures.py', 'onnxruntime': 'exporting',
     # What rosbags brings, by its version and Python's.
     **dict.fromkeys(('lz4', 'backports', 'compression', 'zstandard'),
                     'recordings/compression.py'),

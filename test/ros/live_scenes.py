@@ -177,6 +177,12 @@ CAMERA_INFOS: dict[str, tuple[CameraInfo, str]] = {
         _info(k=_k(fx=25.0, fy=25.0, cx=15.5, cy=11.5)), '32x24'),
     'with fx and fy that differ': (_info(k=_k(fy=30.0)), 'fx 50 and fy 30'),
     'with a field of view of 5 degrees': (_info(k=_k(fx=700.0, fy=700.0)), 'field of view'),
+    'with a distortion of an unknown model': (
+        _info(d=[0.1] * 5, distortion_model='omnidirectional'), "the model 'omnidirectional'"),
+    'with three distortion coefficients': (_info(d=[0.1] * 3), '3 coefficients'),
+    'with distortion coefficients of 1e300': (_info(d=[1e300] * 5), 'cannot be taken out'),
+    'with a distortion that turns back': (
+        _info(d=[-30.0, 0.0, 0.0, 0.0, 0.0]), 'turns back inside the image'),
     'in order again': (camera_info(WIDTH, HEIGHT), 'used'),
 }
 
@@ -192,6 +198,8 @@ def odd_camera_info(live: Live, name: str) -> str:
             live.until(lambda: live.bench.diagnostics()['risk']['raised'] == 'False', None)
         else:
             live.until(lambda: _raised_for(live, 'no_calibration'), None)
+    if 'cannot be taken out' in text:  # Nor is a field of view used until it can.
+        _camera_says(live, 'used', camera_info(WIDTH, HEIGHT))
     live.good()
     for message in [one for one in published if one.header.stamp.sec == live.last_sec]:
         assert np.isfinite([*message.k, *message.p, *message.d]).all(), 'publishes NaN'

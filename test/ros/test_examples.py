@@ -147,7 +147,41 @@ def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(ca
     assert capsys.readouterr().out.split('\n', 1)[1] == text.split('\n', 1)[1]
 
 
+def test_layer_names_classes_of_any_spelling_once_each_and_only_in_its_classes():
+    names = ('floor', 'tv "flat"', 'a\\b: #c', 'Tür', 'wall', 'wall')
+    metadata = replace(read_metadata(default_model()), classes=names, name='two\nlines: [')
+    document = yaml.safe_load(nav2_layer.layer_yaml(metadata, ['floor'], [], '/emu', 'by\nhand'))
+    source = document['local_costmap']['local_costmap']['ros__parameters']['semantic_layer']['emu']
+    assert source['obstacle']['classes'] == ['tv "flat"', 'a\\b: #c', 'Tür', 'wall']
+
+
+def test_pixels_without_a_label_are_left_to_the_obstacle_layer_and_that_is_said():
+    """The layer's source: a class id that label_info does not name is passed over."""
+    assert 'Pixels without a label' in (EXAMPLES / 'nav2/semantic_layer.yaml').read_text()
+    assert '/emu/points/obstacles' in (EXAMPLES / 'nav2/costmap.yaml').read_text()
+
+
+def test_costmap_drops_no_obstacle_that_the_margin_brought_to_the_camera():
+    values = {path[-1]: value for path, value in leaves(read(EXAMPLES / 'nav2/costmap.yaml'))}
+    assert values['obstacle_min_range'] == 0.0
+    assert values['raytrace_min_range'] >= 0.5, 'what is below the view is cleared over its head'
+
+
+def test_nvblox_finds_the_node_in_its_namespace(monkeypatch):
+    module = load(EXAMPLES / 'nvblox/emu_nvblox.launch.py', monkeypatch)
+    given = {'image_topic': '/cam/i', 'depth_topic': '', 'namespace': '/robot/'}
+    monkeypatch.setattr(module, 'Node', lambda **options: options)
+    monkeypatch.setattr(module, 'LaunchConfiguration', lambda name: types.SimpleNamespace(
+        perform=lambda _: given[name]))
+    (node,) = module.nodes(None)
+    assert dict(node['remappings'])['camera_0/mask/image'] == '/robot/emu/mask'
+    given['namespace'] = ''
+    (node,) = module.nodes(None)
+    assert dict(node['remappings'])['camera_0/mask/camera_info'] == '/emu/camera_info'
+
+
 @pytest.mark.parametrize('words, advice', [
+    (['--ground', 'floor,floor'], 'as ground or as overhead, once'),
     (['--ground', 'flor'], "did you mean 'floor'"), ([], 'give --ground'),
     (['--ground', 'floor', '--overhead', 'floor'], 'as ground or as overhead'),
     (['--ground', 'floor', '--model', '/nowhere.safetensors'], 'nowhere.safetensors')])

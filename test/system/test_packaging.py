@@ -29,7 +29,8 @@ PYTHON_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'sklearn': 'py
 # Come with requirements/*.txt (huggingface_hub with timm; lz4 and a zstd, whichever it is by its
 # version, with rosbags): rosdep has no key for them.
 PIP_ONLY = {'safetensors', 'huggingface_hub', 'skimage', 'rich', 'rosbags', 'lz4', 'zstandard',
-            'backports', 'compression', 'openvino', 'transformers', 'tensorrt', 'triton', 'PIL'}
+            'backports', 'compression', 'openvino', 'transformers', 'tensorrt', 'triton', 'PIL',
+            'onnxruntime'}
 
 
 @pytest.fixture(scope='module')

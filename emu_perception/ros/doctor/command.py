@@ -17,7 +17,7 @@ import json
 import logging
 import sys
 
-from emu_perception.commands.program import CommandParser
+from emu_perception.commands.program import CommandParser, logging_from
 from emu_perception.ros.doctor import machine, middleware, model
 from emu_perception.ros.doctor.finding import FAULT, Finding, LEVELS
 
@@ -33,14 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--no-benchmark', action='store_true', help='leave the second of it out')
     parser.add_argument('--json', action='store_true', help='one document, for programs')
     options = parser.parse_args(arguments)
-    # What the package logs is in the lines.
-    logging.getLogger('emu_perception').setLevel(logging.CRITICAL)
     found = []
-    for finding in findings(options.model, options.device,
-                            0.0 if options.no_benchmark else _SECONDS):
-        found.append(finding)
-        if not options.json:
-            print(finding, flush=True)
+    with logging_from(logging.CRITICAL):  # What the package logs is in the lines.
+        for finding in findings(options.model, options.device,
+                                0.0 if options.no_benchmark else _SECONDS):
+            found.append(finding)
+            if not options.json:
+                print(finding, flush=True)
     worst = max((LEVELS.index(finding.level) for finding in found), default=0)
     if options.json:
         print(json.dumps({'level': LEVELS[worst], 'findings': [*map(asdict, found)]}, indent=2))

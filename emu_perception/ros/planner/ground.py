@@ -5,20 +5,21 @@
 from __future__ import annotations
 
 from emu_perception.planning.thinning import middles
-from emu_perception.ros.planner.source import PlannerSource
+from emu_perception.ros.planner.source import NotAskedForError, PlannerSource
 from emu_perception.ros.point_cloud import to_sparse_cloud
 import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 
-def build(source: PlannerSource) -> PointCloud2 | None:
+def build(source: PlannerSource) -> PointCloud2:
     """
-    Return the ground's points, one a block; None where no class is named ground.
+    Return the ground's points, one a block.
 
+    :raises NotAskedForError: where no class is named ground.
     :raises WithheldError: where the depth of too many pixels is not known.
     """
     if not source.settings.ground_classes:
-        return None
+        raise NotAskedForError('name the classes in ground_classes')
     depth, camera = source.metres()
     source.check_unknown()
     at = middles(depth.shape[0], depth.shape[1], source.settings.points_stride)

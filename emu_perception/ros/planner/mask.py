@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from emu_perception.planning.classes import members
 from emu_perception.ros.image_messages import to_published_image
-from emu_perception.ros.planner.source import PlannerSource
+from emu_perception.ros.planner.source import NotAskedForError, PlannerSource
 import numpy as np
 from sensor_msgs.msg import Image
 
@@ -15,10 +15,14 @@ def build(source: PlannerSource) -> Image | bytes | None:
     """
     Return 255 where a pixel is of the classes and 0 elsewhere, unlabelled pixels too.
 
-    None where no class is named: a mask of nothing says that nothing moves.
+    None where there are no labels.
+
+    :raises NotAskedForError: where no class is named; a mask of nothing says that nothing moves.
     """
     label = source.shown.prediction.label
-    if not source.settings.mask_classes or label is None:
+    if not source.settings.mask_classes:
+        raise NotAskedForError('name the classes in mask_classes')
+    if label is None:
         return None
     inside = members(source.classes, source.settings.mask_classes, 'mask_classes')
     return to_published_image((inside * np.uint8(255))[label], 'mono8', source.header)

@@ -7,22 +7,23 @@ from __future__ import annotations
 import math
 
 from emu_perception.planning.scanning import Mounting, scan
-from emu_perception.ros.planner.source import PlannerSource
+from emu_perception.ros.planner.source import NotAskedForError, PlannerSource
 import numpy as np
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Header
 
 
-def build(source: PlannerSource) -> LaserScan | None:
+def build(source: PlannerSource) -> LaserScan:
     """
-    Return the scan in ``scan_frame``, with the image's stamp; None where that is not set.
+    Return the scan in ``scan_frame``, with the image's stamp.
 
+    :raises NotAskedForError: where that or the camera's height is not set.
     :raises WithheldError: where the depth of too many pixels, in all or in one direction, is not
         known.
     """
     settings = source.settings
     if not settings.scan_frame or not settings.scan_camera_height_m > 0:
-        return None
+        raise NotAskedForError('set scan_frame and scan_camera_height_m')
     near, camera = source.metres()
     source.check_unknown()
     found = scan(source.measured(), ~source.ground(), camera,

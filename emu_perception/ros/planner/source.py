@@ -19,6 +19,10 @@ class WithheldError(Exception):
     """A message that would mislead: too much of it is not known. One line says why."""
 
 
+class NotAskedForError(Exception):
+    """A topic that its parameters do not ask for. One line says which they are."""
+
+
 @dataclass(frozen=True)
 class PlannerSource:
     """

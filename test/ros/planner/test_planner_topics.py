@@ -253,11 +253,38 @@ def test_without_classes_there_is_no_mask_rather_than_one_that_says_nothing_move
     assert silent(bench, bench.listen(Image, 'mask'), bench.listen(Image, 'label'))
 
 
+@pytest.mark.parametrize('topic, kind, advice', [
+    ('scan', LaserScan, 'set scan_frame and scan_camera_height_m'),
+    ('mask', Image, 'mask_classes'), ('points/ground', PointCloud2, 'ground_classes')])
+def test_topic_that_parameters_do_not_ask_for_tells_its_listener_which(
+        make_bench, monkeypatch, topic, kind, advice):
+    bench = make_bench()
+    said: list[str] = []
+    once = bench.node._log.once
+    monkeypatch.setattr(bench.node._log, 'once', lambda key, text, **options: (
+        said.append(text), once(key, text, **options)))
+    assert silent(bench, bench.listen(kind, topic), bench.listen(Image, 'label'))
+    assert any(f'no ~/{topic}' in text and advice in text for text in said)
+    assert int(bench.diagnostics()['inference']['withheld_too_little_known']) == 0
+
+
 def test_points_come_nearer_by_the_margin_here_too(make_bench):
     bench = make_bench(parameters={'points_sigma_margin': 3.0, 'points_stride': 1})
     found = points(newest(bench, bench.listen(PointCloud2, 'points/obstacles')))
     # Depth 2 m; sigma 0.2 m, in the lower half 0.4 m.
     np.testing.assert_allclose(np.unique(found['z'].round(4)), [0.8, 1.4], rtol=1e-5)
+
+
+def test_what_the_margin_brings_to_the_camera_hides_no_obstacle_of_its_block(make_bench):
+    """A costmap clears the footprint, where such a point is: the pole has to be there too."""
+    room = Room()
+    room.depth = np.full((48, 64), 1.9, np.float32)
+    room.depth[:, 33] = 5.0
+    bench = make_bench(predictor=room, parameters={'points_sigma_margin': 10.0,
+                                                   'points_stride': 8})
+    found = points(newest(bench, bench.listen(PointCloud2, 'points/obstacles')))
+    # Sigma is 0.2 m in the upper, 0.4 m in the lower half.
+    assert [(found['z'].round(4) == z).sum() for z in (3.0, 1.0, 0.0)] == [3, 3, 6 * 8]
 
 
 @pytest.mark.parametrize('name', ['ground_classes', 'mask_classes', 'filtered_classes'])

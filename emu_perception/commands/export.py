@@ -1,0 +1,137 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Write a checkpoint for other runtimes: uint8 image in, all maps and scores out, proven equal.
+
+emu export --format onnx --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N]
+
+What is written is run and held against the Predictor on real images (--images, else photographs
+that are here); if it says something else it is removed again. Beside it: NAME.json and NAME.md,
+what the outputs mean, and NAME_example.py, which needs no ROS. A TensorRT engine is made of the
+ONNX file by trtexec, or by the node (backend: tensorrt). To ship a trained checkpoint: emu ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from importlib.util import find_spec
+import logging
+from pathlib import Path
+import sys
+
+from emu_perception.commands.arguments import count
+from emu_perception.commands.program import CommandParser, logging_from, program
+from emu_perception.errors import EmuError, InputError
+from emu_perception.model_file import default_model
+import numpy as np
+
+_NAMES = ('onnx', 'openvino', 'torch')
+_IMAGES = 6
+# Of scikit-image: a room, people, things.
+_PHOTOGRAPHS = ('motorcycle_left.png', 'coffee.png', 'astronaut.png', 'chelsea.png')
+
+
+def run(options: argparse.Namespace) -> None:
+    """
+    Do it.
+
+    :raises EmuError: on bad input, or if the file does not say what the Predictor says.
+    """
+    from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.exporting import beside
+    from emu_perception.exporting.formats import need, written
+    from emu_perception.exporting.proof import proof
+    from emu_perception.exporting.whole_model import WholeModel
+    from emu_perception.predictor import Predictor
+    from emu_perception.whole_files import write_json, write_whole
+    import torch
+    row, out = need(options.format), options.out
+    if out.suffix != row.suffix:
+        raise InputError(f'--out {out}: give a name that ends in {row.suffix}')
+    if out.exists() and not options.force:
+        raise InputError(f'--out {out}: is there already; give another name, or --force')
+    model_file = options.model or default_model()
+    network, metadata = load_checkpoint(model_file)
+    size = metadata.input_size if options.size is None else _size(options.size)
+    images = [*_images(options.images, model_file)]
+    model = WholeModel(network, metadata, size)
+    predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    print(f'writing {row.about}', file=sys.stderr)
+    try:
+        runs = written(row, model, torch.zeros(options.batch, *size, 3, dtype=torch.uint8), out)
+        print(f'holding it against the Predictor on {len(images)} images', file=sys.stderr)
+        found = proof(runs, model, predictor, images, size, options.batch, row.bound)
+    except InputError:
+        for path in (out, out.with_suffix('.bin')):
+            path.unlink(missing_ok=True)
+        raise
+    document = beside.document(metadata, model.names, size, options.batch)
+    write_json(out.with_suffix('.json'), document, indent=2)
+    write_whole(out.with_suffix('.md'), beside.readme(out.stem, row.about, metadata, document,
+                                                      found))
+    write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, options.format))
+    print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB), proven on {found.images} images: at '
+          f'most {max(found.largest.values()):.1g} off, {found.ties} labels that are ties; beside '
+          f'it {out.stem}.json, {out.stem}.md, {out.stem}_example.py')
+
+
+def _images(given: Path | None, model: Path) -> Iterator[np.ndarray]:
+    """
+    Yield real images: the user's, else photographs that are here.
+
+    :raises InputError: if there is none.
+    """
+    from emu_perception.cameras.image_files import image_paths, read_image
+    if given is not None:
+        paths = image_paths(given) if given.is_dir() else [given]
+        chosen = [paths[int(i * len(paths) / _IMAGES)] for i in range(_IMAGES)]
+        paths = list(dict.fromkeys(chosen))
+    else:
+        spec = find_spec('skimage')
+        folder = Path(str(spec.origin)).parent / 'data' if spec is not None else Path()
+        paths = [folder / name for name in _PHOTOGRAPHS if (folder / name).is_file()]
+        # The picture beside the default model is there wherever that is.
+        paths += default_model().parent.glob('*.jpg')
+    if not paths:
+        raise InputError('no photograph is here to prove the file on: give --images DIR')
+    for path in paths:
+        try:
+            yield read_image(path)
+        except InputError as error:
+            raise InputError(f'{path}: {error}') from error
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition('x')
+    if not (height.isdigit() and width.isdigit()) or any(
+            int(side) < 32 or int(side) % 32 for side in (height, width)):
+        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 288x384")
+    return int(height), int(width)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = CommandParser('emu export', __doc__)
+    add = parser.add_argument
+    add('--format', choices=_NAMES, default='onnx', help='default: %(default)s')
+    add('--out', type=Path, required=True, metavar='FILE', help='.onnx, .xml or .pt2')
+    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
+    add('--size', metavar='HxW', help="of its input; default: the checkpoint's")
+    add('--batch', type=count(1), default=1, metavar='N', help='images at once (default: 1)')
+    add('--images', type=Path, metavar='DIR|FILE', help='to prove it on; default: photographs '
+        'that are here')
+    add('--force', action='store_true', help='replace --out where it is there')
+    options = parser.parse_args(arguments)
+    try:
+        with logging_from(logging.ERROR):
+            run(options)
+    except (EmuError, OSError) as error:
+        print(f'{program("emu export")}: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

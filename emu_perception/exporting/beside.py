@@ -1,0 +1,95 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What lies beside an exported file: what its outputs mean, and an example without ROS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.exporting.proof import Proof, training_fx
+from emu_perception.exporting.whole_model import SCORE
+from emu_perception.maps import MAPS
+from emu_perception.scores import SCORES
+
+_EXAMPLE = '''"""Labels, metres and flag of one image: python {name}_example.py IMAGE FX_PIXELS."""
+import json
+import sys
+
+import cv2
+import numpy as np
+{imports}
+
+about = json.load(open('{name}.json'))
+{load}
+image = cv2.cvtColor(cv2.imread(sys.argv[1]), cv2.COLOR_BGR2RGB)
+small = cv2.resize(image, (about['width'], about['height']), interpolation=cv2.INTER_AREA)
+found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'], axis=0))))
+scale = float(sys.argv[2]) / image.shape[1] * about['depth_scale_per_fx_of_width']
+label, depth = found['label'][0], found['depth'][0] * scale
+sigma = np.sqrt(found['depth_variance'][0]) * scale
+scores = {{name: float(found['score_' + name][0]) * (scale if name == 'depth_sigma' else 1.0)
+          for name in about['scores']}}
+above = [name for name, limit in about['thresholds'].items() if not scores[name] <= limit]
+print('classes', [about['names'][i] for i in np.unique(label)])
+print(f'median depth {{np.nanmedian(depth):.2f}} m, sigma {{np.median(sigma):.2f}} m')
+print('RISK', above) if above else print('no risk')
+'''
+_RUNS = {
+    'onnx': ('import onnxruntime', "session = onnxruntime.InferenceSession('{name}.onnx')\n"
+             "run = lambda batch: session.run(None, {{'image': batch}})"),
+    'openvino': ('import openvino', "model = openvino.Core().compile_model('{name}.xml', 'CPU', "
+                 "{{'INFERENCE_PRECISION_HINT': 'f32'}})\n"
+                 'run = lambda batch: list(model([batch]).to_tuple())'),
+    'torch': ('import torch', "model = torch.export.load('{name}.pt2').module()\n"
+              'run = lambda batch: [x.numpy() for x in model(torch.from_numpy(batch))]')}
+
+
+def document(metadata: CheckpointMetadata, names: tuple[str, ...], size: tuple[int, int],
+             batch: int) -> dict[str, Any]:
+    """Return what a program has to know of the file: NAME.json."""
+    fx = training_fx(metadata)
+    scores = [name.removeprefix(SCORE) for name in names if name.startswith(SCORE)]
+    return {
+        'model': metadata.name, 'height': size[0], 'width': size[1], 'batch': batch,
+        'outputs': list(names), 'scores': scores,
+        'names': list(metadata.classes), 'palette': [list(color) for color in metadata.palette],
+        'depth_max_m': metadata.depth_max,
+        'depth_scale_per_fx_of_width': None if fx is None else size[1] / fx,
+        'thresholds': {name: limit for name, limit in metadata.calibration.thresholds.items()
+                       if name in scores}}
+
+
+def example(name: str, kind: str) -> str:
+    """Return the example for a format, which runs in the folder of its file."""
+    imports, load = (part.format(name=name) for part in _RUNS[kind])
+    return _EXAMPLE.format(name=name, imports=imports, load=load)
+
+
+def readme(name: str, about: str, metadata: CheckpointMetadata, document_: dict[str, Any],
+           proof: Proof) -> str:
+    """Return NAME.md: inputs, outputs, how metres are made, what was proven."""
+    rows = [f'| `{output}` | {_meaning(output)} |' for output in document_['outputs']]
+    errors = ', '.join(f'{output} {error:.1g}' for output, error in proof.largest.items())
+    batch, height, width = (document_[key] for key in ('batch', 'height', 'width'))
+    return '\n'.join([
+        f'# {name}', '', f'{metadata.name} as {about}; `{name}_example.py` runs it without ROS.',
+        '', f'Input `image`: uint8 [{batch}, {height}, {width}, 3], rgb, shrunk by areas ('
+        '`cv2.INTER_AREA`). Outputs, in this order:', '', '| output | meaning |', '|---|---|',
+        *rows, '', '**Metres.** Depth is that of the training camera. For a camera of focal '
+        'length fx in pixels, at the width of its own image, multiply depth, its sigma and '
+        f"`score_depth_sigma` by fx / width * {document_['depth_scale_per_fx_of_width']}, the "
+        'variance by its square. Without the focal length there are no metres.', '',
+        '**The flag.** Risk is raised where a score is above its threshold in '
+        f'`{name}.json`, or is no number. The node adds what one image cannot tell: silence, old '
+        'images, unknown cameras, hysteresis.', '',
+        f'**Proven** on {proof.images} images against the Predictor (PyTorch, float32). Largest '
+        f'errors, relative to values above 1: {errors}; labels that are ties: {proof.ties}.', ''])
+
+
+def _meaning(output: str) -> str:
+    if output.startswith(SCORE):
+        score = SCORES[output.removeprefix(SCORE)]
+        return f"{score.words}{'' if score.unit == '1' else f', {score.unit}'}, [batch]"
+    row = MAPS[output]
+    return f'{row.words if output != "depth_variance" else "depth variance"}, {row.unit}'

@@ -1,0 +1,157 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""An exported file says what the Predictor says, or there is none; its example runs without us."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.commands import export
+from emu_perception.errors import InputError
+from emu_perception.exporting import formats
+from emu_perception.exporting.proof import proof
+from emu_perception.exporting.whole_model import WholeModel
+from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.predictor import Predictor
+from emu_perception.visualization import default_palette
+import numpy as np
+import pytest
+import torch
+
+SIZE = (96, 128)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """Return a small network of random weights, calibrated with constants that are not 1."""
+    torch.manual_seed(0)
+    network = MultitaskNetwork('mobilenetv3_small_050', num_classes=5, head_dim=32,
+                               context='pyramid_pooling').eval()
+    with torch.no_grad():  # Depths of metres, not of nothing.
+        network.heads['depth'].classifier.bias[0] += 2.0
+    path = tmp_path_factory.mktemp('model') / 'small.safetensors'
+    save_checkpoint(path, network, CheckpointMetadata(
+        architecture=network.arguments, input_size=SIZE, classes=tuple('abcde'), name='small',
+        palette=tuple(default_palette(5)), depth_max=10.0,
+        calibration=Calibration(temperature=1.3, variance_scale=1.7),
+        intrinsics=Intrinsics(128, 96, 100.0, 100.0, 63.5, 47.5)))
+    return path
+
+
+@pytest.fixture(scope='module')
+def picture(tmp_path_factory):
+    """Return the path of a picture that is not of the network's size."""
+    path = tmp_path_factory.mktemp('images') / 'a.png'
+    noise = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
+    cv2.imwrite(str(path), cv2.resize(noise, (256, 192)))
+    return path
+
+
+def run(checkpoint, picture, out, *more):
+    """Run the command."""
+    return export.main(['--model', str(checkpoint), '--images', str(picture), '--out', str(out),
+                        *more])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('kind', 'suffix', 'batch'), [('onnx', '.onnx', 1), ('onnx', '.onnx', 2),
+                                                       ('torch', '.pt2', 1)])
+def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
+        checkpoint, picture, tmp_path, capsys, kind, suffix, batch):
+    for package in formats.FORMATS[kind].packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    out = tmp_path / f'new/small{suffix}'
+    assert run(checkpoint, picture, out, '--format', kind, '--batch', str(batch)) == 0
+    assert 'proven on 1 images' in capsys.readouterr().out
+    names = ['label', 'segmentation_entropy', 'confidence', 'depth', 'depth_variance',
+             'score_segmentation_entropy', 'score_depth_sigma', 'score_relative_depth_sigma']
+    assert json.loads(out.with_suffix('.json').read_text())['outputs'] == names
+    page = out.with_suffix('.md').read_text()
+    assert all(f'`{name}`' in page for name in names) and '**Proven** on 1 images' in page
+    example = out.with_name('small_example.py')
+    assert len(example.read_text().splitlines()) < 30
+    assert 'emu_perception' not in example.read_text()
+    done = subprocess.run([sys.executable, example.name, str(picture), '200'], cwd=out.parent,
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and 'risk' in done.stdout, done.stderr
+    metres = Predictor.load(checkpoint, 'cpu', backend='eager')(picture, fx=200.0)
+    said = float(done.stdout.split('median depth ')[1].split()[0])
+    # It prints two digits; its maps have the network's size, those here the image's.
+    assert abs(said - float(np.median(metres.depth))) < 0.03
+
+
+@pytest.mark.slow
+def test_fitted_scores_and_the_range_are_in_the_module():
+    predictor = Predictor.load(device='cpu', backend='eager')
+    from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.model_file import default_model
+    network, metadata = load_checkpoint(default_model())
+    size = metadata.input_size
+    model = WholeModel(network, metadata, size).eval()
+    assert {'score_unfamiliarity', 'score_predicted_failure'} <= {*model.names}
+
+    def eager(batch):
+        with torch.no_grad():
+            return [values.numpy() for values in model(torch.from_numpy(batch))]
+    noise = np.random.default_rng(1).integers(0, 255, (6, 8, 3), np.uint8)
+    found = proof(eager, model, predictor, [cv2.resize(noise, (640, 480))], size, 2, 1e-4)
+    assert found.images == 1 and {'segmentation_entropy', 'score_segmentation_entropy',
+                                  'score_predicted_failure'} <= found.largest.keys()
+
+
+@pytest.mark.parametrize(('name', 'change'), [
+    ('depth', lambda x: x + 0.01), ('segmentation_entropy', lambda x: x * np.float32('nan')),
+    ('score_depth_sigma', lambda x: x * 1.01), ('label', lambda x: (x + 1) % 5),
+    ('depth_variance', lambda x: x[:, :-1])])
+def test_an_export_that_is_off_is_refused_and_says_where(checkpoint, picture, name, change):
+    from emu_perception.checkpoint import load_checkpoint
+    network, metadata = load_checkpoint(checkpoint)
+    model = WholeModel(network, metadata, SIZE).eval()
+
+    def spoiled(batch):
+        with torch.no_grad():
+            found = [values.numpy() for values in model(torch.from_numpy(batch))]
+        index = model.names.index(name)
+        found[index] = change(found[index])
+        return found
+    predictor = Predictor.load(checkpoint, 'cpu', backend='eager')
+    image = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
+    with pytest.raises(InputError, match=f'{name} of image 0'):
+        proof(spoiled, model, predictor, [image], SIZE, 1, 1e-4)
+
+
+def test_a_refused_file_is_removed_again(checkpoint, picture, tmp_path, monkeypatch, capsys):
+    pytest.importorskip('onnx', reason='NOT TESTED: onnx is not installed')
+    pytest.importorskip('onnxruntime', reason='NOT TESTED: onnxruntime is not installed')
+
+    def refused(*arguments):
+        raise InputError('depth of image 0 is off')
+    monkeypatch.setattr('emu_perception.exporting.proof.proof', refused)
+    assert run(checkpoint, picture, tmp_path / 'a.onnx') == 1
+    assert 'is off' in capsys.readouterr().err and not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(('more', 'words'), [
+    (['--size', '100x128'], '--size'), (['--out', 'a.txt'], '.onnx'),
+    (['--images', '/no/such'], '/no/such'), (['--model', '/no/such'], '/no/such')])
+def test_what_cannot_be_exported_is_one_line(checkpoint, picture, tmp_path, capsys, more, words):
+    assert run(checkpoint, picture, tmp_path / 'a.onnx', *more) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert words in line and not (tmp_path / 'a.onnx').exists()
+
+
+def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setattr(formats, 'find_spec', lambda name: None)
+    with pytest.raises(InputError, match=r"package onnx.*'\.\[export\]'"):
+        formats.need('onnx')
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(checkpoint, picture, tmp_path, capsys):
+    (tmp_path / 'a.onnx').write_text('mine')
+    assert run(checkpoint, picture, tmp_path / 'a.onnx') == 1
+    assert '--force' in capsys.readouterr().err
+    assert (tmp_path / 'a.onnx').read_text() == 'mine'
