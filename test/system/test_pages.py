@@ -13,6 +13,7 @@ import re
 import shlex
 
 import cv2
+from emu_perception.backends import registry
 from emu_perception.commands import emu
 import pytest
 
@@ -98,8 +99,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture
+def on_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be compiled: that the commands run is asked here, not on which backend."""
+    monkeypatch.setattr(registry, 'is_installed', lambda name: name == 'eager')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('lines', runnable())
+@pytest.mark.usefixtures('on_pytorch')
 def test_what_is_marked_runs_as_it_is_printed(lines, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     if not lines[0].startswith('emu '):
@@ -128,6 +136,7 @@ def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is():
 @pytest.mark.slow
 @pytest.mark.parametrize('file', sorted((ROOT / 'examples').rglob('*.ipynb')),
                          ids=lambda path: path.name)
+@pytest.mark.usefixtures('on_pytorch')
 def test_a_notebook_runs_from_its_first_cell_to_its_last(file, folder, monkeypatch):
     pytest.importorskip('skimage', reason='NOT TESTED: scikit-image is not installed')
     monkeypatch.chdir(folder)
