@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import groupby
+import os
 from pathlib import Path
 import sys
 import textwrap
@@ -80,11 +81,20 @@ def run(row: Subcommand, arguments: list[str]) -> int:
         return 0
     if row.usage and find_spec('rclpy') is None:  # The node knows only how to mend a sourced one.
         raise EmuError(lacking(row, 'rclpy'))
+    if row.ros:
+        find_wheels()
     try:
         command = load(row)
         return command(ros_words(row, arguments) if row.usage else arguments)
     except ModuleNotFoundError as error:
         raise EmuError(lacking(row, str(error.name or error))) from error
+
+
+def find_wheels() -> None:
+    """Let a ROS 2 of pip's wheels find itself, as a sourced one's setup.bash does."""
+    if not os.environ.get('AMENT_PREFIX_PATH') and Path(
+            sys.prefix, 'share', 'ament_index').is_dir():
+        os.environ['AMENT_PREFIX_PATH'] = sys.prefix
 
 
 def ros_words(row: Subcommand, arguments: list[str]) -> list[str]:

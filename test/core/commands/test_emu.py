@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -135,3 +136,21 @@ def test_another_training_package_in_the_process_is_said(monkeypatch, tmp_path):
         if str(ROOT) not in sys.path:
             sys.path.append(str(ROOT))
         offline_package()
+
+
+@pytest.mark.parametrize(('set_already', 'wheels', 'expected'), [
+    ('', True, '{prefix}'), (None, True, '{prefix}'), ('/opt/ros/jazzy', True, '/opt/ros/jazzy'),
+    (None, False, None)])
+def test_a_ros_of_wheels_is_found_where_none_is_sourced(tmp_path, monkeypatch, set_already, wheels,
+                                                        expected):
+    monkeypatch.delenv('AMENT_PREFIX_PATH', raising=False)
+    if set_already is not None:
+        monkeypatch.setenv('AMENT_PREFIX_PATH', set_already)
+    if wheels:
+        (tmp_path / 'share/ament_index').mkdir(parents=True)
+    monkeypatch.setattr(sys, 'prefix', str(tmp_path))
+    seen = []
+    monkeypatch.setattr(emu, 'load', lambda row: seen.append(
+        os.environ.get('AMENT_PREFIX_PATH')) or (lambda words: 0))
+    assert emu.run(SUBCOMMANDS['node'], []) == 0
+    assert seen == [expected and expected.format(prefix=tmp_path)]
