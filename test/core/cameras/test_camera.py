@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
 from emu_perception.cameras.judgement import judge
-from emu_perception.cameras.topics import beside, looks_rectified
+from emu_perception.cameras.topics import beside, looks_rectified, says_rectified
 import numpy as np
 import pytest
 
@@ -34,9 +34,20 @@ def test_rectified_image_takes_p_and_raw_image_takes_k():
     ('/camera/image_rect', True), ('/cam/image_rect_color', True),
     ('/cam/image_rect/compressed', True), ('/cam/image_raw', False), ('/rectified/image', False),
     ('/image', False), ('/cam/image_unrectified', False), ('/rect/image', False),
-    ('/a/image_unrect', False)])
+    ('/a/image_unrect', False),
+    ('/cam/image_rect_raw', True), ('/rect/camera/image_raw', False), ('/cam/imageRect', True),
+    ('/cam/image_rectified', True), ('/cam/image_rect/compressedDepth', True),
+    ('/cam/image_rect/zstd', True),
+    # The letters, but not the word.
+    ('/cam/image_direct', False), ('/cam/image_corrected', False), ('/cam/rectangle', False),
+    ('/cam/image_not_rectified', False), ('/cam/image_non_rect', False)])
 def test_rectified_topics_are_known_by_name(topic, rectified):
     assert looks_rectified(topic) is rectified
+
+
+def test_a_name_may_say_nothing_of_its_image():
+    assert says_rectified('/cam/aligned/image_raw/compressedDepth') is False
+    assert says_rectified('/cam/aligned_depth') is None
 
 
 def test_camera_info_lies_beside_its_image():
