@@ -98,7 +98,10 @@ class CameraChoice:
                              Remark(_MISSING, 'no calibration came with the image'))
             return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
-        judgement = judge(info, width, height, rectified=theirs or image.rectified,
+        # What has a distortion, and no topic that says otherwise, is of the image as it came.
+        rectified = image.rectified_topic or (
+            (theirs or image.rectified) and not distorts(info))
+        judgement = judge(info, width, height, rectified=rectified,
                           rectify=rectifies(self._rectify, image.rectified_topic), what=what)
         if theirs and not self._used:
             judgement.needed()

@@ -68,6 +68,24 @@ def test_binning_and_roi_describe_the_image_that_is_sent():
     assert (out.binning_x, out.roi.width, out.width, out.height) == (0, 0, 200, 150)
 
 
+@pytest.mark.parametrize('r', [(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+                               (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)])
+def test_what_goes_out_with_a_raw_image_without_distortion_is_its_own_camera(r):
+    """Readers of depth take P, which is of another image where nothing was rectified."""
+    info = replace(camera_info(640, 480, fx=500.0, p_fx=450.0), r=r, binning_x=2, binning_y=2)
+    camera = judge(info, 320, 240, rectified=False, rectify=True).needed()
+    out = camera.outgoing(160, 120)
+    assert (out.k[0], out.p[0], out.r) == (125.0, 125.0, pinhole_info(1, 1, 1.0).r)
+    assert (out.p[2], out.p[6]) == (out.k[2], out.k[5])
+    assert judge(out, 160, 120, rectified=True).needed().fx == 125.0
+
+
+def test_what_goes_out_with_a_rectified_topic_is_what_its_driver_says():
+    info = camera_info(fx=50.0, p_fx=45.0, d=(0.1, 0.0, 0.0, 0.0))
+    info = replace(info, p=(*info.p[:3], -5.0, *info.p[4:]))  # The right camera of a pair.
+    assert judge(info, 64, 48, rectified=True).needed().outgoing(64, 48) == info
+
+
 def test_scaled_camera_sees_the_same_point_at_the_scaled_pixel():
     info = camera_info()
     info = replace(info, p=(*info.p[:3], -5.0, *info.p[4:]))

@@ -265,3 +265,34 @@ def test_a_depth_that_is_aligned_to_another_view_is_never_joined():
             with pytest.raises(InputError, match='aligned to the rectified image'):
                 bring(depth, other, rectified=True)
     assert depth_in_view(depth, raw, rectified=False) is depth
+
+
+def test_a_raw_depth_is_not_joined_to_an_image_that_was_rectified_elsewhere():
+    """Beside image_rect lies the lens's D, and the driver's aligned depth is of the raw image."""
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    for info in (lens('plumb_bob'), replace(FULL, p=pinhole_info(WIDTH, HEIGHT, 250.0).p)):
+        camera = judge(info, WIDTH, HEIGHT, rectified=True).needed()
+        with pytest.raises(InputError, match='aligned to the raw image'):
+            depth_in_view(depth, camera, rectified=False)
+        for aligned in (True, None):
+            assert depth_in_view(depth, camera, rectified=aligned) is depth
+    same = judge(FULL, WIDTH, HEIGHT, rectified=True).needed()
+    assert depth_in_view(depth, same, rectified=False) is depth
+
+
+def test_a_rectified_depth_is_not_joined_to_an_image_of_another_matrix():
+    """Without distortion nothing is rectified: the image is K's, such a depth is P's."""
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    zoomed = replace(FULL, p=pinhole_info(WIDTH, HEIGHT, 240.0).p)
+    with pytest.raises(InputError, match='aligned to the rectified image'):
+        depth_in_view(depth, judged(zoomed).needed(), rectified=True)
+    for info in (FULL, replace(FULL, p=(0.0,) * 12)):
+        assert depth_in_view(depth, judged(info).needed(), rectified=True) is depth
+
+
+def test_what_is_of_another_size_than_the_maps_is_refused():
+    """They would take the top left part of it for the whole."""
+    camera = rectified(lens('plumb_bob'))
+    for bring in (camera.rectified, camera.rectification.nearest, camera.rectification.depth):
+        with pytest.raises(InputError, match='640x480, the camera that rectifies it 320x240'):
+            bring(np.ones((2 * HEIGHT, 2 * WIDTH), np.uint8))
