@@ -44,7 +44,8 @@ class CameraChoice:
         self._said: set[str] = set()
         self._used = False
         if info is not None:
-            judge(info, info.width, info.height, rectified=True, what='--camera-info').needed()
+            judge(info, info.width, info.height, rectified=not distorts(info),
+                  what='--camera-info').needed()
         if fx is not None and rectify == ALWAYS:
             raise InputError('--rectify always needs what --fx does not say, the distortion: give '
                              '--camera-info')

@@ -118,3 +118,14 @@ def test_a_stated_field_of_view_stands_in_for_what_is_missing_and_says_so():
     assert source.camera_for(64, 48, use=True, fallback_hfov_deg=90.0).fx == 60.0
     assert not source.fallback
     assert source.camera_for(64, 48, use=False, fallback_hfov_deg=90.0).fx == pytest.approx(32)
+
+
+def test_no_field_of_view_stands_in_for_a_lens_that_is_known_to_distort():
+    """D is the lens's at any resolution: metres of a guess would be wrong towards the edges."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    source.update(camera_info(d=(-0.3, 0.1, 0.0, 0.0, 0.0)))
+    assert source.camera_for(128, 96, use=True, fallback_hfov_deg=90.0) is None
+    assert 'is for 64x48' in source.problem and not source.fallback
+    # Who wants it all the same says so.
+    camera = source.camera_for(128, 96, use=True, fallback_hfov_deg=90.0, rectify='never')
+    assert camera.fx == pytest.approx(64) and source.fallback
