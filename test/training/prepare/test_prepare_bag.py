@@ -266,6 +266,16 @@ def test_a_bag_whose_images_change_their_size_is_one_line(tmp_path, capsys):
         assert 'cut the bag where its size changes' in error and '32x24' in error
 
 
+def test_a_raw_depth_is_not_the_truth_of_an_image_rectified_elsewhere(tmp_path, capsys):
+    moved = {IMAGE: '/cam/image_rect', DEPTH: '/cam/aligned_depth_to_color/image_raw'}
+    messages = [(moved.get(topic, topic), message)
+                for topic, message in [(INFO, camera_info(-0.05)), *recording(2)[1:]]]
+    assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0',
+                   image_topic=moved[IMAGE], depth_topic=moved[DEPTH]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"topic '{moved[DEPTH]}'" in error and 'is aligned to the raw image' in error
+
+
 def test_more_than_one_lens_is_said(tmp_path, caplog):
     messages = [(INFO, camera_info(d)) for d in (-0.05, -0.05, -0.06)] + recording(2)[1:]
     with caplog.at_level(logging.WARNING):
