@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import math
 
 import cv2
@@ -54,6 +55,19 @@ def _at_tile_width(picture: np.ndarray) -> np.ndarray:
 def _labels_and_flag(shown: Shown) -> np.ndarray:
     return visualization.risk_banner(_at_tile_width(shown.overlay), shown.risk.raised,
                                      banner_text(shown.risk))
+
+
+def in_scene_colors(shown: Shown, rgb: np.ndarray) -> Shown:
+    """
+    Return the same with depth coloured over the range of this scene, which its bar says.
+
+    :param rgb: uint8 HxWx3, the image.
+    """
+    depth = shown.given('depth')
+    if depth is None:
+        return shown
+    tops = {**shown.look.tops, 'depth': scene_top(depth, shown.look.tops['depth'])}
+    return Shown(rgb, shown.prediction, shown.risk, replace(shown.look, tops=tops))
 
 
 def scene_top(depth: np.ndarray, highest: float) -> float:

@@ -17,7 +17,7 @@ from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
 from emu_perception.maps import MAPS
-from emu_perception.panels import panel_of, scene_top
+from emu_perception.panels import in_scene_colors, panel_of
 from emu_perception.points import points_of
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState
@@ -67,11 +67,8 @@ class Presenter:
 
     def plot(self, prediction: Prediction) -> np.ndarray:
         """Return a panel of image, labels, depth and uncertainties with their legends, rgb8."""
-        look = Look.of(self._metadata, {})
-        if prediction.depth is not None:
-            top = scene_top(prediction.depth, look.tops['depth'])
-            look = Look.of(self._metadata, {'depth': top})
-        shown = Shown(self._rgb, prediction, self.risk(prediction), look)
+        shown = in_scene_colors(Shown(self._rgb, prediction, self.risk(prediction),
+                                      Look.of(self._metadata, {})), self._rgb)
         return panel_of(shown, self._metadata, to_scale=not self._scale_problem)
 
     def png(self, prediction: Prediction) -> bytes:

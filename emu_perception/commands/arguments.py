@@ -89,6 +89,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add('--maps', action='store_true', help='maps/*.npz: the float maps')
     add('--output-size', choices=('camera', 'network'), default='camera',
         help='size of all maps (default: %(default)s)')
+    add('--depth-color-max', type=number(0.001, 1000.0), metavar='M',
+        help="depth in the top colour; default: of image files each scene's own, which its bar "
+        "says; of videos, bags and cameras the checkpoint's range, so that colours compare")
     add('--sigma-color-max', type=number(0.001, 1000.0), default=1.0, metavar='M',
         help='depth sigma in the top colour (default: %(default)s)')
     add('--no-progress', action='store_true', help='no progress bar')

@@ -3,7 +3,7 @@
 """
 Write a checkpoint for other runtimes: uint8 image in, all maps and scores out, proven equal.
 
-emu export --format onnx --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N]
+emu export --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N]
 
 What is written is run and held against the Predictor on real images (--images, else photographs
 that are here); if it says something else it is removed again. Beside it: NAME.json and NAME.md,
@@ -40,15 +40,19 @@ def run(options: argparse.Namespace) -> None:
     """
     from emu_perception.checkpoint import load_checkpoint
     from emu_perception.exporting import beside
-    from emu_perception.exporting.formats import need, written
+    from emu_perception.exporting.formats import FORMATS, need, written
     from emu_perception.exporting.proof import proof
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.predictor import Predictor
     from emu_perception.whole_files import write_json, write_whole
     import torch
-    row, out = need(options.format), options.out
+    out = options.out
+    kind = options.format or next(
+        (name for name, row in FORMATS.items() if row.suffix == out.suffix), _NAMES[0])
+    row = need(kind)
     if out.suffix != row.suffix:
-        raise InputError(f'--out {out}: give a name that ends in {row.suffix}')
+        ends = row.suffix if options.format else ', '.join(one.suffix for one in FORMATS.values())
+        raise InputError(f'--out {out}: give a name that ends in {ends}')
     if out.exists() and not options.force:
         raise InputError(f'--out {out}: is there already; give another name, or --force')
     model_file = options.model or default_model()
@@ -71,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
     write_json(out.with_suffix('.json'), document, indent=2)
     write_whole(out.with_suffix('.md'), beside.readme(out.stem, row.about, metadata, document,
                                                       found))
-    write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, options.format))
+    write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, kind))
     print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB), proven on {found.images} images: at '
           f'most {max(found.largest.values()):.1g} off, {found.ties} labels that are ties; beside '
           f'it {out.stem}.json, {out.stem}.md, {out.stem}_example.py')
@@ -115,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = CommandParser('emu export', __doc__)
     add = parser.add_argument
-    add('--format', choices=_NAMES, default='onnx', help='default: %(default)s')
+    add('--format', choices=_NAMES, help='default: by the name of --out')
     add('--out', type=Path, required=True, metavar='FILE', help='.onnx, .xml or .pt2')
     add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
     add('--size', metavar='HxW', help="of its input; default: the checkpoint's")

@@ -72,11 +72,13 @@ class Panels:
     :param expected: how many images there will be, so that the PNGs are spread over them.
     :param video: path of the MP4, or None.
     :param rate_hz: of the video.
+    :param scene_colors: whether depth is coloured over the range of each image by itself.
     """
 
     def __init__(self, folder: Path, metadata: CheckpointMetadata, *,
                  limit: int | None, expected: int | None, video: Path | None,
-                 rate_hz: float) -> None:
+                 rate_hz: float, scene_colors: bool = False) -> None:
+        self._scene_colors = scene_colors
         self._folder, self._metadata = folder, metadata
         self._limit, self._expected, self._rate_hz = limit, expected, rate_hz
         self._video = video
@@ -95,7 +97,8 @@ class Panels:
         wanted = self._wants_png(result.index)
         if result.prediction is None or not (wanted or self._video):
             return
-        bgr = cv2.cvtColor(draw_panel(result, self._metadata), cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(draw_panel(
+            result, self._metadata, scene_colors=self._scene_colors), cv2.COLOR_RGB2BGR)
         if wanted:
             path = self._folder / f'{result.index:06d}_{Path(result.source.name).stem}.png'
             # By way of memory: cv2.imwrite tells neither a full disk nor why it failed.

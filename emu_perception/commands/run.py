@@ -94,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
                                                 *options.risk_scores)),
             raise_after=options.raise_after, clear_after=options.clear_after,
             clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
-        look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max},
+        look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max,
+                                             'depth': options.depth_color_max or 0.0},
                        unknown_depth_sigma=options.unknown_depth_sigma)
         cameras = CameraChoice(options.fx, info, options.hfov,
                                metric='depth' in predictor.metadata.tasks,
@@ -155,7 +156,8 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
         yield Panels(out / output_folder.PANELS, metadata, limit=options.panels,
                      expected=selection.expected(source),
                      video=out / output_folder.VIDEO if video else None,
-                     rate_hz=source.rate_hz / options.every)
+                     rate_hz=source.rate_hz / options.every, scene_colors=isinstance(
+                         source, ImageFiles) and options.depth_color_max is None)
     if options.maps:
         yield Maps(out / output_folder.MAPS)
     if record:

@@ -58,14 +58,15 @@ def run(checkpoint, picture, out, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('kind', 'suffix', 'batch'), [('onnx', '.onnx', 1), ('onnx', '.onnx', 2),
-                                                       ('torch', '.pt2', 1)])
+@pytest.mark.parametrize(('kind', 'suffix', 'batch'), [
+    ('onnx', '.onnx', 1), ('onnx', '.onnx', 2), ('torch', '.pt2', 1), ('openvino', '.xml', 1)])
 def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
         checkpoint, picture, tmp_path, capsys, kind, suffix, batch):
     for package in formats.FORMATS[kind].packages:
         pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
     out = tmp_path / f'new/small{suffix}'
-    assert run(checkpoint, picture, out, '--format', kind, '--batch', str(batch)) == 0
+    # The name says the format.
+    assert run(checkpoint, picture, out, '--batch', str(batch)) == 0
     assert 'proven on 1 images' in capsys.readouterr().out
     names = ['label', 'segmentation_entropy', 'confidence', 'depth', 'depth_variance',
              'score_segmentation_entropy', 'score_depth_sigma', 'score_relative_depth_sigma']

@@ -11,10 +11,11 @@ from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.judgement import judge
 from emu_perception.errors import InputError
 from emu_perception.maps import MAPS
-from emu_perception.panels import numbered, scene_top
+from emu_perception.panels import in_scene_colors, numbered, scene_top
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskReason
+from emu_perception.shown import Look, Shown
 from emu_perception.visualization import instance_color
 import numpy as np
 import pytest
@@ -125,6 +126,14 @@ def test_the_legend_says_where_each_depth_is_from():
     assert [meaning for meaning, _ in rows] == ['network', 'corrected', 'sensor', 'unknown']
     shown = instance_color(np.array([[0, 1, 2, 255]]))[0].tolist()
     assert [color for _, color in rows] == shown and len({*map(tuple, shown)}) == 4
+
+
+def test_a_scene_is_coloured_over_its_own_range_and_is_else_the_same(predictor, prediction):
+    shown = Shown(RGB, prediction, prediction.risk, Look.of(predictor.metadata, {}))
+    own = in_scene_colors(shown, RGB)
+    assert own.look.tops['depth'] == scene_top(prediction.depth, 10.0) <= 10.0
+    assert {**own.look.tops, 'depth': 0} == {**shown.look.tops, 'depth': 0}
+    assert own.prediction is prediction and own.given('depth') is prediction.depth
 
 
 def test_the_top_colour_is_a_round_number_above_the_scene():

@@ -113,7 +113,7 @@ def test_the_exit_code_and_the_document_tell_the_worst(monkeypatch, capsys):
     monkeypatch.setattr(command, 'findings', lambda *options: iter(lines))
     assert command.main([]) == 1
     out = capsys.readouterr().out
-    assert 'fault    b' in out and '-> mend it' in out and '1 faults, 0 warnings, 1 ok' in out
+    assert 'fault    b' in out and '-> mend it' in out and 'faults: 1, warnings: 0, ok: 1' in out
     assert command.main(['--json']) == 1
     document = json.loads(capsys.readouterr().out)
     assert document['level'] == FAULT and document['findings'][1]['remedy'] == 'mend it'

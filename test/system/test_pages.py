@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import io
+import json
 from pathlib import Path
 import re
 import shlex
 
 import cv2
+from emu_perception.backends import registry
 from emu_perception.commands import emu
 import pytest
 
@@ -97,8 +99,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture
+def on_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be compiled: that the commands run is asked here, not on which backend."""
+    monkeypatch.setattr(registry, 'is_installed', lambda name: name == 'eager')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('lines', runnable())
+@pytest.mark.usefixtures('on_pytorch')
 def test_what_is_marked_runs_as_it_is_printed(lines, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     if not lines[0].startswith('emu '):
@@ -122,3 +131,19 @@ def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is():
             waiting += [(page.parent / link).resolve()
                         for link in re.findall(r'\]\(([^)#:]+)', page.read_text())]
     assert {*PAGES} <= reached, {*PAGES} - reached
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('file', sorted((ROOT / 'examples').rglob('*.ipynb')),
+                         ids=lambda path: path.name)
+@pytest.mark.usefixtures('on_pytorch')
+def test_a_notebook_runs_from_its_first_cell_to_its_last(file, folder, monkeypatch):
+    pytest.importorskip('skimage', reason='NOT TESTED: scikit-image is not installed')
+    monkeypatch.chdir(folder)
+    cells = json.loads(file.read_text())['cells']
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell['cell_type'] == 'code':
+            assert not cell['outputs'], 'a notebook is kept without what it has printed'
+            exec(compile(''.join(cell['source']), file.name, 'exec'), names)
+    assert hasattr(names['prediction'], '_repr_png_') and (folder / 'out/notebook').is_dir()

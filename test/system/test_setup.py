@@ -145,6 +145,11 @@ def test_emu_is_in_the_environment_and_finds_its_build_from_anywhere(setup, tmp_
                            f'{built}/emu predict a b\n'), said.stderr
 
 
+def test_the_last_line_of_the_demo_says_how_emu_is_reached():
+    said = subprocess.run(['make', '-n', 'demo'], cwd=ROOT, capture_output=True, text=True).stdout
+    assert '/bin/activate && emu --help' in said.splitlines()[-1]
+
+
 def test_versions_of_another_name_are_refused(setup):
     done, calls = setup(VERSIONS='oldest')
     assert done.returncode == 1 and not calls

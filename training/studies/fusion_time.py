@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         joining = milliseconds(options.images)
         load = os.getloadavg()[0]
         for what, times in (('joined', joining), ('rectified', image), ('hint rectified', depth)):
-            print(f'{SIZE[1]}x{SIZE[0]} {what}: median {median(times):.2f} ms, least '
+            print(f'{what}, {SIZE[1]}x{SIZE[0]}: median {median(times):.2f} ms, least '
                   f'{min(times):.2f} ms, of {len(times)} images; OpenCV with '
                   f'{cv2.getNumThreads()} threads, load {load:.1f} on {os.cpu_count()} cores')
     return run(command)

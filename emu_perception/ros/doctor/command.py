@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({'level': LEVELS[worst], 'findings': [*map(asdict, found)]}, indent=2))
     else:
         counts = [sum(finding.level == level for finding in found) for level in LEVELS]
-        print(f'{counts[2]} faults, {counts[1]} warnings, {counts[0]} ok')
+        print(f'faults: {counts[2]}, warnings: {counts[1]}, ok: {counts[0]}')
     return int(LEVELS[worst] == FAULT)
 
 
