@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the names of a camera's topics say (image_transport's and image_proc's naming)."""
+"""What the names of a camera's topics and frames say (image_transport's and image_proc's)."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def says_rectified(topic: str) -> bool | None:
 def _words(name: str) -> list[str]:
     """Return the words of image_rect_color, or of imageRectColor, in lower case."""
     return [word.lower() for word in re.findall(r'[A-Z]?[a-z]+|[A-Z]+', name)]
+
+
+def other_frame(given: str, image: str) -> bool:
+    """Tell whether two frame_ids name different frames; an empty one names none."""
+    return bool(given and image) and given.lstrip('/') != image.lstrip('/')
 
 
 def beside(image_topic: str) -> str:

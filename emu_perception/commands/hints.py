@@ -18,7 +18,7 @@ from emu_perception.cameras.depth_decoding import decode_depth
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage
-from emu_perception.cameras.topics import says_rectified
+from emu_perception.cameras.topics import other_frame, says_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, DepthHint
 from emu_perception.recordings.reader import Bag, open_bag, Record
@@ -81,7 +81,12 @@ class BagHints:
         found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
         if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
             return None
-        return _checked(decode_depth(found.decode()), camera, f"topic '{self._topic}'",
+        message = found.decode()
+        given, frame = message.header.frame_id, image.header.frame_id
+        if other_frame(given, frame):  # As the node refuses it.
+            raise InputError(f"topic '{self._topic}': it is of frame '{given}', the image of "
+                             f"'{frame}': give the depth that is aligned to the image")
+        return _checked(decode_depth(message), camera, f"topic '{self._topic}'",
                         rectified=says_rectified(self._topic))
 
     def _drop_before(self, stamp_ns: int) -> None:

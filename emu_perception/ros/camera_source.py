@@ -14,7 +14,7 @@ from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
-from emu_perception.cameras.topics import ALWAYS, AUTO, looks_rectified, rectifies
+from emu_perception.cameras.topics import ALWAYS, AUTO, looks_rectified, other_frame, rectifies
 from sensor_msgs.msg import CameraInfo
 
 # Of so many camera_infos one says that they come as a stream, of which the end is worth a word.
@@ -136,7 +136,7 @@ def _fallback(problem: Remark, width: int, height: int, hfov_deg: float) -> Judg
 
 
 def _other_frame(given: str, image: str) -> Remark | None:
-    if not given or not image or given.lstrip('/') == image.lstrip('/'):
+    if not other_frame(given, image):
         return None
     # Not a fault: drivers differ in how they name frames.
     return Remark('other_frame', f'is of frame {given[:_SHOWN]!r}, the image of {image[:_SHOWN]!r}'

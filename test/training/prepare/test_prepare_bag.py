@@ -276,6 +276,19 @@ def test_a_raw_depth_is_not_the_truth_of_an_image_rectified_elsewhere(tmp_path, 
     assert f"topic '{moved[DEPTH]}'" in error and 'is aligned to the raw image' in error
 
 
+@pytest.mark.parametrize('frame', ['depth', '/cam', ''])
+def test_depth_of_another_frame_is_said_once(tmp_path, caplog, frame):
+    """A depth camera's own image may have the colour image's size, and another view."""
+    messages = recording(3)
+    for topic, message in messages:
+        if topic == DEPTH:
+            message.header.frame_id = frame
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert caplog.text.count("is of frame 'depth', '/cam/image_raw' of 'cam'") == (
+        frame == 'depth')
+
+
 def test_more_than_one_lens_is_said(tmp_path, caplog):
     messages = [(INFO, camera_info(d)) for d in (-0.05, -0.05, -0.06)] + recording(2)[1:]
     with caplog.at_level(logging.WARNING):
