@@ -87,7 +87,7 @@ class BagImages:
         stamp_ns = record.stamp_ns or record.recorded_ns
         rectified = looks_rectified(self.image_topic)
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-                          Header(stamp_ns, _frame_id(record)), partial(decode_image, record),
+                          Header(stamp_ns, frame_id_of(record)), partial(decode_image, record),
                           infos.for_image(record.stamp_ns),
                           rectified=rectified, rectified_topic=rectified, record=record)
 
@@ -176,7 +176,8 @@ def _rate_hz(bag: Bag, topic: str) -> float:
     return float(np.clip(1e9 / np.median(steps), 0.1, 1000.0)) if len(steps) else 10.0
 
 
-def _frame_id(record: Record) -> str:
+def frame_id_of(record: Record) -> str:
+    """Return the frame_id of a message's header, without decoding it."""
     # A CDR string after stamp and encapsulation: length with its final zero, then the bytes.
     order = 'little' if record.data[1] & 1 else 'big'
     length = int.from_bytes(record.data[12:16], order)  # type: ignore[arg-type]

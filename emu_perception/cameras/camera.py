@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from emu_perception.cameras.calibration import CameraInfo, RegionOfInterest
+from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
+from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.rectification import Rectification
 import numpy as np
 
@@ -58,6 +59,25 @@ class Camera:
                        cx=_scaled_center(self.cx, sx), cy=_scaled_center(self.cy, sy),
                        info=_scaled_info(self.info, width, height, sx, sy),
                        rectification=None, raw_info=None)
+
+    def outgoing(self, width: int, height: int) -> CameraInfo:
+        """
+        Return the calibration that goes out with this camera's image, resized.
+
+        Readers take depth to be of P. Where this camera is not P's, since the image is not
+        rectified and there is no distortion to take out, P is this camera's and R the identity.
+        """
+        at = self.scaled(width, height)
+        p = at.info.p
+        if distorts(at.info) or not p[0] or np.allclose(
+                (p[0], p[5], p[2], p[6]), (at.fx, at.fy, at.cx, at.cy), rtol=1e-6, atol=1e-6):
+            return at.info
+        return at.pinhole
+
+    @property
+    def pinhole(self) -> CameraInfo:
+        """Return this camera by itself: P = K, R = I, D = 0."""
+        return pinhole_info(self.width, self.height, self.fx, self.fy, self.cx, self.cy)
 
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
         """

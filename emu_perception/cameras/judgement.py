@@ -9,10 +9,14 @@ import math
 
 from emu_perception.cameras.calibration import CameraInfo, RegionOfInterest
 from emu_perception.cameras.camera import Camera
-from emu_perception.cameras.lens import distorts, FISHEYES
+from emu_perception.cameras.lens import distorts, FISHEYES, model_of
 from emu_perception.cameras.pinhole import k_of, p_of, Pinhole
 from emu_perception.cameras.plausibility import implausible, Remark, suspicious
-from emu_perception.cameras.rectified_camera import rectified_camera
+from emu_perception.cameras.rectified_camera import (
+    impossible,
+    rectified_camera,
+    UNRECTIFIABLE,
+)
 from emu_perception.errors import InputError
 
 # Rectification zooms by a tenth or two, of a wide lens by a third: beyond it one of the two
@@ -103,11 +107,17 @@ def _judged(info: CameraInfo, width: int, height: int, rectified: bool) -> Judge
 
 def _undistorted(info: CameraInfo, width: int, height: int) -> Judgement:
     """Judge the calibration of an image that is to be rectified: K by itself, then the whole."""
+    if k_of(info).is_identity:  # What P has in its place is no lens's.
+        return Judgement(None, impossible('without a K, which is the identity'))
     found = _judged(info, width, height, rectified=False)
     if found.camera is None:
-        return found
+        problem = found.problem
+        if problem is None or problem.code == 'not_calibrated':
+            return found
+        # A guess of its focal length would leave the distortion that is known of.
+        return Judgement(None, replace(problem, code=UNRECTIFIABLE))
     # Of a fisheye a rectified image may be zoomed by any factor.
-    mended = {'distorted'} | ({'contradiction'} if info.distortion_model in FISHEYES else set())
+    mended = {'distorted'} | ({'contradiction'} if model_of(info) in FISHEYES else set())
     warnings = [warning for warning in found.warnings if warning.code not in mended]
     camera, odd = rectified_camera(
         found.camera, p_believed=all(warning.code != 'contradiction' for warning in warnings))

@@ -17,6 +17,7 @@ from functools import lru_cache
 import cv2
 from emu_perception.cameras.lens import Lens
 from emu_perception.cameras.pinhole import Pinhole
+from emu_perception.errors import InputError
 import numpy as np
 
 # Beyond it a view is given up: P is of another lens, or shows mostly what was not seen.
@@ -74,12 +75,14 @@ class Rectification:
         depth is off by 1 % more (``training.studies.rectification``). Of large images, which the
         network sees shrunk, by .3 %: these are mixed linearly.
         """
+        self._check(raw)
         small = raw.shape[0] * raw.shape[1] <= _SMALL
         return cv2.remap(raw, *self._colours, cv2.INTER_CUBIC if small else cv2.INTER_LINEAR,
                          borderMode=cv2.BORDER_REPLICATE)
 
     def nearest(self, raw: np.ndarray) -> np.ndarray:
         """Return rectified values that cannot be averaged, such as labels, [H, W]."""
+        self._check(raw)
         return cv2.remap(raw, self._nearest, _NO_FRACTIONS, cv2.INTER_NEAREST,
                          borderMode=cv2.BORDER_REPLICATE)
 
@@ -92,6 +95,13 @@ class Rectification:
         """
         found = self.nearest(raw)
         return found if self._per_raw_depth is None else found * self._per_raw_depth
+
+    def _check(self, raw: np.ndarray) -> None:
+        # The maps would take a part of a larger image for the whole.
+        height, width = self._nearest.shape[:2]
+        if raw.shape[:2] != (height, width):
+            raise InputError(f'it is {raw.shape[1]}x{raw.shape[0]}, the camera that rectifies it '
+                             f'{width}x{height}: give what is of one size')
 
 
 def rotation_of(r: tuple[float, ...]) -> tuple[float, ...] | None:

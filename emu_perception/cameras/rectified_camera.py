@@ -29,9 +29,9 @@ def rectified_camera(raw: Camera, p_believed: bool = True) -> tuple[Camera | Rem
     """
     info, lens = raw.info, lens_of(raw.info)
     if isinstance(lens, str):
-        return _impossible(f'with {lens}'), []
+        return impossible(f'with {lens}'), []
     if not k_of(info).is_set:
-        return _impossible('without a K'), []
+        return impossible('without a K'), []
     odd = []
     own = Pinhole(raw.fx, raw.fy, raw.cx, raw.cy)
     views = [View(own)]
@@ -45,7 +45,7 @@ def rectified_camera(raw: Camera, p_believed: bool = True) -> tuple[Camera | Rem
     made = (rectification(lens, own, view, raw.width, raw.height) for view in views)
     used = next((one for one in made if one is not None), None)
     if used is None:
-        return _impossible('that turns back inside the image, or leaves little of it'), odd
+        return impossible('that turns back inside the image, or leaves little of it'), odd
     if used.zoom > _SLIGHT_ZOOM:
         odd.append(Remark('zoomed', 'has a view (P) that shows more than the lens saw: the '
                           f'rectified image is zoomed by {used.zoom:.2f}, so that no corner is '
@@ -62,7 +62,8 @@ def nothing_to_rectify_by(problem: Remark) -> Remark:
                   "rectify 'always' asks for; give its camera_info, or set rectify to auto")
 
 
-def _impossible(why: str) -> Remark:
+def impossible(why: str) -> Remark:
+    """Return the problem of a distortion that cannot be taken out."""
     return Remark(UNRECTIFIABLE, f'has a distortion {why}: it cannot be taken out, and metres '
                   'would be wrong towards the edges; calibrate again, take a rectified image '
                   '(image_proc, a topic named image_rect), or set rectify to never')

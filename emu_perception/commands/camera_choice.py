@@ -44,7 +44,8 @@ class CameraChoice:
         self._said: set[str] = set()
         self._used = False
         if info is not None:
-            judge(info, info.width, info.height, rectified=True, what='--camera-info').needed()
+            judge(info, info.width, info.height, rectified=not distorts(info),
+                  what='--camera-info').needed()
         if fx is not None and rectify == ALWAYS:
             raise InputError('--rectify always needs what --fx does not say, the distortion: give '
                              '--camera-info')
@@ -98,7 +99,10 @@ class CameraChoice:
                              Remark(_MISSING, 'no calibration came with the image'))
             return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
-        judgement = judge(info, width, height, rectified=theirs or image.rectified,
+        # What has a distortion, and no topic that says otherwise, is of the image as it came.
+        rectified = image.rectified_topic or (
+            (theirs or image.rectified) and not distorts(info))
+        judgement = judge(info, width, height, rectified=rectified,
                           rectify=rectifies(self._rectify, image.rectified_topic), what=what)
         if theirs and not self._used:
             judgement.needed()

@@ -49,7 +49,7 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
         folder = Path(given)
         yield lambda image, camera: depth_in_view(
             sensor_depth(folder, image.name, (camera.height, camera.width)), camera,
-            rectified=False)
+            rectified=None)
 
 
 def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: Depths | None,

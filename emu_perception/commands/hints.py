@@ -18,7 +18,7 @@ from emu_perception.cameras.depth_decoding import decode_depth
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage
-from emu_perception.cameras.topics import looks_rectified
+from emu_perception.cameras.topics import other_frame, says_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, DepthHint
 from emu_perception.recordings.reader import Bag, open_bag, Record
@@ -56,7 +56,7 @@ class FolderHints:
         stored = png_bytes.stored_values(path.read_bytes(), palette=False)
         if stored is None or stored.dtype != np.uint16:
             raise InputError(f'{path}: is no PNG of one channel and 16 bits, in millimetres')
-        return _checked(stored, camera, str(path), rectified=False)
+        return _checked(stored, camera, str(path), rectified=None)
 
 
 class BagHints:
@@ -81,8 +81,13 @@ class BagHints:
         found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
         if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
             return None
-        return _checked(decode_depth(found.decode()), camera, f"topic '{self._topic}'",
-                        rectified=looks_rectified(self._topic))
+        message = found.decode()
+        given, frame = message.header.frame_id, image.header.frame_id
+        if other_frame(given, frame):  # As the node refuses it.
+            raise InputError(f"topic '{self._topic}': it is of frame '{given}', the image of "
+                             f"'{frame}': give the depth that is aligned to the image")
+        return _checked(decode_depth(message), camera, f"topic '{self._topic}'",
+                        rectified=says_rectified(self._topic))
 
     def _drop_before(self, stamp_ns: int) -> None:
         while self._near and _stamp(self._near[0]) < stamp_ns:
@@ -111,7 +116,7 @@ def open_hints(given: str | None, source: Path) -> Iterator[Hints | None]:
                          'folder of PNGs of the same names (16 bits, millimetres)')
 
 
-def _checked(depth: np.ndarray, camera: Camera, what: str, *, rectified: bool) -> DepthHint:
+def _checked(depth: np.ndarray, camera: Camera, what: str, *, rectified: bool | None) -> DepthHint:
     try:
         hint = checked_hint(depth, None, (camera.height, camera.width))
         return replace(hint, depth=depth_in_view(hint.depth, camera, rectified=rectified))

@@ -88,7 +88,7 @@ class RecordingOutput:
             elif topic.kind == NUMBER and shown.prediction.scale_sigma is not None:
                 self._write(topic.name, make.number(shown.prediction.scale_sigma), header)
             elif topic.kind == CAMERA_INFO and camera is not None:
-                info = camera.scaled(width, height).info
+                info = camera.outgoing(width, height)
                 self._write(topic.name, make.camera_info(info, header), header)
 
     def _risk(self, state: RiskState, header: Header) -> None:

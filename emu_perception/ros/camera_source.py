@@ -14,13 +14,14 @@ from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
-from emu_perception.cameras.topics import ALWAYS, AUTO, looks_rectified, rectifies
+from emu_perception.cameras.topics import ALWAYS, AUTO, looks_rectified, other_frame, rectifies
 from sensor_msgs.msg import CameraInfo
 
 # Of so many camera_infos one says that they come as a stream, of which the end is worth a word.
 _STREAM = 5
 _ENDED_AFTER_S = 2.0
 _ENDED_AFTER_PERIODS = 5.0
+_SHOWN = 60  # Letters of a frame.
 
 
 class CameraSource:
@@ -42,6 +43,7 @@ class CameraSource:
         self._arrived_s: deque[float] = deque(maxlen=_STREAM)
         self._rectified = looks_rectified(image_topic)
         self._infos = InfoHistory()
+        self._frame_id = ''
 
     @property
     def problem(self) -> str:
@@ -71,6 +73,7 @@ class CameraSource:
         """
         if arrived_s is not None:
             self._arrived_s.append(arrived_s)
+        self._frame_id = info.header.frame_id
         self._infos.add(_nanoseconds(info.header.stamp), from_message(info))
 
     def ended(self, now_s: float) -> str:
@@ -85,13 +88,15 @@ class CameraSource:
                 f'come for {silent_s:.0f} s: the last one is used')
 
     def camera_for(self, width: int, height: int, *, use: bool, stamp: Time | None = None,
-                   fallback_hfov_deg: float = 0.0, rectify: str = AUTO) -> Camera | None:
+                   frame_id: str = '', fallback_hfov_deg: float = 0.0, rectify: str = AUTO
+                   ) -> Camera | None:
         """
         Return the camera of an image of this size, or None with the reason in ``judgement``.
 
         With it goes how the image is rectified, where it has to be.
 
         :param stamp: the image's, by which its camera_info is found.
+        :param frame_id: the image's; a camera_info of another frame may be another camera's.
         :param use: False to do without (the parameter ``use_camera_info``).
         :param fallback_hfov_deg: horizontal field of view where there is no plausible camera_info,
             degrees; 0: none is known. Of an image that has to be rectified and cannot be it is
@@ -107,10 +112,9 @@ class CameraSource:
             what = f'camera_info on {self.camera_info_topic}'
             judgement = judge(info, width, height, rectified=self._rectified,
                               rectify=rectifies(rectify, self._rectified), what=what)
-            unstamped = self._infos.unstamped
-            if unstamped is not None:
-                judgement = replace(
-                    judgement, warnings=(*judgement.warnings, unstamped.about(what)))
+            more = [remark.about(what) for remark in (
+                self._infos.unstamped, _other_frame(self._frame_id, frame_id)) if remark]
+            judgement = replace(judgement, warnings=(*judgement.warnings, *more))
         if judgement.problem is not None and rectify == ALWAYS:
             judgement = Judgement(None, nothing_to_rectify_by(judgement.problem))
         self.fallback = (judgement.problem is not None and fallback_hfov_deg > 0
@@ -129,6 +133,15 @@ def _fallback(problem: Remark, width: int, height: int, hfov_deg: float) -> Judg
         return _none(judgement.problem.code, f'{problem.text}; {judgement.problem.text}')
     return replace(judgement, warnings=(
         Remark('fallback', f'{problem.text}: {what} is used in its place'), *judgement.warnings))
+
+
+def _other_frame(given: str, image: str) -> Remark | None:
+    if not other_frame(given, image):
+        return None
+    # Not a fault: drivers differ in how they name frames.
+    return Remark('other_frame', f'is of frame {given[:_SHOWN]!r}, the image of {image[:_SHOWN]!r}'
+                  ": is it another camera's, with another focal length? take the camera_info that "
+                  "is sent with the image, or have the driver name the image's frame")
 
 
 def _none(code: str, text: str) -> Judgement:

@@ -68,7 +68,7 @@ class MapMessages:
     def _camera_info(self) -> CameraInfo | None:
         height, width = self._shown.prediction.size
         camera = self._frame.camera
-        return camera and to_camera_info(camera.scaled(width, height).info, self._frame.header)
+        return camera and to_camera_info(camera.outgoing(width, height), self._frame.header)
 
     def _points(self) -> PointCloud2 | None:
         source, shown = self._source, self._shown

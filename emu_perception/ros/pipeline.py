@@ -98,7 +98,7 @@ class Pipeline:
                else self.convert(message))
         height, width = rgb.shape[:2]
         camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
-                                        stamp=header.stamp,
+                                        stamp=header.stamp, frame_id=header.frame_id,
                                         fallback_hfov_deg=settings.fallback_hfov_deg,
                                         rectify=settings.rectify)
         self._warn_about_camera()

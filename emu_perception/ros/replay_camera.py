@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 import os
 from pathlib import Path
 import signal
@@ -18,6 +19,7 @@ from emu_perception.cameras.calibration_files import read_calibration
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.image_encoding import to_jpeg
 from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage
 from emu_perception.cameras.topics import looks_rectified
@@ -160,6 +162,9 @@ class ReplayCamera(Node):
         header = Header(stamp=stamp.to_msg(), frame_id=self._frame_id)
         height, width = pixels.shape[:2]
         camera = self._camera_of(image, width, height)
+        as_it_is = camera is None or camera.rectification is None
+        if camera is not None:
+            pixels = camera.rectified(pixels)
         scale = self._max_side / max(width, height) if self._max_side else 1.0
         if scale < 1.0:
             height, width = (max(1, round(side * scale)) for side in (height, width))
@@ -168,7 +173,7 @@ class ReplayCamera(Node):
         if camera is not None:  # Before the image: a receiver has both when the image arrives.
             self._info_publisher.publish(to_camera_info(camera.info, header))
         if self._compressed:
-            own = image.encoded() if scale >= 1.0 else None
+            own = image.encoded() if scale >= 1.0 and as_it_is else None
             # A file's own JPEG loses nothing; all else becomes one, as a camera would send it.
             data, form = own if own and 'jpeg' in own[1] else to_jpeg(pixels)
             message = CompressedImage(header=header, format=form, data=data)
@@ -185,14 +190,22 @@ class ReplayCamera(Node):
                 self._say_once(f'{image.info_problem}: no camera_info')
             return None
         what = 'camera_info_file' if self._info else f'{image.name}: its calibration'
-        judgement = judge(info, width, height, rectified=self._rectified, what=what)
+        # A reader goes by the name of the topic. What is rectified already goes out under another
+        # name without the distortion that its calibration remembers, and what is not, under a name
+        # that says it is, has to be.
+        already = image.rectified_topic and distorts(info)
+        judgement = judge(info, width, height, rectified=self._rectified or already,
+                          rectify=self._rectified and not image.rectified_topic, what=what)
+        camera = judgement.camera
         if judgement.problem is not None:
             self._say_once(f'{judgement.problem.text}: no camera_info for such images',
                            key=judgement.problem.code)
         for warning in judgement.warnings:
             if warning.code != 'distorted':  # Whoever reads it rectifies it.
                 self._say_once(warning.text, key=warning.code)
-        return judgement.camera
+        if camera is not None and already and not self._rectified:
+            camera = replace(camera, info=camera.pinhole)
+        return camera
 
     def _skip(self, name: str, problem: str) -> None:
         self.skipped += 1

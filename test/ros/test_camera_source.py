@@ -118,3 +118,28 @@ def test_a_stated_field_of_view_stands_in_for_what_is_missing_and_says_so():
     assert source.camera_for(64, 48, use=True, fallback_hfov_deg=90.0).fx == 60.0
     assert not source.fallback
     assert source.camera_for(64, 48, use=False, fallback_hfov_deg=90.0).fx == pytest.approx(32)
+
+
+def test_no_field_of_view_stands_in_for_a_lens_that_is_known_to_distort():
+    """D is the lens's at any resolution: metres of a guess would be wrong towards the edges."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    source.update(camera_info(d=(-0.3, 0.1, 0.0, 0.0, 0.0)))
+    assert source.camera_for(128, 96, use=True, fallback_hfov_deg=90.0) is None
+    assert 'is for 64x48' in source.problem and not source.fallback
+    # Who wants it all the same says so.
+    camera = source.camera_for(128, 96, use=True, fallback_hfov_deg=90.0, rectify='never')
+    assert camera.fx == pytest.approx(64) and source.fallback
+
+
+@pytest.mark.parametrize(('frame', 'said'), [
+    ('infra_frame', True), ('color_frame', False), ('/color_frame', False), ('', False),
+    ('a\nb' * 5000, True)])
+def test_a_camera_info_of_another_frame_is_said(frame, said):
+    """The infrared camera's has the same size, and another focal length."""
+    source = CameraSource('/color/image_raw', '/infra/camera_info')
+    info = camera_info()
+    info.header.frame_id, info.header.stamp.sec = frame, 1
+    source.update(info)
+    assert source.camera_for(64, 48, use=True, frame_id='color_frame') is not None
+    assert ("another camera's" in source.warnings) is said
+    assert '\n' not in source.warnings and len(source.warnings) < 400

@@ -161,6 +161,43 @@ def test_a_depth_hint_of_another_view_is_refused_and_said(make_bench):
     assert not any((np.frombuffer(one.data, np.uint8) == 2).any() for one in sources)
 
 
+def test_a_raw_depth_hint_beside_an_image_that_is_rectified_elsewhere_is_refused(make_bench):
+    """The driver's aligned depth is image_raw's, and beside image_rect lies the lens's D."""
+    bench = make_bench(cli_args=['--ros-args', '-r', 'image:=cam/image_rect', '-r',
+                                 'depth_hint:=aligned/image_raw'],
+                       parameters={'depth_hint': True})
+    bench._image = bench.helper.create_publisher(Image, 'cam/image_rect', 1)
+    publisher = bench.helper.create_publisher(Image, 'aligned/image_raw', 1)
+    bench.until(lambda: publisher.get_subscription_count() == 1)
+    sec = 100
+
+    def refused() -> bool:
+        nonlocal sec
+        sec += 1
+        publisher.publish(hint(np.full((HEIGHT, WIDTH), 2.0, np.float32), sec))
+        bench.send(rgb_image(WIDTH, HEIGHT, sec=sec, nanosec=0), distorted())
+        return 'it is aligned to the raw image' in bench.diagnostics()['input']['warnings']
+    bench.until(refused)
+    assert bench.diagnostics()['input']['depth_hint_used'] == '0'
+
+
+def test_camera_info_and_points_of_an_image_that_is_not_rectified_are_of_one_camera(make_bench):
+    """Without distortion the image is K's, whatever P says; readers of depth take P."""
+    bench = make_bench()
+    info, image = distorted(d=(0.0,) * 5), rgb_image(WIDTH, HEIGHT)
+    infos = bench.listen(CameraInfo, 'depth/camera_info')
+    clouds = bench.listen(PointCloud2, 'points')
+
+    def of_this_camera() -> bool:
+        return bool(clouds and infos) and infos[-1].k[0] == pytest.approx(100.0)
+    bench.until(of_this_camera, send=image, camera_info=info)
+    clouds.clear()
+    bench.until(lambda: clouds, send=image, camera_info=info)
+    points = np.frombuffer(clouds[-1].data, POINT).reshape(HEIGHT, WIDTH)[1:]
+    u = infos[-1].p[0] * points['x'] / points['z'] + infos[-1].p[2]
+    np.testing.assert_allclose(u, np.tile(np.arange(WIDTH), (HEIGHT - 1, 1)), atol=1e-3)
+
+
 def test_the_parameter_is_live(make_bench):
     bench = make_bench()
     for value, fx in (('never', 100.0), ('auto', 95.0)):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 import shutil
 import signal
@@ -18,8 +19,9 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='NOT TESTED: no ROS 2 here')
 
-from emu_perception.cameras.calibration import pinhole_info  # noqa: E402, I100
+from emu_perception.cameras.calibration import from_message, pinhole_info  # noqa: E402, I100
 from emu_perception.cameras.calibration_files import write_calibration  # noqa: E402
+from emu_perception.cameras.judgement import judge  # noqa: E402
 from emu_perception.cameras.opening import open_source  # noqa: E402
 from emu_perception.errors import InputError  # noqa: E402
 from emu_perception.recordings.messages import Header  # noqa: E402
@@ -224,6 +226,32 @@ def test_a_bag_is_replayed_with_its_calibration(camera: Callable[..., ReplayCame
     sent = node.sent  # type: ignore[attr-defined]
     assert [message.data[0] for message in sent['image'].messages] == [0, 100, 0]
     assert [message.k[0] for message in sent['info'].messages] == [50.0, 51.0, 50.0]
+
+
+@pytest.mark.parametrize(('recorded', 'published_rect'), [
+    ('image_rect', False), ('image_rect', True), ('image_raw', False), ('image_raw', True)])
+def test_who_reads_the_replay_knows_whether_it_is_rectified(
+        camera: Callable[..., ReplayCamera], tmp_path: Path, recorded: str,
+        published_rect: bool) -> None:
+    """By the name of its topic: what is rectified is not so again, and what is not is at last."""
+    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
+    lens = replace(pinhole_info(64, 48, 50.0), p=pinhole_info(64, 48, 48.0).p,
+                   d=(-0.2, 0.0, 0.0, 0.0, 0.0))
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    bag, header = RecordingWriter(tmp_path / 'bag'), Header(10**9, 'cam')
+    bag.write('/cam/camera_info', bag.make.camera_info(lens, header), header.stamp_ns)
+    bag.write(f'/cam/{recorded}', bag.make.image(pixels, 'rgb8', header), header.stamp_ns)
+    bag.close()
+    node = camera(source=str(tmp_path / 'bag'))
+    node._rectified = published_rect
+    (info,) = infos(node)
+    (image,) = node.sent['image'].messages  # type: ignore[attr-defined]
+    reader = judge(from_message(info), 64, 48, rectified=published_rect,
+                   rectify=not published_rect).needed()
+    shown = reader.rectified(np.frombuffer(image.data, np.uint8).reshape(48, 64, 3))
+    maps = judge(lens, 64, 48, rectified=False, rectify=True).needed().rectification
+    assert maps is not None and reader.fx == maps.view.pinhole.fx == 48.0
+    np.testing.assert_array_equal(shown, maps.image(pixels) if 'raw' in recorded else pixels)
 
 
 @pytest.mark.parametrize(('parameters', 'words'), [

@@ -11,7 +11,7 @@ from emu_perception.cameras.bag_images import calibrations
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.rectified_depth import depth_in_view, labels_in_view
-from emu_perception.cameras.topics import looks_rectified, rectifies
+from emu_perception.cameras.topics import looks_rectified, rectifies, says_rectified
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag
 
@@ -59,6 +59,12 @@ def camera_of(bag: Bag, image_topic: str, info_topic: str, shape: tuple[int, ...
         LOGGER.warning("%s: camera_info on '%s' has fx from %.1f to %.1f: a data set is of one "
                        'camera, dataset.yaml gets %.1f; cut the bag where the lens zooms',
                        bag.path, info_topic, min(others), max(others), camera.fx)
+    elif camera.raw_info is not None and len({
+            (used.raw_info.k, used.raw_info.d) for used in
+            (judgement.camera for judgement in judgements) if used and used.raw_info}) > 1:
+        LOGGER.warning("%s: camera_info on '%s' has more than one distortion: all images are "
+                       'rectified by the one that came most often; cut the bag where it changes',
+                       bag.path, info_topic)
     return camera
 
 
@@ -71,13 +77,18 @@ def seen_by(camera: Camera | None, frame: BagFrame, topics: dict[str, str]) -> B
     """
     if camera is None:
         return frame
+    height, width = frame.image.shape[:2]
+    if (width, height) != (camera.width, camera.height):
+        raise DatasetError(f"topic '{topics['image']}': the image at {frame.stem} is {width}x"
+                           f'{height}, the camera of those before {camera.width}x{camera.height}: '
+                           'a data set is of one camera; cut the bag where its size changes')
     try:
         kind = 'depth'
-        depth = depth_in_view(frame.depth, camera, rectified=looks_rectified(topics[kind]))
+        depth = depth_in_view(frame.depth, camera, rectified=says_rectified(topics[kind]))
         label = frame.label
         if label is not None:
             kind = 'label'
-            label = labels_in_view(label, camera, rectified=looks_rectified(topics[kind]))
+            label = labels_in_view(label, camera, rectified=says_rectified(topics[kind]))
     except InputError as error:
         raise DatasetError(f"topic '{topics[kind]}': {error}") from error
     return BagFrame(frame.stem, camera.rectified(frame.image), depth, label)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import logging
 
-from emu_perception.cameras.bag_images import decode_image
+from emu_perception.cameras.bag_images import decode_image, frame_id_of
 from emu_perception.cameras.depth_decoding import decode_depth, decode_label
 from emu_perception.cameras.image_decoding import DamagedImage
+from emu_perception.cameras.topics import other_frame
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag, Record, RecordingError
 import numpy as np
@@ -86,6 +87,7 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
                 for kind, stamp in moment.items()}
     waiting: dict[int, dict[str, np.ndarray]] = {}
     damaged = set()
+    frames: dict[str, str] = {}
     for record in bag.records(list(kinds)):
         topic, stamp, kind = record.topic, record.stamp_ns, kinds[record.topic]
         index = index_of.pop((topic, stamp), None)  # Of two with one stamp the first counts.
@@ -104,12 +106,24 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
             hint = '; depth goes with --depth-topic' if kind == 'image' else ''
             raise DatasetError(f"{bag.path}: topic '{topic}' at {stamp / 1e9:.6f} s: {error}"
                                f'{hint}') from error
+        if kind not in frames:
+            frames[kind] = frame_id_of(record)
+            _compare_frames(bag, topics, frames, kind)
         maps = waiting.setdefault(index, {})
         maps[kind] = pixels
         if len(maps) == len(topics):
             _check_sizes(bag, topics, waiting.pop(index))
             yield BagFrame(f"{moments[index]['image']:019d}", maps['image'], maps['depth'],
                            maps.get('label'))
+
+
+def _compare_frames(bag: Bag, topics: dict[str, str], frames: dict[str, str], new: str) -> None:
+    """Say what is of another frame than the image, once the frames of both are known."""
+    for kind in frames if new == 'image' else (new,):
+        if 'image' in frames and other_frame(frames[kind], frames['image']):
+            LOGGER.warning("%s: topic '%s' is of frame '%s', '%s' of '%s': is it registered to "
+                           'the image, or only of its size?', bag.path, topics[kind], frames[kind],
+                           topics['image'], frames['image'])
 
 
 def _check_sizes(bag: Bag, topics: dict[str, str], maps: dict[str, np.ndarray]) -> None:

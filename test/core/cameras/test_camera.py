@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
 from emu_perception.cameras.judgement import judge
-from emu_perception.cameras.topics import beside, looks_rectified
+from emu_perception.cameras.topics import beside, looks_rectified, says_rectified
 import numpy as np
 import pytest
 
@@ -34,9 +34,20 @@ def test_rectified_image_takes_p_and_raw_image_takes_k():
     ('/camera/image_rect', True), ('/cam/image_rect_color', True),
     ('/cam/image_rect/compressed', True), ('/cam/image_raw', False), ('/rectified/image', False),
     ('/image', False), ('/cam/image_unrectified', False), ('/rect/image', False),
-    ('/a/image_unrect', False)])
+    ('/a/image_unrect', False),
+    ('/cam/image_rect_raw', True), ('/rect/camera/image_raw', False), ('/cam/imageRect', True),
+    ('/cam/image_rectified', True), ('/cam/image_rect/compressedDepth', True),
+    ('/cam/image_rect/zstd', True),
+    # The letters, but not the word.
+    ('/cam/image_direct', False), ('/cam/image_corrected', False), ('/cam/rectangle', False),
+    ('/cam/image_not_rectified', False), ('/cam/image_non_rect', False)])
 def test_rectified_topics_are_known_by_name(topic, rectified):
     assert looks_rectified(topic) is rectified
+
+
+def test_a_name_may_say_nothing_of_its_image():
+    assert says_rectified('/cam/aligned/image_raw/compressedDepth') is False
+    assert says_rectified('/cam/aligned_depth') is None
 
 
 def test_camera_info_lies_beside_its_image():
@@ -55,6 +66,24 @@ def test_binning_and_roi_describe_the_image_that_is_sent():
     again = judge(out, 200, 150, rectified=False).needed()
     assert (again.fx, again.cx, again.cy) == pytest.approx((camera.fx, camera.cx, camera.cy))
     assert (out.binning_x, out.roi.width, out.width, out.height) == (0, 0, 200, 150)
+
+
+@pytest.mark.parametrize('r', [(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+                               (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)])
+def test_what_goes_out_with_a_raw_image_without_distortion_is_its_own_camera(r):
+    """Readers of depth take P, which is of another image where nothing was rectified."""
+    info = replace(camera_info(640, 480, fx=500.0, p_fx=450.0), r=r, binning_x=2, binning_y=2)
+    camera = judge(info, 320, 240, rectified=False, rectify=True).needed()
+    out = camera.outgoing(160, 120)
+    assert (out.k[0], out.p[0], out.r) == (125.0, 125.0, pinhole_info(1, 1, 1.0).r)
+    assert (out.p[2], out.p[6]) == (out.k[2], out.k[5])
+    assert judge(out, 160, 120, rectified=True).needed().fx == 125.0
+
+
+def test_what_goes_out_with_a_rectified_topic_is_what_its_driver_says():
+    info = camera_info(fx=50.0, p_fx=45.0, d=(0.1, 0.0, 0.0, 0.0))
+    info = replace(info, p=(*info.p[:3], -5.0, *info.p[4:]))  # The right camera of a pair.
+    assert judge(info, 64, 48, rectified=True).needed().outgoing(64, 48) == info
 
 
 def test_scaled_camera_sees_the_same_point_at_the_scaled_pixel():

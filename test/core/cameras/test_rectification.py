@@ -193,7 +193,15 @@ def test_a_lens_whose_polynomial_turns_back_shows_nothing_twice():
     ({'d': (0.1, 0.2, 0.3)}, 'unrectifiable', '3 coefficients'),
     ({'d': (0.1, 0.2), 'distortion_model': 'equidistant'}, 'unrectifiable', '2 coefficients'),
     ({'d': (np.nan,) * 5}, 'not_calibrated', 'D holds nan'),
-    ({'k': (0.0,) * 9}, 'unrectifiable', 'without a K')])
+    ({'k': (0.0,) * 9}, 'unrectifiable', 'without a K'),
+    # P is no lens's, whatever it may stand in for elsewhere.
+    ({'k': (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}, 'unrectifiable', 'without a K'),
+    # A field of view in place of such a K would leave the distortion in.
+    ({'width': 2 * WIDTH}, 'unrectifiable', 'is for 640x240'),
+    ({'k': pinhole_info(WIDTH, HEIGHT, 260.0, 200.0).k}, 'unrectifiable', 'differ by more'),
+    # Of a model that is not known nobody knows what coefficients of 0 mean.
+    ({'distortion_model': 'double_sphere', 'd': (0.0,) * 5}, 'unrectifiable', 'double_sphere'),
+    ({'distortion_model': 'thin_prism_fisheye', 'd': ()}, 'unrectifiable', 'fisheye')])
 def test_a_distortion_that_cannot_be_taken_out_gives_no_metres(change, code, words):
     found = judged(replace(lens('plumb_bob'), **change))
     assert found.camera is None and found.problem.code == code
@@ -210,6 +218,20 @@ def test_without_a_view_that_can_be_the_lens_s_the_image_is_rectified_to_k(chang
 
 def test_a_rotation_that_is_not_set_is_none():
     assert rectified(lens('plumb_bob', r=(0.0,) * 9)).fx == 250.0
+
+
+@pytest.mark.parametrize('model', ['Equidistant', 'Kannala-Brandt', ' FISHEYE'])
+def test_a_fisheye_is_one_however_its_model_is_written(model):
+    """Its coefficients are 0, and so are a pinhole's."""
+    own = rectified(replace(lens('equidistant, all 0'), distortion_model=model)).rectification
+    assert own is rectified(lens('equidistant, all 0')).rectification
+
+
+@pytest.mark.parametrize('model', ['plumb_bob', '', 'none', 'pinhole', 'inverse_brown_conrady'])
+def test_without_coefficients_other_models_are_a_pinhole(model):
+    for d in ((), (0.0,) * 5):
+        camera = judged(replace(FULL, d=d, distortion_model=model)).needed()
+        assert camera.rectification is None and not camera.distorted
 
 
 def test_the_maps_are_made_once_for_a_camera():
@@ -243,3 +265,34 @@ def test_a_depth_that_is_aligned_to_another_view_is_never_joined():
             with pytest.raises(InputError, match='aligned to the rectified image'):
                 bring(depth, other, rectified=True)
     assert depth_in_view(depth, raw, rectified=False) is depth
+
+
+def test_a_raw_depth_is_not_joined_to_an_image_that_was_rectified_elsewhere():
+    """Beside image_rect lies the lens's D, and the driver's aligned depth is of the raw image."""
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    for info in (lens('plumb_bob'), replace(FULL, p=pinhole_info(WIDTH, HEIGHT, 250.0).p)):
+        camera = judge(info, WIDTH, HEIGHT, rectified=True).needed()
+        with pytest.raises(InputError, match='aligned to the raw image'):
+            depth_in_view(depth, camera, rectified=False)
+        for aligned in (True, None):
+            assert depth_in_view(depth, camera, rectified=aligned) is depth
+    same = judge(FULL, WIDTH, HEIGHT, rectified=True).needed()
+    assert depth_in_view(depth, same, rectified=False) is depth
+
+
+def test_a_rectified_depth_is_not_joined_to_an_image_of_another_matrix():
+    """Without distortion nothing is rectified: the image is K's, such a depth is P's."""
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    zoomed = replace(FULL, p=pinhole_info(WIDTH, HEIGHT, 240.0).p)
+    with pytest.raises(InputError, match='aligned to the rectified image'):
+        depth_in_view(depth, judged(zoomed).needed(), rectified=True)
+    for info in (FULL, replace(FULL, p=(0.0,) * 12)):
+        assert depth_in_view(depth, judged(info).needed(), rectified=True) is depth
+
+
+def test_what_is_of_another_size_than_the_maps_is_refused():
+    """They would take the top left part of it for the whole."""
+    camera = rectified(lens('plumb_bob'))
+    for bring in (camera.rectified, camera.rectification.nearest, camera.rectification.depth):
+        with pytest.raises(InputError, match='640x480, the camera that rectifies it 320x240'):
+            bring(np.ones((2 * HEIGHT, 2 * WIDTH), np.uint8))

@@ -122,18 +122,31 @@ def test_a_frozen_depth_camera_is_noticed_where_the_picture_moves_on(caplog):
     assert all((one.depth_source == 2).any() for one in found)
 
 
-def with_depth(path: Path, *, lost: tuple[int, ...] = (), off_ns: int = 0, width: int = WIDTH
-               ) -> Path:
+def with_depth(path: Path, *, lost: tuple[int, ...] = (), off_ns: int = 0, width: int = WIDTH,
+               frame_id: str | None = None) -> Path:
     """Write a bag whose depth camera has lost some of its images."""
     depths = []
     for index in range(COUNT):
         at = header(index)
-        stamp = type(at)(at.stamp_ns + off_ns, at.frame_id)
+        stamp = type(at)(at.stamp_ns + off_ns, at.frame_id if frame_id is None else frame_id)
         if index not in lost:
             # Recorded well after its image, as a slower sensor's is.
             depths.append((DEPTH, MAKE.image(sensor(width, index), '16UC1', stamp),
                            at.stamp_ns + 80_000_000))
     return write_bag(path, sorted([*recording(COUNT), *depths], key=lambda one: one[2]))
+
+
+@pytest.mark.parametrize('frame_id', ['depth_frame', ''])
+def test_a_depth_of_another_frame_is_left_out_as_by_the_node(
+        tmp_path, checkpoint, capsys, frame_id):
+    """A depth camera's own image may have the colour image's size, and another view."""
+    bag = with_depth(tmp_path / 'bag', frame_id=frame_id)
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--panels', '0', '--depth-hint', DEPTH,
+                   ANY) == 0
+    refused = f'{COUNT} left out (unusable)'
+    said = capsys.readouterr()
+    assert (refused in said.out + said.err) is bool(frame_id)
+    assert ("it is of frame 'depth_frame'" in said.err) is bool(frame_id)
 
 
 @pytest.mark.slow

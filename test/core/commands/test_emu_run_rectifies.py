@@ -94,6 +94,28 @@ def test_who_wants_it_has_the_image_as_it_is_and_is_warned(
     assert 'off towards the edges' in capsys.readouterr().err
 
 
+def test_a_fisheye_whose_p_is_no_camera_s_is_rectified_to_its_k(tmp_path, checkpoint):
+    """As in the node: P of the whole fisheye shows 160 degrees, which no pinhole camera does."""
+    image = write_images(tmp_path / 'in', 1)[0]
+    write_calibration(tmp_path / 'ost.yaml',
+                      replace(FISHEYE, p=pinhole_info(WIDTH, HEIGHT, WIDTH / 12).p))
+    assert emu_run(image, tmp_path / 'out', checkpoint, '--panels', '0', '--camera-info',
+                   str(tmp_path / 'ost.yaml')) == 0
+    assert float(table(tmp_path / 'out')[0]['fx_px']) == FX
+
+
+@pytest.mark.parametrize('as_bag', [False, True])
+def test_a_lens_given_by_hand_that_stays_in_is_warned_of_too(tmp_path, checkpoint, capsys, as_bag):
+    """Then K is of the image, and not P, as in the node."""
+    write_calibration(tmp_path / 'ost.yaml', BARREL)
+    source = (write_bag(tmp_path / 'bag', recording(1)) if as_bag
+              else write_images(tmp_path / 'in', 1)[0])
+    assert emu_run(source, tmp_path / 'out', checkpoint, '--panels', '0', '--rectify', 'never',
+                   '--camera-info', str(tmp_path / 'ost.yaml')) == 0
+    assert float(table(tmp_path / 'out')[0]['fx_px']) == FX
+    assert 'off towards the edges' in capsys.readouterr().err
+
+
 def test_a_lens_that_is_not_known_has_no_metres_whatever_is_said_of_the_view(
         tmp_path, checkpoint, capsys):
     messages = recording(1)

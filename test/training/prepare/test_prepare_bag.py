@@ -251,6 +251,51 @@ def test_a_distorted_recording_is_rectified_with_its_depth_and_labels(tmp_path, 
     assert folder.intrinsics.fx > 19 and 'rectified' in folder.source
 
 
+def test_a_bag_whose_images_change_their_size_is_one_line(tmp_path, capsys):
+    """One camera's maps and intrinsics are not another size's."""
+    for name, distortion in (('raw', 0.0), ('lens', -0.05)):
+        info = camera_info(distortion)
+        messages = [(INFO, info), *recording(2)[1:]]
+        for topic, encoding, shape, kind in (
+                (DEPTH, '16UC1', (2 * HEIGHT, 2 * WIDTH), np.uint16),
+                (IMAGE, 'rgb8', (2 * HEIGHT, 2 * WIDTH, 3), np.uint8)):
+            messages.append((topic, image(np.full(shape, 9, kind), encoding, 101.0)))
+        (tmp_path / name).mkdir()
+        assert prepare(write_bag(tmp_path / name / 'bag', messages), '--val-share', '0') == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert 'cut the bag where its size changes' in error and '32x24' in error
+
+
+def test_a_raw_depth_is_not_the_truth_of_an_image_rectified_elsewhere(tmp_path, capsys):
+    moved = {IMAGE: '/cam/image_rect', DEPTH: '/cam/aligned_depth_to_color/image_raw'}
+    messages = [(moved.get(topic, topic), message)
+                for topic, message in [(INFO, camera_info(-0.05)), *recording(2)[1:]]]
+    assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0',
+                   image_topic=moved[IMAGE], depth_topic=moved[DEPTH]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"topic '{moved[DEPTH]}'" in error and 'is aligned to the raw image' in error
+
+
+@pytest.mark.parametrize('frame', ['depth', '/cam', ''])
+def test_depth_of_another_frame_is_said_once(tmp_path, caplog, frame):
+    """A depth camera's own image may have the colour image's size, and another view."""
+    messages = recording(3)
+    for topic, message in messages:
+        if topic == DEPTH:
+            message.header.frame_id = frame
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert caplog.text.count("is of frame 'depth', '/cam/image_raw' of 'cam'") == (
+        frame == 'depth')
+
+
+def test_more_than_one_lens_is_said(tmp_path, caplog):
+    messages = [(INFO, camera_info(d)) for d in (-0.05, -0.05, -0.06)] + recording(2)[1:]
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert 'more than one distortion' in caplog.text
+
+
 @pytest.mark.parametrize(('info', 'words'), [
     ([], 'no camera_info beside'), ([{'distortion_model': 'mei'}], "the model 'mei'")])
 def test_what_cannot_be_rectified_is_one_line_where_that_was_asked_for(
