@@ -29,7 +29,7 @@ def build(source: PlannerSource) -> PointCloud2:
         if settings.filtered_classes else None)
     at, lost = chosen.choose(depth, camera.rays(), variance=prediction.depth_variance,
                              entropy=prediction.segmentation_entropy, label=prediction.label)
-    source.check_share(lost, 'depth or label')
+    source.check_filtered(lost)
     if not len(at):
         raise WithheldError('no point passes the filters, and a cloud without points looks like a '
                             'free way')

@@ -31,7 +31,7 @@ def build(source: PlannerSource) -> LaserScan:
                           math.radians(settings.scan_camera_pitch_deg)),
                  heights_m=(settings.scan_min_height_m, settings.scan_max_height_m),
                  increment_rad=math.radians(settings.scan_increment_deg), nearest=near)
-    source.check_share(found.blind, 'in one direction the depth')
+    source.check_known(found.blind, 'in one direction ')
     # A consumer drops what is not below range_max. The network's range is not that of this camera
     # where another focal length scales its metres, nor of a depth camera that is joined in.
     reach = source.depth_max if math.isfinite(source.depth_max) else 1000.0

@@ -23,11 +23,13 @@ class PlannerSettings:
         4, 'Of so many pixels either way ~/points/filtered, ~/points/ground and '
         '~/points/obstacles have one point, of obstacles the nearest.', unit='pixels',
         low=1, high=64)
+    max_unknown_share: float = parameter(
+        0.3, 'Share of the pixels whose depth may be unknown to ~/points/ground, '
+        '~/points/obstacles and ~/scan (of the last two also in one direction); above it the '
+        'message is withheld, for what is left out looks free.', low=0.0, high=1.0)
     max_filtered_share: float = parameter(
-        0.7, 'Share of the pixels that may be lost, not known or not believed, to '
-        '~/points/filtered, ~/points/ground, ~/points/obstacles and ~/scan (of the last two also '
-        'in one direction); above it the message is withheld, for what is left out looks free.',
-        low=0.0, high=1.0)
+        0.7, 'Share of the pixels that may be lost to ~/points/filtered, not known or not '
+        'believed; above it the message is withheld.', low=0.0, high=1.0)
     filtered_voxel_m: float = parameter(
         0.0, 'Side of the cubes of which ~/points/filtered has at most one point each; 0: off.',
         unit='m', low=0.0, high=10.0)

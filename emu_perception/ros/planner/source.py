@@ -61,17 +61,30 @@ class PlannerSource:
         return np.asarray(
             members(self.classes, self.settings.ground_classes, 'ground_classes')[label])
 
-    def check_share(self, lost: float, what: str) -> None:
+    def check_filtered(self, lost: float) -> None:
         """
-        Refuse what has lost too much: what is left out looks like free space.
+        Refuse a map of too little.
 
-        :param lost: share of the pixels.
+        :param lost: share of the pixels whose depth or label is not known or not believed.
         :raises WithheldError: if that is above ``max_filtered_share``.
         """
         limit = self.settings.max_filtered_share
         if not lost <= limit:
-            raise WithheldError(f'{what} of {lost:.0%} of the pixels is not known or not '
+            raise WithheldError(f'depth or label of {lost:.0%} of the pixels is not known or not '
                                 f'believed (max_filtered_share is {limit:g})')
+
+    def check_known(self, unknown: float, where: str = '') -> None:
+        """
+        Refuse what has too little depth: what is left out looks like free space.
+
+        :param unknown: share of the pixels.
+        :param where: they are, as 'in one direction '.
+        :raises WithheldError: if that is above ``max_unknown_share``.
+        """
+        limit = self.settings.max_unknown_share
+        if not unknown <= limit:
+            raise WithheldError(f'{where}the depth of {unknown:.0%} of the pixels is not known '
+                                f'(max_unknown_share is {limit:g})')
 
     def check_unknown(self) -> None:
         """Refuse an image of whose pixels too many have no depth, or all, whatever the limit."""
@@ -79,4 +92,4 @@ class PlannerSource:
         unknown = float(np.isnan(depth).mean())
         if unknown == 1.0:
             raise WithheldError('the depth of no pixel is known')
-        self.check_share(unknown, 'the depth')
+        self.check_known(unknown)

@@ -134,7 +134,8 @@ def test_where_much_depth_is_unknown_nothing_is_sent_that_looks_free(make_bench,
     room = Room()
     room.depth = np.full((48, 64), 2.0, np.float32)
     bench = make_bench(predictor=room, parameters={**SCAN, 'ground_classes': ['floor'],
-                                                   'max_filtered_share': 0.5})
+                                                   'max_filtered_share': 0.5,
+                                                   'max_unknown_share': 0.5})
     messages, labels = bench.listen(kind, topic), bench.listen(Image, 'label')
     newest(bench, messages)
     room.depth[:30] = np.nan
@@ -163,6 +164,20 @@ def test_without_a_calibration_there_are_no_metres_and_with_the_gate_none_of_a_b
 
 
 @pytest.mark.parametrize('topic, kind', [('points/obstacles', PointCloud2),
+                                         ('points/ground', PointCloud2), ('scan', LaserScan)])
+def test_what_stops_a_robot_asks_for_more_than_what_maps(make_bench, topic, kind):
+    room = Room()
+    room.depth = np.full((48, 64), 2.0, np.float32)
+    bench = make_bench(predictor=room, parameters={**SCAN, 'ground_classes': ['floor']})
+    messages, labels = bench.listen(kind, topic), bench.listen(Image, 'label')
+    mapped = bench.listen(PointCloud2, 'points/filtered')
+    newest(bench, messages)
+    room.depth[:24] = np.nan  # a half: above max_unknown_share, below max_filtered_share
+    assert silent(bench, messages, labels)
+    newest(bench, mapped)
+
+
+@pytest.mark.parametrize('topic, kind', [('points/obstacles', PointCloud2),
                                          ('scan', LaserScan)])
 def test_one_direction_without_depth_withholds_what_would_leave_an_obstacle_out(
         make_bench, topic, kind):
@@ -181,7 +196,8 @@ def test_an_image_of_no_depth_at_all_is_withheld_whatever_the_share(make_bench, 
     room = Room()
     room.depth = np.full((48, 64), np.nan, np.float32)
     bench = make_bench(predictor=room, parameters={**SCAN, 'ground_classes': ['floor'],
-                                                   'max_filtered_share': 1.0})
+                                                   'max_filtered_share': 1.0,
+                                                   'max_unknown_share': 1.0})
     messages, labels = bench.listen(kind, topic), bench.listen(Image, 'label')
     assert silent(bench, messages, labels)
 
