@@ -82,13 +82,15 @@ class _Process:
             gc.collect()
 
     def _serve_all(self, make: Callable[..., Any]) -> None:
+        from rclpy.exceptions import InvalidNamespaceException
         nodes: list[Any] = []
         for namespace in self.namespaces:
             pool = nodes[0].predictor_pool if nodes else None
             try:
                 nodes.append(make(namespace=namespace, predictor_pool=pool))
             except Exception as error:
-                if len(self.namespaces) == 1:
+                # A name that can be none is a slip of the command line, not of one camera.
+                if len(self.namespaces) == 1 or isinstance(error, InvalidNamespaceException):
                     raise
                 # The camera's flag is silent, which is risk; the others go on.
                 self._say(f'{namespace}/emu is not there: {_text(error)}')
