@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from emu_perception.cameras.camera import Camera
+from emu_perception.points import points_of
 from emu_perception.prediction import UNLABELLED
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.shown import Shown
@@ -34,16 +35,7 @@ def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header, camera: C
     :param label: uint8 HxW, 255 where unlabelled; None gives 255 everywhere.
     :param sigma: float32 HxW, metres; None gives NaN.
     """
-    height, width = depth.shape
-    ray_x, ray_y = camera.rays()
-    points = np.empty((height, width), POINT)
-    z = np.where(np.isfinite(depth), depth, np.float32(np.nan))
-    points['x'] = z * ray_x
-    points['y'] = z * ray_y
-    points['z'] = z
-    points['rgb'] = _packed(rgb)
-    points['label'] = UNLABELLED if label is None else label
-    points['sigma'] = np.nan if sigma is None else sigma
+    points = points_of(depth, _packed(rgb), camera, label=label, sigma=sigma, layout=POINT)
     return _cloud(points, header, is_dense=False)
 
 
