@@ -29,7 +29,14 @@ from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
 
-from .command_line import check_writable, command_parser, recipe_of, run, write_result
+from .command_line import (
+    check_counts,
+    check_writable,
+    command_parser,
+    recipe_of,
+    run,
+    write_result,
+)
 from .methods.ensemble import Ensemble
 from .recipes.recipe import Recipe
 from .speed.ensembles import DROPPING, ENSEMBLES, ensembles
@@ -97,9 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in wanted:
             if name not in WHAT:
                 raise InputError(f"--what names '{name}': give some of {', '.join(WHAT)}")
-        for name in ('teachers', 'rounds', 'classes'):
-            if getattr(options, name) < 1:
-                raise InputError(f'--{name} is {getattr(options, name)}: give 1 or more')
+        check_counts(options, 'teachers', 'rounds', 'classes')
         recipe = recipe_of(options, 'data=made up', f'mc_dropout.samples={options.teachers}',
                            f'sub_ensemble.heads={max(2, options.teachers)}')
         check_writable(options.json)

@@ -133,6 +133,18 @@ def check_figure(path: Path | None, option: str = '--figure') -> None:
         raise InputError(f'{option} is {path}: give a name that ends in ' + ', '.join(FIGURES))
 
 
+def check_counts(options: argparse.Namespace, *names: str) -> None:
+    """
+    Check that options that were given are 1 or more.
+
+    :raises InputError: if one is less.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
+
+
 def check_writable(path: Path | None) -> None:
     """
     Check that a result can be written before the work is done.

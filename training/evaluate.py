@@ -23,7 +23,14 @@ from emu_perception.errors import InputError
 from emu_perception.predictor import resolved_device
 import torch
 
-from .command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from .command_line import (
+    check_counts,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from .data.dataset_folder import DatasetFolder
 from .data.leakage import trained_on
 from .evaluation.inference_time import inference_time
@@ -84,10 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
-        for name in ('limit', 'samples', 'min_instance_pixels', 'time'):
-            value = getattr(options, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
+        check_counts(options, 'limit', 'samples', 'min_instance_pixels', 'time')
         stems = evenly_spaced(stems, options.limit)
         check_writable(options.json)
         crop, progress = crop_of(options.crop), not options.no_progress

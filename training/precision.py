@@ -25,7 +25,14 @@ import numpy as np
 from rich.progress import track
 import torch
 
-from .command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from .command_line import (
+    check_counts,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from .data.dataset_folder import DatasetFolder, Example, training_fx
 from .metrics.calibration import CalibrationError
 from .metrics.depth import DepthErrors
@@ -121,8 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             raise InputError(f"--precisions names '{unknown[0]}': give some of "
                              f'{", ".join(DTYPES)}')
-        if options.limit is not None and options.limit < 1:
-            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_counts(options, 'limit')
         check_writable(options.json)
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)

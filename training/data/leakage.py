@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.errors import InputError
 
 from ..recipes.options import RecipeError
 from .dataset_folder import DatasetFolder
@@ -15,6 +18,18 @@ def trained_on(metadata: CheckpointMetadata, folder: DatasetFolder, split: str) 
     provenance = metadata.provenance
     return (provenance.get('data_set') == folder.name
             and split in str(provenance.get('split')).split('+'))
+
+
+def check_unseen(path: Path, metadata: CheckpointMetadata, folder: DatasetFolder,
+                 split: str) -> None:
+    """
+    Check that a network has not learned from what it is measured on.
+
+    :raises InputError: if it has.
+    """
+    if trained_on(metadata, folder, split):
+        raise InputError(f"{path}: was trained on '{split}' of {folder.name} too: what is "
+                         'measured there flatters it; give another split')
 
 
 def check_leakage(train_on: str, folder: DatasetFolder, metadata: CheckpointMetadata,

@@ -25,9 +25,16 @@ import numpy as np
 from rich.progress import track
 
 from ..calibration.training_pictures import border_of, clean_picture, generator
-from ..command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from ..command_line import (
+    check_counts,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from ..data.dataset_folder import DatasetFolder, Example
-from ..data.leakage import trained_on
+from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
 from .camera_views import CAMERA_VIEWS
 from .fusion_fit import Z90
@@ -61,9 +68,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, limit: int | N
         trained on these images.
     """
     predictor = Predictor.load(checkpoint, device=device)
-    if trained_on(predictor.metadata, folder, split):
-        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
-                         'measured there flatters it; give another split')
+    check_unseen(checkpoint, predictor.metadata, folder, split)
     if folder.intrinsics is None:
         raise InputError(f"{folder.root}/dataset.yaml: field 'intrinsics' is missing: no other "
                          'camera can be made from an unknown one')
@@ -167,8 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        if options.limit is not None and options.limit < 1:
-            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_counts(options, 'limit')
         check_writable(options.json)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        limit=options.limit, device=options.device,

@@ -33,6 +33,7 @@ from rich.progress import track
 
 from ..calibration.training_pictures import border_of, clean_picture, generator, Picture
 from ..command_line import (
+    check_counts,
     check_figure,
     check_writable,
     command_parser,
@@ -41,7 +42,7 @@ from ..command_line import (
     write_result,
 )
 from ..data.dataset_folder import DatasetError, DatasetFolder
-from ..data.leakage import trained_on
+from ..data.leakage import check_unseen
 from ..reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
 from ..reporting.style import save
 from .fusion_fit import Z90
@@ -68,9 +69,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str, 
     metadata = predictor.metadata
     if 'depth' not in metadata.tasks:
         raise InputError(f'{checkpoint}: has no task depth, which is what is fused')
-    if trained_on(metadata, folder, split):
-        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
-                         'measured there flatters it; give another split')
+    check_unseen(checkpoint, metadata, folder, split)
     border = border_of(metadata)
     stems = evenly_spaced(folder.stems(split), limit)
     trials, rows = _trials(predictor, folder, (
@@ -175,10 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        for name in ('seeds', 'limit'):
-            value = getattr(options, name)
-            if value is not None and value < 1:
-                raise InputError(f'--{name} is {value}: give 1 or more')
+        check_counts(options, 'seeds', 'limit')
         check_writable(options.json)
         for name in ('figure', 'pictures'):
             check_figure(getattr(options, name), f'--{name}')

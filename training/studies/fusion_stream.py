@@ -33,6 +33,7 @@ from rich.progress import track
 
 from ..calibration.training_pictures import border_of, clean_picture, generator
 from ..command_line import (
+    check_counts,
     check_writable,
     command_parser,
     evenly_spaced,
@@ -41,7 +42,7 @@ from ..command_line import (
 )
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.frame_runs import frame_runs
-from ..data.leakage import trained_on
+from ..data.leakage import check_unseen
 from .fusion_holes import as_sensed, HOLES, OUTLIERS
 from .fusion_images import View
 from .fusion_walks import alarms, delays
@@ -71,9 +72,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str =
     predictor = Predictor.load(checkpoint, device)
     if 'depth' not in predictor.metadata.tasks:
         raise InputError(f'{checkpoint}: has no task depth, which is what is fused')
-    if trained_on(predictor.metadata, folder, split):
-        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
-                         'measured there flatters it; give another split')
+    check_unseen(checkpoint, predictor.metadata, folder, split)
     border = border_of(predictor.metadata)
     stems = sorted(evenly_spaced(folder.stems(split), limit))
     ways = {name: Way(factor, prior, hinted) for name, (factor, prior, hinted) in {
@@ -206,10 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        for name in ('seeds', 'walks', 'limit'):
-            value = getattr(options, name)
-            if value is not None and value < 1:
-                raise InputError(f'--{name} is {value}: give 1 or more')
+        check_counts(options, 'seeds', 'walks', 'limit')
         check_writable(options.json)
         words = parser.command(arguments)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,

@@ -19,11 +19,10 @@ import time
 
 import cv2
 from emu_perception.cameras.judgement import judge
-from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, fuse, ScaleBelief
 import numpy as np
 
-from ..command_line import command_parser, run
+from ..command_line import check_counts, command_parser, run
 from .rectification_lenses import lens_info
 
 SIZE = (480, 640)
@@ -77,8 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        if options.images < 1:
-            raise InputError(f'--images is {options.images}: give 1 or more')
+        check_counts(options, 'images')
         image, depth = rectifying_milliseconds(options.images)
         joining = milliseconds(options.images)
         load = os.getloadavg()[0]

@@ -21,7 +21,6 @@ import sys
 from typing import Any
 
 from emu_perception.cameras.judgement import judge
-from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
@@ -29,6 +28,7 @@ import torch
 
 from ..calibration.training_pictures import border_of, clean_picture, Picture
 from ..command_line import (
+    check_counts,
     check_writable,
     command_parser,
     evenly_spaced,
@@ -36,7 +36,7 @@ from ..command_line import (
     write_result,
 )
 from ..data.dataset_folder import DatasetError, DatasetFolder
-from ..data.leakage import trained_on
+from ..data.leakage import check_unseen
 from ..metrics.segmentation import ConfusionMatrix
 from .rectification_lenses import as_taken, ideal_of, lens_info, LENSES
 
@@ -88,9 +88,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str =
     :raises EmuError: if a file cannot be used.
     """
     predictor = Predictor.load(checkpoint, device)
-    if trained_on(predictor.metadata, folder, split):
-        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
-                         'measured there flatters it; give another split')
+    check_unseen(checkpoint, predictor.metadata, folder, split)
     stems = evenly_spaced(folder.stems(split), limit)
     tallies = {name: Tally(ConfusionMatrix(len(folder.classes))) for name in (
         UNDISTORTED, *lenses)}
@@ -178,8 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        if options.limit is not None and options.limit < 1:
-            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_counts(options, 'limit')
         check_writable(options.json)
         words = parser.command(arguments)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,

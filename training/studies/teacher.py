@@ -27,7 +27,14 @@ from rich.progress import track
 import torch
 from torchvision.transforms import v2 as transforms
 
-from ..command_line import check_writable, command_parser, evenly_spaced, run, write_result
+from ..command_line import (
+    check_counts,
+    check_writable,
+    command_parser,
+    evenly_spaced,
+    run,
+    write_result,
+)
 from ..data.dataset_folder import DatasetFolder, training_focal
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
@@ -189,8 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        if options.limit is not None and options.limit < 1:
-            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_counts(options, 'limit')
         if not all(0 <= value <= high for value, high in zip(options.jitter, (1, 1, 1, 0.5))):
             raise InputError(f'--jitter is {options.jitter}: give 0 to 1, hue 0 to 0.5')
         check_writable(options.json)

@@ -38,6 +38,7 @@ from ..calibration.familiarity import fit_familiar, fit_scores
 from ..calibration.observations import observed, training_observations
 from ..calibration.training_pictures import border_of, FITTED_BREAKS, Picture
 from ..command_line import (
+    check_counts,
     check_figure,
     check_writable,
     command_parser,
@@ -46,7 +47,7 @@ from ..command_line import (
     write_result,
 )
 from ..data.dataset_folder import DatasetError, DatasetFolder, Example
-from ..data.leakage import trained_on
+from ..data.leakage import check_unseen
 from ..reporting.style import save
 from ..reporting.trust_study import table, trust_figure
 from .image_folders import image_files
@@ -72,9 +73,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     :raises EmuError: if a file cannot be used.
     """
     network, metadata = load_checkpoint(checkpoint)
-    if trained_on(metadata, folder, split):
-        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: what is "
-                         'measured there flatters it; give another split')
+    check_unseen(checkpoint, metadata, folder, split)
     if metadata.classes and folder.classes and metadata.classes != folder.classes:
         raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
                            f'not the {len(metadata.classes)} of {checkpoint}')
@@ -143,10 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        for name in ('corrupted', 'train_limit', 'limit'):
-            value = getattr(options, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
+        check_counts(options, 'corrupted', 'train_limit', 'limit')
         if not 0 < options.percentile <= 100:
             raise InputError(f'--percentile is {options.percentile:g}: give above 0, up to 100')
         check_writable(options.json)

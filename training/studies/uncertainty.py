@@ -34,6 +34,7 @@ import numpy as np
 from rich.progress import track
 
 from ..command_line import (
+    check_counts,
     check_figure,
     check_writable,
     command_parser,
@@ -196,8 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        if options.limit is not None and options.limit < 1:
-            raise InputError(f'--limit is {options.limit}: give 1 or more')
+        check_counts(options, 'limit')
         check_writable(options.json)
         check_figure(options.figure)
         others: dict[str, list[Path]] = {}
