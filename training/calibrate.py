@@ -7,7 +7,8 @@ python -m training.calibrate --checkpoint F --data DIR --split val [--fit-scores
     [--json OUT]
 
 Fits the temperature of the softmax (smallest NLL), the scale of the depth variance (smallest
-Gaussian NLL), and the risk thresholds (a percentile of each of these images' scores), and writes
+Gaussian NLL), the risk thresholds (a percentile of each of these images' scores), and the promised
+maps (depth intervals and sets of classes that hold in new rooms; docs/promises.md), and writes
 them into the checkpoint. Says ECE, NLL, interval coverage and false alarms before and
 after; after is cross-fitted: each run of neighbouring frames is measured with the constants of
 the other runs.
@@ -19,6 +20,7 @@ these very constants: a calibration without it drops what an earlier one has fit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 import logging
 import math
@@ -34,7 +36,9 @@ from emu_perception.scores import SCORES
 from rich.progress import track
 
 from .calibration.constants import fitted, observe
+from .calibration.controlled_rate import controlled_rate, rate_lines
 from .calibration.joint_fit import joint_fit, joint_lines
+from .calibration.promise_fit import fitted_promises, promise_lines
 from .calibration.risk_thresholds import (
     image_scores,
     judged,
@@ -53,13 +57,15 @@ from .evaluation.measuring import evaluate
 from .methods.ensemble import Ensemble
 
 LOGGER = logging.getLogger('training')
+DRIVABLE = ('floor', 'road')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
          'depth': ('nll', 'coverage_50', 'coverage_90', 'coverage_95', 'calibration_error')}
 
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
               percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
-              new_thresholds: bool = False, device: str = 'auto', kept: Path | None = None,
+              new_thresholds: bool = False, drivable: Sequence[str] = DRIVABLE,
+              device: str = 'auto', kept: Path | None = None,
               progress: bool = True) -> dict[str, Any]:
     """
     Write ``out``, calibrated on all images of a split.
@@ -68,6 +74,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     :param fit_scores: to the training images, with joint thresholds.
     :param new_thresholds: even where the images are too few for a percentile and the checkpoint
         has thresholds of more; not asked of ``fit_scores``, whose thresholds are of new scores.
+    :param drivable: names of classes; how sure one must be is fitted, where there are such.
     :param kept: a folder for what the network gave of the pictures of that fit.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
@@ -116,6 +123,12 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     metadata = replace(metadata, calibration=fitted(seen.values(), metadata.calibration),
                        provenance={**metadata.provenance, 'calibration': {
                            'data_set': folder.name, 'split': split, 'images': len(stems)}})
+    promises, promised = fitted_promises(
+        seen, runs, metadata.calibration, {stem: constants[held_out[stem]] for stem in stems},
+        {'data_set': folder.name, 'split': split, 'images': len(stems)})
+    metadata = replace(metadata, calibration=replace(metadata.calibration, promises=promises))
+    rate = controlled_rate(seen, runs, metadata.classes, drivable,
+                           metadata.calibration.temperature)
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
     scores = {stem: judged(own, metadata.tasks) for stem, own in zip(stems, image_scores(
         predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
@@ -150,7 +163,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
             'of_folds': [{'images': len(part), 'temperature': own.temperature,
                           'variance_scale': own.variance_scale}
                          for part, own in zip(parts, constants)],
-            'false_alarms': alarms, **more,
+            'false_alarms': alarms, **more, 'promises': promised,
+            'drivable': None if rate is None else rate.as_json(),
             'before': _shown(before), 'after': _shown(after)}
 
 
@@ -200,6 +214,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--new-thresholds', action='store_true',
                         help='also where the images are too few for the percentile and the '
                         'checkpoint has thresholds of more, which are kept else')
+    parser.add_argument('--drivable', default=','.join(DRIVABLE), metavar='NAMES',
+                        help='classes of which at most a tenth of what is called so may be '
+                        'something else: says the ground_min_confidence for it (default: '
+                        '%(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
@@ -241,7 +259,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError("--split is 'test': it is for the last measurement; give val")
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count, fit_scores=options.fit_scores,
-                           new_thresholds=options.new_thresholds, device=options.device,
+                           new_thresholds=options.new_thresholds,
+                           drivable=options.drivable.split(','), device=options.device,
                            kept=options.observations, progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
@@ -253,6 +272,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.fit_scores:
             for line in joint_lines(result['fitted_scores']):
                 print(line)
+        for line in (*promise_lines(result['promises']), *rate_lines(result['drivable'])):
+            print(line)
         for task, names in result['before'].items():
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")

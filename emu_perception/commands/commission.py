@@ -112,7 +112,9 @@ def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: R
         **fitted_on, 'held_out': asdict(found.held_out), 'warnings': list(found.warnings),
         'depth': None if depth is None else asdict(depth)}}
     return replace(metadata, calibration=replace(calibration, scores=scores,
-                                                 variance_scale=scale),
+                                                 variance_scale=scale,
+                                                 # Of rooms before another camera.
+                                                 promises={}),
                    statistics={**metadata.statistics, **found.fitted.arrays()},
                    provenance=provenance)
 

@@ -51,6 +51,11 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
                          'train it on train, and run training.calibrate on it')
     # What is fitted to the twin's own maps says nothing of this network's.
     calibration = other.without_fitted_scores().calibration
+    # What held for the twin is no promise of this one.
+    calibration = replace(calibration, promises={
+        name: replace(promise, levels=tuple(replace(one, promised=False)
+                                            for one in promise.levels))
+        for name, promise in calibration.promises.items()})
     save_checkpoint(out, network, replace(
         metadata.without_fitted_scores(), calibration=calibration, provenance={
             **metadata.provenance, 'calibration': {

@@ -52,6 +52,10 @@ class PlannerSettings:
         'Names of the classes that are ground, such as [floor]: ~/points/ground is of them, '
         '~/points/obstacles and ~/scan of all else, unlabelled included; empty: none is ground.',
         Rule(str))
+    ground_min_confidence: float = parameter(
+        0.0, 'A pixel is ground only where the probability of its class is at least this; 0: any. '
+        'emu calibrate says from where on at most a tenth of what is called floor is something '
+        'else.', low=0.0, high=1.01)
     mask_classes: tuple[str, ...] = list_parameter(
         'Names of the classes where ~/mask is 255, such as [person]; empty: there is no mask.',
         Rule(str))

@@ -20,7 +20,7 @@ class WithheldError(Exception):
 
 
 class NotAskedForError(Exception):
-    """A topic that its parameters do not ask for. One line says which they are."""
+    """A topic that there is not, by the parameters or the checkpoint. One line says why."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,21 @@ class PlannerSource:
         return depth
 
     def ground(self) -> np.ndarray:
-        """Return which pixels are of a class of ``ground_classes``, bool HxW; unlabelled: no."""
-        label = self.shown.prediction.label
+        """
+        Return which pixels are of a class of ``ground_classes``, bool HxW.
+
+        Not those that are unlabelled, or less sure than ``ground_min_confidence``.
+        """
+        label, confidence = self.shown.prediction.label, self.shown.prediction.confidence
         if label is None:
             return np.zeros(self.shown.prediction.size, bool)
-        return np.asarray(
+        found = np.asarray(
             members(self.classes, self.settings.ground_classes, 'ground_classes')[label])
+        least = self.settings.ground_min_confidence
+        if least > 0:
+            # Written so that a confidence that is no number, or not there, is none.
+            found &= np.False_ if confidence is None else confidence >= least
+        return found
 
     def check_filtered(self, lost: float) -> None:
         """
