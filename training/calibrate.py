@@ -49,12 +49,14 @@ from .calibration.risk_thresholds import (
     with_thresholds,
 )
 from .calibration.twins import take_constants
-from .command_line import check_writable, command_parser, run, write_result
+from .command_line import check_figure, check_writable, command_parser, run, write_result
 from .data.dataset_folder import DatasetFolder
 from .data.frame_runs import folds, frame_runs
 from .data.leakage import trained_on
 from .evaluation.measuring import evaluate
 from .methods.ensemble import Ensemble
+from .reporting.promises import promises_figure
+from .reporting.style import save
 
 LOGGER = logging.getLogger('training')
 DRIVABLE = ('floor', 'road')
@@ -220,6 +222,9 @@ def main(arguments: list[str] | None = None) -> int:
                         '%(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
+    parser.add_argument('--figure', type=Path, metavar='FILE',
+                        help='draw what the promised maps were worth in each run left out (.png, '
+                        '.pdf, .svg)')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     options = parser.parse_args(arguments)
 
@@ -229,6 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.out or options.checkpoint
         for path in (options.json, out):
             check_writable(path)
+        check_figure(options.figure)
         if options.constants_of is not None:
             for name in ('split', 'percentile', 'folds'):
                 if getattr(options, name) is not None:
@@ -278,6 +284,8 @@ def main(arguments: list[str] | None = None) -> int:
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")
         write_result(options.json, result)
+        if options.figure is not None and result['promises']:
+            save(promises_figure(result), options.figure)
         print(f'wrote {out}')
     return run(command)
 

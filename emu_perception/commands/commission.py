@@ -83,6 +83,9 @@ def run(options: argparse.Namespace) -> None:
     save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
                                                        str(options.input)))
     print('\n'.join(report(found, depth, stamped=source.stamped)))
+    if metadata.calibration.promises:
+        print('the promises of the rooms before are dropped: emu calibrate fits those of this '
+              'camera to labelled frames')
     print(f'wrote {options.out}')
 
 
@@ -113,7 +116,7 @@ def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: R
         'depth': None if depth is None else asdict(depth)}}
     return replace(metadata, calibration=replace(calibration, scores=scores,
                                                  variance_scale=scale,
-                                                 # Of rooms before another camera.
+                                                 # They are of other rooms and another camera.
                                                  promises={}),
                    statistics={**metadata.statistics, **found.fitted.arrays()},
                    provenance=provenance)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
 FACTORS = 2
@@ -20,13 +21,13 @@ def made(maps: Mapping[str, np.ndarray], factors: tuple[float, ...]) -> np.ndarr
     :param maps: of a prediction, with the network's own ``depth`` and ``depth_variance``.
     :param factors: a and b.
     """
-    depth, variance = maps['depth'], maps['depth_variance']
-    lower, upper = (np.float32(factor) for factor in factors)
-    sigma = np.sqrt(variance)
-    interval = np.empty((*depth.shape, FACTORS), np.float32)
-    np.maximum(depth - lower * sigma, np.float32(0.0), out=interval[..., 0])
-    np.add(depth, upper * sigma, out=interval[..., 1])
-    unknown = ~np.isfinite(interval).all(-1)
+    depth, lower, upper = maps['depth'], np.float32(factors[0]), np.float32(factors[1])
+    sigma = np.sqrt(maps['depth_variance'])
+    far = depth + upper * sigma
+    near = np.maximum(depth - lower * sigma, np.float32(0.0))
+    # It is finite exactly where depth and sigma are.
+    unknown = ~np.isfinite(far)
     if unknown.any():
-        interval[unknown] = np.nan
-    return interval
+        np.copyto(far, np.float32(np.nan), where=unknown)
+        np.copyto(near, np.float32(np.nan), where=unknown)
+    return cv2.merge([near, far])

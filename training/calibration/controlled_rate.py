@@ -79,7 +79,8 @@ def controlled_rate(seen: Mapping[str, Observation], runs: Sequence[Sequence[str
         one = controlled(np.delete(losses, room, 0), CONFIDENCES, rate)
         left_out.append(losses[room, _at(CONFIDENCES[-1] if one is None else one)])
     right = (called - wrong).sum(0) / max(there.sum(), 1.0)
-    return ControlledRate(tuple(sorted(drivable)), rate, found, len(rooms),
+    called_so = tuple(name for name, one in zip(names, wanted) if one)
+    return ControlledRate(called_so, rate, found, len(rooms),
                           float(losses[:, 0].mean()), float(np.mean(left_out)),
                           float(np.max(left_out)), float(right[_at(found)]), float(right[0]))
 

@@ -219,6 +219,6 @@ def promise_lines(figures: Mapping[str, Any]) -> list[str]:
             LABEL_SET_SIZE: figures.get(LABEL_SET_SIZE, {}).get(ENTROPY, {})}
     units = {DEPTH_INTERVAL: 'm wide', LABEL_SET_SIZE: 'classes'}
     return [f'{name} {level} ({"promised" if one["promised"] else "calibrated, not promised"}): '
-            f'held in {100 * one["held"]:.1f} % of rooms left out, {100 * one["worst_run"]:.0f} % '
-            f'in the worst, {one["size"]:.2f} {units[name]}'
+            f'in rooms left out it held for {100 * one["held"]:.1f} %, in the worst for '
+            f'{100 * one["worst_run"]:.0f} %; {one["size"]:.2f} {units[name]}'
             for name, levels in ways.items() for level, one in levels.items()]
