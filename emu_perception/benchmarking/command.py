@@ -33,6 +33,7 @@ from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.commands.program import CommandParser
+from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
@@ -72,19 +73,6 @@ def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, s
     if options.size:
         metadata = replace(metadata, input_size=size_of(options.size))
     return network, metadata, about
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """
-    Read HEIGHTxWIDTH.
-
-    :raises InputError: if it is something else, or no multiple of 32.
-    """
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit()) or any(
-            int(side) < 32 or int(side) % 32 for side in (height, width)):
-        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 480x640")
-    return int(height), int(width)
 
 
 def contestants(names: list[str], network: Network, metadata: CheckpointMetadata,
@@ -133,7 +121,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     device = resolved_device(options.device)
     names = ['ours', *options.against]
     calls = contestants(names, network, metadata, device, options.precision, options.backend)
-    height, width = size_of(options.image) if options.image else metadata.input_size
+    height, width = size_of(options.image, '--image') if options.image else metadata.input_size
     # Smooth, as photographs are: noise has unknown depths and edges everywhere.
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(
         0, 256, (height, width, 3), np.uint8), (0, 0), 7)
