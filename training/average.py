@@ -137,6 +137,10 @@ def _check_alike(path: Path, metadata: CheckpointMetadata, first: Path,
         if mine != its:
             raise InputError(f"{path}: field 'provenance.{name}' is {mine}, that of {first} is "
                              f'{its}: average networks that learned from the same images')
+    mine, its = (one.provenance.get('balanced', {}).get('tau', 0) for one in (metadata, expected))
+    if mine != its:
+        raise InputError(f'{path}: is balanced with tau {mine:g}, {first} with {its:g} (0: not at '
+                         'all): average first, then balance')
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -47,7 +47,8 @@ def test_weights_are_averaged_by_their_shares_and_the_ancestors_are_named(two, t
 
 @pytest.mark.parametrize(('change', 'words'), [
     ({'input_size': (64, 64)}, "field 'input_size'"), ({'intrinsics': None}, "field 'intrinsics'"),
-    ({'provenance': {'data_set': 'made up', 'split': 'train+val'}}, "field 'provenance.split'")])
+    ({'provenance': {'data_set': 'made up', 'split': 'train+val'}}, "field 'provenance.split'"),
+    ({'provenance': {**PROVENANCE, 'balanced': {'tau': 0.2}}}, 'is balanced with tau 0.2')])
 def test_networks_of_other_kinds_or_other_images_are_one_line(
         two, tmp_path, capsys, change, words):
     network, metadata = load_checkpoint(two[1])
