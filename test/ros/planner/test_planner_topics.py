@@ -7,9 +7,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from emu_perception.cloud_layout import POINT
 from emu_perception.ros.lifecycle_node import EmuNode
 from emu_perception.ros.planner.table import BUILDERS
-from emu_perception.ros.point_cloud import POINT
 from emu_perception.topics import TOPICS
 from node_bench import camera_info, FakePredictor, rgb_image
 import numpy as np
