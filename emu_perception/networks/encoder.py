@@ -19,8 +19,13 @@ _REFUSED = ('checkpoint_path', 'cache_dir', 'pretrained', 'pretrained_cfg',
 
 
 def features_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any:
+    """Return timm's ``features_only`` model of that name; otherwise as ``timm_model``."""
+    return timm_model(name, arguments, features_only=True, **settings)
+
+
+def timm_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any:
     """
-    Return timm's ``features_only`` model of that name, with random weights.
+    Return timm's model of that name, with random weights.
 
     :param arguments: of the model, by its user.
     :param settings: further ones, which the user cannot set.
@@ -35,11 +40,12 @@ def features_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any
         raise InputError(f"encoder argument '{refused[0]}' would load weights or change the "
                          'rgb input; leave it out')
     try:
-        return timm.create_model(name, pretrained=False, features_only=True, **settings,
-                                 **arguments)
+        return timm.create_model(name, pretrained=False, **settings, **arguments)
     except Exception as error:  # timm's models raise many kinds; all mean the same here.
         reason = ' '.join(str(error).split()) or type(error).__name__
-        raise InputError(f"encoder '{name}' with {({**settings, **arguments})} cannot be made by "
+        given = {**{key: value for key, value in settings.items() if key != 'features_only'},
+                 **arguments}
+        raise InputError(f"encoder '{name}' with {given} cannot be made by "
                          f'timm {timm.__version__}: {reason}') from error
 
 
