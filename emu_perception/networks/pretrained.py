@@ -255,7 +255,8 @@ def _from_hub(encoder: str) -> tuple[Weights, str]:
     repository = _HUB.get(encoder) or hub_repository(encoder)
     if repository is None:
         raise InputError(f"initial_weights 'hub': no repository is known for encoder '{encoder}'; "
-                         f'known are {", ".join(_HUB)}, vision transformers and convnext_*.dinov3_*')
+                         f'known are {", ".join(_HUB)}, vision transformers and '
+                         'convnext_*.dinov3_*')
     file = 'pytorch_model.bin' if encoder in _HUB else 'model.safetensors'
     try:
         from huggingface_hub import hf_hub_download

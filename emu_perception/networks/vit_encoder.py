@@ -3,9 +3,9 @@
 """
 Vision transformers, all of whose blocks have one stride, as a pyramid of strides 4, 8, 16 and 32.
 
-Four blocks, evenly spaced, each give one level, as ViTDet's simple feature pyramid makes its levels
-of the last block alone (arXiv 2203.16527): x4 and x2 by transposed convolutions, x1, and /2 by
-pooling. Class and register tokens take part in attention and are left out of the maps.
+Four blocks, evenly spaced, each give one level, as ViTDet's simple feature pyramid makes its
+levels of the last block alone (arXiv 2203.16527): x4 and x2 by transposed convolutions, x1, and /2
+by pooling. Class and register tokens take part in attention and are left out of the maps.
 
 **Patches are of 16 pixels, whatever a network was published with.** Patches of 14 would want sizes
 in multiples of lcm(14, 32) = 224; here every size stays a multiple of 32, as for all encoders. The

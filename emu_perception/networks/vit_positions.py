@@ -50,10 +50,12 @@ def resampled(positions: torch.Tensor, old: tuple[int, int], new: tuple[int, int
     if old == new:
         return positions
     grid = positions[0, prefix:].unflatten(0, old)
+    grid = grid if grid.dtype == torch.float64 else grid.float()
     rows, columns = (torch.from_numpy(resampling_matrix(a, b)).to(grid) for a, b in zip(old, new))
-    grid = torch.einsum('vh,hwc->vwc', rows, grid)
-    grid = torch.einsum('uw,vwc->vuc', columns, grid).flatten(0, 1)
-    return torch.cat([positions[:, :prefix], grid[None]], dim=1)
+    with torch.autocast(positions.device.type, enabled=False):
+        grid = torch.einsum('vh,hwc->vwc', rows, grid)
+        grid = torch.einsum('uw,vwc->vuc', columns, grid).flatten(0, 1)
+    return torch.cat([positions[:, :prefix], grid[None].to(positions.dtype)], dim=1)
 
 
 class Rope:
@@ -87,10 +89,12 @@ class OnGrid:
 
     :param model: a ViT or EVA of timm; not changed.
     :param rope: its rotary embedding; None = it has none.
+    :param instead: attributes in place of the model's.
     """
 
-    def __init__(self, model: Any, rope: Rope | None) -> None:
+    def __init__(self, model: Any, rope: Rope | None, **instead: Any) -> None:
         self._model, self.rope = model, rope
+        self.__dict__.update(instead)
 
     def __getattr__(self, name: str) -> Any:
         """Return what the model has."""
@@ -99,12 +103,10 @@ class OnGrid:
     def _pos_embed(self, x: torch.Tensor) -> Any:
         """Return timm's ``_pos_embed`` of patches [B, h, w, C]."""
         model = self._model
-        grid = (int(x.shape[1]), int(x.shape[2]))
-        fixed = OnGrid(model, self.rope)
-        fixed.dynamic_img_size = False
-        fixed.patch_embed = SimpleNamespace(grid_size=grid)
-        if model.pos_embed is not None:
-            prefix = 0 if model.no_embed_class else model.num_prefix_tokens
-            fixed.pos_embed = resampled(model.pos_embed, tuple(model.patch_embed.grid_size), grid,
-                                        prefix)
+        grid, positions = (int(x.shape[1]), int(x.shape[2])), model.pos_embed
+        if positions is not None:
+            positions = resampled(positions, tuple(model.patch_embed.grid_size), grid,
+                                  0 if model.no_embed_class else model.num_prefix_tokens)
+        fixed = OnGrid(model, self.rope, dynamic_img_size=False, pos_embed=positions,
+                       patch_embed=SimpleNamespace(grid_size=grid))
         return type(model)._pos_embed(fixed, x.flatten(1, 2))
