@@ -69,6 +69,8 @@ _ROWS = (
                'train'),
     Subcommand('average', TRAIN, 'the average of networks of one start', f'{OFFLINE}.average',
                'train'),
+    Subcommand('balance', TRAIN, 'let rare classes speak up: a part of their prior taken out',
+               f'{OFFLINE}.balance', 'train'),
     Subcommand('calibrate', TRAIN, 'temperature, variance, thresholds of the flag',
                f'{OFFLINE}.calibrate', 'train'),
     Subcommand('evaluate', TRAIN, 'all metrics of checkpoints on a split',

@@ -178,6 +178,11 @@ class MultitaskNetwork(nn.Module):
         layer: nn.Conv2d = self.head(DEPTH).classifier
         return layer
 
+    @property
+    def segmentation_layers(self) -> list[nn.Conv2d]:
+        """Return the last layer of each segmentation head, a channel a class."""
+        return [self.head(SEGMENTATION, i).classifier for i in range(self.num_heads)]
+
     def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
         """
         Return the factor to this network's raw depths from those of another of its family.
