@@ -125,6 +125,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     macs = {'ours': gmac(network.folded(), metadata.input_size, torch.device('cpu')),
             'published': gmac(network.cpu().forward_published, metadata.input_size,
                               torch.device('cpu'))}
+    whole = gmac(network.folded(), metadata.input_size, torch.device('cpu'), attention=True)
     rows: dict[str, dict[str, Any]] = {}
     base = summary(times['ours'])['median_ms']
     for name in names:
@@ -138,7 +139,10 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
             'peak_memory_mb': memory(name, options, device)}
         if isinstance(call, Predictor):
             rows[name]['stages_ms'] = call(image).timing_ms
-    return {'subject': about, 'image': [height, width], 'network_size': list(metadata.input_size),
+    return {'subject': about,
+            'parameters_m': sum(part.numel() for part in network.parameters()) / 1e6,
+            'gmac_with_attention': whole, 'image': [height, width],
+            'network_size': list(metadata.input_size),
             'precision': options.precision,
             'device': getattr(calls['ours'], 'device_description', str(device)),
             'processor': processor(), 'rows': rows,
@@ -192,6 +196,8 @@ def print_table(result: dict[str, Any]) -> None:
     image, size = ('x'.join(map(str, result[name])) for name in ('image', 'network_size'))
     table = Table(box=None, title=(
         f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
+        f"{result['parameters_m']:.1f} M parameters, {result['gmac_with_attention']:.1f} GMAC "
+        'with the products of attention\n'
         f"{result['processor']}, {result['device']}"))
     for heading in ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
                     'differs by'):
