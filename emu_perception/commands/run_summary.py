@@ -14,6 +14,7 @@ import sys
 from emu_perception.commands.hint_track import hint_line, HintSummary
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.commands.program import program
+from emu_perception.commands.truth_figures import TruthSummary
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_json
 
@@ -33,6 +34,7 @@ class Summary:
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
     :ivar files: of kind to path.
     :ivar depth_hint: of a depth camera that was joined in; None where none was.
+    :ivar truth: how far all is from the truth beside the images; None where there is none.
     """
 
     source: str
@@ -53,6 +55,7 @@ class Summary:
     risk_share: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     depth_hint: HintSummary | None = None
+    truth: TruthSummary | None = None
 
     def write(self, out: Path) -> None:
         """Write summary.json."""
@@ -87,6 +90,8 @@ class Summary:
                          'are not recorded')
         if self.depth_hint is not None:
             lines.append(hint_line(self.depth_hint))
+        if self.truth is not None:
+            lines += self.truth.lines
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 
