@@ -210,9 +210,9 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
         if isinstance(output, Panels):
             if output.written:
                 summary.files[f'{output.written} panels'] = str(options.out / output_folder.PANELS)
-            if output.frames:
-                summary.files[f'video of {output.frames} frames'] = str(
-                    options.out / output_folder.VIDEO)
+            if output.video is not None and output.video.frames:
+                kind = f'video of {output.video.frames} frames ({output.video.codec})'
+                summary.files[kind] = str(options.out / output_folder.VIDEO)
         elif isinstance(output, RecordingOutput):
             summary.files[f'recording of {output.writer.count} messages'] = str(
                 options.out / output_folder.RECORDING)
