@@ -92,6 +92,7 @@ class Predictor:
         self._backend: Backend | None = make_backend(
             backend, inference, metadata.input_size, self._options)
         self.backend = self._backend.name
+        host_memory.free_unused()  # What the proof has taken.
         self._warned_focal = False
         LOGGER.info('using %s, %s, %s', self.device_description, self.precision_description,
                     self.backend)

@@ -13,6 +13,7 @@ from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import EmuError, InputError
+from emu_perception.foreign_files import why_unread
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_whole
 
@@ -39,7 +40,10 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     network, metadata = load_checkpoint(checkpoint)
     try:
         measured: dict[str, Any] = json.loads(metrics.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f'{metrics}: {why_unread(error)}: give what training.evaluate --json has '
+                         'written') from error
+    except ValueError as error:
         raise InputError(f'{metrics}: not a metrics file of training.evaluate '
                          f'({error})') from error
     twin = metadata.provenance.get('calibration', {})

@@ -56,6 +56,7 @@ from .runs.callbacks import (
 )
 from .runs.folder_lock import locked
 from .runs.loading import example_caches, loaders
+from .runs.lora import merged
 from .runs.provenance import classes_of, metadata_of
 from .runs.run_folder import check_same_recipe, epochs_done
 from .runs.state_files import StateFiles, what_is_kept
@@ -234,7 +235,7 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
 
     :param epoch: of the weights, from 1; ``epochs_run`` that the run has made; 0 = not known.
     """
-    network = network.cpu().eval()
+    network = merged(network.cpu().eval())
     metadata = metadata_of(recipe, folder, network, licence, metrics, teacher, epoch=epoch,
                            epochs_run=epochs_run)
     if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:

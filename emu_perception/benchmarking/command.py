@@ -24,6 +24,7 @@ from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
@@ -60,19 +61,6 @@ def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, s
     if options.size:
         metadata = replace(metadata, input_size=size_of(options.size))
     return network, metadata, about
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """
-    Read HEIGHTxWIDTH.
-
-    :raises InputError: if it is something else, or no multiple of 32.
-    """
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit()) or any(
-            int(side) < 32 or int(side) % 32 for side in (height, width)):
-        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 480x640")
-    return int(height), int(width)
 
 
 def contestants(names: list[str], network: Network, metadata: CheckpointMetadata,
@@ -121,7 +109,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     device = resolved_device(options.device)
     names = ['ours', *options.against]
     calls = contestants(names, network, metadata, device, options.precision, options.backend)
-    height, width = size_of(options.image) if options.image else metadata.input_size
+    height, width = size_of(options.image, '--image') if options.image else metadata.input_size
     # Smooth, as photographs are: noise has unknown depths and edges everywhere.
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(
         0, 256, (height, width, 3), np.uint8), (0, 0), 7)
@@ -137,6 +125,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     macs = {'ours': gmac(network.folded(), metadata.input_size, torch.device('cpu')),
             'published': gmac(network.cpu().forward_published, metadata.input_size,
                               torch.device('cpu'))}
+    whole = gmac(network.folded(), metadata.input_size, torch.device('cpu'), attention=True)
     rows: dict[str, dict[str, Any]] = {}
     base = summary(times['ours'])['median_ms']
     for name in names:
@@ -150,7 +139,10 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
             'peak_memory_mb': memory(name, options, device)}
         if isinstance(call, Predictor):
             rows[name]['stages_ms'] = call(image).timing_ms
-    return {'subject': about, 'image': [height, width], 'network_size': list(metadata.input_size),
+    return {'subject': about,
+            'parameters_m': sum(part.numel() for part in network.parameters()) / 1e6,
+            'gmac_with_attention': whole, 'image': [height, width],
+            'network_size': list(metadata.input_size),
             'precision': options.precision,
             'device': getattr(calls['ours'], 'device_description', str(device)),
             'processor': processor(), 'rows': rows,
@@ -204,6 +196,8 @@ def print_table(result: dict[str, Any]) -> None:
     image, size = ('x'.join(map(str, result[name])) for name in ('image', 'network_size'))
     table = Table(box=None, title=(
         f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
+        f"{result['parameters_m']:.1f} M parameters, {result['gmac_with_attention']:.1f} GMAC "
+        'with the products of attention\n'
         f"{result['processor']}, {result['device']}"))
     for heading in ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
                     'differs by'):

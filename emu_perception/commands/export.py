@@ -22,6 +22,7 @@ import sys
 
 from emu_perception.commands.arguments import count
 from emu_perception.commands.program import CommandParser, logging_from, program
+from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 import numpy as np
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f'--out {out}: is there already; give another name, or --force')
     model_file = options.model or default_model()
     network, metadata = load_checkpoint(model_file)
-    size = metadata.input_size if options.size is None else _size(options.size)
+    size = metadata.input_size if options.size is None else size_of(options.size)
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)
     predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
@@ -110,14 +111,6 @@ def _images(given: Path | None, model: Path) -> Iterator[np.ndarray]:
             yield read_image(path)
         except InputError as error:
             raise InputError(f'{path}: {error}') from error
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit()) or any(
-            int(side) < 32 or int(side) % 32 for side in (height, width)):
-        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 288x384")
-    return int(height), int(width)
 
 
 def main(arguments: list[str] | None = None) -> int:

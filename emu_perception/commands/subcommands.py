@@ -77,6 +77,7 @@ _ROWS = (
     _offline('ensemble', 'the members of a deep ensemble', 'ensemble'),
     _offline('distill', 'a student of a teacher (EMUFormer)', 'distill'),
     _offline('average', 'the average of networks of one start', 'average'),
+    _offline('balance', 'let rare classes speak up: a part of their prior taken out', 'balance'),
     _offline('calibrate', 'temperature, variance, thresholds of the flag', 'calibrate'),
     _offline('evaluate', 'all metrics of checkpoints on a split', 'evaluate'),
     _offline('ship', 'float16 weights, metrics inside, a model card beside it', 'export'),

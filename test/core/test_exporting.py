@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 
+from core_bench import make_metadata
 import cv2
 from emu_perception.checkpoint import (
     Calibration,
@@ -28,6 +29,7 @@ from emu_perception.visualization import default_palette
 import numpy as np
 import pytest
 import torch
+from vit_cases import tiny_vit, VITS
 
 SIZE = (96, 128)
 
@@ -93,6 +95,19 @@ def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
     said = float(done.stdout.split('median depth ')[1].split()[0])
     # It prints two digits; its maps have the network's size, those here the image's.
     assert abs(said - float(np.median(metres.depth))) < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['onnx', 'torch', 'openvino'])
+@pytest.mark.parametrize('encoder', VITS)
+def test_a_vision_transformer_is_proven_in_every_format(encoder, kind, picture, tmp_path, capsys):
+    for package in formats.FORMATS[kind].packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    network = tiny_vit(encoder)
+    save_checkpoint(tmp_path / 'vit.safetensors', network, make_metadata(network))
+    suffix = {'onnx': '.onnx', 'torch': '.pt2', 'openvino': '.xml'}[kind]
+    assert run(tmp_path / 'vit.safetensors', picture, tmp_path / f'out/vit{suffix}') == 0
+    assert 'proven on 1 images' in capsys.readouterr().out
 
 
 @pytest.mark.slow
