@@ -21,14 +21,17 @@ from collections.abc import Sequence
 import json
 from pathlib import Path
 import sys
+from typing import TYPE_CHECKING
 
-from emu_perception.checkpoint import CheckpointMetadata, read_metadata
 from emu_perception.commands.program import CommandParser, program
 from emu_perception.errors import EmuError, InputError
 from emu_perception.label_names import unlabelled_name
 from emu_perception.model_file import default_model
 from emu_perception.planning.classes import members
 from emu_perception.whole_files import write_whole
+
+if TYPE_CHECKING:  # It brings torch: the command line is read before.
+    from emu_perception.checkpoint import CheckpointMetadata
 
 _LETHAL = 254
 
@@ -101,6 +104,7 @@ def main(args: Sequence[str] | None = None) -> int:
                         help="the node's full name; default: %(default)s")
     parser.add_argument('--out', type=Path, help='default: print')
     options = parser.parse_args(words)
+    from emu_perception.checkpoint import read_metadata
     try:
         ground, overhead = (
             [name.strip() for name in text.split(',') if name.strip()]

@@ -85,6 +85,29 @@ def test_a_topic_that_says_it_is_rectified_is_so_again_only_where_that_is_asked_
     assert (said != 'no') is (rectify == 'always')
 
 
+def test_a_folder_named_rect_gets_metres_only_once_the_user_says_what_its_images_are(make_bench):
+    topic = 'camera/rect/image'
+    bench = make_bench(cli_args=['--ros-args', '-r', f'image:={topic}'])
+    bench._image = bench.helper.create_publisher(Image, topic, 1)
+    depths, labels = bench.listen(Image, 'depth/image'), bench.listen(Image, 'label')
+    image, info = rgb_image(WIDTH, HEIGHT), distorted()
+    bench.until(lambda: 'a folder of the image topic is named rect'
+                in bench.diagnostics()['input']['withheld'], send=image, camera_info=info)
+    depths.clear()
+    labels.clear()
+    bench.until(lambda: len(labels) > 3, send=image, camera_info=info)
+    assert not depths and bench.risk() is True
+    assert bench.diagnostics()['risk']['reason'] == 'no_calibration'
+    for mode, shown in (('never', pixels(image)),
+                        ('always', rectification(info).image(pixels(image)))):
+        assert bench.set(rectify=mode).successful
+        depths.clear()
+        bench.until(lambda: len(depths) > 1, send=image, camera_info=info)
+        call = bench.predictor.calls[-1]
+        assert call['fx'] == pytest.approx(95.0)
+        np.testing.assert_array_equal(call['image'], shown)
+
+
 @pytest.mark.parametrize(('parameters', 'info', 'words'), [
     ({}, distorted('double_sphere'), "the model 'double_sphere'"),
     ({}, distorted(d=(0.1, 0.2)), '2 coefficients'),

@@ -27,6 +27,18 @@ def test_mit_gets_the_rate_in_every_block_and_not_on_attention_weights():
                if hasattr(module, 'attn'))
 
 
+def test_a_vision_transformer_gets_the_rate_in_every_block():
+    found = arguments('vit_small_patch16_dinov3')
+    found['encoder_arguments'].update(depth=4, embed_dim=32, num_heads=2)
+    network = small_network(**found)
+    for block in network.encoder.model.blocks:
+        assert {module.p for module in block.modules() if isinstance(module, nn.Dropout)
+                } == {0.0, 0.3}  # Not on attention weights.
+    assert network.head('depth').dropout.p == 0.3
+    one, two = samples(network, torch.randn(1, 3, 64, 96), count=2)
+    assert not torch.equal(one['depth'], two['depth'])
+
+
 def test_a_convolutional_encoder_drops_in_the_encoder_not_only_in_the_heads():
     network = small_network(**arguments('resnet10t'))
     x = torch.randn(1, 3, 64, 96)
