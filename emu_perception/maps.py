@@ -18,6 +18,8 @@ import numpy as np
 if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
     from emu_perception.checkpoint.metadata import CheckpointMetadata
 
+# What a network with epistemic outputs gives beside a task's, by task: named as tasks are.
+EPISTEMIC = {'segmentation': 'segmentation_epistemic', 'depth': 'depth_epistemic'}
 # How a map is coloured: classes by the palette, numbers by one colour each, amounts by a scale.
 PALETTE, NUMBERS, SCALE = 'palette', 'numbers', 'scale'
 
@@ -46,7 +48,7 @@ class MapRow:
     A row.
 
     :ivar name: its key in ``Prediction.maps``.
-    :ivar task: the task a network needs for it.
+    :ivar task: the task a network needs for it, or what it gives beside one (``EPISTEMIC``).
     :ivar unit: of its values; '1' for plain numbers.
     :ivar dtype: of its values.
     :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, and neither
@@ -112,6 +114,13 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
            topic='depth/source', encoding='mono8', color=NUMBERS, hinted=True),
     MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
            unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
+    MapRow(name='mutual_information', task=EPISTEMIC['segmentation'], unit='nat',
+           dtype=np.float32, exact=False, unknown='none', words='mutual information',
+           topic='segmentation_uncertainty/epistemic', encoding='32FC1'),
+    MapRow(name='depth_epistemic_variance', task=EPISTEMIC['depth'], unit='m²', dtype=np.float32,
+           exact=False, unknown='none', words='epistemic depth sigma',
+           topic='depth_uncertainty/epistemic', encoding='32FC1',
+           given_name='depth_epistemic_sigma', given_unit='m', given=np.sqrt),
 )}
 
 

@@ -14,7 +14,7 @@ import math
 from emu_perception.backends.postprocessing import Factors, finished
 from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.kernels.resampling import linear_taps, nearest_taps, Taps
-from emu_perception.maps import MapRow, MAPS, maps_of
+from emu_perception.maps import EPISTEMIC, MapRow, MAPS, maps_of
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.prediction import Prediction
@@ -71,8 +71,10 @@ def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing,
     :param values: ``header``, float32 [4] on the maps' device.
     """
     named, scores = finished(maps, Factors(*values), score_region)
-    tasks = tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
-                  if there is not None)
+    tasks = tuple(task for task, there in (
+        (SEGMENTATION, maps.label), (DEPTH, maps.depth),
+        (EPISTEMIC[SEGMENTATION], maps.mutual_information),
+        (EPISTEMIC[DEPTH], maps.depth_epistemic)) if there is not None)
     parts = [torch.stack(list(scores.values()))]
     if maps.statistics is not None:
         parts.append(maps.statistics)

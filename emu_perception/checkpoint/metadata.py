@@ -11,6 +11,7 @@ from typing import Any
 
 from emu_perception.instances import InstanceSettings
 from emu_perception.intrinsics import Intrinsics
+from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
@@ -97,6 +98,12 @@ class CheckpointMetadata:
     def tasks(self) -> tuple[str, ...]:
         """Return the tasks of the network: some of 'segmentation', 'depth' and 'instance'."""
         return tuple(self.architecture['tasks'])
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return the tasks, and what the network gives beside them: whose maps there are."""
+        beside = self.tasks if self.architecture.get('epistemic') is True else ()
+        return (*self.tasks, *(EPISTEMIC[task] for task in beside))
 
     @property
     def score_names(self) -> tuple[str, ...]:

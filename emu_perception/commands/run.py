@@ -161,7 +161,7 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
     if options.maps:
         yield Maps(out / output_folder.MAPS)
     if record:
-        yield RecordingOutput(out / output_folder.RECORDING, metadata.tasks, source.image_topic,
+        yield RecordingOutput(out / output_folder.RECORDING, metadata.outputs, source.image_topic,
                               thresholds, origins, hinted=options.depth_hint is not None)
 
 

@@ -88,6 +88,7 @@ _ROWS = (
           ('trust', 'what the flag is worth, by kind of trouble', 'studies.trust', False),
           ('uncertainty', 'what the uncertainty sees', 'studies.uncertainty', False),
           ('teacher', 'do the members of a teacher differ', 'studies.teacher', False),
+          ('epistemic', 'what a student says that it does not know', 'studies.epistemic', False),
           ('fusion', 'what a depth camera joined in is worth', 'studies.fusion', False),
           ('ways', 'what each way to metres is worth, and the watch', 'studies.fusion_stream',
            False),

@@ -14,6 +14,7 @@ from emu_perception.errors import InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
 from emu_perception.familiarity.fitted_scores import PREDICTED_FAILURE, UNFAMILIARITY
 from emu_perception.familiarity.predicted_failure import LIMIT
+from emu_perception.maps import EPISTEMIC
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
@@ -23,7 +24,9 @@ from torch import nn
 
 SCORE = 'score_'  # Before a score's name: a map may be called alike.
 MAP_NAMES = {SEGMENTATION: ('label', 'segmentation_entropy', 'confidence'),
-             DEPTH: ('depth', 'depth_variance')}
+             DEPTH: ('depth', 'depth_variance'),
+             EPISTEMIC[SEGMENTATION]: ('mutual_information',),
+             EPISTEMIC[DEPTH]: ('depth_epistemic_variance',)}
 
 
 class WholeModel(nn.Module):

@@ -76,4 +76,5 @@ def test_topics_that_users_know_are_as_they_were():
         'label', 'camera_info', 'depth/image', 'depth/camera_info', 'confidence', 'instance',
         'segmentation_uncertainty', 'depth_uncertainty', 'points', 'label_color', 'overlay',
         'segmentation_uncertainty_color', 'depth_uncertainty_color', 'depth/source',
-        'scale_sigma', 'mask', 'scan', 'points/filtered', 'points/ground', 'points/obstacles'}
+        'scale_sigma', 'mask', 'scan', 'points/filtered', 'points/ground', 'points/obstacles',
+        'segmentation_uncertainty/epistemic', 'depth_uncertainty/epistemic'}

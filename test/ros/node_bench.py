@@ -65,6 +65,11 @@ class FakeMetadata:
     statistics: tuple[str, ...] = ('familiarity.mean', 'familiarity.failure.mean')
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return the tasks: it gives nothing beside them."""
+        return self.tasks
+
+    @property
     def score_names(self) -> tuple[str, ...]:
         """Return the names of the scores that the predictor gives."""
         return names_of(self.tasks, self.statistics)
