@@ -72,6 +72,15 @@ def read_text(path: Path) -> str:
     return decoded_text(path.read_bytes())
 
 
+def why_unread(error: OSError) -> str:
+    """Return in a few words why a file cannot be read, for people: no number, no name twice."""
+    if isinstance(error, FileNotFoundError):
+        return 'no such file'
+    if isinstance(error, IsADirectoryError):
+        return 'is a folder, not a file'
+    return f'cannot be read ({error.strerror or error})'
+
+
 def names_in(data: bytes, known: Callable[[str], bool]) -> list[str]:
     """
     Return the names of files that a list has, a line each; they may hold spaces.

@@ -1,15 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR.
-
-The recipe's ``method`` says how: baseline, mc_dropout, sub_ensemble or emuformer (``distill`` and
-``ensemble`` are this command with the teacher, or the members, arranged).
-
-Leaves in OUTPUT/NAME: best.safetensors and last.safetensors (self-describing checkpoints with risk
-thresholds), state/last.ckpt (for --resume), recipe.yaml (as it ran), logs/ and tensorboard/.
-Several GPUs: devices=4 starts them itself; with torchrun or srun say nodes=N devices=M too.
-"""
+"""Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR."""
 
 from __future__ import annotations
 
@@ -42,8 +33,9 @@ import torch
 from torch.utils.data import DataLoader
 import yaml
 
+from .arguments.fit import parser
 from .calibration.risk_thresholds import risk_thresholds
-from .command_line import recipe_of, recipe_parser, run
+from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetFolder
 from .data.device_views import views_on_device
 from .data.examples import (
@@ -278,7 +270,7 @@ def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = recipe_parser('fit', __doc__).parse_intermixed_args(arguments)
+    options = parser().options(arguments)
     return run(lambda: fit(recipe_of(options), resume=options.resume,
                            progress=not options.no_progress))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import read_text
+from emu_perception.foreign_files import read_text, why_unread
 from emu_perception.whole_files import write_whole
 
 
@@ -88,7 +88,10 @@ def _mapping(path: Path) -> Mapping[str, Any]:
     import yaml
     try:
         content = yaml.safe_load(read_text(path))
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise InputError(f'{path}: {why_unread(error)}: give a ROS camera_calibration file or a '
+                         'dataset.yaml with intrinsics') from error
+    except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
     if not isinstance(content, Mapping):

@@ -14,6 +14,7 @@ from emu_perception.cameras.pinhole import k_of, p_of, Pinhole
 from emu_perception.cameras.plausibility import implausible, Remark, suspicious
 from emu_perception.cameras.rectified_camera import (
     impossible,
+    name_in_doubt,
     rectified_camera,
     UNRECTIFIABLE,
 )
@@ -52,7 +53,7 @@ class Judgement:
 
 
 def judge(info: CameraInfo, width: int, height: int, *, rectified: bool, rectify: bool = False,
-          what: str = 'camera_info') -> Judgement:
+          in_doubt: bool = False, what: str = 'camera_info') -> Judgement:
     """
     Judge a calibration for an image.
 
@@ -64,10 +65,18 @@ def judge(info: CameraInfo, width: int, height: int, *, rectified: bool, rectify
     :param rectified: whether the image is a rectified one (see :func:`~.topics.looks_rectified`).
     :param rectify: whether an image that its lens distorts is to be rectified: the camera is then
         that of the rectified image, and has its ``rectification``.
+    :param in_doubt: whether the name of its topic says both (see :func:`~.topics.reading`): with
+        distortion the image has no camera then, or is warned of where it is taken for rectified.
     :param what: what the calibration is called in the texts.
     """
-    found = (_undistorted(info, width, height) if rectify and distorts(info)
-             else _judged(info, width, height, rectified))
+    if in_doubt and distorts(info) and not rectified:
+        found = Judgement(None, name_in_doubt())
+    elif rectify and distorts(info):
+        found = _undistorted(info, width, height)
+    else:
+        found = _judged(info, width, height, rectified)
+        if in_doubt and distorts(info):
+            found = replace(found, warnings=(*found.warnings, name_in_doubt(taken=True)))
     return replace(found, problem=found.problem and found.problem.about(what),
                    warnings=tuple(warning.about(what) for warning in found.warnings))
 

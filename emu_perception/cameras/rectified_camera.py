@@ -67,3 +67,18 @@ def impossible(why: str) -> Remark:
     return Remark(UNRECTIFIABLE, f'has a distortion {why}: it cannot be taken out, and metres '
                   'would be wrong towards the edges; calibrate again, take a rectified image '
                   '(image_proc, a topic named image_rect), or set rectify to never')
+
+
+def name_in_doubt(taken: bool = False) -> Remark:
+    """
+    Return what is to be said where a topic's name does not tell whether an image is rectified.
+
+    :param taken: whether the user has decided that it is.
+    """
+    says = 'has distortion, and a folder of the image topic is named rect*, its last part is not: '
+    if taken:
+        return Remark('name_in_doubt', f'{says}the image is taken for rectified, of P, since '
+                      "rectify is 'never'; is it raw, set rectify to always")
+    return Remark(UNRECTIFIABLE, f"{says}set rectify to 'always' if the image is raw, to 'never' "
+                  'if it is rectified already; guessed wrongly, metres would be wrong towards the '
+                  'edges')

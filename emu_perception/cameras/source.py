@@ -27,7 +27,8 @@ class InputImage:
     :ivar info: the calibration that goes with it, or None.
     :ivar info_problem: why a calibration that is there cannot be read; one line, '' where it can.
     :ivar rectified: whether it is the calibration of a rectified image.
-    :ivar rectified_topic: whether the image's topic says that it is rectified already.
+    :ivar topic: of the image, where it comes from a bag; its name says whether it is rectified
+        already (:func:`~.topics.reading`).
     :ivar record: its message, where it comes from a bag.
     :ivar encoded: returns (file's bytes, format) that can go into a CompressedImage as they are,
         or None where they cannot.
@@ -41,7 +42,7 @@ class InputImage:
     info: CameraInfo | None = None
     info_problem: str = ''
     rectified: bool = True
-    rectified_topic: bool = False
+    topic: str = ''
     record: Record | None = None
     encoded: Callable[[], tuple[bytes, str] | None] = lambda: None
     gap_s: float = 0.0

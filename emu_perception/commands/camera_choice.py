@@ -13,7 +13,7 @@ from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
 from emu_perception.cameras.source import InputImage
-from emu_perception.cameras.topics import ALWAYS, AUTO, rectifies
+from emu_perception.cameras.topics import ALWAYS, AUTO, reading
 from emu_perception.errors import InputError
 
 _MISSING = 'missing'
@@ -85,9 +85,10 @@ class CameraChoice:
         return self._problem.text if self._problem else ''
 
     def _calibrated(self, image: InputImage, width: int, height: int) -> Camera | None:
+        taken = reading(self._rectify, image.topic)
         if self._fx is not None:
-            if image.info is not None and distorts(image.info) and rectifies(
-                    self._rectify, image.rectified_topic):
+            if image.info is not None and distorts(image.info) and (
+                    taken.rectify or taken.in_doubt):
                 self._say_once('fx_distorted', f'{image.name}: its calibration has distortion, '
                                'which --fx leaves in the image: depth is off towards the edges')
             given = pinhole_info(width, height, self._fx)
@@ -100,10 +101,9 @@ class CameraChoice:
             return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
         # What has a distortion, and no topic that says otherwise, is of the image as it came.
-        rectified = image.rectified_topic or (
-            (theirs or image.rectified) and not distorts(info))
-        judgement = judge(info, width, height, rectified=rectified,
-                          rectify=rectifies(self._rectify, image.rectified_topic), what=what)
+        rectified = taken.rectified or (theirs or image.rectified) and not distorts(info)
+        judgement = judge(info, width, height, rectified=rectified, rectify=taken.rectify,
+                          in_doubt=taken.in_doubt, what=what)
         if theirs and not self._used:
             judgement.needed()
         if judgement.problem is not None:

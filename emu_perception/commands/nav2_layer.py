@@ -9,8 +9,9 @@ emu nav2-layer --ground "floor,floor mat" [--overhead ceiling] [--model FILE] [-
 The layer ignores a class that its parameters do not name, with a line CRITICAL ERROR, and ends its
 process where no class is named at all; so every class of the checkpoint is: as ground (cost 0), as
 overhead (cost 0: the layer knows no heights, and a ceiling would block all below it), or as
-obstacle (lethal). It passes over pixels without a label, whatever is there: keep an obstacle layer
-of ~/points/obstacles beside it (examples/nav2/costmap.yaml).
+obstacle (lethal). So are pixels without a label, which ~/label_info names too: what the layer has
+no name for it passes over. What is labelled ground by mistake stays free to it: keep an obstacle
+layer of ~/points/obstacles beside it (examples/nav2/costmap.yaml).
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from collections.abc import Sequence
 import json
 from pathlib import Path
 import sys
+from typing import TYPE_CHECKING
 
-from emu_perception.checkpoint import CheckpointMetadata, read_metadata
 from emu_perception.commands.program import CommandParser, program
 from emu_perception.errors import EmuError, InputError
+from emu_perception.label_names import unlabelled_name
 from emu_perception.model_file import default_model
 from emu_perception.planning.classes import members
 from emu_perception.whole_files import write_whole
+
+if TYPE_CHECKING:  # It brings torch: the command line is read before.
+    from emu_perception.checkpoint import CheckpointMetadata
 
 _LETHAL = 254
 
@@ -52,12 +57,14 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
     rest = [name for name in dict.fromkeys(metadata.classes) if name not in (*ground, *overhead)]
     if not rest or not ground:
         raise InputError('give --ground some of the classes, and leave some to be obstacles')
+    rest.append(unlabelled_name(metadata.classes))
     types = [('ground', ground, 0), ('overhead', overhead, 0), ('obstacle', rest, _LETHAL)]
     types = [one for one in types if one[1]]
     lines = [
         ' '.join(f'# For the checkpoint {metadata.name}, by {command}'.split()),
-        '# Pixels without a label (255, by unknown_label_entropy) mark nothing here, whatever is',
-        '# there: keep an obstacle layer of ~/points/obstacles beside it, as in costmap.yaml.',
+        '# What is labelled ground by mistake marks nothing here: keep an obstacle layer of',
+        '# ~/points/obstacles beside it, as in costmap.yaml. The last obstacle is what pixels',
+        '# without a label (255, by unknown_label_entropy) are called in label_info.',
         'local_costmap:', '  local_costmap:', '    ros__parameters:',
         '      # and in your list of plugins: semantic_layer',
         '      semantic_layer:',
@@ -97,6 +104,7 @@ def main(args: Sequence[str] | None = None) -> int:
                         help="the node's full name; default: %(default)s")
     parser.add_argument('--out', type=Path, help='default: print')
     options = parser.parse_args(words)
+    from emu_perception.checkpoint import read_metadata
     try:
         ground, overhead = (
             [name.strip() for name in text.split(',') if name.strip()]

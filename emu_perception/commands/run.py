@@ -26,6 +26,7 @@ from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.program import program
+from emu_perception.commands.recorded_topics import RecordedTopics
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
 from emu_perception.commands.risk_track import RiskTrack, Timeline
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             str(options.input), options.rate, image_topic=options.image_topic,
             info_topic=options.camera_info_topic))
         hints = stack.enter_context(open_hints(options.depth_hint, options.input))
-        record = _may_record(options)
+        recording = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend)
@@ -100,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
         cameras = CameraChoice(options.fx, info, options.hfov,
                                metric='depth' in predictor.metadata.tasks,
                                rectify=options.rectify)
+        record = RecordedTopics.of(options.topics, predictor.metadata.outputs,
+                                   hinted=hints is not None) if recording else None
         if hints is not None and 'depth' not in predictor.metadata.tasks:
             raise InputError(f'--depth-hint: {model} has no task depth to join it to')
         track = None if hints is None else HintTrack(
@@ -137,9 +140,11 @@ def run(options: argparse.Namespace) -> int:
 def _may_record(options: argparse.Namespace) -> bool:
     """Tell whether to write an MCAP; not asked for, it depends on whether rosbags is there."""
     installed = find_spec('rosbags') is not None
-    if options.mcap and not installed:
-        raise InputError('--mcap: needs the Python package rosbags, which is not installed: '
-                         'pip install rosbags')
+    if options.topics and options.mcap is False:
+        raise InputError('--topics: is of the recording, which --no-mcap leaves out')
+    if (options.mcap or options.topics) and not installed:
+        raise InputError(f'{"--mcap" if options.mcap else "--topics"}: needs the Python package '
+                         'rosbags, which is not installed: pip install rosbags')
     if options.mcap is None and not installed:
         LOGGER.info('no MCAP is written: pip install rosbags')
     return installed if options.mcap is None else bool(options.mcap)
@@ -147,7 +152,7 @@ def _may_record(options: argparse.Namespace) -> bool:
 
 def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
              predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, str],
-             record: bool) -> Iterator[Output]:
+             record: RecordedTopics | None) -> Iterator[Output]:
     out: Path = options.out
     metadata = predictor.metadata
     yield Table(out / output_folder.TABLE)
@@ -160,9 +165,9 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
                          source, ImageFiles) and options.depth_color_max is None)
     if options.maps:
         yield Maps(out / output_folder.MAPS)
-    if record:
-        yield RecordingOutput(out / output_folder.RECORDING, metadata.outputs, source.image_topic,
-                              thresholds, origins, hinted=options.depth_hint is not None)
+    if record is not None:
+        yield RecordingOutput(out / output_folder.RECORDING, record, source.image_topic,
+                              thresholds, origins, metadata.classes, selection.expected(source))
 
 
 def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
@@ -210,6 +215,7 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
         elif isinstance(output, RecordingOutput):
             summary.files[f'recording of {output.writer.count} messages'] = str(
                 options.out / output_folder.RECORDING)
+            summary.recording_mb, summary.recording_raw_mb = output.mb_per_image()
         elif isinstance(output, Maps):
             summary.files['maps'] = str(options.out / output_folder.MAPS)
     summary.files['table'] = str(options.out / output_folder.TABLE)

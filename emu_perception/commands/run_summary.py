@@ -31,6 +31,8 @@ class Summary:
     :ivar judged: 'each' image by itself, or all as the 'stream' of a camera.
     :ivar raises: how often the flag went up; None where each image is judged by itself.
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
+    :ivar recording_mb: of the recording for each image; None where there is none.
+    :ivar recording_raw_mb: the same before compression.
     :ivar files: of kind to path.
     :ivar depth_hint: of a depth camera that was joined in; None where none was.
     """
@@ -51,6 +53,8 @@ class Summary:
     raises: int | None = None
     raises_per_minute: float | None = None
     risk_share: dict[str, float] = field(default_factory=dict)
+    recording_mb: float | None = None
+    recording_raw_mb: float | None = None
     files: dict[str, str] = field(default_factory=dict)
     depth_hint: HintSummary | None = None
 
@@ -87,6 +91,9 @@ class Summary:
                          'are not recorded')
         if self.depth_hint is not None:
             lines.append(hint_line(self.depth_hint))
+        if self.recording_mb is not None:
+            lines.append(f'the recording has {self.recording_mb:.2f} MB an image, '
+                         f'{self.recording_raw_mb:.2f} before compression')
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 

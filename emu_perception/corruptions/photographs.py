@@ -48,6 +48,8 @@ def read_rgb(path: Path) -> np.ndarray:
     """
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
+        if not path.exists():
+            raise InputError(f'{path}: no such file')
         raise InputError(f'{path}: cannot be read as an image: remove or replace it')
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from emu_perception.errors import InputError
 from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.context import CONTEXTS
+from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
-from emu_perception.networks.vit_encoder import Encoder, make_encoder
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -159,7 +159,7 @@ class MultitaskNetwork(nn.Module):
             **({'epistemic': True} if epistemic else {})}
         self.tasks = tuple(tasks)
         self.num_heads = num_heads
-        self.encoder: Encoder = make_encoder(encoder, encoder_arguments, stage_dropout)
+        self.encoder = make_encoder(encoder, encoder_arguments, stage_dropout)
         channels = self.encoder.channels
         self.context: nn.Module = CONTEXTS[context](channels[-1]) if context else nn.Identity()
         outputs = {SEGMENTATION: num_classes, DEPTH: 2}

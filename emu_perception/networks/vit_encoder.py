@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emu_perception.errors import InputError
-from emu_perception.networks.encoder import PyramidEncoder, STRIDES, timm_model
+from emu_perception.networks.encoder import STRIDES, timm_model
 from emu_perception.networks.vit_positions import OnGrid, Remembered, Rope
 from timm.layers import LayerNorm2d
 from timm.models import is_model_in_modules
@@ -94,21 +94,3 @@ class ViTEncoder(nn.Module):
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map images, sides multiples of 32, to maps [B, C_i, H/s_i, W/s_i], finest first."""
         return [level(x) for level, x in zip(self.pyramid, self.tokens(images))]
-
-
-Encoder = PyramidEncoder | ViTEncoder
-
-
-def make_encoder(name: str, arguments: dict[str, Any] | None = None,
-                 stage_dropout: float = 0.0) -> Encoder:
-    """
-    Return a timm encoder with maps at ``STRIDES``; arguments and errors as ``PyramidEncoder``.
-
-    :raises InputError: if a vision transformer is to have ``stage_dropout`` too.
-    """
-    if not is_vit(name):
-        return PyramidEncoder(name, arguments, stage_dropout)
-    if stage_dropout > 0:
-        raise InputError(f"stage_dropout is {stage_dropout}: encoder '{name}' has no stages; give "
-                         "0, and encoder_arguments {'proj_drop_rate': ...} for its own dropout")
-    return ViTEncoder(name, arguments)

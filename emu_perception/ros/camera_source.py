@@ -14,7 +14,7 @@ from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
-from emu_perception.cameras.topics import ALWAYS, AUTO, looks_rectified, other_frame, rectifies
+from emu_perception.cameras.topics import ALWAYS, AUTO, other_frame, reading
 from sensor_msgs.msg import CameraInfo
 
 # Of so many camera_infos one says that they come as a stream, of which the end is worth a word.
@@ -41,7 +41,6 @@ class CameraSource:
         self.judgement = _none('no_image', 'no image yet')
         self.fallback = False
         self._arrived_s: deque[float] = deque(maxlen=_STREAM)
-        self._rectified = looks_rectified(image_topic)
         self._infos = InfoHistory()
         self._frame_id = ''
 
@@ -110,8 +109,9 @@ class CameraSource:
             judgement = _none('missing', f'no camera_info on {self.camera_info_topic}')
         else:
             what = f'camera_info on {self.camera_info_topic}'
-            judgement = judge(info, width, height, rectified=self._rectified,
-                              rectify=rectifies(rectify, self._rectified), what=what)
+            taken = reading(rectify, self.image_topic)
+            judgement = judge(info, width, height, rectified=taken.rectified,
+                              rectify=taken.rectify, in_doubt=taken.in_doubt, what=what)
             more = [remark.about(what) for remark in (
                 self._infos.unstamped, _other_frame(self._frame_id, frame_id)) if remark]
             judgement = replace(judgement, warnings=(*judgement.warnings, *more))

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, TYPE_CHECKING
 
 from emu_perception.errors import InputError
+from emu_perception.label_names import label_names
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.ros.gate import Gate, gate_of
@@ -78,7 +79,7 @@ class MapPublishers:
         publisher.publish(LabelInfo(
             header=Header(stamp=self._node.get_clock().now().to_msg()), threshold=0.0,
             class_map=[VisionClass(class_id=index, class_name=name)
-                       for index, name in enumerate(self._metadata.classes)]))
+                       for index, name in label_names(self._metadata.classes)]))
         return True
 
     def destroy(self) -> None:

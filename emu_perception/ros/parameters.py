@@ -61,8 +61,9 @@ class Settings(PlannerSettings):
         low=0.0, high=150.0)
     rectify: str = _parameter(
         'auto', "Take the lens's distortion, as camera_info tells it, out of the images before "
-        "the network: 'auto' where the topic is not named image_rect*, 'always', 'never'. What "
-        'is published describes the rectified image then.', choices=RECTIFY)
+        "the network: 'auto' where the topic is not named image_rect* (where only a folder is "
+        "named so there are no metres), 'always', 'never'. What is published describes the "
+        'rectified image then.', choices=RECTIFY)
     depth_hint: bool = _parameter(
         False, 'Join a depth camera in, from the topic depth_hint (16UC1 or 32FC1, aligned to the '
         'colour image); ~/depth/source and ~/scale_sigma are there then.', change=CONFIGURE)

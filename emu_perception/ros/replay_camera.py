@@ -22,7 +22,7 @@ from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage
-from emu_perception.cameras.topics import looks_rectified
+from emu_perception.cameras.topics import in_doubt, looks_rectified
 from emu_perception.errors import InputError
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.shared_memory import use_shared_memory
@@ -193,9 +193,16 @@ class ReplayCamera(Node):
         # A reader goes by the name of the topic. What is rectified already goes out under another
         # name without the distortion that its calibration remembers, and what is not, under a name
         # that says it is, has to be.
-        already = image.rectified_topic and distorts(info)
+        recorded_rect = looks_rectified(image.topic)
+        already = recorded_rect and distorts(info)
+        if in_doubt(image.topic) and distorts(info):
+            self._say_once(f'{what} has distortion, and a folder of {image.topic} is named rect*, '
+                           'its last part is not: whether such images are rectified is not known; '
+                           'no camera_info for them; rename the topic in the recording',
+                           key='in_doubt')
+            return None
         judgement = judge(info, width, height, rectified=self._rectified or already,
-                          rectify=self._rectified and not image.rectified_topic, what=what)
+                          rectify=self._rectified and not recorded_rect, what=what)
         camera = judgement.camera
         if judgement.problem is not None:
             self._say_once(f'{judgement.problem.text}: no camera_info for such images',

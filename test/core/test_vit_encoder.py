@@ -11,8 +11,9 @@ from emu_perception.backends import BACKENDS, is_installed
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.encoder import PyramidEncoder, STRIDES
+from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
-from emu_perception.networks.vit_encoder import make_encoder, ViTEncoder
+from emu_perception.networks.vit_encoder import ViTEncoder
 from emu_perception.networks.vit_positions import Remembered, resampled
 from emu_perception.predictor import Predictor
 import numpy as np

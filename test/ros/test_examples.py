@@ -17,6 +17,7 @@ from typing import Any
 
 from emu_perception.checkpoint import read_metadata
 from emu_perception.commands import nav2_layer
+from emu_perception.label_names import label_names
 from emu_perception.model_file import default_model
 from emu_perception.ros.parameters import TABLE, validate
 from node_bench import camera_info, FakePredictor, rgb_image
@@ -139,7 +140,8 @@ def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(ca
     source = read(EXAMPLES / 'nav2/semantic_layer.yaml')['local_costmap']['local_costmap'][
         'ros__parameters']['semantic_layer']['emu']
     named = [name for kind in source['class_types'] for name in source[kind]['classes']]
-    assert sorted(named) == sorted(read_metadata(default_model()).classes)
+    assert sorted(named) == sorted(
+        name for _, name in label_names(read_metadata(default_model()).classes))
     ground = node_values(EXAMPLES / 'nav2/emu.yaml')['ground_classes']
     assert source['ground']['classes'] == ground, 'two examples of two minds'
     words = shlex.split(text.split('nav2-layer', 1)[1].split('\n', 1)[0])
@@ -152,12 +154,16 @@ def test_layer_names_classes_of_any_spelling_once_each_and_only_in_its_classes()
     metadata = replace(read_metadata(default_model()), classes=names, name='two\nlines: [')
     document = yaml.safe_load(nav2_layer.layer_yaml(metadata, ['floor'], [], '/emu', 'by\nhand'))
     source = document['local_costmap']['local_costmap']['ros__parameters']['semantic_layer']['emu']
-    assert source['obstacle']['classes'] == ['tv "flat"', 'a\\b: #c', 'Tür', 'wall']
+    assert source['obstacle']['classes'] == ['tv "flat"', 'a\\b: #c', 'Tür', 'wall', 'UNLABELED']
 
 
-def test_pixels_without_a_label_are_left_to_the_obstacle_layer_and_that_is_said():
+def test_pixels_without_a_label_are_obstacles_to_the_layer_and_what_it_cannot_see_is_said():
     """The layer's source: a class id that label_info does not name is passed over."""
-    assert 'Pixels without a label' in (EXAMPLES / 'nav2/semantic_layer.yaml').read_text()
+    text = (EXAMPLES / 'nav2/semantic_layer.yaml').read_text()
+    source = yaml.safe_load(text)['local_costmap']['local_costmap'][
+        'ros__parameters']['semantic_layer']['emu']
+    assert source['obstacle']['classes'][-1] == 'UNLABELED'
+    assert 'labelled ground by mistake marks nothing' in text
     assert '/emu/points/obstacles' in (EXAMPLES / 'nav2/costmap.yaml').read_text()
 
 

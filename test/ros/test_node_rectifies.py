@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from emu_perception.cameras.calibration import from_message
 from emu_perception.cameras.judgement import judge
+from emu_perception.cloud_layout import POINT
 from emu_perception.ros.image_messages import to_bytes
-from emu_perception.ros.point_cloud import POINT
 from node_bench import camera_info, rgb_image
 import numpy as np
 import pytest
@@ -83,6 +83,29 @@ def test_a_topic_that_says_it_is_rectified_is_so_again_only_where_that_is_asked_
     np.testing.assert_array_equal(bench.predictor.calls[-1]['image'], expected)
     said = bench.diagnostics()['input']['rectified_here']
     assert (said != 'no') is (rectify == 'always')
+
+
+def test_a_folder_named_rect_gets_metres_only_once_the_user_says_what_its_images_are(make_bench):
+    topic = 'camera/rect/image'
+    bench = make_bench(cli_args=['--ros-args', '-r', f'image:={topic}'])
+    bench._image = bench.helper.create_publisher(Image, topic, 1)
+    depths, labels = bench.listen(Image, 'depth/image'), bench.listen(Image, 'label')
+    image, info = rgb_image(WIDTH, HEIGHT), distorted()
+    bench.until(lambda: 'a folder of the image topic is named rect'
+                in bench.diagnostics()['input']['withheld'], send=image, camera_info=info)
+    depths.clear()
+    labels.clear()
+    bench.until(lambda: len(labels) > 3, send=image, camera_info=info)
+    assert not depths and bench.risk() is True
+    assert bench.diagnostics()['risk']['reason'] == 'no_calibration'
+    for mode, shown in (('never', pixels(image)),
+                        ('always', rectification(info).image(pixels(image)))):
+        assert bench.set(rectify=mode).successful
+        depths.clear()
+        bench.until(lambda: len(depths) > 1, send=image, camera_info=info)
+        call = bench.predictor.calls[-1]
+        assert call['fx'] == pytest.approx(95.0)
+        np.testing.assert_array_equal(call['image'], shown)
 
 
 @pytest.mark.parametrize(('parameters', 'info', 'words'), [

@@ -254,6 +254,21 @@ def test_who_reads_the_replay_knows_whether_it_is_rectified(
     np.testing.assert_array_equal(shown, maps.image(pixels) if 'raw' in recorded else pixels)
 
 
+def test_a_recording_in_a_folder_named_rect_is_replayed_without_a_camera(
+        camera: Callable[..., ReplayCamera], tmp_path: Path) -> None:
+    """Under a name that is plain it would get a meaning that nobody has given it."""
+    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
+    lens = replace(pinhole_info(64, 48, 50.0), d=(-0.2, 0.0, 0.0, 0.0, 0.0))
+    bag, header = RecordingWriter(tmp_path / 'bag'), Header(10**9, 'cam')
+    bag.write('/rect/camera_info', bag.make.camera_info(lens, header), header.stamp_ns)
+    bag.write('/rect/image', bag.make.image(np.zeros((48, 64, 3), np.uint8), 'rgb8', header),
+              header.stamp_ns)
+    bag.close()
+    node = camera(source=str(tmp_path / 'bag'))
+    assert infos(node) == []
+    assert len(node.sent['image'].messages) == 1  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(('parameters', 'words'), [
     ({'source': '/nowhere/at/all'}, 'source /nowhere/at/all: no such file'),
     ({'source': ''}, 'source is empty'),

@@ -16,6 +16,7 @@ import torch
 from training.balance import log_prior, main
 from training.data.dataset_folder import DatasetFolder
 from training.losses.class_weights import label_counts
+from training.reporting.model_card import model_card
 
 
 @pytest.fixture(scope='module')
@@ -56,6 +57,7 @@ def test_probabilities_are_divided_by_the_prior_to_the_power_tau(network, data, 
     assert 'calibration' not in new.provenance
     assert new.provenance['balanced']['tau'] == 0.4
     assert [part['role'] for part in new.provenance['ancestors']] == ['balanced']
+    assert '- balanced: tau 0.4 of the classes' in model_card(new, out)
     assert 'not calibrated' in capsys.readouterr().out
 
 

@@ -25,6 +25,7 @@ import pytest
 from synthetic_data import FIELDS, members
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
+from training.arguments.parsers import recipe_parser
 from training.data.dataset_folder import DatasetFolder
 from training.fit import main as fit_main
 from training.recipes.recipe import load_recipe
@@ -79,7 +80,7 @@ def test_one_member_that_fails_is_named_and_does_not_take_the_others_along(
      [2])])
 def test_members_are_spread_over_shards_and_jobs(monkeypatch, arguments, environment, expected):
     monkeypatch.setattr(os, 'environ', environment)
-    parser = ensemble.recipe_parser('ensemble', '')
+    parser = recipe_parser('ensemble', '')
     for name in ('--only', '--shard'):
         parser.add_argument(name)
     parser.add_argument('--members', type=int, default=5)

@@ -11,7 +11,7 @@ from emu_perception.cameras.bag_images import calibrations
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.rectified_depth import depth_in_view, labels_in_view
-from emu_perception.cameras.topics import looks_rectified, rectifies, says_rectified
+from emu_perception.cameras.topics import reading, says_rectified
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag
 
@@ -37,9 +37,9 @@ def camera_of(bag: Bag, image_topic: str, info_topic: str, shape: tuple[int, ...
     """
     height, width = shape[:2]
     infos = [info for info, _ in Counter(calibrations(bag, info_topic)).most_common()]
-    rectified = looks_rectified(image_topic)
-    judgements = [judge(info, width, height, rectified=rectified,
-                        rectify=rectifies(rectify, rectified),
+    taken = reading(rectify, image_topic)
+    judgements = [judge(info, width, height, rectified=taken.rectified, rectify=taken.rectify,
+                        in_doubt=taken.in_doubt,
                         what=f"{bag.path}: camera_info on '{info_topic}'") for info in infos]
     used = next((judgement for judgement in judgements if judgement.camera), judgements[0])
     for warning in used.warnings:

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from emu_perception.instances import need_clustering
+from emu_perception.networks import mit_registration  # noqa: F401  registers mit_b0..b5 with timm
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION

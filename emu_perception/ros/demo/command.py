@@ -11,9 +11,9 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.commands.program import CommandParser
 from emu_perception.errors import EmuError
 from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
+from emu_perception.ros.demo.demo_arguments import parser
 from emu_perception.ros.demo.frames import DemoFrame, make_frames
 from emu_perception.ros.demo.listener import Answer, Listener
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
@@ -31,7 +31,7 @@ _FALLBACK_HFOV_DEG = 60.0
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if every image was answered, else 1 with one line."""
-    options = _parser().parse_args(args)
+    options = parser().options(None if args is None else [*args])
     try:
         environment = isolated_environment()
         os.environ.update(environment)
@@ -120,19 +120,6 @@ def _check(children: list[Child]) -> None:
         if not child.running or complaints:
             last = (complaints or child.log.splitlines() or ['(no output)'])[-1]
             raise EmuError(f'{child.name}: {last} (all of it: {child.log_file})')
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser('emu_demo', __doc__)
-    parser.add_argument('--images', type=Path, help='folder of images or data set root; default: '
-                        'photographs that come inside scikit-image')
-    parser.add_argument('--model', type=Path, help='checkpoint; default: the one of the package')
-    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='%(default)s')
-    parser.add_argument('--limit', type=int, default=60, help='own images, at most '
-                        '(evenly spaced); %(default)s')
-    parser.add_argument('--frame-timeout', type=float, default=60.0,
-                        help='seconds to wait for an answer; %(default)s')
-    return parser
 
 
 if __name__ == '__main__':

@@ -62,6 +62,17 @@ def test_a_wrong_ros_file_is_one_line_with_file_and_field(tmp_path, change, word
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize(('name', 'words'), [
+    ('none.yaml', 'no such file'), ('.', 'is a folder'), ('none/none.yaml', 'no such file'),
+    ('file/none.yaml', 'cannot be read (Not a directory)')])
+def test_a_calibration_that_is_not_there_is_not_called_bad_yaml(tmp_path, name, words):
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError) as error:
+        read_calibration(tmp_path / name)
+    assert str(error.value).startswith(f'{tmp_path / name}: {words}')
+    assert 'YAML' not in str(error.value) and 'Errno' not in str(error.value)
+
+
 @pytest.mark.parametrize(('text', 'words'), [
     (INTRINSICS.replace('cy: 20', 'c: 20'), 'field intrinsics.cy is missing'),
     (INTRINSICS.replace('50', 'fifty'), 'field intrinsics: '),

@@ -8,7 +8,18 @@ from dataclasses import replace
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
 from emu_perception.cameras.judgement import judge
-from emu_perception.cameras.topics import beside, looks_rectified, says_rectified
+from emu_perception.cameras.rectified_camera import UNRECTIFIABLE
+from emu_perception.cameras.topics import (
+    ALWAYS,
+    AUTO,
+    beside,
+    in_doubt,
+    looks_rectified,
+    NEVER,
+    Reading,
+    reading,
+    says_rectified,
+)
 import numpy as np
 import pytest
 
@@ -48,6 +59,44 @@ def test_rectified_topics_are_known_by_name(topic, rectified):
 def test_a_name_may_say_nothing_of_its_image():
     assert says_rectified('/cam/aligned/image_raw/compressedDepth') is False
     assert says_rectified('/cam/aligned_depth') is None
+
+
+@pytest.mark.parametrize(('topic', 'doubt'), [
+    # ZED's since its version 5; a namespace of that name; both at once.
+    ('/zed/rgb/color/rect/image', True), ('/rect/image_raw', True), ('/camera/rect/image', True),
+    ('/rect/camera/image_raw', True), ('/rectified/image', True), ('/cam_rect/image_color', True),
+    ('/rect/image/compressed', True), ('rect/image', True),
+    # What the last part says counts, by the convention.
+    ('/rect/image_rect', False), ('/camera/rect', False), ('/cam/image_rect/compressed', False),
+    ('/raw/image_rect_color', False), ('/rect/compressed', False),
+    # No folder says it.
+    ('/cam_direct/image', False), ('/rectangle/image', False), ('/corrected/image', False),
+    ('/unrect/image', False), ('/not_rectified/image', False), ('/cam/image_raw', False),
+    ('/cam/image', False), ('/image', False), ('', False)])
+def test_a_folder_named_rect_leaves_open_what_its_image_is(topic, doubt):
+    assert in_doubt(topic) is doubt
+
+
+def test_a_name_in_doubt_is_decided_by_nobody_but_the_user():
+    topic = '/camera/rect/image'
+    assert reading(AUTO, topic) == Reading(rectified=False, rectify=False, in_doubt=True)
+    assert reading(ALWAYS, topic) == Reading(rectified=False, rectify=True)
+    assert reading(NEVER, topic) == Reading(rectified=True, rectify=False, in_doubt=True)
+    for mode, rectify in ((AUTO, True), (ALWAYS, True), (NEVER, False)):
+        assert reading(mode, '/cam/image_raw') == reading(mode, '') == Reading(False, rectify)
+        assert reading(mode, '/cam/image_rect') == Reading(True, mode == ALWAYS)
+
+
+def test_a_distorted_image_of_a_name_in_doubt_has_no_camera_and_one_without_distortion_has():
+    lens = camera_info(d=(-0.1, 0.01, 0.0, 0.0, 0.0), p_fx=47.0)
+    found = judge(lens, 64, 48, rectified=False, in_doubt=True)
+    assert found.camera is None and found.problem.code == UNRECTIFIABLE
+    assert "set rectify to 'always'" in found.problem.text
+    taken = judge(lens, 64, 48, rectified=True, in_doubt=True)
+    assert taken.needed().fx == 47.0 and taken.needed().rectification is None
+    assert [warning.code for warning in taken.warnings] == ['name_in_doubt']
+    plain = judge(camera_info(), 64, 48, rectified=False, in_doubt=True)
+    assert plain.needed().fx == 50.0 and plain.warnings == ()
 
 
 def test_camera_info_lies_beside_its_image():

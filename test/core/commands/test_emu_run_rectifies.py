@@ -127,6 +127,25 @@ def test_a_lens_that_is_not_known_has_no_metres_whatever_is_said_of_the_view(
     assert "the model 'mei'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(('options', 'fx'), [
+    ((), ''), (('--rectify', 'never'), '88.000'), (('--rectify', 'always'), '88.000')])
+def test_a_folder_named_rect_gets_metres_only_once_the_user_says_what_its_images_are(
+        tmp_path, checkpoint, capsys, options, fx):
+    messages = recording(1)
+    messages[1][1].d, messages[1][1].p = np.array(BARREL.d), np.array(BARREL.p)
+    moved = {IMAGE: '/cam/rect/image', INFO: '/cam/rect/camera_info'}
+    bag = write_bag(tmp_path / 'bag', [(moved.get(topic, topic), *rest)
+                                       for topic, *rest in messages])
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--panels', '0', *options) == 0
+    row = table(tmp_path / 'out')[0]
+    assert (row['fx_px'] and float(row['fx_px'])) == (fx and float(fx))
+    error = capsys.readouterr().err
+    if 'always' not in options:
+        assert 'a folder of the image topic is named rect' in error
+    if not options:
+        assert row['reason'] == 'no_calibration'
+
+
 @pytest.mark.parametrize(('options', 'words'), [
     (('--fx', '70'), '--rectify always needs what --fx does not say'),
     (('--hfov', '70'), 'nothing says how to rectify')])

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from emu_perception.networks.drop_path import DropPath
 import pytest
 from small_models import small_network, small_recipe
-from timm.layers import DropPath
 import torch
 from torch import nn
 from training.methods.mc_dropout import MCDropout, samples
