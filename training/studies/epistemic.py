@@ -8,10 +8,11 @@ python -m training.studies.epistemic --checkpoint STUDENT --teacher FOLDER|FILE 
 
 Do they say what its teacher's members say? The student was trained with
 emuformer.epistemic=true. Rank correlation of its maps with the teacher's, pixel by pixel, on clean
-images; how well each part of the uncertainty, of student and teacher, finds an object pasted in that the images have nowhere (a piece of another image, upside
-down, its colours exchanged) and a part of the image that is corrupted (AUROC of the pixels inside
-against those outside); and what the further outputs cost the student. Detection says what a map is
-for: noise (aleatoric) may be high where nothing is foreign.
+images; how well each part of the uncertainty, of student and teacher, finds an object pasted in
+that the images have nowhere (a piece of another image, upside down, its colours exchanged) and a
+part of the image that is corrupted (AUROC of the pixels inside against those outside); and what
+the further outputs cost the student. Detection says what a map is for: noise (aleatoric) may be
+high where nothing is foreign.
 """
 
 from __future__ import annotations
