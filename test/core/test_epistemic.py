@@ -11,6 +11,8 @@ from core_bench import make_metadata, make_network
 from emu_perception.backends import BACKENDS, eager, is_installed
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.exporting.proof import proof
+from emu_perception.exporting.whole_model import WholeModel
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.predictions import fused_prediction
 from emu_perception.maps import EPISTEMIC, MAPS, maps_of
@@ -156,6 +158,21 @@ def test_a_backend_that_gets_them_wrong_is_refused(name, monkeypatch, log):
     assert Predictor(network, make_metadata(network), device='cpu',
                      backend=name).backend == 'eager'
     assert 'mutual_information' in log.text
+
+
+def test_an_exported_model_has_them_as_the_predictor_has():
+    network = knowing()
+    network.initialize_depth(3.0, 0.5)
+    metadata = make_metadata(network)
+    model = WholeModel(network, metadata, (96, 128)).eval()
+    assert model.names[5:7] == BESIDE
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        with torch.no_grad():
+            return [values.numpy() for values in model(torch.from_numpy(batch))]
+    found = proof(run, model, Predictor(network, metadata, device='cpu', backend='eager'),
+                  [picture()], (96, 128), 1, 1e-4)
+    assert found.images == 1 and found.largest.keys() >= {*BESIDE}
 
 
 def test_what_samples_disagree_by_is_the_entropy_of_the_mean_less_their_own():
