@@ -33,6 +33,8 @@ from emu_perception.commands.risk_track import RiskTrack, Timeline
 from emu_perception.commands.run_summary import logging_lines, progress, Summary
 from emu_perception.commands.runner import Runner
 from emu_perception.commands.selection import selected, Selection
+from emu_perception.commands.truth import TruthFolder
+from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.model_file import default_model
@@ -105,12 +107,14 @@ def run(options: argparse.Namespace) -> int:
                                    hinted=hints is not None) if recording else None
         if hints is not None and 'depth' not in predictor.metadata.tasks:
             raise InputError(f'--depth-hint: {model} has no task depth to join it to')
+        truths = (TruthFolder.beside(options.input, predictor.metadata.classes)
+                  if isinstance(source, ImageFiles) else None)
         track = None if hints is None else HintTrack(
             hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale)
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
-                        score_region=region, hints=track)
+                        score_region=region, hints=track, truths=truths)
         selection = Selection(options.every, options.start, options.end)
         made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
@@ -118,7 +122,9 @@ def run(options: argparse.Namespace) -> int:
         results = runner.results(selected(source, selection))
         interrupt = stack.enter_context(Interrupt())
         with ExitStack() as closing:
-            outputs = []
+            outputs: list[Any] = []
+            if truths is not None:
+                outputs.append(TruthFigures(len(predictor.metadata.classes)))
             for output in _outputs(options, source, selection, predictor, thresholds, origins,
                                    record):
                 outputs.append(output)
@@ -209,13 +215,15 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
         if isinstance(output, Panels):
             if output.written:
                 summary.files[f'{output.written} panels'] = str(options.out / output_folder.PANELS)
-            if output.frames:
-                summary.files[f'video of {output.frames} frames'] = str(
-                    options.out / output_folder.VIDEO)
+            if output.video is not None and output.video.frames:
+                kind = f'video of {output.video.frames} frames ({output.video.codec})'
+                summary.files[kind] = str(options.out / output_folder.VIDEO)
         elif isinstance(output, RecordingOutput):
             summary.files[f'recording of {output.writer.count} messages'] = str(
                 options.out / output_folder.RECORDING)
             summary.recording_mb, summary.recording_raw_mb = output.mb_per_image()
+        elif isinstance(output, TruthFigures):
+            summary.truth = output.summary()
         elif isinstance(output, Maps):
             summary.files['maps'] = str(options.out / output_folder.MAPS)
     summary.files['table'] = str(options.out / output_folder.TABLE)

@@ -14,6 +14,7 @@ import sys
 from emu_perception.commands.hint_track import hint_line, HintSummary
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.commands.program import program
+from emu_perception.commands.truth_figures import TruthSummary
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_json
 
@@ -35,6 +36,7 @@ class Summary:
     :ivar recording_raw_mb: the same before compression.
     :ivar files: of kind to path.
     :ivar depth_hint: of a depth camera that was joined in; None where none was.
+    :ivar truth: how far all is from the truth beside the images; None where there is none.
     """
 
     source: str
@@ -57,6 +59,7 @@ class Summary:
     recording_raw_mb: float | None = None
     files: dict[str, str] = field(default_factory=dict)
     depth_hint: HintSummary | None = None
+    truth: TruthSummary | None = None
 
     def write(self, out: Path) -> None:
         """Write summary.json."""
@@ -91,6 +94,8 @@ class Summary:
                          'are not recorded')
         if self.depth_hint is not None:
             lines.append(hint_line(self.depth_hint))
+        if self.truth is not None:
+            lines += self.truth.lines
         if self.recording_mb is not None:
             lines.append(f'the recording has {self.recording_mb:.2f} MB an image, '
                          f'{self.recording_raw_mb:.2f} before compression')

@@ -216,9 +216,11 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     out = tmp_path / 'calibrated.safetensors'
     result = tmp_path / 'calibration.json'
     code = calibrate.main(['--checkpoint', str(source), '--data', str(trained / 'data'), '--out',
-                           str(out), '--json', str(result), '--device', 'cpu', '--no-progress'])
+                           str(out), '--json', str(result), '--device', 'cpu', '--no-progress',
+                           '--figure', str(tmp_path / 'promises.png')])
     assert code == 0
     values = json.loads(result.read_text())
+    assert (tmp_path / 'promises.png').stat().st_size > 1000
     for task in ('segmentation', 'depth'):
         assert values['after'][task]['nll'] < values['before'][task]['nll']
     assert abs(values['after']['depth']['coverage_90'] - 0.9) < abs(
@@ -231,6 +233,11 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
         assert fitted.fitted_on == {'data_set': 'synthetic', 'split': 'val', 'images': 2}
     assert calibration.temperature == pytest.approx(values['temperature']) != 1.0
     assert calibration.variance_scale > 2
+    assert calibration.promises.keys() == values['promises'].keys() == {
+        'depth_interval', 'label_set_size'}
+    # Two neighbouring frames are one room, which promises nothing above a half.
+    assert all(promise.groups == 1 and not any(one.promised for one in promise.levels)
+               for promise in calibration.promises.values())
     image = DatasetFolder(trained / 'data').image('004')
     before, after = (Predictor.load(p, 'cpu')(image, fx=110.0) for p in (source, out))
     assert np.allclose(after.depth_variance, before.depth_variance * calibration.variance_scale,
