@@ -12,8 +12,8 @@ from typing import Any
 
 import cv2
 from emu_perception.cameras import png_bytes
+from emu_perception.cameras.calibration_files import read_mapping
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import read_text
 from emu_perception.prediction import UNLABELLED
 import numpy as np
 
@@ -82,13 +82,7 @@ class TruthFolder:
         file = root / 'dataset.yaml'
         if not (file.is_file() and any((root / kind).is_dir() for kind in ('label', 'depth'))):
             return None
-        import yaml
-        try:
-            document = yaml.safe_load(read_text(file))
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f'{file}: cannot be read as YAML: {str(error).splitlines()[0]}'
-                             ) from error
-        return cls(root, document if isinstance(document, Mapping) else {}, classes)
+        return cls(root, read_mapping(file), classes)
 
     def of(self, name: str) -> Truth:
         """Return what there is of an image by its file's name; a damaged map is said once."""

@@ -9,8 +9,10 @@ import json
 import os
 from pathlib import Path
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 from emu_perception.checkpoint import (
     Calibration,
@@ -445,6 +447,29 @@ def test_two_processes_train_together_and_count_every_validation_image_once(
     assert metrics['val/pixels'] == alone['segmentation']['pixels'], 'an image counted twice'
     assert metrics['val/miou'] == pytest.approx(alone['segmentation']['miou'], abs=1e-4)
     assert metrics['val/rmse'] == pytest.approx(alone['depth']['rmse'], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_sigterm_ends_two_processes_and_one_of_them_says_what_is_kept(recipe, tmp_path):
+    """As a scheduler sends it: to all processes of the group."""
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
+    log = tmp_path / 'log'
+    with log.open('w') as stream:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'training.fit', '--recipe', str(recipe), '--no-progress',
+             'devices=2', 'epochs=1000'], env=environment, stdout=stream,
+            stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            kept = tmp_path / 'out/synthetic/state/last.ckpt'
+            while process.poll() is None and not kept.exists():
+                time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGTERM)
+            assert process.wait(120) == 143, log.read_text()[-2000:]
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert log.read_text().count('stopped by SIGTERM') == 1
+    assert 'of 1000 epochs are kept in' in log.read_text()
 
 
 # -- compare ------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 from emu_perception import visualization
 from emu_perception.checkpoint import CheckpointMetadata
-from emu_perception.maps import MAPS
 from emu_perception.panels import (
     BAR_WIDTH,
     class_meanings,
@@ -74,7 +73,6 @@ def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None,
     depth = pixels.get('depth/image')
     if depth is None or truth is None or truth.shape != depth.shape:
         truth = None
-    tops = Look.of(metadata, {}).tops
     tiles = [Tile(f'{answer.name} ({frame.kind})', pixels['image'])]
     if 'overlay' in pixels:
         tiles.append(Tile('labels over the image, risk flag', pixels['overlay']))
@@ -84,20 +82,22 @@ def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None,
                   if values is not None)
         tiles += [scaled_tile(title, values, far) for title, values in (
             ('depth', depth), ('true depth', truth)) if values is not None]
-    entropy, sigma = (_figure(answer, SCORES[name].key)
-                      for name in ('segmentation_entropy', 'depth_sigma'))
-    for topic, title, name in (
-            ('segmentation_uncertainty_color', f'entropy: mean {entropy} nat',
-             'segmentation_entropy'),
-            ('depth_uncertainty_color', f'depth sigma: mean {sigma} m', 'depth_variance')):
-        if topic in pixels:
-            tiles.append(Tile(title, pixels[topic], visualization.color_bar(
-                tops[name], MAPS[name].given_unit, BAR_WIDTH)))
-    if depth is not None and truth is not None:
+    if 'segmentation_uncertainty_color' in pixels:
+        tiles.append(Tile(f'entropy: mean {_figure(answer, SCORES["segmentation_entropy"].key)} '
+                          'nat', pixels['segmentation_uncertainty_color'],
+                          visualization.color_bar(Look.of(metadata, {}).tops[
+                              'segmentation_entropy'], 'nat', BAR_WIDTH)))
+    error = None if depth is None or truth is None else np.abs(depth - truth)
+    sigma = pixels.get('depth_uncertainty')
+    wide = max((scene_top(values, _FARTHEST_SHOWN_M) for values in (sigma, error)
+                if values is not None), default=1.0)
+    if sigma is not None:
+        mean = _figure(answer, SCORES['depth_sigma'].key)
+        tiles.append(scaled_tile(f'depth sigma: mean {mean} m', sigma, wide))
+    if error is not None and depth is not None and truth is not None:
         score = DepthScore.pooled([DepthScore.of(depth, truth)]) or {'rmse_m': math.nan}
         # In the colours of sigma, which it is to be compared with.
-        tiles.append(scaled_tile(f'depth error: RMSE {score["rmse_m"]:.2f} m',
-                                 np.abs(depth - truth), tops['depth_variance']))
+        tiles.append(scaled_tile(f'depth error: RMSE {score["rmse_m"]:.2f} m', error, wide))
     tiles.append(Tile('risk', _risk_tile(answer, pixels['image'].shape)))
     if 'label' in pixels:
         tiles.append(Tile('what the colours mean', legend_tile(
