@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 import logging
 import math
@@ -18,9 +19,11 @@ from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.scores import SCORES
 from rich.progress import track
 
-from .arguments.calibrate import parser
+from .arguments.calibrate import DRIVABLE, parser
 from .calibration.constants import fitted, observe
+from .calibration.controlled_rate import controlled_rate, rate_lines
 from .calibration.joint_fit import joint_fit, joint_lines
+from .calibration.promise_fit import fitted_promises, promise_lines
 from .calibration.risk_thresholds import (
     image_scores,
     judged,
@@ -31,12 +34,14 @@ from .calibration.risk_thresholds import (
     with_thresholds,
 )
 from .calibration.twins import take_constants
-from .command_line import check_writable, run, write_result
+from .command_line import check_figure, check_writable, run, write_result
 from .data.dataset_folder import DatasetFolder
 from .data.frame_runs import folds, frame_runs
 from .data.leakage import trained_on
 from .evaluation.measuring import evaluate
 from .methods.ensemble import Ensemble
+from .reporting.promises import promises_figure
+from .reporting.style import save
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
@@ -45,7 +50,8 @@ SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
               percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
-              new_thresholds: bool = False, device: str = 'auto', kept: Path | None = None,
+              new_thresholds: bool = False, drivable: Sequence[str] = DRIVABLE,
+              device: str = 'auto', kept: Path | None = None,
               progress: bool = True) -> dict[str, Any]:
     """
     Write ``out``, calibrated on all images of a split.
@@ -54,6 +60,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     :param fit_scores: to the training images, with joint thresholds.
     :param new_thresholds: even where the images are too few for a percentile and the checkpoint
         has thresholds of more; not asked of ``fit_scores``, whose thresholds are of new scores.
+    :param drivable: names of classes; how sure one must be is fitted, where there are such.
     :param kept: a folder for what the network gave of the pictures of that fit.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
@@ -102,6 +109,12 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     metadata = replace(metadata, calibration=fitted(seen.values(), metadata.calibration),
                        provenance={**metadata.provenance, 'calibration': {
                            'data_set': folder.name, 'split': split, 'images': len(stems)}})
+    promises, promised = fitted_promises(
+        seen, runs, metadata.calibration, {stem: constants[held_out[stem]] for stem in stems},
+        {'data_set': folder.name, 'split': split, 'images': len(stems)})
+    metadata = replace(metadata, calibration=replace(metadata.calibration, promises=promises))
+    rate = controlled_rate(seen, runs, metadata.classes, drivable,
+                           metadata.calibration.temperature)
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
     scores = {stem: judged(own, metadata.tasks) for stem, own in zip(stems, image_scores(
         predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
@@ -136,7 +149,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
             'of_folds': [{'images': len(part), 'temperature': own.temperature,
                           'variance_scale': own.variance_scale}
                          for part, own in zip(parts, constants)],
-            'false_alarms': alarms, **more,
+            'false_alarms': alarms, **more, 'promises': promised,
+            'drivable': None if rate is None else rate.as_json(),
             'before': _shown(before), 'after': _shown(after)}
 
 
@@ -172,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.out or options.checkpoint
         for path in (options.json, out):
             check_writable(path)
+        check_figure(options.figure)
         if options.constants_of is not None:
             for name in ('split', 'percentile', 'folds'):
                 if getattr(options, name) is not None:
@@ -202,7 +217,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError("--split is 'test': it is for the last measurement; give val")
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count, fit_scores=options.fit_scores,
-                           new_thresholds=options.new_thresholds, device=options.device,
+                           new_thresholds=options.new_thresholds,
+                           drivable=options.drivable.split(','), device=options.device,
                            kept=options.observations, progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
@@ -214,10 +230,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.fit_scores:
             for line in joint_lines(result['fitted_scores']):
                 print(line)
+        for line in (*promise_lines(result['promises']), *rate_lines(result['drivable'])):
+            print(line)
         for task, names in result['before'].items():
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")
         write_result(options.json, result)
+        if options.figure is not None and result['promises']:
+            save(promises_figure(result), options.figure)
         print(f'wrote {out}')
     return run(command)
 

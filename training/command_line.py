@@ -18,7 +18,7 @@ import torch
 
 from .recipes.recipe import load_recipe, Recipe
 from .runs.heap import keep_freed_memory
-from .runs.stopping import Stopped, stops_raised
+from .runs.stopping import speaks, Stopped, stops_raised
 
 _PACKAGE = __name__.rpartition('.')[0]
 FIGURES = ('.png', '.pdf', '.svg')
@@ -52,7 +52,8 @@ def run(command: Callable[[], object]) -> int:
         # Folders that cannot be written, full disks: the user's to mend.
         return _failed(f'{error.filename}: {error.strerror}' if error.filename else str(error))
     except Stopped as stop:
-        print(stop, file=sys.stderr)
+        if speaks():
+            print(stop, file=sys.stderr)
         return stop.code
     return 0
 

@@ -67,6 +67,9 @@ def run(options: argparse.Namespace) -> None:
     save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
                                                        str(options.input)))
     print('\n'.join(report(found, depth, stamped=source.stamped)))
+    if metadata.calibration.promises:
+        print('the promises of the rooms before are dropped: emu calibrate fits those of this '
+              'camera to labelled frames')
     print(f'wrote {options.out}')
 
 
@@ -96,7 +99,9 @@ def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: R
         **fitted_on, 'held_out': asdict(found.held_out), 'warnings': list(found.warnings),
         'depth': None if depth is None else asdict(depth)}}
     return replace(metadata, calibration=replace(calibration, scores=scores,
-                                                 variance_scale=scale),
+                                                 variance_scale=scale,
+                                                 # They are of other rooms and another camera.
+                                                 promises={}),
                    statistics={**metadata.statistics, **found.fitted.arrays()},
                    provenance=provenance)
 

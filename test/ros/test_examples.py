@@ -221,6 +221,23 @@ def test_manager_is_our_own_without_bond_and_the_node_waits_for_it(monkeypatch):
     assert "'autostart': 'false'" in (EXAMPLES / 'nav2/emu_nav2.launch.py').read_text()
 
 
+def test_what_the_parameter_file_says_of_the_time_is_not_overruled_unasked(monkeypatch):
+    module = load(EXAMPLES / 'nav2/emu_nav2.launch.py', monkeypatch)
+    declared: dict[str, str] = {}
+    monkeypatch.setattr(module, 'DeclareLaunchArgument',
+                        lambda name, **options: declared.update({name: options['default_value']}))
+    included: list[dict[str, Any]] = []
+    monkeypatch.setattr(module, 'IncludeLaunchDescription', lambda source, launch_arguments:
+                        included.append(dict(launch_arguments)))
+    for name in ('LaunchDescription', 'Node'):
+        monkeypatch.setattr(module, name, lambda *args, **options: None)
+    monkeypatch.setattr(module, 'LaunchConfiguration', lambda name: f'${name}')
+    monkeypatch.setattr(module, 'PythonExpression', ''.join)
+    module.generate_launch_description()
+    assert declared['use_sim_time'] == '', 'emu.launch.py: as params_file says'
+    assert included[0]['use_sim_time'] == '$use_sim_time'
+
+
 def test_managers_services_bring_the_node_up_and_down(make_bench):
     bench = make_bench(active=False, parameters={'autostart': False})
     for transition, state in (('configure', 'inactive'), ('activate', 'active'),

@@ -16,7 +16,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from node_bench import Bench, camera_info, FakePredictor, rgb_image
+from node_bench import Bench, camera_info, fake_promises, FakePredictor, rgb_image
 
 FILE = Path(__file__).resolve().parents[2] / 'docs/topics.md'
 WIDTH, HEIGHT = 64, 48
@@ -42,7 +42,8 @@ def samples() -> dict[str, str]:
 
 
 def _samples(*, depth_hint: bool) -> dict[str, str]:
-    bench = Bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance')),
+    bench = Bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance'),
+                                          calibration=fake_promises()),
                   parameters={'depth_hint': depth_hint, **_PLANNER})
     try:
         kinds = {name: types[0] for name, types in

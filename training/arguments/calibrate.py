@@ -7,7 +7,8 @@ python -m training.calibrate --checkpoint F --data DIR --split val [--fit-scores
     [--json OUT]
 
 Fits the temperature of the softmax (smallest NLL), the scale of the depth variance (smallest
-Gaussian NLL), and the risk thresholds (a percentile of each of these images' scores), and writes
+Gaussian NLL), the risk thresholds (a percentile of each of these images' scores), and the promised
+maps (depth intervals and sets of classes that hold in new rooms; docs/promises.md), and writes
 them into the checkpoint. Says ECE, NLL, interval coverage and false alarms before and
 after; after is cross-fitted: each run of neighbouring frames is measured with the constants of
 the other runs.
@@ -24,6 +25,8 @@ from pathlib import Path
 from emu_perception.commands.program import CommandParser
 
 from .parsers import command_parser
+
+DRIVABLE = ('floor', 'road')
 
 
 def parser() -> CommandParser:
@@ -50,7 +53,14 @@ def parser() -> CommandParser:
     parser.add_argument('--new-thresholds', action='store_true',
                         help='also where the images are too few for the percentile and the '
                         'checkpoint has thresholds of more, which are kept else')
+    parser.add_argument('--drivable', default=','.join(DRIVABLE), metavar='NAMES',
+                        help='classes of which at most a tenth of what is called so may be '
+                        'something else: says the ground_min_confidence for it (default: '
+                        '%(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
+    parser.add_argument('--figure', type=Path, metavar='FILE',
+                        help='draw what the promised maps were worth in each run left out (.png, '
+                        '.pdf, .svg)')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

@@ -56,6 +56,10 @@ class PlannerSettings:
         0.2, 'A point of a ground class that is by more than this above or below the ground is '
         'no ground but an obstacle, where scan_camera_height_m is given; raise it where the way '
         'climbs.', unit='m', low=0.01, high=100.0)
+    ground_min_confidence: float = parameter(
+        0.0, 'A pixel is ground only where the probability of its class is at least this; 0: any. '
+        'emu calibrate says from where on at most a tenth of what is called floor is something '
+        'else.', low=0.0, high=1.01)
     mask_classes: tuple[str, ...] = list_parameter(
         'Names of the classes where ~/mask is 255, such as [person]; empty: there is no mask.',
         Rule(str))

@@ -22,7 +22,7 @@ class WithheldError(Exception):
 
 
 class NotAskedForError(Exception):
-    """A topic that its parameters do not ask for. One line says which they are."""
+    """A topic that there is not, by the parameters or the checkpoint. One line says why."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,20 @@ class PlannerSource:
         """
         Return which pixels are ground, bool HxW: all else is an obstacle.
 
-        Of a class of ``ground_classes`` and, where the mounting of the camera is known, as high as
-        the ground: a wall that is labelled floor is none. By the depth as it is measured;
-        ``points_sigma_margin`` moves even good ground upwards along its rays.
+        Of a class of ``ground_classes``, as sure as ``ground_min_confidence`` and, where the
+        mounting of the camera is known, as high as the ground: a wall that is labelled floor is
+        none. By the depth as it is measured; ``points_sigma_margin`` moves even good ground
+        upwards along its rays.
         """
-        label = self.shown.prediction.label
+        label, confidence = self.shown.prediction.label, self.shown.prediction.confidence
         if label is None or not self.settings.ground_classes:
             return np.zeros(self.shown.prediction.size, bool)
         named = np.asarray(
             members(self.classes, self.settings.ground_classes, 'ground_classes')[label])
+        least = self.settings.ground_min_confidence
+        if least > 0:
+            # Written so that a confidence that is no number, or not there, is none.
+            named &= np.False_ if confidence is None else confidence >= least
         mounting = self.mounting
         if mounting is None:
             return named

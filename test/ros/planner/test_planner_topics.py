@@ -112,6 +112,11 @@ def test_without_a_ground_class_all_is_obstacle_and_nothing_ground(make_bench):
     assert set(points(newest(bench, obstacles))['label']) == {0, 1, 2} and not ground
     assert bench.set(ground_classes=['floor', 'wall', 'chair']).successful
     assert len(points(newest(bench, obstacles))) == 0, 'all is ground, and that is known'
+    # The confidence is 0.8.
+    assert bench.set(ground_min_confidence=0.81).successful
+    assert set(points(newest(bench, obstacles))['label']) == {0, 1, 2}, 'unsure, yet free'
+    assert bench.set(ground_min_confidence=0.79).successful
+    assert len(points(newest(bench, obstacles))) == 0
 
 
 def test_pole_before_a_wall_survives_the_stride(make_bench):
