@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope='module')
 def result():
-    return json.loads((ROOT / 'results/promises/emu_default.json').read_text())
+    return json.loads((ROOT / 'results/emu_default/calibration.json').read_text())
 
 
 def test_every_figure_of_the_page_is_of_the_result(result):
