@@ -8,11 +8,12 @@ Topics, recordings, files and pictures read this table: a new map is what fills 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING
 
+from emu_perception.promises import depth_interval, label_set_size
 import numpy as np
 
 if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
@@ -63,6 +64,9 @@ class MapRow:
     :ivar color_topic: of the coloured picture; '' has none.
     :ivar top: the value in the top colour of the scale.
     :ivar hinted: whether it is made where a depth camera is joined in; no network gives it.
+    :ivar made: makes it of the other maps by a promise's constants, where somebody asks for it;
+        None: it is no promised map. See ``emu_perception/promises``.
+    :ivar factors: how many constants that takes.
     """
 
     name: str
@@ -82,6 +86,8 @@ class MapRow:
     color_topic: str = ''
     top: Callable[[CheckpointMetadata], float] | None = None
     hinted: bool = False
+    made: Callable[[Mapping[str, np.ndarray], tuple[float, ...]], np.ndarray] | None = None
+    factors: int = 0
 
     def __post_init__(self) -> None:
         """Let what is given be called as the map where nothing else is said."""
@@ -112,9 +118,17 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
            topic='depth/source', encoding='mono8', color=NUMBERS, hinted=True),
     MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
            unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
+    # Both ends in one message: two topics could be mismatched, and an end alone says nothing.
+    MapRow(name='depth_interval', task='depth', unit='m', dtype=np.float32, exact=True,
+           unknown='NaN, NaN', words='depth interval', topic='depth/interval', encoding='32FC2',
+           made=depth_interval.made, factors=depth_interval.FACTORS),
+    MapRow(name='label_set_size', task='segmentation', unit='classes', dtype=np.uint8, exact=True,
+           unknown='the number of classes', words='label set size', topic='label_set_size',
+           encoding='mono8', made=label_set_size.made, factors=label_set_size.FACTORS),
 )}
 
 
 def maps_of(tasks: Collection[str]) -> tuple[MapRow, ...]:
     """Return the rows that a network of these tasks gives, in the table's order."""
-    return tuple(row for row in MAPS.values() if row.task in tasks and not row.hinted)
+    return tuple(row for row in MAPS.values()
+                 if row.task in tasks and not row.hinted and row.made is None)

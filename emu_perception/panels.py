@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import math
+from typing import TypeAlias
 
 import cv2
 from emu_perception import visualization
@@ -19,27 +20,73 @@ from emu_perception.shown import Shown
 import numpy as np
 
 TILE_WIDTH = 480
+BAR_WIDTH = 230  # Of a colour bar beside its title.
+Meaning: TypeAlias = 'tuple[str, Sequence[int]]'  # In words, of a colour rgb.
 _BACKGROUND = 24
 _CLASSES_SHOWN = 9
-_BAR = 230  # Width of a colour bar beside its title.
 _FAR_PERCENT, _ROOM_M = 99.0, 12.0
 
 
+@dataclass(frozen=True)
+class Tile:
+    """
+    A picture of a panel.
+
+    :ivar picture: rgb8.
+    :ivar bar: what its colours mean; None where they are of the legend, or of the world.
+    """
+
+    title: str
+    picture: np.ndarray
+    bar: np.ndarray | None = None
+
+
+def scaled_tile(title: str, values: np.ndarray, top: float) -> Tile:
+    """Return metres HxW in the colours of 0 to ``top``, with their bar."""
+    return Tile(title, visualization.scalar_color(values, 0.0, top),
+                visualization.color_bar(top, 'm', BAR_WIDTH))
+
+
+def compared_tiles(shown: Shown, label: np.ndarray | None, depth: np.ndarray | None,
+                   ) -> list[Tile]:
+    """
+    Return what is true, and how far the depth is from it, in the colours of what is shown.
+
+    :param label: uint8 HxW; None = not known. Likewise ``depth``, metres, NaN unknown.
+    """
+    tiles, tops = [], shown.look.tops
+    if label is not None:
+        tiles.append(Tile('true labels', visualization.label_color(label, shown.look.palette)))
+    ours = shown.given('depth')
+    if depth is not None and ours is not None:
+        tiles.append(scaled_tile('true depth', depth, tops['depth']))
+        error = np.abs(np.where(np.isfinite(ours), ours, np.nan) - depth)
+        known = error[np.isfinite(error)]
+        # In the colours of sigma, which it is to be compared with.
+        tiles.append(scaled_tile(f'depth error: mean {known.mean():.2f} m' if known.size
+                                 else 'depth error', error, tops['depth_variance']))
+    return tiles
+
+
 def panel_of(shown: Shown, metadata: CheckpointMetadata, *, title: str = 'image',
-             to_scale: bool) -> np.ndarray:
+             to_scale: bool, more: Sequence[Tile] = ()) -> np.ndarray:
     """
     Return the panel, rgb8; tasks that the checkpoint lacks are left out.
 
     :param title: of the tile of the image.
     :param to_scale: whether the focal length is known that metres are of.
+    :param more: tiles before the legend.
     """
     tiles = [(title, shown.picture), ('labels and risk flag', _labels_and_flag(shown))]
     bars: list[np.ndarray | None] = [None, None]
     for row in MAPS.values():
         if row.color in (SCALE, NUMBERS) and (picture := shown.colored(row)) is not None:
             tiles.append((f'{row.words}{_about(row, shown, to_scale)}', picture))
-            bars.append(visualization.color_bar(shown.look.tops[row.name], row.given_unit, _BAR)
+            bars.append(visualization.color_bar(
+                shown.look.tops[row.name], row.given_unit, BAR_WIDTH)
                         if row.color == SCALE else None)
+    tiles += [(one.title, one.picture) for one in more]
+    bars += [one.bar for one in more]
     tiles.append(('what the colours mean', _legend(shown, metadata)))
     return visualization.panel(tiles, columns=3, tile_width=TILE_WIDTH, bars=bars)
 
@@ -103,15 +150,19 @@ def _about(row: MapRow, shown: Shown, to_scale: bool) -> str:
 
 def _legend(shown: Shown, metadata: CheckpointMetadata) -> np.ndarray:
     """Return the sources of depth and the most frequent classes, of the image's aspect."""
-    height, width = shown.picture.shape[:2]
-    tile = np.full((max(1, round(height * TILE_WIDTH / width)), TILE_WIDTH, 3), _BACKGROUND,
-                   np.uint8)
-    rows: list[tuple[str, Sequence[int]]] = []
+    rows: list[Meaning] = []
     for row in MAPS.values():
         if row.hinted and row.color == NUMBERS and row.name in shown.prediction.maps:
             rows += [(f'{row.words}: {meaning}', color) for meaning, color in numbered(row)]
     if shown.prediction.label is not None:
-        rows += _classes(shown.prediction.label, metadata)
+        rows += class_meanings(shown.prediction.label, metadata)
+    return legend_tile(rows, shown.picture.shape[:2])
+
+
+def legend_tile(rows: Sequence[Meaning], size: Sequence[int]) -> np.ndarray:
+    """Return colours with what they mean, rgb8, of the aspect of ``size`` (height, width)."""
+    tile = np.full((max(1, round(size[0] * TILE_WIDTH / size[1])), TILE_WIDTH, 3), _BACKGROUND,
+                   np.uint8)
     for index, (text, color) in enumerate(rows):
         top = 8 + 22 * index
         if top + 18 > tile.shape[0]:
@@ -122,7 +173,7 @@ def _legend(shown: Shown, metadata: CheckpointMetadata) -> np.ndarray:
     return tile
 
 
-def numbered(row: MapRow) -> list[tuple[str, Sequence[int]]]:
+def numbered(row: MapRow) -> list[Meaning]:
     """Return the meanings of a map of few numbers, as its unit and its unknown have them."""
     parts = [part.strip().split(maxsplit=1) for part in row.unit.split(',')]
     parts.append([row.unknown, 'unknown'])
@@ -130,7 +181,8 @@ def numbered(row: MapRow) -> list[tuple[str, Sequence[int]]]:
     return [(meaning, color.tolist()) for (_, meaning), color in zip(parts, colors)]
 
 
-def _classes(label: np.ndarray, metadata: CheckpointMetadata) -> list[tuple[str, Sequence[int]]]:
+def class_meanings(label: np.ndarray, metadata: CheckpointMetadata) -> list[Meaning]:
+    """Return the most frequent classes of a map, with their shares and colours."""
     counts = np.bincount(label.ravel(), minlength=256)
     shares = [(metadata.classes[index], metadata.palette[index], counts[index] / label.size)
               for index in np.argsort(-counts[:len(metadata.classes)], kind='stable')

@@ -50,6 +50,9 @@ class Presents(Protocol):
     def save(self, prediction: Prediction, folder: str | Path) -> Path:
         """Write files, and return their folder."""
 
+    def promised(self, prediction: Prediction, name: str, level: float) -> np.ndarray:
+        """Return a promised map."""
+
     def points(self, prediction: Prediction, camera: Camera | None) -> np.ndarray:
         """Return a point for each pixel."""
 
@@ -158,6 +161,26 @@ class Prediction:
     def risk(self) -> RiskState:
         """Return the flag of this image judged by itself, with its reason."""
         return self._presented('risk').risk(self)
+
+    def depth_interval(self, level: float = 0.9) -> np.ndarray:
+        """
+        Return from where to where each depth is, float32 [H, W, 2], metres; NaN, NaN unknown.
+
+        Of so many pixels of a new room, on average over rooms: docs/promises.md says what is and
+        what is not promised. Of an image whose flag is raised it is no promise.
+
+        :raises InputError: where it does not hold, as for a checkpoint without constants, another
+            camera, or depths that a depth camera is joined into.
+        """
+        return self._presented('depth_interval').promised(self, 'depth_interval', level)
+
+    def label_set_size(self, level: float = 0.9) -> np.ndarray:
+        """
+        Return how many of the most likely classes hold the true one, uint8 [H, W]; as above.
+
+        :raises InputError: where it does not hold.
+        """
+        return self._presented('label_set_size').promised(self, 'label_set_size', level)
 
     def plot(self) -> np.ndarray:
         """Return image, labels, flag, depth and uncertainties in one picture, uint8 HxWx3 rgb."""

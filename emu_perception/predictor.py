@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 import logging
 import operator
 from pathlib import Path
@@ -90,6 +92,7 @@ class Predictor:
         self._backend: Backend | None = make_backend(
             backend, inference, metadata.input_size, self._options)
         self.backend = self._backend.name
+        host_memory.free_unused()  # What the proof has taken.
         self._warned_focal = False
         LOGGER.info('using %s, %s, %s', self.device_description, self.precision_description,
                     self.backend)
@@ -166,7 +169,8 @@ class Predictor:
         Run the network once, or for each image of a list.
 
         :param image: uint8 [H, W, 3], rgb; or a path, a PIL image, a uint8 tensor [3, H, W]; a
-            list of these, or a tensor [B, 3, H, W], gives a list, one image after the other.
+            list of these, or a tensor [B, 3, H, W], gives a list: on PyTorch on a GPU some at a
+            time, else one after the other, since nothing is gained there.
         :param size: (height, width) of the maps; default the image's.
         :param fx: focal length in pixels at the image's size. With it, depth and sigma are
             scaled from the training camera to this one; without it they are right only for a
@@ -194,18 +198,14 @@ class Predictor:
             if several is not None:
                 if depth_hint is not None:
                     raise InputError('depth_hint is of one image: give a list without it')
-                return [self(one, size=size, fx=fx, score_region=score_region,
-                             unknown_label_entropy=unknown_label_entropy) for one in several]
+                return self._several(backend, several, size, fx, unknown_label_entropy,
+                                     score_region)
             image = rgb_picture(image)
         check_image(image)
-        height, width = image.shape[:2]
-        size = (height, width) if size is None else _checked_size(size)
-        input_size = self.network_size((height, width))
         hint = None if depth_hint is None else self._hint(depth_hint, hint_sigma, fx,
-                                                          (height, width))
-        prediction = self._judged(backend.predict(image, Request(
-            input_size, size, self._focal_scale(fx, width, input_size[1]), unknown_label_entropy,
-            score_region)))
+                                                          image.shape[:2])
+        prediction = self._judged(backend.predict(image, self._request(
+            image, size, fx, unknown_label_entropy, score_region)))
         if hint is not None:
             prediction, fused = fused_prediction(prediction, image, hint, ScaleBelief.before(),
                                                  any_scale=any_hint_scale)
@@ -213,6 +213,30 @@ class Predictor:
                 raise InputError(f'depth_hint cannot be used: {refusal(fused)} '
                                  'any_hint_scale=True takes it all the same')
         return replace(prediction, presenter=Presenter(self.metadata, image, fx))
+
+    def _request(self, image: np.ndarray, size: tuple[int, int] | None, fx: float | None,
+                 unknown_label_entropy: float | None, score_region: Region | None) -> Request:
+        height, width = image.shape[:2]
+        size = (height, width) if size is None else _checked_size(size)
+        input_size = self.network_size((height, width))
+        return Request(input_size, size, self._focal_scale(fx, width, input_size[1]),
+                       unknown_label_entropy, score_region)
+
+    def _several(self, backend: Backend, images: Iterator[Picture],
+                 size: tuple[int, int] | None, fx: float | None,
+                 unknown_label_entropy: float | None, score_region: Region | None,
+                 ) -> list[Prediction]:
+        """Answer a list; no more images are held at once than the backend answers together."""
+        found: list[Prediction] = []
+        while some := [rgb_picture(image) for image in islice(images, backend.batch)]:
+            for image in some:
+                check_image(image)
+            answers = backend.predict_several(some, [
+                self._request(image, size, fx, unknown_label_entropy, score_region)
+                for image in some])
+            found += [replace(self._judged(answer), presenter=Presenter(self.metadata, image, fx))
+                      for image, answer in zip(some, answers, strict=True)]
+        return found
 
     def warm_up(self, image_size: tuple[int, int] | None = None, runs: int = 2) -> None:
         """Run on a grey image, so that the first real one does not pay for initialisation."""

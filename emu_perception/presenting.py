@@ -20,6 +20,7 @@ from emu_perception.maps import MAPS
 from emu_perception.panels import in_scene_colors, panel_of
 from emu_perception.points import points_of
 from emu_perception.prediction import Prediction
+from emu_perception.promises.holding import promise_problem, promises_for
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState
 from emu_perception.risk_status import resolve_thresholds
 from emu_perception.scores import SCORES
@@ -102,6 +103,24 @@ class Presenter:
             raise InputError(f'{error.filename or folder}: cannot be written '
                              f'({error.strerror or error})') from error
         return folder
+
+    def promised(self, prediction: Prediction, name: str, level: float) -> np.ndarray:
+        """
+        Return a promised map.
+
+        :raises InputError: where it does not hold for this image.
+        """
+        focal = None if self._fx is None else self._fx / self._rgb.shape[1]
+        fused = prediction.scale is not None
+        problem = self._unjudged or promise_problem(
+            self._metadata, name, level, focal=focal, fused=fused)
+        if problem:
+            raise InputError(f'{name}: {problem}')
+        promises = promises_for(self._metadata, level, focal=focal, fused=fused)
+        found = Shown(self._rgb, prediction, self.risk(prediction),
+                      Look.of(self._metadata, {}, promises=promises)).given(name)
+        assert found is not None, 'what has no problem is there'
+        return found
 
     def points(self, prediction: Prediction, camera: Camera | None) -> np.ndarray:
         """

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import cv2
 from emu_perception import visualization
 from emu_perception.maps import MapRow, MAPS, NUMBERS, PALETTE
 from emu_perception.prediction import Prediction
+from emu_perception.promises.constants import PromiseLevel
 from emu_perception.risk import RiskState
 from emu_perception.risk_status import banner_text
 from emu_perception.topics import OVERLAY, Topic
@@ -33,6 +34,7 @@ class Look:
     :ivar overlay_alpha: weight of the label colours over the image, 0..1.
     :ivar unknown_depth_sigma: metres; depth becomes NaN where sigma is above. 0: off.
     :ivar depth_encoding: of the topic of the depth: '32FC1' metres, '16UC1' millimetres.
+    :ivar promises: constants of the promised maps that hold for the image, by their names.
     """
 
     palette: visualization.Palette
@@ -40,19 +42,22 @@ class Look:
     overlay_alpha: float = 0.5
     unknown_depth_sigma: float = 0.0
     depth_encoding: str = '32FC1'
+    promises: Mapping[str, PromiseLevel] = field(default_factory=dict)
 
     @classmethod
     def of(cls, metadata: CheckpointMetadata, tops: Mapping[str, float], *,
            overlay_alpha: float = 0.5, unknown_depth_sigma: float = 0.0,
-           depth_encoding: str = '32FC1') -> Look:
+           depth_encoding: str = '32FC1',
+           promises: Mapping[str, PromiseLevel] | None = None) -> Look:
         """
         Return the look of a network's maps.
 
         :param tops: of the maps where it is not the table's; 0 is the table's.
+        :param promises: as ``promises_for`` gives them; None = none are asked for.
         """
         return cls(metadata.palette, {
             name: tops.get(name) or row.top(metadata) for name, row in MAPS.items() if row.top},
-            overlay_alpha, unknown_depth_sigma, depth_encoding)
+            overlay_alpha, unknown_depth_sigma, depth_encoding, promises or {})
 
 
 class Shown:
@@ -88,10 +93,14 @@ class Shown:
 
     def given(self, name: str) -> np.ndarray | None:
         """Return what users get of a map of ``maps.MAPS``; None where this image has none."""
-        if name not in self.prediction.maps:
+        made = MAPS[name].made
+        if name not in (self.look.promises if made else self.prediction.maps):
             return None
         if name not in self._given:
-            values = MAPS[name].given(self.prediction.maps[name])
+            # A promise is of the network's own depths: not of those that are left when some are
+            # made unknown.
+            values = (made(self.prediction.maps, self.look.promises[name].factors) if made
+                      else MAPS[name].given(self.prediction.maps[name]))
             self._given[name] = self._limited(values) if name == 'depth' else values
         return self._given[name]
 

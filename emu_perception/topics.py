@@ -39,6 +39,11 @@ class Topic:
     labelled: bool = False
 
     @property
+    def promised(self) -> bool:
+        """Tell whether it is of a promised map, which goes out for believed images alone."""
+        return self.row is not None and self.row.made is not None
+
+    @property
     def in_metres(self) -> bool:
         """
         Tell whether it is withheld where the camera's focal length is not known.
@@ -67,15 +72,19 @@ TOPICS: dict[str, Topic] = {topic.name: topic for topic in (
 )}
 
 
-def topics_of(tasks: Collection[str], *, hinted: bool = False, planner: bool = False
-              ) -> tuple[Topic, ...]:
+def topics_of(tasks: Collection[str], *, hinted: bool = False, planner: bool = False,
+              promises: Collection[str] = ()) -> tuple[Topic, ...]:
     """
     Return the topics that a network of these tasks has.
 
     :param hinted: with those of a depth camera that is joined in.
     :param planner: with those that are made for planners.
+    :param promises: names of the promised maps that the checkpoint has constants of. With a depth
+        camera none of depth: the promise is not of its depths.
     """
     return tuple(topic for topic in TOPICS.values()
                  if (topic.task is None or topic.task in tasks) and (hinted or not topic.hinted)
                  and (planner or not topic.planner)
-                 and ('segmentation' in tasks or not topic.labelled))
+                 and ('segmentation' in tasks or not topic.labelled)
+                 and (topic.row is None or not topic.promised or topic.row.name in promises
+                      and not (hinted and topic.in_metres)))

@@ -41,12 +41,12 @@ def main(args: list[str] | None = None) -> int:
     from emu_perception import Predictor
     from emu_perception.cameras.calibration import pinhole_info
     from emu_perception.cameras.judgement import judge
+    from emu_perception.cloud_layout import POINT
     from emu_perception.planning.thinning import middles
     from emu_perception.risk import RiskReason, RiskState
     from emu_perception.ros.parameters import validate
     from emu_perception.ros.planner import filtered
     from emu_perception.ros.planner.source import PlannerSource
-    from emu_perception.ros.point_cloud import POINT
     from emu_perception.shown import Look, Shown
     from std_msgs.msg import Header
     from training.data.dataset_folder import DatasetFolder, training_fx

@@ -5,9 +5,12 @@ Run the real node at full rate for a while and see whether it grows.
 
 ``python tools/soak.py --minutes 30 --out out/soak`` starts ``emu_node`` of this source tree in
 a process of its own, sends it images faster than it can serve, listens to every topic it has, and
-samples its memory, latency and drops. It writes ``memory.csv``, ``memory.png`` and ``soak.json``;
-the exit code is 1 where memory grows faster than ``--bound`` after the warm-up, the node ends
-early, stops processing, fails on an image, or does not end with code 0.
+samples its memory, latency and drops. Every five minutes the camera is taken away for three
+seconds and comes back as another publisher. It writes ``memory.csv``, ``memory.png`` and
+``soak.json``; the exit code is 1 where memory grows faster than ``--bound`` after the warm-up, the
+most of its last third is more than ``--bound-of-thirds`` above the most of its middle third, the
+node does not serve a camera that came back, ends early, stops processing, fails on an image, or
+does not end with code 0.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE_EVERY_S = 2.0
+CAMERA_AWAY_S = 3.0  # longer than the node's stale_after_s: the flag goes up
+RECOVERY_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 120.0
 _MB = 1 << 20
 
@@ -104,8 +109,8 @@ class Surroundings:
         self.counts: Counter[str] = Counter()
         self.diagnostics: dict[str, str] = {}
         self.sent = 0
-        self._image = self.node.create_publisher(Image, 'image', 1)
-        self._info = self.node.create_publisher(CameraInfo, 'camera_info', 1)
+        self.recoveries_s: list[float | None] = []
+        self._period_s, self._kinds = 1.0 / options.rate, (Image, CameraInfo)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         width, height = options.size
         scene = photograph(width + 64, height)
@@ -117,7 +122,28 @@ class Surroundings:
             image.header.frame_id = 'camera_optical_frame'
             self._messages.append(image)
         self._camera_info = camera_info(width, height, fx=0.8 * width)
-        self.node.create_timer(1.0 / options.rate, self._send)
+        self._open_camera()
+
+    def _open_camera(self) -> None:
+        self._image, self._info = (
+            self.node.create_publisher(kind, topic, 1)
+            for kind, topic in zip(self._kinds, ('image', 'camera_info')))
+        self._timer = self.node.create_timer(self._period_s, self._send)
+
+    def restart_camera(self, name: str) -> None:
+        """Take the camera away and bring it back; keep how long its first labels took."""
+        self.node.destroy_timer(self._timer)
+        for publisher in (self._image, self._info):
+            self.node.destroy_publisher(publisher)
+        self.spin(CAMERA_AWAY_S)
+        before, begin = self.counts[f'/{name}/label'], time.monotonic()
+        self._open_camera()
+        while self.counts[f'/{name}/label'] == before:
+            self.spin(0.05)
+            if time.monotonic() - begin > RECOVERY_TIMEOUT_S:
+                self.recoveries_s.append(None)
+                return
+        self.recoveries_s.append(round(time.monotonic() - begin, 2))
 
     def listen_to_everything(self, name: str) -> list[str]:
         """Subscribe to all topics of the node; raw, because only the node is to be busy."""
@@ -163,7 +189,11 @@ def photograph(width: int, height: int) -> np.ndarray:
 
 def start_node(options: argparse.Namespace, log: Path) -> subprocess.Popen[bytes]:
     """Start emu_node; what it says goes to a file."""
-    values = {'model_file': options.model, 'device': options.device}
+    from emu_perception.checkpoint import read_metadata
+    # Without these the topics for planners are silent.
+    name = read_metadata(options.model).classes[0]
+    values = {'model_file': options.model, 'device': options.device, 'ground_classes': f'[{name}]',
+              'mask_classes': f'[{name}]', 'scan_frame': 'level', 'scan_camera_height_m': '1.0'}
     arguments = [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
     with log.open('wb') as stream:
         return subprocess.Popen(
@@ -183,14 +213,18 @@ def run(options: argparse.Namespace, around: Surroundings,
     begin = time.monotonic()
     samples: list[Sample] = []
     end, following = begin + 60.0 * options.minutes, begin
+    restart = begin + (options.restart_camera_every or float('inf'))
     while time.monotonic() < end and process.poll() is None:
         samples.append(sample(process.pid, time.monotonic() - begin, around.diagnostics))
         if len(samples) % 30 == 0:
             last = samples[-1]
             print(f'{last.time_s / 60:5.1f} min  {last.rss_mb:7.1f} MB  {last.processed} images  '
                   f'{last.latency_ms:.0f} ms', flush=True)
-        following += SAMPLE_EVERY_S
-        around.spin(max(0.0, following - time.monotonic()))
+        if time.monotonic() >= restart:
+            around.restart_camera('emu')
+            restart += options.restart_camera_every
+        following = max(following + SAMPLE_EVERY_S, time.monotonic())
+        around.spin(following - time.monotonic())
     return samples, topics
 
 
@@ -210,6 +244,12 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
     for cause in ('unusable_input', 'failure'):
         if lost[cause]:
             problems.append(f'{lost[cause]} images were dropped for {cause}')
+    middle, last = (float(part.max()) for part in np.array_split(table[:, 1], 3)[1:])
+    if last - middle > options.bound_of_thirds:
+        problems.append(f'the most memory of the last third is {last - middle:.1f} MB above that '
+                        f'of the middle third, more than {options.bound_of_thirds:g}')
+    if None in around.recoveries_s:
+        problems.append('a camera that came back was not served')
     if slope > options.bound:
         problems.append(f'memory grows by {slope:.1f} MB/hour, more than {options.bound:g}')
     if times[-1] < 60.0 * options.minutes - 3 * SAMPLE_EVERY_S:
@@ -230,6 +270,9 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
         'anonymous_slope_mb_per_hour': round(anonymous, 2), 'offset_mb': round(offset, 2),
         'rss_mb': {'first': samples[0].rss_mb, 'after_warm_up': float(table[warm, 1][0]),
                    'last': samples[-1].rss_mb, 'most': float(table[:, 1].max())},
+        'most_of_thirds_mb': {'middle': middle, 'last': last,
+                              'bound': options.bound_of_thirds},
+        'camera_restarts': len(around.recoveries_s), 'recoveries_s': around.recoveries_s,
         'threads': {'after_warm_up': int(table[warm, 4][0]), 'last': samples[-1].threads},
         'open_files': {'after_warm_up': int(table[warm, 5][0]), 'last': samples[-1].open_files},
         'images_sent': around.sent, 'images_received': int(around.diagnostics['received']),
@@ -239,6 +282,12 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
         'drops': lost, 'lost_before_node': around.diagnostics['lost_before_node'],
         'last_times_ms': stages, 'exit_code': exit_code,
         'messages': {topic: around.counts[topic] for topic in sorted(topics)}}
+
+
+def last_above_middle(result: Mapping[str, Any]) -> float:
+    """Return by how much the most memory of the last third is above the middle third's, MB."""
+    thirds = result['most_of_thirds_mb']
+    return float(thirds['last'] - thirds['middle'])
 
 
 def draw(samples: list[Sample], result: Mapping[str, Any], path: Path) -> None:
@@ -294,6 +343,10 @@ def parsed(args: list[str] | None) -> argparse.Namespace:
                         help='seconds that do not count (at most half of the run)')
     parser.add_argument('--bound', type=float, default=20.0,
                         help='largest growth of resident memory, MB per hour')
+    parser.add_argument('--bound-of-thirds', type=float, default=5.0,
+                        help='largest growth from the middle to the last third of the run, MB')
+    parser.add_argument('--restart-camera-every', type=float, default=300.0, metavar='S',
+                        help='seconds from one restart of the camera to the next; 0: none')
     return parser.parse_args(args)
 
 
@@ -306,7 +359,7 @@ def main(args: list[str] | None = None) -> int:
                       ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         os.environ.setdefault(name, str(ROOT / 'config' / 'fastdds.xml'))
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / 'test/ros')]
     import rclpy
     rclpy.init()
     process = start_node(options, options.out / 'node.log')
@@ -327,7 +380,9 @@ def main(args: list[str] | None = None) -> int:
     (options.out / 'soak.json').write_text(json.dumps(result, indent=2) + '\n')
     draw(samples, result, options.out / 'memory.png')
     print(f'{result["images_processed"]} images, {result["fps"]:g}/s; '
-          f'{result["slope_mb_per_hour"]:+.1f} MB/hour (bound {options.bound:g}); '
+          f'{result["slope_mb_per_hour"]:+.1f} MB/hour (bound {options.bound:g}), last third '
+          f'{last_above_middle(result):+.1f} MB (bound {options.bound_of_thirds:g}); '
+          f'{result["camera_restarts"]} restarts of the camera; '
           f'see {options.out}')
     for problem in result['problems']:
         print(f'PROBLEM: {problem}')

@@ -1,14 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Average the weights of networks that were trained on from the same start: one network again.
-
-python -m training.average --checkpoint A --checkpoint B [--weight 2 --weight 1] --out FILE
-
-Fine-tunings of one network lie in one valley; the middle of them errs less than each, at the cost
-of one ("model soups", Wortsman et al. 2022, arXiv 2203.05482). Networks that began apart have
-nothing in common to average. The average is to be calibrated and evaluated anew.
-"""
+"""Average the weights of networks that were trained on from the same start: one network again."""
 
 from __future__ import annotations
 
@@ -24,10 +16,14 @@ from emu_perception.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from emu_perception.commands.sizes import size_of
 from emu_perception.errors import InputError
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH
 import torch
 
-from .command_line import command_parser, run
+from .arguments.average import parser
+from .command_line import run
 from .evaluation.measuring import file_hash
 from .runs.ancestry import ancestors_of
 
@@ -38,12 +34,16 @@ ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'd
 ALIKE_SOURCES = ('data_set', 'split')
 
 
-def average(checkpoints: Sequence[Path], weights: Sequence[float],
-            out: Path) -> CheckpointMetadata:
+def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
+            input_size: tuple[int, int] | None = None,
+            depth_factors: Sequence[float] = ()) -> CheckpointMetadata:
     """
     Write the average of networks, without calibration, and return its document.
 
     :param weights: one for each, above 0; only their ratios count.
+    :param input_size: (height, width) of the average; None = that of all networks.
+    :param depth_factors: one for each, to the metres of its depths before it is averaged; none =
+        all 1.
     :raises EmuError: if a file cannot be used, or one differs from the first in what must agree.
     """
     if len(checkpoints) < 2:
@@ -54,20 +54,32 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float],
     for weight in weights:
         if not (math.isfinite(weight) and weight > 0):
             raise InputError(f'--weight is {weight:g}: give a number above 0')
+    factors = list(depth_factors) or [1.0] * len(checkpoints)
+    if len(factors) != len(checkpoints):
+        raise InputError(f'--depth-factor is given {len(factors)} times for {len(checkpoints)} '
+                         'checkpoints: give one for each, or none')
+    for factor in factors:
+        if not (math.isfinite(factor) and factor > 0):
+            raise InputError(f'--depth-factor is {factor:g}: give a number above 0')
     network, metadata = load_checkpoint(checkpoints[0])
+    _scale_depth(network, metadata, factors[0])
+    alike = tuple(name for name in ALIKE if input_size is None or name != 'input_size')
     total, share = network.state_dict(), [weight / sum(weights) for weight in weights]
     summed = {name: _part(values, share[0]) for name, values in total.items()}
-    ancestors, documents = [_ancestor(checkpoints[0], metadata, share[0])], [metadata]
-    for path, part in zip(checkpoints[1:], share[1:]):
+    ancestors = [_ancestor(checkpoints[0], metadata, share[0], factors[0])]
+    documents = [metadata]
+    for path, part, factor in zip(checkpoints[1:], share[1:], factors[1:], strict=True):
         other, own = load_checkpoint(path)
-        _check_alike(path, own, checkpoints[0], metadata)
+        _check_alike(path, own, checkpoints[0], metadata, alike)
+        _scale_depth(other, own, factor)
         for name, values in other.state_dict().items():
             summed[name] = summed[name] + _part(values, part)
-        ancestors.append(_ancestor(path, own, part))
+        ancestors.append(_ancestor(path, own, part, factor))
         documents.append(own)
     network.load_state_dict({name: values.to(total[name].dtype)
                              for name, values in summed.items()})
     metadata = replace(metadata, name=out.stem, calibration=Calibration(), statistics={},
+                       input_size=input_size or metadata.input_size,
                        metrics={}, provenance={
                            **metadata.provenance, 'averaged': ancestors,
                            'ancestors': ancestors_of(('averaged', one) for one in documents)})
@@ -81,15 +93,30 @@ def _part(values: torch.Tensor, share: float) -> torch.Tensor:
     return values.double() * share  # Counters of batches too: they are cut to whole numbers.
 
 
-def _ancestor(path: Path, metadata: CheckpointMetadata, share: float) -> dict[str, object]:
+@torch.no_grad()
+def _scale_depth(network: Network, metadata: CheckpointMetadata, factor: float) -> None:
+    """Multiply a network's depths: the mean, or its inverse, is a ReLU of its last layer."""
+    if factor == 1:
+        return
+    if DEPTH not in metadata.tasks:
+        raise InputError(f'--depth-factor is {factor:g}: {metadata.name} gives no depth: leave '
+                         'it out')
+    raw = network.raw_depth_factor(factor, metadata.architecture)
+    for name in ('weight', 'bias'):
+        network.depth_layer.get_parameter(name)[0] *= raw
+
+
+def _ancestor(path: Path, metadata: CheckpointMetadata, share: float,
+              factor: float) -> dict[str, object]:
     return {'name': metadata.name, 'sha256': file_hash(path), 'share': share,
+            **({} if factor == 1 else {'depth_factor': factor}),
             'recipe': metadata.provenance.get('recipe'),
             'git_commit': metadata.provenance.get('git_commit')}
 
 
 def _check_alike(path: Path, metadata: CheckpointMetadata, first: Path,
-                 expected: CheckpointMetadata) -> None:
-    for name in ALIKE:
+                 expected: CheckpointMetadata, names: Sequence[str]) -> None:
+    for name in names:
         if getattr(metadata, name) != getattr(expected, name):
             raise InputError(f"{path}: field '{name}' is {getattr(metadata, name)}, that of "
                              f'{first} is {getattr(expected, name)}: only networks of one kind '
@@ -99,21 +126,21 @@ def _check_alike(path: Path, metadata: CheckpointMetadata, first: Path,
         if mine != its:
             raise InputError(f"{path}: field 'provenance.{name}' is {mine}, that of {first} is "
                              f'{its}: average networks that learned from the same images')
+    mine, its = (one.provenance.get('balanced', {}).get('tau', 0) for one in (metadata, expected))
+    if mine != its:
+        raise InputError(f'{path}: is balanced with tau {mine:g}, {first} with {its:g} (0: not at '
+                         'all): average first, then balance')
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('average', __doc__)
-    parser.add_argument('--checkpoint', action='append', type=Path, required=True, metavar='FILE',
-                        help='two or more, trained on from the same start')
-    parser.add_argument('--weight', action='append', type=float, default=[], metavar='W',
-                        help='of each checkpoint, in their order; default: all alike')
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE')
-    options = parser.parse_args(arguments)
+    options = parser().options(arguments)
 
     def command() -> None:
         weights = options.weight or [1.0] * len(options.checkpoint)
-        metadata = average(options.checkpoint, weights, options.out)
+        size = None if options.input_size is None else size_of(
+                options.input_size, '--input-size')
+        metadata = average(options.checkpoint, weights, options.out, size, options.depth_factor)
         print(f'wrote {options.out}, {metadata.name}: the average of {len(weights)} networks, '
               'not calibrated')
     return run(command)

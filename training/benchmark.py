@@ -1,16 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Measure the speed of training steps and of ensembles, against the published layout.
-
-python -m training.benchmark --recipe training/recipes/paper.yaml [--what step,distill]
-                             [--teachers 10] [--rounds 10] [--json OUT] [field=value ...]
-
-A step is forward, loss, backward and optimiser on a synthetic batch; ``distill`` has a teacher of
---teachers networks beside it. Ensembles (--what ensemble,sub_ensemble,mc_dropout,head_dropout)
-answer one image: uint8 to the moments of --teachers samples at full size. Both layouts have the
-same weights, in turn, in one process; medians. No data set is needed.
-"""
+"""Measure the speed of training steps and of ensembles, against the published layout."""
 
 from __future__ import annotations
 
@@ -29,14 +19,8 @@ from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
 
-from .command_line import (
-    check_counts,
-    check_writable,
-    command_parser,
-    recipe_of,
-    run,
-    write_result,
-)
+from .arguments.benchmark import parser
+from .command_line import check_counts, check_writable, recipe_of, run, write_result
 from .methods.ensemble import Ensemble
 from .recipes.recipe import Recipe
 from .speed.ensembles import DROPPING, ENSEMBLES, ensembles
@@ -82,22 +66,9 @@ def measured(what: str, recipe: Recipe, options: argparse.Namespace,
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('benchmark', __doc__)
-    parser.add_argument('--recipe', required=True, metavar='FILE', help='YAML, for the network, '
-                        'the batch, the optimiser and the precision')
-    parser.add_argument('--what', default='step,distill', metavar='A,B',
-                        help=f'of {", ".join(WHAT)}; default %(default)s')
-    parser.add_argument('--teachers', type=int, default=10,
-                        help='networks, or samples; default 10')
-    parser.add_argument('--classes', type=int, default=40, help='default 40')
-    parser.add_argument('--rounds', type=int, default=10, help='measured; default 10')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--threads', type=int, help='of the CPU; default: all cores')
-    parser.add_argument('--json', type=Path, metavar='OUT', help='write the figures here')
-    parser.add_argument('overrides', nargs='*', metavar='field=value',
-                        help='for example batch_size=4 network.encoder=mit_b0')
+    reader = parser()
     given = sys.argv[1:] if arguments is None else arguments
-    options = parser.parse_intermixed_args(given)
+    options = reader.options(given)
 
     def command() -> None:
         wanted = options.what.split(',')
@@ -121,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
             'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
             else torch.cuda.get_device_name(device),
             'versions': {'torch': torch.__version__, 'python': platform.python_version()},
-            'command': parser.command(given), 'results': {}}
+            'command': reader.command(given), 'results': {}}
         for name in wanted:
             with TemporaryDirectory() as folder:
                 found = measured(name, recipe, options, device, Path(folder))

@@ -1,24 +1,10 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Calibrate a checkpoint on images it was not trained on.
-
-python -m training.calibrate --checkpoint F --data DIR --split val [--fit-scores] [--out F2]
-    [--json OUT]
-
-Fits the temperature of the softmax (smallest NLL), the scale of the depth variance (smallest
-Gaussian NLL), and the risk thresholds (a percentile of each of these images' scores), and writes
-them into the checkpoint. Says ECE, NLL, interval coverage and false alarms before and
-after; after is cross-fitted: each run of neighbouring frames is measured with the constants of
-the other runs.
-
-With --fit-scores unfamiliarity and predicted failure are fitted to the training images as well,
-and all scores get thresholds that raise the stated share of false alarms together. They are of
-these very constants: a calibration without it drops what an earlier one has fitted.
-"""
+"""Calibrate a checkpoint on images it was not trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 import logging
 import math
@@ -33,8 +19,11 @@ from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.scores import SCORES
 from rich.progress import track
 
+from .arguments.calibrate import DRIVABLE, parser
 from .calibration.constants import fitted, observe
+from .calibration.controlled_rate import controlled_rate, rate_lines
 from .calibration.joint_fit import joint_fit, joint_lines
+from .calibration.promise_fit import fitted_promises, promise_lines
 from .calibration.risk_thresholds import (
     image_scores,
     judged,
@@ -45,12 +34,14 @@ from .calibration.risk_thresholds import (
     with_thresholds,
 )
 from .calibration.twins import take_constants
-from .command_line import check_writable, command_parser, run, write_result
+from .command_line import check_figure, check_writable, run, write_result
 from .data.dataset_folder import DatasetFolder
 from .data.frame_runs import folds, frame_runs
 from .data.leakage import trained_on
 from .evaluation.measuring import evaluate
 from .methods.ensemble import Ensemble
+from .reporting.promises import promises_figure
+from .reporting.style import save
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
@@ -59,7 +50,8 @@ SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
               percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
-              new_thresholds: bool = False, device: str = 'auto', kept: Path | None = None,
+              new_thresholds: bool = False, drivable: Sequence[str] = DRIVABLE,
+              device: str = 'auto', kept: Path | None = None,
               progress: bool = True) -> dict[str, Any]:
     """
     Write ``out``, calibrated on all images of a split.
@@ -68,6 +60,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     :param fit_scores: to the training images, with joint thresholds.
     :param new_thresholds: even where the images are too few for a percentile and the checkpoint
         has thresholds of more; not asked of ``fit_scores``, whose thresholds are of new scores.
+    :param drivable: names of classes; how sure one must be is fitted, where there are such.
     :param kept: a folder for what the network gave of the pictures of that fit.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
@@ -116,6 +109,12 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     metadata = replace(metadata, calibration=fitted(seen.values(), metadata.calibration),
                        provenance={**metadata.provenance, 'calibration': {
                            'data_set': folder.name, 'split': split, 'images': len(stems)}})
+    promises, promised = fitted_promises(
+        seen, runs, metadata.calibration, {stem: constants[held_out[stem]] for stem in stems},
+        {'data_set': folder.name, 'split': split, 'images': len(stems)})
+    metadata = replace(metadata, calibration=replace(metadata.calibration, promises=promises))
+    rate = controlled_rate(seen, runs, metadata.classes, drivable,
+                           metadata.calibration.temperature)
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
     scores = {stem: judged(own, metadata.tasks) for stem, own in zip(stems, image_scores(
         predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
@@ -150,7 +149,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
             'of_folds': [{'images': len(part), 'temperature': own.temperature,
                           'variance_scale': own.variance_scale}
                          for part, own in zip(parts, constants)],
-            'false_alarms': alarms, **more,
+            'false_alarms': alarms, **more, 'promises': promised,
+            'drivable': None if rate is None else rate.as_json(),
             'before': _shown(before), 'after': _shown(after)}
 
 
@@ -178,32 +178,7 @@ def _shown(result: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('calibrate', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', help='data set folder')
-    parser.add_argument('--constants-of', type=Path, metavar='TWIN',
-                        help='fit nothing: take those of this checkpoint, the same recipe trained '
-                        'on train alone, for one that was trained on train+val')
-    parser.add_argument('--split', help='not what it was trained on; default val')
-    parser.add_argument('--fit-scores', action='store_true',
-                        help='fit unfamiliarity and predicted failure to the training images, and '
-                        'thresholds of all scores together')
-    parser.add_argument('--observations', type=Path, metavar='FOLDER',
-                        help='with --fit-scores: keep there what the network gave of the training '
-                        'pictures, for training.studies.trust or the next time')
-    parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
-    parser.add_argument('--percentile', type=float,
-                        help='of these images stay below each risk threshold; default 95')
-    parser.add_argument('--folds', type=int,
-                        help='of whole runs of neighbouring frames, for the figures after; '
-                        'default 5')
-    parser.add_argument('--new-thresholds', action='store_true',
-                        help='also where the images are too few for the percentile and the '
-                        'checkpoint has thresholds of more, which are kept else')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write constants and metrics here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    options = parser().options(arguments)
 
     def command() -> None:
         if (options.data is None) == (options.constants_of is None):
@@ -211,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.out or options.checkpoint
         for path in (options.json, out):
             check_writable(path)
+        check_figure(options.figure)
         if options.constants_of is not None:
             for name in ('split', 'percentile', 'folds'):
                 if getattr(options, name) is not None:
@@ -241,7 +217,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError("--split is 'test': it is for the last measurement; give val")
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count, fit_scores=options.fit_scores,
-                           new_thresholds=options.new_thresholds, device=options.device,
+                           new_thresholds=options.new_thresholds,
+                           drivable=options.drivable.split(','), device=options.device,
                            kept=options.observations, progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
@@ -253,10 +230,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.fit_scores:
             for line in joint_lines(result['fitted_scores']):
                 print(line)
+        for line in (*promise_lines(result['promises']), *rate_lines(result['drivable'])):
+            print(line)
         for task, names in result['before'].items():
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")
         write_result(options.json, result)
+        if options.figure is not None and result['promises']:
+            save(promises_figure(result), options.figure)
         print(f'wrote {out}')
     return run(command)
 

@@ -10,71 +10,18 @@ import logging
 from pathlib import Path
 import sys
 
-from emu_perception.commands.program import CommandParser, is_subcommand, program
+from emu_perception.commands.program import is_subcommand
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.whole_files import write_json
 import torch
 
-from .recipes.command_fields import field_names, fields_as_overrides
-from .recipes.options import explained, RecipeError
-from .recipes.recipe import load_recipe, Recipe, recipe_names
+from .recipes.recipe import load_recipe, Recipe
 from .runs.heap import keep_freed_memory
-from .runs.stopping import Stopped, stops_raised
+from .runs.stopping import speaks, Stopped, stops_raised
 
 _PACKAGE = __name__.rpartition('.')[0]
 FIGURES = ('.png', '.pdf', '.svg')
-
-class FieldsAction(argparse.Action):
-    """``--fields``: print every field of a recipe with its default, and end."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *ignored: object) -> None:
-        print('\n'.join(explained(Recipe)))
-        parser.exit()
-
-
-class RecipeParser(CommandParser):
-    """A parser of commands with a recipe: ``--epochs 3`` is ``epochs=3``, for every field."""
-
-    def parse_intermixed_args(  # type: ignore[override]
-            self, args: list[str] | None = None) -> argparse.Namespace:
-        """Return the options; ends the process with code 2 on what makes no sense."""
-        words = sys.argv[1:] if args is None else args
-        try:
-            words = fields_as_overrides(words, self._option_string_actions)
-        except RecipeError as error:
-            self.error(str(error))
-        return super().parse_intermixed_args(words)
-
-    def words(self) -> list[str]:
-        """Return the options and the fields of a recipe."""
-        return [*super().words(), *(f'--{name}' for name in field_names(Recipe))]
-
-
-def recipe_parser(name: str, description: str | None) -> RecipeParser:
-    """Return a parser of ``--recipe FILE [--resume] [--no-progress] [field=value ...]``."""
-    parser = RecipeParser(*named(name, description))
-    parser.add_argument('--recipe', required=True, metavar='NAME|FILE',
-                        help=f"a YAML file, or one of the package's: {', '.join(recipe_names())}")
-    parser.add_argument('--fields', action=FieldsAction, nargs=0,
-                        help='list every field of a recipe with its default and meaning')
-    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    parser.add_argument('overrides', nargs='*', metavar='field=value',
-                        help='for example data=DIR epochs=10 optimizer.learning_rate=1e-4; or '
-                        '--data DIR --epochs 10 --optimizer.learning-rate 1e-4')
-    return parser
-
-
-def command_parser(name: str, description: str | None) -> CommandParser:
-    """Return the parser of ``python -m training.NAME``, or of emu's subcommand."""
-    return CommandParser(*named(name, description))
-
-
-def named(name: str, description: str | None) -> tuple[str, str]:
-    """Return what starts a command by itself, and its description with what it was started by."""
-    own = f'python -m {_PACKAGE}.{name}'
-    return own, str(description).replace(f'python -m training.{name}', program(own))
 
 
 def recipe_of(options: argparse.Namespace, *more: str) -> Recipe:
@@ -105,7 +52,8 @@ def run(command: Callable[[], object]) -> int:
         # Folders that cannot be written, full disks: the user's to mend.
         return _failed(f'{error.filename}: {error.strerror}' if error.filename else str(error))
     except Stopped as stop:
-        print(stop, file=sys.stderr)
+        if speaks():
+            print(stop, file=sys.stderr)
         return stop.code
     return 0
 

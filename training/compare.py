@@ -1,16 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Train and measure every method of the paper with one recipe, and make the table.
-
-python -m training.compare --recipe training/recipes/nyuv2_small.yaml data=DIR [--members 3]
-
-Trains SegFormer, DepthFormer and SegDepthFormer, Monte Carlo dropout, a deep sub-ensemble, a deep
-ensemble and its student EMUFormer in OUTPUT/NAME, one after the other with the same number of
-epochs, and a control: the baseline with as many epochs as the student has had in all. Then each is
-measured on the validation split, and training.report makes results/report.html. What is there
-already is not done again: say the same command to go on after a stop.
-"""
+"""Train and measure every method of the paper with one recipe, and make the table."""
 
 from __future__ import annotations
 
@@ -22,7 +12,8 @@ from pathlib import Path
 import sys
 
 from . import evaluate
-from .command_line import recipe_of, recipe_parser, run
+from .arguments.compare import parser
+from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetFolder
 from .recipes.options import RecipeError
 from .recipes.recipe import Recipe
@@ -129,14 +120,7 @@ def _measured(path: Path, row: Row) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = recipe_parser('compare', __doc__)
-    parser.add_argument('--members', type=int, default=10, help='of the ensemble; default 10')
-    parser.add_argument('--results', type=Path, help='default: OUTPUT/NAME/results')
-    parser.add_argument('--only', default='', metavar='A,B', help='of '
-                        + ', '.join(row.key for row in rows(Recipe(), 2)))
-    parser.add_argument('--parallel', default='1', metavar='N|auto',
-                        help='members side by side')
-    options = parser.parse_intermixed_args(arguments)
+    options = parser().options(arguments)
 
     def command() -> None:
         recipe = recipe_of(options)

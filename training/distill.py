@@ -1,21 +1,13 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Distil a teacher into a student (EMUFormer).
-
-python -m training.distill --recipe FILE --teacher runs/NAME [--teacher F ...] data=DIR
-
-The teacher is a folder that training.ensemble wrote, or any checkpoints: members of an ensemble, a
-sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member
-unless network.initial_weights=... is said here; NAME becomes NAME_emuformer. All else is
-training.fit.
-"""
+"""Distil a teacher into a student (EMUFormer)."""
 
 from __future__ import annotations
 
 import sys
 
-from .command_line import recipe_of, recipe_parser, run
+from .arguments.distill import parser
+from .command_line import recipe_of, run
 from .fit import fit
 from .recipes.options import RecipeError
 from .recipes.recipe import Recipe
@@ -40,10 +32,7 @@ def student_recipe(recipe: Recipe) -> Recipe:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = recipe_parser('distill', __doc__)
-    parser.add_argument('--teacher', action='append', required=True, metavar='FOLDER|FILE',
-                        help='may be given several times')
-    options = parser.parse_intermixed_args(arguments)
+    options = parser().options(arguments)
 
     def command() -> None:
         name = recipe_of(options).name

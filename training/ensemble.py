@@ -1,16 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Train the members of a deep ensemble.
-
-python -m training.ensemble --recipe FILE --members 10 data=DIR
-
-Member i is ``training.fit`` with seed + i in OUTPUT/NAME/member_0i: the same encoder weights,
-heads drawn anew, another order and other views. Each is a process of its own, so one that fails
-does not take the others along. Finished members are skipped, interrupted ones resumed: say the
-same command again. --parallel runs several side by side (on one GPU as many as fit); --shard 1/4,
-or a job array under SLURM or torchrun, spreads them over machines.
-"""
+"""Train the members of a deep ensemble."""
 
 from __future__ import annotations
 
@@ -19,7 +9,8 @@ import logging
 import os
 import sys
 
-from .command_line import recipe_of, recipe_parser, run
+from .arguments.ensemble import parser
+from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetFolder
 from .recipes.options import RecipeError
 from .runs.building import check_tasks, kind_of
@@ -65,13 +56,7 @@ def chosen_members(options: argparse.Namespace) -> list[int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = recipe_parser('ensemble', __doc__)
-    parser.add_argument('--members', type=int, default=10, help='default 10, as in the paper')
-    parser.add_argument('--only', metavar='I,J', help='train these members only, from 0')
-    parser.add_argument('--shard', metavar='I/N', help='train the I-th of N parts of the members')
-    parser.add_argument('--parallel', default='1', metavar='N|auto',
-                        help='members side by side; auto: as many as fit on the GPUs, 1 without')
-    options = parser.parse_intermixed_args(arguments)
+    options = parser().options(arguments)
 
     def command() -> None:
         recipe = recipe_of(options)

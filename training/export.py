@@ -1,11 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Make a checkpoint ready to ship: metrics inside, weights in float16, a model card beside it.
-
-python -m training.export --checkpoint runs/NAME/best.safetensors --metrics val.json \
-    --out models/NAME.safetensors
-"""
+"""Make a checkpoint ready to ship: metrics inside, weights in float16, a model card beside it."""
 
 from __future__ import annotations
 
@@ -22,7 +17,7 @@ from emu_perception.foreign_files import why_unread
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_whole
 
-from .command_line import command_parser
+from .arguments.export import parser
 from .evaluation.measuring import file_hash
 from .reporting.model_card import model_card
 
@@ -80,17 +75,7 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('export', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, help='what to ship')
-    parser.add_argument('--metrics', required=True, type=Path,
-                        help='JSON that training.evaluate wrote for this very file, or its twin')
-    parser.add_argument('--out', required=True, type=Path,
-                        help='the file to write; its card goes beside it')
-    parser.add_argument('--name', help='default: the name of --out')
-    parser.add_argument('--fp32', action='store_true', help='keep weights in float32')
-    parser.add_argument('--command', default='', help='the training command, for the card; '
-                        'default: the one that the checkpoint was made by')
-    options = parser.parse_args(arguments)
+    options = parser().options(arguments)
     try:
         out = export(options.checkpoint, options.metrics, options.out, name=options.name,
                      half=not options.fp32, command=options.command)

@@ -1,15 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR.
-
-The recipe's ``method`` says how: baseline, mc_dropout, sub_ensemble or emuformer (``distill`` and
-``ensemble`` are this command with the teacher, or the members, arranged).
-
-Leaves in OUTPUT/NAME: best.safetensors and last.safetensors (self-describing checkpoints with risk
-thresholds), state/last.ckpt (for --resume), recipe.yaml (as it ran), logs/ and tensorboard/.
-Several GPUs: devices=4 starts them itself; with torchrun or srun say nodes=N devices=M too.
-"""
+"""Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR."""
 
 from __future__ import annotations
 
@@ -42,8 +33,9 @@ import torch
 from torch.utils.data import DataLoader
 import yaml
 
+from .arguments.fit import parser
 from .calibration.risk_thresholds import risk_thresholds
-from .command_line import recipe_of, recipe_parser, run
+from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetFolder
 from .data.device_views import views_on_device
 from .data.examples import (
@@ -64,6 +56,7 @@ from .runs.callbacks import (
 )
 from .runs.folder_lock import locked
 from .runs.loading import example_caches, loaders
+from .runs.lora import merged
 from .runs.provenance import classes_of, metadata_of
 from .runs.run_folder import check_same_recipe, epochs_done
 from .runs.state_files import StateFiles, what_is_kept
@@ -242,7 +235,7 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
 
     :param epoch: of the weights, from 1; ``epochs_run`` that the run has made; 0 = not known.
     """
-    network = network.cpu().eval()
+    network = merged(network.cpu().eval())
     metadata = metadata_of(recipe, folder, network, licence, metrics, teacher, epoch=epoch,
                            epochs_run=epochs_run)
     if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:
@@ -277,7 +270,7 @@ def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = recipe_parser('fit', __doc__).parse_intermixed_args(arguments)
+    options = parser().options(arguments)
     return run(lambda: fit(recipe_of(options), resume=options.resume,
                            progress=not options.no_progress))
 

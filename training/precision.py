@@ -1,19 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What a reduced precision costs: accuracy and calibration beside the time, on a split with truth.
-
-python -m training.precision --checkpoint F --data DIR [--split val] [--limit N] [--json OUT]
-
-Each precision is the Predictor as the robot has it, with the checkpoint's constants; the first
-one is what the others are compared with. Images in turn, so the times are of the same moments.
-"""
+"""What a reduced precision costs: accuracy and calibration beside the time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 import math
-from pathlib import Path
 import sys
 
 from emu_perception.checkpoint import load_checkpoint
@@ -25,14 +17,8 @@ import numpy as np
 from rich.progress import track
 import torch
 
-from .command_line import (
-    check_counts,
-    check_writable,
-    command_parser,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from .arguments.precision import parser
+from .command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from .data.dataset_folder import DatasetFolder, Example, training_fx
 from .metrics.calibration import CalibrationError
 from .metrics.depth import DepthErrors
@@ -109,18 +95,8 @@ def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequ
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('precision', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='default val')
-    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
-    parser.add_argument('--precisions', default='fp32,bf16', metavar='A,B',
-                        help=f'of {", ".join(DTYPES)}; default %(default)s')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--backend', default='auto')
-    parser.add_argument('--json', type=Path, help='write the figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         names = options.precisions.split(',')
@@ -144,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
             'checkpoint': options.checkpoint.name, 'data_set': folder.name,
             'split': options.split, 'images': len(stems), 'backend': first.backend,
             'device': first.device_description, 'precisions': figures,
-            'command': parser.command(arguments)})
+            'command': reader.command(arguments)})
     return run(command)
 
 

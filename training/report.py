@@ -1,24 +1,17 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Write one HTML page that compares results of training.evaluate, also with the paper's tables.
-
-python -m training.report RESULT.json [RESULT.json ...] --out report.html [--data DIR]
-
-The page needs no other file. With --data, and checkpoints where the results name them, it shows
-the best and the worst images.
-"""
+"""Write one HTML page that compares results, also with the paper's tables."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 import sys
 
 from emu_perception.whole_files import write_whole
 
-from .command_line import command_parser, run
+from .arguments.report import parser
+from .command_line import run
 from .data.dataset_folder import DatasetFolder
 from .reporting import comparison
 from .reporting.page import page, warnings
@@ -88,27 +81,10 @@ def _write(file: Path, text: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('report', __doc__)
-    parser.add_argument('results', nargs='+', type=Path, metavar='RESULT.json',
-                        help='written by training.evaluate, of one data set and split')
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='the page, HTML')
-    parser.add_argument('--data', metavar='DIR', help='data set folder, to show images from')
-    parser.add_argument('--title', help='default: data set and split')
-    parser.add_argument('--images', type=_count, default=3, metavar='N',
-                        help='best and worst images by each criterion, default 3')
-    parser.add_argument('--markdown', type=Path, metavar='FILE',
-                        help='write the main table here too')
-    options = parser.parse_args(arguments)
+    options = parser().options(arguments)
     return run(lambda: print('wrote', report(
         options.results, options.out, data=options.data, title=options.title,
         images=options.images, markdown=options.markdown)))
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 0:
-        raise argparse.ArgumentTypeError('0 or more is expected')
-    return count
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 import time
 from typing import ClassVar, Generic, TypeVar
 
@@ -31,6 +32,7 @@ class Backend(ABC):
 
     :param network: in eval mode; the backend may keep, move or convert it.
     :ivar notes: what was refused and why, one line each; it may grow while the backend runs.
+    :ivar batch: images of a list that it answers together, where that gains; 1 = it does not.
     :raises InputError: if the backend does not know the network's family.
     """
 
@@ -43,6 +45,7 @@ class Backend(ABC):
                              f"family '{network.family}': give 'eager'")
         self.options = options
         self.notes: list[str] = []
+        self.batch = 1
 
     def compile(self, size: tuple[int, int]) -> None:  # noqa: A003
         """
@@ -60,6 +63,12 @@ class Backend(ABC):
 
         :param image: uint8 [H, W, 3], rgb, checked.
         """
+
+    def predict_several(self, images: Sequence[np.ndarray], requests: Sequence[Request],
+                        ) -> list[Prediction]:
+        """Answer images, each with its request: each as it would be answered by itself."""
+        return [self.predict(image, request)
+                for image, request in zip(images, requests, strict=True)]
 
 
 class Stages(ABC, Generic[Prepared, Raw]):
@@ -92,6 +101,11 @@ class Stages(ABC, Generic[Prepared, Raw]):
         prepared = time.perf_counter()
         raw = self.network(x)
         self.synchronize()
+        return self._answer(raw, request, prepared - start, time.perf_counter() - prepared)
+
+    def _answer(self, raw: Raw, request: Request, preprocess_s: float, network_s: float,
+                ) -> Prediction:
+        """Return the prediction of one image from its raw maps."""
         inferred = time.perf_counter()
         maps = self.maps(raw, request.network_size)
         named, scores = finished(maps, Factors.of(request, self.options),
@@ -99,7 +113,7 @@ class Stages(ABC, Generic[Prepared, Raw]):
         arrays = {name: values.cpu().numpy() for name, values in named.items()}
         numbers = {name: float(value) for name, value in scores.items()}
         statistics = None if maps.statistics is None else maps.statistics.cpu().numpy()
-        times = {'preprocess': prepared - start, 'network': inferred - prepared}
+        times = {'preprocess': preprocess_s, 'network': network_s}
         reduced = clustered = time.perf_counter()
         if self.options.instances is not None and maps.instance_vectors is not None \
                 and 'label' in arrays:

@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 
+from emu_perception.backends import host_memory
 from emu_perception.backends.base import Backend
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.openvino_graphs import GraphMaker, GraphStages, refusal
@@ -186,6 +187,7 @@ class OpenVinoWhenReady(OpenVinoBackend):
             self._graphs_of(size)
         except InputError as error:
             self._give_up(size, error)
+        host_memory.free_unused()
 
     def _give_up(self, size: tuple[int, int], error: InputError) -> None:
         self._failed = True

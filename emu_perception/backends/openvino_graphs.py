@@ -30,6 +30,7 @@ from emu_perception.backends.openvino_conversion import (
 from emu_perception.backends.openvino_modules import NormalizedNetwork, ORDER
 from emu_perception.backends.request import BackendOptions
 from emu_perception.backends.signal_stack import kept_signal_stack
+from emu_perception.backends.timm_version import timm_version
 from emu_perception.cache_files import (
     cache_folder,
     cache_key,
@@ -42,7 +43,6 @@ from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.preprocessing import resized_image
 import numpy as np
-import timm
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
@@ -202,7 +202,7 @@ class GraphMaker:
         key = cache_key('graphs', self._hash, options.temperature, options.statistics,
                         self._precision, size,
                         self._threads, platform.machine(), *self._cpu, self._openvino.__version__,
-                        torch.__version__, timm.__version__, __version__)
+                        torch.__version__, timm_version(), __version__)
         return cache_folder('openvino') / f'{key}.graphs', key
 
 

@@ -26,9 +26,9 @@ from emu_perception.backends.engine_cache import (
 )
 from emu_perception.backends.onnx_export import OPSET
 from emu_perception.backends.tensorrt_engine import build_engine, Engine
+from emu_perception.backends.timm_version import timm_version
 from emu_perception.networks.multitask import FoldedNetwork
 from emu_perception.networks.statistics import STATISTICS, statistics_length
-import timm
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
@@ -87,7 +87,7 @@ class EngineNetwork:
     def _key(self, size: tuple[int, int]) -> str:
         import tensorrt
         return engine_key(self._hash, self._runtime.gpu(), tensorrt.__version__, __version__,
-                          torch.__version__, timm.__version__, OPSET, self._precision, size,
+                          torch.__version__, timm_version(), OPSET, self._precision, size,
                           self.statistics_length)
 
     def _read(self, size: tuple[int, int]) -> StreamEngine | None:

@@ -1,15 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Measure speed, end to end: uint8 image in host memory to all maps in host memory.
-
-emu_benchmark [--checkpoint F | --encoder mit_b2 --head-dim 768] [--size 480x640]
-              [--against reference,reference_openvino,unfolded,unjudged,eager] [--json OUT]
-
-One process, the same weights and image, interleaved, medians. Resizing, normalising, upsampling,
-entropy, confidence, variance and all copies are in every figure. ``unjudged`` is ours without the
-fitted scores: what the flag costs.
-"""
+"""Measure speed, end to end: uint8 image in host memory to all maps in host memory."""
 
 from __future__ import annotations
 
@@ -27,17 +18,17 @@ from typing import Any
 import cv2
 from emu_perception import __version__
 from emu_perception.backends import BACKENDS, is_installed
+from emu_perception.benchmarking.arguments import parser, PUBLISHED
 from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_mb, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
-from emu_perception.commands.program import CommandParser
+from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.precisions import DTYPES
 from emu_perception.predictor import Predictor, resolved_device
 from emu_perception.visualization import default_palette
 from emu_perception.whole_files import write_json
@@ -45,8 +36,6 @@ import numpy as np
 import torch
 
 Call = Callable[[np.ndarray], Any]
-# In the published layout; the compiled one is the reference at its best on a CPU.
-PUBLISHED = ('reference', 'reference_openvino', 'unfolded')
 AGAINST = (*PUBLISHED, 'unjudged', *BACKENDS)
 
 
@@ -72,19 +61,6 @@ def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, s
     if options.size:
         metadata = replace(metadata, input_size=size_of(options.size))
     return network, metadata, about
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """
-    Read HEIGHTxWIDTH.
-
-    :raises InputError: if it is something else, or no multiple of 32.
-    """
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit()) or any(
-            int(side) < 32 or int(side) % 32 for side in (height, width)):
-        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 480x640")
-    return int(height), int(width)
 
 
 def contestants(names: list[str], network: Network, metadata: CheckpointMetadata,
@@ -133,7 +109,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     device = resolved_device(options.device)
     names = ['ours', *options.against]
     calls = contestants(names, network, metadata, device, options.precision, options.backend)
-    height, width = size_of(options.image) if options.image else metadata.input_size
+    height, width = size_of(options.image, '--image') if options.image else metadata.input_size
     # Smooth, as photographs are: noise has unknown depths and edges everywhere.
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(
         0, 256, (height, width, 3), np.uint8), (0, 0), 7)
@@ -149,6 +125,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     macs = {'ours': gmac(network.folded(), metadata.input_size, torch.device('cpu')),
             'published': gmac(network.cpu().forward_published, metadata.input_size,
                               torch.device('cpu'))}
+    whole = gmac(network.folded(), metadata.input_size, torch.device('cpu'), attention=True)
     rows: dict[str, dict[str, Any]] = {}
     base = summary(times['ours'])['median_ms']
     for name in names:
@@ -162,7 +139,10 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
             'peak_memory_mb': memory(name, options, device)}
         if isinstance(call, Predictor):
             rows[name]['stages_ms'] = call(image).timing_ms
-    return {'subject': about, 'image': [height, width], 'network_size': list(metadata.input_size),
+    return {'subject': about,
+            'parameters_m': sum(part.numel() for part in network.parameters()) / 1e6,
+            'gmac_with_attention': whole, 'image': [height, width],
+            'network_size': list(metadata.input_size),
             'precision': options.precision,
             'device': getattr(calls['ours'], 'device_description', str(device)),
             'processor': processor(), 'rows': rows,
@@ -216,6 +196,8 @@ def print_table(result: dict[str, Any]) -> None:
     image, size = ('x'.join(map(str, result[name])) for name in ('image', 'network_size'))
     table = Table(box=None, title=(
         f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
+        f"{result['parameters_m']:.1f} M parameters, {result['gmac_with_attention']:.1f} GMAC "
+        'with the products of attention\n'
         f"{result['processor']}, {result['device']}"))
     for heading in ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
                     'differs by'):
@@ -232,31 +214,10 @@ def print_table(result: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = CommandParser('emu_benchmark', __doc__)
-    add = parser.add_argument
-    add('--checkpoint', type=Path, metavar='FILE', help="default: the package's model")
-    add('--encoder', help='random weights on this timm encoder, in place of a checkpoint')
-    add('--head-dim', type=int, default=256, help='with --encoder; 768 for MiT-B2 and above')
-    add('--classes', type=int, default=40, help='with --encoder')
-    add('--size', metavar='HxW', help="of the network; default: the checkpoint's")
-    add('--image', metavar='HxW', help="of the image; default: the network's")
-    add('--device', default='auto')
-    add('--backend', default='auto', help="of 'ours'")
-    add('--precision', default='fp32', choices=tuple(DTYPES))
-    add('--against', default='unfolded', metavar='A,B',
-        help=f'of {", ".join(AGAINST)}, or nothing; %(default)s')
-    add('--rounds', type=int, default=30)
-    add('--threads', type=int, help='of the CPU; default: all cores')
-    add('--json', type=Path, metavar='OUT')
-    add('--no-memory', action='store_true', help='do not measure memory')
-    add('--no-progress', action='store_true')
-    add('--node', action='store_true',
-        help='measure the running ROS 2 node instead; see emu_benchmark --node --help')
-    add('--only', help=argparse.SUPPRESS)
-    if '--node' in arguments:  # before parsing: its options are others
+    options = parser().options(arguments)
+    if options.node:
         from emu_perception.benchmarking.node import benchmark_node
         return benchmark_node([word for word in arguments if word != '--node'])
-    options = parser.parse_args(arguments)
     options.arguments = arguments
     logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(message)s')
     try:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention import sdpa_kernel, SDPBackend
 from torch.utils.flop_counter import FlopCounterMode
 
 WARM_UP = 3
@@ -51,9 +53,15 @@ def summary(times: list[float]) -> dict[str, float]:
 
 
 def gmac(function: Callable[[torch.Tensor], Any], size: tuple[int, int],
-         device: torch.device) -> float:
-    """Return the multiply-accumulates of one image, in units of 1e9."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+         device: torch.device, *, attention: bool = False) -> float:
+    """
+    Return the multiply-accumulates of one image, in units of 1e9.
+
+    :param attention: count the products of attention too, which papers leave out.
+    """
+    # The other kernels of attention are one operation, of which torch counts nothing on a CPU.
+    kernel = sdpa_kernel(SDPBackend.MATH) if attention else nullcontext()
+    with torch.no_grad(), kernel, FlopCounterMode(display=False) as counter:
         function(torch.zeros(1, 3, *size, device=device))
     return counter.get_total_flops() / 2e9
 

@@ -25,7 +25,7 @@ def read_calibration(path: Path) -> CameraInfo:
 
     :raises InputError: one line with file and field.
     """
-    content = _mapping(path)
+    content = read_mapping(path)
     if 'intrinsics' in content:
         return _intrinsics(path, content['intrinsics'])
     try:
@@ -52,7 +52,7 @@ def find_calibration(folder: Path) -> CameraInfo | None:
     roots = (folder, folder.parent) if folder.name == 'image' else (folder,)
     for path in (root / 'dataset.yaml' for root in roots):
         if path.is_file():
-            values = _mapping(path).get('intrinsics')
+            values = read_mapping(path).get('intrinsics')
             return None if values is None else _intrinsics(path, values)
     return None
 
@@ -84,7 +84,12 @@ def _intrinsics(path: Path, values: Any) -> CameraInfo:
         raise InputError(f'{path}: field intrinsics: {error}') from error
 
 
-def _mapping(path: Path) -> Mapping[str, Any]:
+def read_mapping(path: Path) -> Mapping[str, Any]:
+    """
+    Read a YAML mapping.
+
+    :raises InputError: one line with file and what is wrong.
+    """
     import yaml
     try:
         content = yaml.safe_load(read_text(path))

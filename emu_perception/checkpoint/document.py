@@ -15,8 +15,10 @@ from emu_perception import __version__
 from emu_perception.checkpoint.fields import FIELDS
 from emu_perception.checkpoint.metadata import CheckpointMetadata
 from emu_perception.errors import CheckpointError, InputError
+from emu_perception.maps import MAPS
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.promises.constants import most_promised
 from emu_perception.scores import SCORES
 import numpy as np
 
@@ -42,6 +44,9 @@ def to_text(metadata: CheckpointMetadata, path: Path) -> str:
     shapes = {name: array.shape for name, array in metadata.statistics.items()}
     document = {'format_version': FORMAT_VERSION,
                 **asdict(replace(metadata, statistics={})), 'statistics': shapes}
+    if not metadata.calibration.promises:
+        # What has none stays readable for who has the version before they came.
+        del document['calibration']['promises']
     text = _to_json(document, path)
     from_text(text, path)
     return text
@@ -125,6 +130,7 @@ def _check(metadata: CheckpointMetadata, wrong: Wrong) -> None:
         raise wrong('input_size', f'is {list(metadata.input_size)}; both must be multiples of 32, '
                     '8192 at most')
     _check_scores(metadata, wrong)
+    _check_promises(metadata, wrong)
     _check_instances(metadata, wrong)
 
 
@@ -137,6 +143,25 @@ def _check_scores(metadata: CheckpointMetadata, wrong: Wrong) -> None:
             raise wrong('calibration', f"judges by the score '{name[:80]}', which emu_perception "
                         f'{__version__} does not know: install the version that wrote the file'
                         f'{f" ({writer})" if writer else ""}, or a newer one')
+
+
+def _check_promises(metadata: CheckpointMetadata, wrong: Wrong) -> None:
+    for name, promise in metadata.calibration.promises.items():
+        row = MAPS.get(name)
+        if row is None or row.made is None or row.task not in metadata.tasks:
+            raise wrong('calibration', f"promises '{name[:80]}', which emu_perception "
+                        f'{__version__} does not know of the tasks {", ".join(metadata.tasks)}: '
+                        'calibrate it again, or install the version that wrote the file')
+        for one in promise.levels:
+            if len(one.factors) != row.factors:
+                raise wrong('calibration', f'promises {name} at {one.level:g} by '
+                            f'{len(one.factors)} factors, not {row.factors}: the file was '
+                            'edited; calibrate it again')
+            if one.promised and one.level > most_promised(promise.groups):
+                raise wrong('calibration', f'promises {name} at {one.level:g}, but with '
+                            f'{promise.groups} groups a promise ends at '
+                            f'{most_promised(promise.groups):.4g}: the file was edited; '
+                            'calibrate it again')
 
 
 def _check_instances(metadata: CheckpointMetadata, wrong: Wrong) -> None:

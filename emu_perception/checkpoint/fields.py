@@ -16,7 +16,8 @@ from emu_perception.checkpoint.metadata import Calibration, FittedThreshold
 from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
 from emu_perception.intrinsics import Intrinsics
-from emu_perception.rules import checked_fields, object_of, Rule
+from emu_perception.promises.constants import Promise, PromiseLevel
+from emu_perception.rules import checked_fields, ListRule, object_of, Rule
 
 Convert = Callable[[Any], Any]
 _NUMBER = Rule(float)
@@ -24,6 +25,7 @@ _POSITIVE = Rule(float, low=0.0, open=True)
 _WHOLE = Rule(int)
 _PIXELS = Rule(int, low=1)
 _PERCENTILE = Rule(float, low=0.0, high=100.0, open=True)
+_SHARE = Rule(float, low=0.0, high=0.9999, open=True)
 _BYTE = Rule(int, low=0, high=255)
 # What format 1 called the thresholds of the scores that it knew.
 _FORMAT_1_SCORES = {'risk_segmentation': 'segmentation_entropy', 'risk_depth': 'depth_sigma'}
@@ -36,7 +38,7 @@ def _optional(convert: Convert) -> Convert:
 def _calibration(values: Any) -> Calibration:
     return Calibration(**checked_fields(values, {
         'temperature': _POSITIVE.checked, 'variance_scale': _POSITIVE.checked,
-        'scores': _scores}))
+        'scores': _scores, 'promises': _promises}))
 
 
 def _scores(values: Any) -> dict[str, FittedThreshold]:
@@ -51,6 +53,37 @@ def _fitted(values: Any) -> FittedThreshold:
     if 'threshold' not in found:
         raise ValueError('has no threshold')
     return FittedThreshold(**found)
+
+
+def _promises(values: Any) -> dict[str, Promise]:
+    promises = object_of(values)
+    return checked_fields(promises, dict.fromkeys(promises, _promise))
+
+
+def _promise(values: Any) -> Promise:
+    found = checked_fields(values, {
+        'levels': _levels, 'groups': _PIXELS.checked, 'fitted_on': object_of})
+    if not {'levels', 'groups'} <= found.keys():
+        raise ValueError('has no levels or no groups')
+    return Promise(**found)
+
+
+def _levels(values: Any) -> tuple[PromiseLevel, ...]:
+    if not isinstance(values, list) or not values:
+        raise ValueError('give a list of levels')
+    levels = tuple(_promise_level(one) for one in values)
+    if [one.level for one in levels] != sorted({one.level for one in levels}):
+        raise ValueError('give levels in rising order, each once')
+    return levels
+
+
+def _promise_level(values: Any) -> PromiseLevel:
+    found = checked_fields(values, {
+        'level': _SHARE.checked, 'factors': ListRule(_POSITIVE).checked,
+        'promised': Rule(bool).checked})
+    if len(found) < 3:
+        raise ValueError('a level has level, factors and promised')
+    return PromiseLevel(**found)
 
 
 def _calibration_1(values: Any) -> Calibration:

@@ -14,6 +14,7 @@ from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
+from emu_perception.promises.constants import Promise
 from emu_perception.scores import names_of, SCORES
 from emu_perception.visualization import default_palette
 import numpy as np
@@ -42,11 +43,13 @@ class Calibration:
     :ivar temperature: divides the logits.
     :ivar variance_scale: multiplies the depth variance.
     :ivar scores: by name of the score; one that is not there is not judged by default.
+    :ivar promises: by name of the promised map, see ``emu_perception.promises``.
     """
 
     temperature: float = 1.0
     variance_scale: float = 1.0
     scores: Mapping[str, FittedThreshold] = field(default_factory=dict)
+    promises: Mapping[str, Promise] = field(default_factory=dict)
 
     @property
     def thresholds(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.commands.program import CommandParser
+from emu_perception.commands.recorded_topics import LABEL_INFO, NAMES
 from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
 
@@ -86,6 +87,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add('--mcap', action=on_off, default=None,
         help="recording/: the node's topics with the input's stamps; on where rosbags is "
         'installed')
+    add('--topics', nargs='+', choices=NAMES, default=(), metavar='NAME',
+        help=f"those of the recording, of {', '.join(NAMES)}; flag and scores are always in it; "
+        f'default: all but points and {LABEL_INFO}')
     add('--maps', action='store_true', help='maps/*.npz: the float maps')
     add('--output-size', choices=('camera', 'network'), default='camera',
         help='size of all maps (default: %(default)s)')

@@ -1,20 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Make a checkpoint this robot's own: a minute of its normal driving, no labels.
-
-python -m emu_perception.commands.commission INPUT --out FILE [--model FILE]
-    [--depth FOLDER|TOPIC [--depth-as truth|hint] [--fx PX | --camera-info FILE]]
-
-INPUT is a ROS 2 bag, a folder of images or a video in which all is well. Familiarity and risk
-thresholds are fitted to it; printed is what the flag would have said of its later half by a fit to
-the earlier. With the depth camera's images (a topic of the bag, or 16-bit PNG, millimetres, of the
-images' names) it is said how far the metres are off here. They are the truth, for a robot that
-drives without a depth camera: the intervals of the depth are made to hold. Or a hint, for one that
-drives with it (depth_hint), which gives the scale: the intervals are made to hold once the scale
-is right, and are never made narrower, for hints get lost. An image whose lens distorts is
-rectified, as the node does it.
-"""
+"""Make a checkpoint this robot's own: a minute of its normal driving, no labels."""
 
 from __future__ import annotations
 
@@ -27,16 +13,15 @@ from typing import Any
 
 from emu_perception.cameras.calibration_files import read_calibration
 from emu_perception.cameras.opening import open_source
-from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.checkpoint import (
     CheckpointMetadata,
     load_checkpoint,
     save_checkpoint,
 )
-from emu_perception.commands.arguments import count, number
 from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.commands.commission_arguments import HINT, parser
 from emu_perception.commands.commission_frames import observed, open_depths
-from emu_perception.commands.program import CommandParser, program
+from emu_perception.commands.program import program
 from emu_perception.commissioning import commission, Commissioned, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
 from emu_perception.errors import EmuError, InputError
@@ -47,7 +32,6 @@ from emu_perception.predictor import resolved_device
 from emu_perception.scores import names_of
 
 PERCENTILE = 95.0
-TRUTH, HINT = 'truth', 'hint'
 
 
 def run(options: argparse.Namespace) -> None:
@@ -83,6 +67,9 @@ def run(options: argparse.Namespace) -> None:
     save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
                                                        str(options.input)))
     print('\n'.join(report(found, depth, stamped=source.stamped)))
+    if metadata.calibration.promises:
+        print('the promises of the rooms before are dropped: emu calibrate fits those of this '
+              'camera to labelled frames')
     print(f'wrote {options.out}')
 
 
@@ -112,7 +99,9 @@ def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: R
         **fitted_on, 'held_out': asdict(found.held_out), 'warnings': list(found.warnings),
         'depth': None if depth is None else asdict(depth)}}
     return replace(metadata, calibration=replace(calibration, scores=scores,
-                                                 variance_scale=scale),
+                                                 variance_scale=scale,
+                                                 # They are of other rooms and another camera.
+                                                 promises={}),
                    statistics={**metadata.statistics, **found.fitted.arrays()},
                    provenance=provenance)
 
@@ -134,35 +123,7 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> l
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = CommandParser('python -m emu_perception.commands.commission', __doc__)
-    add = parser.add_argument
-    add('input', type=Path, metavar='INPUT')
-    add('--out', type=Path, required=True, metavar='FILE', help='the checkpoint to write')
-    add('--force', action='store_true', help='replace --out where it is there')
-    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument('--fx', type=number(0.0, open_low=True), metavar='PX',
-                        help='focal length in pixels at the size of the images; for --depth')
-    camera.add_argument('--camera-info', type=Path, metavar='FILE',
-                        help='ROS camera_calibration YAML; default: the camera_info of a bag, '
-                        '<name>.yaml beside an image')
-    add('--rectify', choices=RECTIFY, default=AUTO,
-        help='as the parameter of the node (default: %(default)s)')
-    add('--depth', metavar='FOLDER|TOPIC',
-        help="the depth camera's images: a folder of 16-bit PNG in millimetres, of the images' "
-        'names, or a topic of the bag')
-    add('--depth-as', choices=(TRUTH, HINT), default=TRUTH,
-        help='hint: the robot drives with the depth camera joined in (default: %(default)s)')
-    add('--held-out', type=number(0.1, 0.9), default=0.5, metavar='X',
-        help='share of the recording, its end, that is measured first (default: %(default)s)')
-    add('--frames', type=count(10), default=300, metavar='N',
-        help='at most so many, spread over the recording (default: %(default)s)')
-    add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
-    add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
-    add('--rate', type=number(0.1, 1000.0), default=10.0, metavar='HZ',
-        help='of image files without stamps (default: %(default)s)')
-    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
-    options = parser.parse_args(arguments)
+    options = parser().options(arguments)
     try:
         run(options)
     except (EmuError, OSError) as error:

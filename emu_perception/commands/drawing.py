@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.result import Result
-from emu_perception.panels import in_scene_colors, panel_of
+from emu_perception.panels import compared_tiles, in_scene_colors, panel_of
 import numpy as np
 
 
@@ -23,5 +23,8 @@ def draw_panel(result: Result, metadata: CheckpointMetadata, *,
         shown = in_scene_colors(shown, result.rgb)
     # The images of a bag have no name but their stamp.
     name = '' if source.record else f'{source.name}   '
+    truth = result.truth
+    more = [] if truth is None else compared_tiles(
+        shown, truth.label, truth.depth if result.camera is not None else None)
     return panel_of(shown, metadata, title=f'{name}t = {source.header.stamp_ns / 1e9:.3f} s',
-                    to_scale=result.camera is not None)
+                    to_scale=result.camera is not None, more=more)

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 import sys
 import textwrap
+from types import ModuleType
 
 from emu_perception import __version__
 from emu_perception.commands.offline import IN_THE_TREE, INSTALLED, offline_package
@@ -107,11 +108,20 @@ def ros_words(row: Subcommand, arguments: list[str]) -> list[str]:
 
 
 def load(row: Subcommand) -> Callable[[list[str]], int]:
-    """Import a subcommand's module, and return its function."""
-    package = offline_package() if row.module.startswith(OFFLINE) else ''
-    command: Callable[[list[str]], int] = getattr(
-        import_module(row.module.replace(OFFLINE, package)), row.function)
+    """Return a subcommand's function, which reads its words before it imports what it needs."""
+    def command(arguments: list[str]) -> int:
+        if row.arguments:
+            # Ends here on --help and on what makes no sense; the command reads them once more.
+            imported(row.arguments).parser().options(arguments)
+        code: int = getattr(imported(row.module), row.function)(arguments)
+        return code
     return command
+
+
+def imported(module: str) -> ModuleType:
+    """Import a module of the table."""
+    return import_module(module.replace(OFFLINE, offline_package())
+                         if module.startswith(OFFLINE) else module)
 
 
 def lacking(row: Subcommand, module: str) -> str:

@@ -3,7 +3,7 @@
 """
 Write a checkpoint for other runtimes: uint8 image in, all maps and scores out, proven equal.
 
-emu export --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N]
+emu export --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N | --any-batch]
 
 What is written is run and held against the Predictor on real images (--images, else photographs
 that are here); if it says something else it is removed again. Beside it: NAME.json and NAME.md,
@@ -22,12 +22,14 @@ import sys
 
 from emu_perception.commands.arguments import count
 from emu_perception.commands.program import CommandParser, logging_from, program
+from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 import numpy as np
 
 _NAMES = ('onnx', 'openvino', 'torch')
 _IMAGES = 6
+_ANY_BATCH = (1, 3)  # What a file for any number of images is proven at.
 # Of scikit-image: a room, people, things.
 _PHOTOGRAPHS = ('motorcycle_left.png', 'coffee.png', 'astronaut.png', 'chelsea.png')
 
@@ -41,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from emu_perception.checkpoint import load_checkpoint
     from emu_perception.exporting import beside
     from emu_perception.exporting.formats import FORMATS, need, written
-    from emu_perception.exporting.proof import proof
+    from emu_perception.exporting.proof import Proof, proof
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.predictor import Predictor
     from emu_perception.whole_files import write_json, write_whole
@@ -57,21 +59,25 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f'--out {out}: is there already; give another name, or --force')
     model_file = options.model or default_model()
     network, metadata = load_checkpoint(model_file)
-    size = metadata.input_size if options.size is None else _size(options.size)
+    size = metadata.input_size if options.size is None else size_of(options.size)
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)
     predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
     out.parent.mkdir(parents=True, exist_ok=True)
     print(f'writing {row.about}', file=sys.stderr)
     try:
-        runs = written(row, model, torch.zeros(options.batch, *size, 3, dtype=torch.uint8), out)
+        runs = written(row, model, torch.zeros(options.batch, *size, 3, dtype=torch.uint8), out,
+                       any_batch=options.any_batch)
         print(f'holding it against the Predictor on {len(images)} images', file=sys.stderr)
-        found = proof(runs, model, predictor, images, size, options.batch, row.bound)
+        found = Proof()
+        for batch in _ANY_BATCH if options.any_batch else (options.batch,):
+            found = found.with_(proof(runs, model, predictor, images, size, batch, row.bound))
     except InputError:
         for path in (out, out.with_suffix('.bin')):
             path.unlink(missing_ok=True)
         raise
-    document = beside.document(metadata, model.names, size, options.batch)
+    document = beside.document(metadata, model.names, size,
+                               None if options.any_batch else options.batch)
     write_json(out.with_suffix('.json'), document, indent=2)
     write_whole(out.with_suffix('.md'), beside.readme(out.stem, row.about, metadata, document,
                                                       found))
@@ -107,14 +113,6 @@ def _images(given: Path | None, model: Path) -> Iterator[np.ndarray]:
             raise InputError(f'{path}: {error}') from error
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit()) or any(
-            int(side) < 32 or int(side) % 32 for side in (height, width)):
-        raise InputError(f"--size is '{text}': give HEIGHTxWIDTH in multiples of 32, as 288x384")
-    return int(height), int(width)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = CommandParser('emu export', __doc__)
@@ -124,6 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
     add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
     add('--size', metavar='HxW', help="of its input; default: the checkpoint's")
     add('--batch', type=count(1), default=1, metavar='N', help='images at once (default: 1)')
+    add('--any-batch', action='store_true', help='as many images at once as it is given, not '
+        '--batch; ONNX alone')
     add('--images', type=Path, metavar='DIR|FILE', help='to prove it on; default: photographs '
         'that are here')
     add('--force', action='store_true', help='replace --out where it is there')

@@ -12,7 +12,7 @@ import cv2
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.commands.drawing import draw_panel
 from emu_perception.commands.result import Result
-from emu_perception.errors import EmuError
+from emu_perception.commands.video_file import VideoFile
 from emu_perception.maps import MAPS
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import naming, whole_file, write_whole
@@ -22,10 +22,6 @@ STAGES = ('preprocess', 'network', 'postprocess')
 COLUMNS = ('source', 'stamp_s', *(row.column for row in SCORES.values()), 'risk', 'reason',
            'detail', 'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES),
            'sensor_holes_share', 'network_abs_rel_to_sensor', 'scale_factor', 'scale_sigma')
-
-
-class OutputError(EmuError):
-    """A file that cannot be written."""
 
 
 class Table:
@@ -80,11 +76,9 @@ class Panels:
                  rate_hz: float, scene_colors: bool = False) -> None:
         self._scene_colors = scene_colors
         self._folder, self._metadata = folder, metadata
-        self._limit, self._expected, self._rate_hz = limit, expected, rate_hz
-        self._video = video
-        self._writer: cv2.VideoWriter | None = None
-        self._size = (0, 0)
-        self.written = self.frames = 0
+        self._limit, self._expected = limit, expected
+        self.video = None if video is None else VideoFile(video, rate_hz)
+        self.written = 0
         if limit != 0:
             folder.mkdir()
 
@@ -92,10 +86,10 @@ class Panels:
         """
         Draw what is wanted of one result.
 
-        :raises OutputError: if a file cannot be written.
+        :raises VideoError: if the video cannot be written.
         """
         wanted = self._wants_png(result.index)
-        if result.prediction is None or not (wanted or self._video):
+        if result.prediction is None or not (wanted or self.video):
             return
         bgr = cv2.cvtColor(draw_panel(
             result, self._metadata, scene_colors=self._scene_colors), cv2.COLOR_RGB2BGR)
@@ -104,13 +98,13 @@ class Panels:
             # By way of memory: cv2.imwrite tells neither a full disk nor why it failed.
             write_whole(path, cv2.imencode('.png', bgr)[1].tobytes())
             self.written += 1
-        if self._video:
-            self._add_frame(self._video, bgr)
+        if self.video:
+            self.video.add(bgr)
 
     def close(self) -> None:
         """Finish the video."""
-        if self._writer is not None:
-            self._writer.release()
+        if self.video:
+            self.video.close()
 
     def _wants_png(self, index: int) -> bool:
         if self._limit is None or self._expected is None or self._expected <= self._limit:
@@ -118,18 +112,6 @@ class Panels:
         share = self._limit / self._expected
         return (self.written < self._limit
                 and (index == 0 or int(index * share) > int((index - 1) * share)))
-
-    def _add_frame(self, path: Path, bgr: np.ndarray) -> None:
-        if self._writer is None:
-            # The encoder needs even sides.
-            self._size = (bgr.shape[1] // 2 * 2, bgr.shape[0] // 2 * 2)
-            # By its older name, which OpenCV 4.5 of a robot has too.
-            codec = cv2.VideoWriter_fourcc(*'mp4v')  # type: ignore[attr-defined]
-            self._writer = cv2.VideoWriter(str(path), codec, self._rate_hz, self._size)
-            if not self._writer.isOpened():
-                raise OutputError(f'{path}: this OpenCV cannot write MP4 (mp4v): give --no-video')
-        self._writer.write(_fitted(bgr, self._size))
-        self.frames += 1
 
 
 class Maps:
@@ -151,18 +133,6 @@ class Maps:
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
-
-
-def _fitted(bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a panel at the video's size: shrunk where it does not fit, never stretched."""
-    width, height = size
-    scale = min(1.0, width / bgr.shape[1], height / bgr.shape[0])
-    if scale < 1.0 and (bgr.shape[1] - width, bgr.shape[0] - height) > (1, 1):
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    rows, columns = min(height, bgr.shape[0]), min(width, bgr.shape[1])
-    canvas[:rows, :columns] = bgr[:rows, :columns]
-    return canvas
 
 
 def _text(value: float | None, digits: int = 6) -> str:

@@ -1,29 +1,19 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Write the parameters of Nav2's semantic segmentation layer for a checkpoint.
-
-emu nav2-layer --ground "floor,floor mat" [--overhead ceiling] [--model FILE] [--node /emu]
-    [--out FILE]
-
-The layer ignores a class that its parameters do not name, with a line CRITICAL ERROR, and ends its
-process where no class is named at all; so every class of the checkpoint is: as ground (cost 0), as
-overhead (cost 0: the layer knows no heights, and a ceiling would block all below it), or as
-obstacle (lethal). It passes over pixels without a label, whatever is there: keep an obstacle layer
-of ~/points/obstacles beside it (examples/nav2/costmap.yaml).
-"""
+"""Write the parameters of Nav2's semantic segmentation layer for a checkpoint."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 import json
-from pathlib import Path
 import sys
 
 from emu_perception.checkpoint import CheckpointMetadata, read_metadata
-from emu_perception.commands.program import CommandParser, program
+from emu_perception.commands.nav2_layer_arguments import parser
+from emu_perception.commands.program import program
 from emu_perception.errors import EmuError, InputError
+from emu_perception.label_names import unlabelled_name
 from emu_perception.model_file import default_model
 from emu_perception.planning.classes import members
 from emu_perception.whole_files import write_whole
@@ -52,12 +42,14 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
     rest = [name for name in dict.fromkeys(metadata.classes) if name not in (*ground, *overhead)]
     if not rest or not ground:
         raise InputError('give --ground some of the classes, and leave some to be obstacles')
+    rest.append(unlabelled_name(metadata.classes))
     types = [('ground', ground, 0), ('overhead', overhead, 0), ('obstacle', rest, _LETHAL)]
     types = [one for one in types if one[1]]
     lines = [
         ' '.join(f'# For the checkpoint {metadata.name}, by {command}'.split()),
-        '# Pixels without a label (255, by unknown_label_entropy) mark nothing here, whatever is',
-        '# there: keep an obstacle layer of ~/points/obstacles beside it, as in costmap.yaml.',
+        '# What is labelled ground by mistake marks nothing here: keep an obstacle layer of',
+        '# ~/points/obstacles beside it, as in costmap.yaml. The last obstacle is what pixels',
+        '# without a label (255, by unknown_label_entropy) are called in label_info.',
         'local_costmap:', '  local_costmap:', '    ros__parameters:',
         '      # and in your list of plugins: semantic_layer',
         '      semantic_layer:',
@@ -89,14 +81,7 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
 def main(args: Sequence[str] | None = None) -> int:
     """Write or print; 1 and one line on bad input."""
     words = list(sys.argv[1:] if args is None else args)
-    parser = CommandParser('emu nav2-layer', __doc__)
-    parser.add_argument('--model', type=Path, help="default: the package's")
-    parser.add_argument('--ground', default='', metavar='A,B', help='classes to drive on')
-    parser.add_argument('--overhead', default='', metavar='A,B', help='classes above the robot')
-    parser.add_argument('--node', default='/emu',
-                        help="the node's full name; default: %(default)s")
-    parser.add_argument('--out', type=Path, help='default: print')
-    options = parser.parse_args(words)
+    options = parser().options(words)
     try:
         ground, overhead = (
             [name.strip() for name in text.split(',') if name.strip()]

@@ -66,6 +66,10 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(prog=program(own), description=description,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
+    def options(self, arguments: list[str] | None) -> argparse.Namespace:
+        """Return the options; ends the process on what makes no sense, and after help."""
+        return self.parse_args(arguments)
+
     def error(self, message: str) -> NoReturn:
         """End the process with code 2, the message and what may have been meant."""
         if message.startswith(_UNKNOWN):

@@ -10,6 +10,7 @@ from typing import Protocol
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.hint_track import HintFigures
+from emu_perception.commands.truth import Truth
 from emu_perception.prediction import Prediction
 from emu_perception.risk import RiskState
 from emu_perception.shown import Shown
@@ -30,6 +31,7 @@ class Result:
     :ivar went_stale: the flag that came up in the gap before this image, or None.
     :ivar went_stale_ns: when.
     :ivar hint: of the depth camera; None where none is joined in, or there is no prediction.
+    :ivar truth: of the maps, at their size; None where there is none beside the image.
     """
 
     index: int
@@ -41,6 +43,7 @@ class Result:
     went_stale: RiskState | None = None
     went_stale_ns: int = 0
     hint: HintFigures | None = None
+    truth: Truth | None = None
 
     @property
     def prediction(self) -> Prediction | None:

@@ -26,12 +26,15 @@ from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.program import program
+from emu_perception.commands.recorded_topics import RecordedTopics
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
 from emu_perception.commands.risk_track import RiskTrack, Timeline
 from emu_perception.commands.run_summary import logging_lines, progress, Summary
 from emu_perception.commands.runner import Runner
 from emu_perception.commands.selection import selected, Selection
+from emu_perception.commands.truth import TruthFolder
+from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.model_file import default_model
@@ -80,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             str(options.input), options.rate, image_topic=options.image_topic,
             info_topic=options.camera_info_topic))
         hints = stack.enter_context(open_hints(options.depth_hint, options.input))
-        record = _may_record(options)
+        recording = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend)
@@ -100,14 +103,18 @@ def run(options: argparse.Namespace) -> int:
         cameras = CameraChoice(options.fx, info, options.hfov,
                                metric='depth' in predictor.metadata.tasks,
                                rectify=options.rectify)
+        record = RecordedTopics.of(options.topics, predictor.metadata.tasks,
+                                   hinted=hints is not None) if recording else None
         if hints is not None and 'depth' not in predictor.metadata.tasks:
             raise InputError(f'--depth-hint: {model} has no task depth to join it to')
+        truths = (TruthFolder.beside(options.input, predictor.metadata.classes)
+                  if isinstance(source, ImageFiles) else None)
         track = None if hints is None else HintTrack(
             hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale)
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
-                        score_region=region, hints=track)
+                        score_region=region, hints=track, truths=truths)
         selection = Selection(options.every, options.start, options.end)
         made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
@@ -115,7 +122,9 @@ def run(options: argparse.Namespace) -> int:
         results = runner.results(selected(source, selection))
         interrupt = stack.enter_context(Interrupt())
         with ExitStack() as closing:
-            outputs = []
+            outputs: list[Any] = []
+            if truths is not None:
+                outputs.append(TruthFigures(len(predictor.metadata.classes)))
             for output in _outputs(options, source, selection, predictor, thresholds, origins,
                                    record):
                 outputs.append(output)
@@ -137,9 +146,11 @@ def run(options: argparse.Namespace) -> int:
 def _may_record(options: argparse.Namespace) -> bool:
     """Tell whether to write an MCAP; not asked for, it depends on whether rosbags is there."""
     installed = find_spec('rosbags') is not None
-    if options.mcap and not installed:
-        raise InputError('--mcap: needs the Python package rosbags, which is not installed: '
-                         'pip install rosbags')
+    if options.topics and options.mcap is False:
+        raise InputError('--topics: is of the recording, which --no-mcap leaves out')
+    if (options.mcap or options.topics) and not installed:
+        raise InputError(f'{"--mcap" if options.mcap else "--topics"}: needs the Python package '
+                         'rosbags, which is not installed: pip install rosbags')
     if options.mcap is None and not installed:
         LOGGER.info('no MCAP is written: pip install rosbags')
     return installed if options.mcap is None else bool(options.mcap)
@@ -147,7 +158,7 @@ def _may_record(options: argparse.Namespace) -> bool:
 
 def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
              predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, str],
-             record: bool) -> Iterator[Output]:
+             record: RecordedTopics | None) -> Iterator[Output]:
     out: Path = options.out
     metadata = predictor.metadata
     yield Table(out / output_folder.TABLE)
@@ -160,9 +171,9 @@ def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
                          source, ImageFiles) and options.depth_color_max is None)
     if options.maps:
         yield Maps(out / output_folder.MAPS)
-    if record:
-        yield RecordingOutput(out / output_folder.RECORDING, metadata.tasks, source.image_topic,
-                              thresholds, origins, hinted=options.depth_hint is not None)
+    if record is not None:
+        yield RecordingOutput(out / output_folder.RECORDING, record, source.image_topic,
+                              thresholds, origins, metadata.classes, selection.expected(source))
 
 
 def _process(results: Iterator[Result], outputs: list[Any], summary: Summary,
@@ -204,12 +215,15 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
         if isinstance(output, Panels):
             if output.written:
                 summary.files[f'{output.written} panels'] = str(options.out / output_folder.PANELS)
-            if output.frames:
-                summary.files[f'video of {output.frames} frames'] = str(
-                    options.out / output_folder.VIDEO)
+            if output.video is not None and output.video.frames:
+                kind = f'video of {output.video.frames} frames ({output.video.codec})'
+                summary.files[kind] = str(options.out / output_folder.VIDEO)
         elif isinstance(output, RecordingOutput):
             summary.files[f'recording of {output.writer.count} messages'] = str(
                 options.out / output_folder.RECORDING)
+            summary.recording_mb, summary.recording_raw_mb = output.mb_per_image()
+        elif isinstance(output, TruthFigures):
+            summary.truth = output.summary()
         elif isinstance(output, Maps):
             summary.files['maps'] = str(options.out / output_folder.MAPS)
     summary.files['table'] = str(options.out / output_folder.TABLE)

@@ -14,6 +14,7 @@ import sys
 from emu_perception.commands.hint_track import hint_line, HintSummary
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.commands.program import program
+from emu_perception.commands.truth_figures import TruthSummary
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_json
 
@@ -31,8 +32,11 @@ class Summary:
     :ivar judged: 'each' image by itself, or all as the 'stream' of a camera.
     :ivar raises: how often the flag went up; None where each image is judged by itself.
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
+    :ivar recording_mb: of the recording for each image; None where there is none.
+    :ivar recording_raw_mb: the same before compression.
     :ivar files: of kind to path.
     :ivar depth_hint: of a depth camera that was joined in; None where none was.
+    :ivar truth: how far all is from the truth beside the images; None where there is none.
     """
 
     source: str
@@ -51,8 +55,11 @@ class Summary:
     raises: int | None = None
     raises_per_minute: float | None = None
     risk_share: dict[str, float] = field(default_factory=dict)
+    recording_mb: float | None = None
+    recording_raw_mb: float | None = None
     files: dict[str, str] = field(default_factory=dict)
     depth_hint: HintSummary | None = None
+    truth: TruthSummary | None = None
 
     def write(self, out: Path) -> None:
         """Write summary.json."""
@@ -87,6 +94,11 @@ class Summary:
                          'are not recorded')
         if self.depth_hint is not None:
             lines.append(hint_line(self.depth_hint))
+        if self.truth is not None:
+            lines += self.truth.lines
+        if self.recording_mb is not None:
+            lines.append(f'the recording has {self.recording_mb:.2f} MB an image, '
+                         f'{self.recording_raw_mb:.2f} before compression')
         lines += [f'{kind}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 

@@ -14,6 +14,7 @@ from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.hint_track import HintFigures, HintTrack
 from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
+from emu_perception.commands.truth import Truth, TruthFolder
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
 from emu_perception.predicts import predict, Predicts
@@ -34,16 +35,18 @@ class Runner:
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above; 0: off.
     :param score_region: part of each image that its scores are the means over; None = all.
     :param hints: of a depth camera that is joined in; None = there is none.
+    :param truths: what is true of the images; None = nobody knows.
     :ivar unusable: images that could not be read or inferred.
     """
 
     def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
                  at_network_size: bool, unknown_label_entropy: float,
-                 score_region: Region | None, hints: HintTrack | None = None) -> None:
+                 score_region: Region | None, hints: HintTrack | None = None,
+                 truths: TruthFolder | None = None) -> None:
         self._predictor, self._risk, self._cameras, self._look = predictor, risk, cameras, look
         self._at_network_size = at_network_size
         self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
-        self._hints = hints
+        self._hints, self._truths = hints, truths
         self.unusable = 0
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
@@ -64,6 +67,7 @@ class Runner:
         camera: Camera | None = None
         shown: Shown | None = None
         figures: HintFigures | None = None
+        truth: Truth | None = None
         went_stale = self._risk.went_stale
         try:
             rgb = image.read()
@@ -96,7 +100,10 @@ class Runner:
                 if self._hints is not None and camera is not None:
                     prediction, figures = self._hints.joined(image, view, prediction, camera)
                 shown = Shown(view, prediction, state, self._look)
-        return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures)
+                if self._truths is not None and view is rgb:  # A rectified view is another image.
+                    truth = self._truths.of(image.name).at(prediction.size)
+        return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures,
+                      truth)
 
     def _fault(self, image: InputImage, reason: RiskReason, detail: str) -> Any:
         self._count(image, detail)

@@ -21,6 +21,8 @@ class Subcommand:
     :ivar group: under which ``emu --help`` lists it.
     :ivar help: one line.
     :ivar module: imported when the command is called.
+    :ivar arguments: a module that imports little, whose ``parser()`` reads the command line before
+        ``module`` is imported; '' where that imports little itself.
     :ivar extra: of pip, that brings what the module imports.
     :ivar function: of the module: takes the arguments, returns the exit code.
     :ivar ros: whether it needs a ROS 2.
@@ -34,6 +36,7 @@ class Subcommand:
     help: str  # noqa: A003
     module: str
     extra: str
+    arguments: str = ''
     function: str = 'main'
     ros: bool = False
     usage: str = ''
@@ -41,47 +44,49 @@ class Subcommand:
     demo: bool = False
 
 
+def _offline(name: str, text: str, module: str, *, demo: bool = False) -> Subcommand:
+    """Return the row of a module of the training package; its options are in ``arguments``."""
+    return Subcommand(name, TRAIN, text, f'{OFFLINE}.{module}', 'train', demo=demo,
+                      arguments=f'{OFFLINE}.arguments.{module.removesuffix(".__main__")}')
+
+
 _ROWS = (
     Subcommand('predict', NEW, 'maps, panels and the flag of images, a video, a bag or a camera',
                'emu_perception.commands.predict', 'offline'),
     Subcommand('demo', NEW, 'the node over real photographs, panels and a summary',
-               'emu_perception.ros.demo.command', 'demo', ros=True, demo=True),
+               'emu_perception.ros.demo.command', 'demo', ros=True, demo=True,
+               arguments='emu_perception.ros.demo.demo_arguments'),
     Subcommand('node', ROBOT, 'the ROS 2 node; config/emu.yaml lists its parameters',
                'emu_perception.ros.node', 'ros', ros=True,
                usage='[--ros-args -r image:=TOPIC -r camera_info:=TOPIC -p NAME:=VALUE '
                '--params-file FILE]'),
     Subcommand('multi', ROBOT, 'a node for each of several cameras, one network in memory',
-               'emu_perception.ros.node', 'ros', 'main_multi', ros=True,
+               'emu_perception.ros.node', 'ros', function='main_multi', ros=True,
                usage='CAMERA [CAMERA ...] [--ros-args ...]'),
     Subcommand('replay', ROBOT, 'a camera of files: images, a video or a bag, as topics',
                'emu_perception.ros.replay_camera', 'ros', ros=True, parameter='source',
                usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate:=HZ -p loop:=false ...]'),
     Subcommand('commission', ROBOT, "make the flag this robot's own: a minute of driving",
-               'emu_perception.commands.commission', 'offline'),
+               'emu_perception.commands.commission', 'offline',
+               'emu_perception.commands.commission_arguments'),
     Subcommand('nav2-layer', ROBOT, "the YAML of Nav2's semantic layer, for a checkpoint",
-               'emu_perception.commands.nav2_layer', 'offline'),
-    Subcommand('prepare', TRAIN, 'make and check data set folders: bag, nyuv2, cityscapes, check',
-               f'{OFFLINE}.prepare.__main__', 'train'),
-    Subcommand('train', TRAIN, 'one network: --recipe robot data=DIR', f'{OFFLINE}.fit', 'train'),
-    Subcommand('ensemble', TRAIN, 'the members of a deep ensemble', f'{OFFLINE}.ensemble',
-               'train'),
-    Subcommand('distill', TRAIN, 'a student of a teacher (EMUFormer)', f'{OFFLINE}.distill',
-               'train'),
-    Subcommand('average', TRAIN, 'the average of networks of one start', f'{OFFLINE}.average',
-               'train'),
-    Subcommand('calibrate', TRAIN, 'temperature, variance, thresholds of the flag',
-               f'{OFFLINE}.calibrate', 'train'),
-    Subcommand('evaluate', TRAIN, 'all metrics of checkpoints on a split',
-               f'{OFFLINE}.evaluate', 'train'),
-    Subcommand('ship', TRAIN, 'float16 weights, metrics inside, a model card beside it',
-               f'{OFFLINE}.export', 'train'),
+               'emu_perception.commands.nav2_layer', 'offline',
+               'emu_perception.commands.nav2_layer_arguments'),
+    _offline('prepare', 'make and check data set folders: bag, nyuv2, cityscapes, check',
+             'prepare.__main__'),
+    _offline('train', 'one network: --recipe robot data=DIR', 'fit'),
+    _offline('ensemble', 'the members of a deep ensemble', 'ensemble'),
+    _offline('distill', 'a student of a teacher (EMUFormer)', 'distill'),
+    _offline('average', 'the average of networks of one start', 'average'),
+    _offline('balance', 'let rare classes speak up: a part of their prior taken out', 'balance'),
+    _offline('calibrate', 'temperature, variance, thresholds of the flag', 'calibrate'),
+    _offline('evaluate', 'all metrics of checkpoints on a split', 'evaluate'),
+    _offline('ship', 'float16 weights, metrics inside, a model card beside it', 'export'),
     Subcommand('export', TRAIN, 'ONNX, OpenVINO or torch.export, proven equal to the Predictor',
                'emu_perception.commands.export', 'export'),
-    Subcommand('compare', TRAIN, 'all methods with one recipe, as a table', f'{OFFLINE}.compare',
-               'train'),
-    Subcommand('report', TRAIN, "an HTML page of results beside the paper's",
-               f'{OFFLINE}.report', 'train'),
-    *(Subcommand(f'study {name}', TRAIN, text, f'{OFFLINE}.{module}', 'train', demo=demo)
+    _offline('compare', 'all methods with one recipe, as a table', 'compare'),
+    _offline('report', "an HTML page of results beside the paper's", 'report'),
+    *(_offline(f'study {name}', text, module, demo=demo)
       for name, text, module, demo in (
           ('trust', 'what the flag is worth, by kind of trouble', 'studies.trust', False),
           ('uncertainty', 'what the uncertainty sees', 'studies.uncertainty', False),
@@ -100,7 +105,8 @@ _ROWS = (
     Subcommand('doctor', CHECK, 'is all here that the node needs? faults with their remedies',
                'emu_perception.ros.doctor.command', 'offline'),
     Subcommand('benchmark', CHECK, 'the speed of a checkpoint here',
-               'emu_perception.benchmarking.command', 'demo', demo=True),
+               'emu_perception.benchmarking.command', 'demo',
+               'emu_perception.benchmarking.arguments', demo=True),
 )
 SUBCOMMANDS: dict[str, Subcommand] = {row.name: row for row in _ROWS}
 # What the same commands are called elsewhere: on ros2 run, and as python -m training.NAME.

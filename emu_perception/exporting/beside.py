@@ -24,7 +24,7 @@ about = json.load(open('{name}.json'))
 {load}
 image = cv2.cvtColor(cv2.imread(sys.argv[1]), cv2.COLOR_BGR2RGB)
 small = cv2.resize(image, (about['width'], about['height']), interpolation=cv2.INTER_AREA)
-found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'], axis=0))))
+found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'] or 1, axis=0))))
 scale = float(sys.argv[2]) / image.shape[1] * about['depth_scale_per_fx_of_width']
 label, depth = found['label'][0], found['depth'][0] * scale
 sigma = np.sqrt(found['depth_variance'][0]) * scale
@@ -46,8 +46,8 @@ _RUNS = {
 
 
 def document(metadata: CheckpointMetadata, names: tuple[str, ...], size: tuple[int, int],
-             batch: int) -> dict[str, Any]:
-    """Return what a program has to know of the file: NAME.json."""
+             batch: int | None) -> dict[str, Any]:
+    """Return what a program has to know of the file: NAME.json; of any ``batch`` it is None."""
     fx = training_fx(metadata)
     scores = [name.removeprefix(SCORE) for name in names if name.startswith(SCORE)]
     return {
@@ -72,6 +72,7 @@ def readme(name: str, about: str, metadata: CheckpointMetadata, document_: dict[
     rows = [f'| `{output}` | {_meaning(output)} |' for output in document_['outputs']]
     errors = ', '.join(f'{output} {error:.1g}' for output, error in proof.largest.items())
     batch, height, width = (document_[key] for key in ('batch', 'height', 'width'))
+    batch = 'any number' if batch is None else batch
     return '\n'.join([
         f'# {name}', '', f'{metadata.name} as {about}; `{name}_example.py` runs it without ROS.',
         '', f'Input `image`: uint8 [{batch}, {height}, {width}, 3], rgb, shrunk by areas ('

@@ -35,6 +35,8 @@ class Format:
     :ivar write: writes a model for inputs like an example.
     :ivar load: returns what runs the file.
     :ivar about: what there is to know of the file.
+    :ivar any_batch: writes a model for any number of images; None = the format has none that is
+        proven here.
     """
 
     suffix: str
@@ -44,12 +46,19 @@ class Format:
     write: Callable[[WholeModel, torch.Tensor, Path], None]
     load: Callable[[Path], Runs]
     about: str
+    any_batch: Callable[[WholeModel, torch.Tensor, Path], None] | None = None
 
 
-def _write_onnx(model: WholeModel, example: torch.Tensor, path: Path) -> None:
+def _write_onnx(model: WholeModel, example: torch.Tensor, path: Path,
+                open_axes: dict[str, dict[int, str]] | None = None) -> None:
     # The older exporter needs the package onnx alone, the newer one onnxscript too.
-    torch.onnx.export(model, (example,), str(path), input_names=[INPUT],
+    torch.onnx.export(model, (example,), str(path), input_names=[INPUT], dynamic_axes=open_axes,
                       output_names=list(model.names), opset_version=OPSET, dynamo=False)
+
+
+def _write_onnx_of_any_batch(model: WholeModel, example: torch.Tensor, path: Path) -> None:
+    model.open_batch(example)
+    _write_onnx(model, example, path, {name: {0: 'batch'} for name in (INPUT, *model.names)})
 
 
 def _load_onnx(path: Path) -> Runs:
@@ -90,7 +99,7 @@ def _load_torch(path: Path) -> Runs:
 
 FORMATS = {
     'onnx': Format('.onnx', ('onnx', 'onnxruntime'), 'export', 1e-4, _write_onnx, _load_onnx,
-                   f'ONNX, opset {OPSET}'),
+                   f'ONNX, opset {OPSET}', _write_onnx_of_any_batch),
     'openvino': Format('.xml', ('openvino',), 'cpu', 1e-3, _write_openvino, _load_openvino,
                        'OpenVINO IR (.xml and .bin belong together), to be run in float32'),
     'torch': Format('.pt2', (), 'pypi', 1e-4, _write_torch, _load_torch,
@@ -114,17 +123,23 @@ def need(name: str) -> Format:
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def written(row: Format, model: WholeModel, example: torch.Tensor, path: Path) -> Runs:
+def written(row: Format, model: WholeModel, example: torch.Tensor, path: Path, *,
+            any_batch: bool = False) -> Runs:
     """
     Write a model, and return what runs the file.
 
-    :raises InputError: if the format cannot take this network.
+    :param any_batch: for any number of images, not the example's.
+    :raises InputError: if the format cannot take this network, or no such batch.
     """
+    write = row.any_batch if any_batch else row.write
+    if write is None:
+        raise InputError(f'{path}: {row.about} is written for a number of images that is given: '
+                         'leave --any-batch out, or give a name that ends in .onnx')
     try:
         with warnings.catch_warnings():
             # Tracers warn of what becomes a constant: the proof finds where that is wrong.
             warnings.simplefilter('ignore')
-            row.write(model.eval(), example, path)
+            write(model.eval(), example, path)
         return row.load(path)
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(f'{path}: this network cannot be written as {row.about}: '

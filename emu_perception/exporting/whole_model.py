@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import copy
 
 from emu_perception.backends.onnx_export import RawNetwork
@@ -53,13 +54,15 @@ class WholeModel(nn.Module):
         self._order = tuple(folded.tasks)
         self._raw = RawNetwork(copy.deepcopy(folded).cpu().float(), size, fitted is not None)
         self._maps = Maps(self.tasks, calibration.temperature, size=size)
-        self._fitted = None if fitted is None else _Fitted(fitted)
         self._variance_scale, self._depth_max = calibration.variance_scale, metadata.depth_max
         std = 255.0 * torch.tensor(metadata.std)
         self.register_buffer('scale', 1.0 / std)
         self.register_buffer('shift', -255.0 * torch.tensor(metadata.mean) / std)
         judged = () if fitted is None else (
             (UNFAMILIARITY,) if fitted.failure is None else (UNFAMILIARITY, PREDICTED_FAILURE))
+        self._scores = _ImageScores(self.tasks, (*names_of(self.tasks), *judged),
+                                    None if fitted is None else _Fitted(fitted))
+        self._each: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
         self.names = (*(name for task in self.tasks for name in MAP_NAMES[task]),
                       *(f'{SCORE}{name}' for name in (*names_of(self.tasks), *judged)))
 
@@ -71,28 +74,82 @@ class WholeModel(nn.Module):
         by_name = {name: next(maps) for task in self.tasks for name in MAP_NAMES[task]}
         if DEPTH in self.tasks:
             by_name['depth_variance'] = by_name['depth_variance'] * self._variance_scale
+        stack, statistics = self._judged(by_name, found[-1])
         # One image after the other: each score is one number of one image.
-        scores = [self._scores(by_name, found[-1], index) for index in range(image.shape[0])]
+        scores = (torch.stack([self._scores(stack[index], statistics[index])
+                               for index in range(image.shape[0])])
+                  if self._each is None else self._each(stack, statistics))
         if DEPTH in self.tasks:
             by_name['depth'] = in_range(by_name['depth'], self._depth_max, by_name['depth'])
-        return (*by_name.values(), *(
-            torch.stack([one[name.removeprefix(SCORE)] for one in scores]).float()
-            for name in self.names[len(by_name):]))
+        # Not unbind: of what comes out of a loop a tracer does not know the shape.
+        count = len(self.names) - len(by_name)
+        return (*by_name.values(), *(scores[:, index] for index in range(count)))
+
+    def open_batch(self, example: torch.Tensor) -> None:
+        """
+        Let a graph that is traced from now on take any number of images.
+
+        :param example: images as ``forward`` takes them.
+        """
+        with torch.no_grad():
+            found = self._raw((example.float() * self.scale + self.shift).permute(0, 3, 1, 2))
+            raw = dict(zip(self._order, found))
+            maps = iter(self._maps(*(raw[task] for task in self.tasks)))
+            stack, statistics = self._judged(
+                {name: next(maps) for task in self.tasks for name in MAP_NAMES[task]}, found[-1])
+            # As a function: its buffers become constants, and a tracer takes it as it is.
+            one = torch.jit.trace(lambda *values: self._scores(*values),
+                                  (stack[0], statistics[0]), check_trace=False)
+
+        def each(maps: torch.Tensor, statistics: torch.Tensor) -> torch.Tensor:
+            found = []
+            for index in range(maps.shape[0]):
+                found.append(one(maps[index], statistics[index]))
+            return torch.stack(found)
+        # A loop of the graph, which a tracer would unroll.
+        self._each = torch.jit.script(each)
+
+    def _judged(self, maps: dict[str, torch.Tensor], statistics: torch.Tensor,
+                ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what scores are made of: maps [B, C, h, w] and statistics [B, N]."""
+        stack = torch.stack([maps[name] for name in _judged_maps(self.tasks)], dim=1)
+        # Without fitted scores nobody reads the second: it is anything of each image.
+        return stack, statistics if self._scores.fitted is not None else stack[:, 0, 0]
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """Return the raw logits [B, K, h', w'] of an image, to see which labels are ties."""
         found = self._raw((image.float() * self.scale + self.shift).permute(0, 3, 1, 2))
         return dict(zip(self._order, found))[SEGMENTATION]
 
-    def _scores(self, maps: dict[str, torch.Tensor], statistics: torch.Tensor, index: int
-                ) -> dict[str, torch.Tensor]:
-        def one(name: str) -> torch.Tensor | None:
-            return maps[name][index] if name in maps else None
+
+def _judged_maps(tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the maps that scores are made of."""
+    return tuple(name for task in tasks for name in MAP_NAMES[task]
+                 if name not in ('label', 'confidence'))
+
+
+class _ImageScores(nn.Module):
+    """
+    All scores of one image, as tensor operations.
+
+    :param names: of the scores, in the order in which they are given.
+    :param fitted: what gives the last of them, or None.
+    """
+
+    def __init__(self, tasks: tuple[str, ...], names: tuple[str, ...],
+                 fitted: _Fitted | None) -> None:
+        super().__init__()
+        self.maps, self.names, self.fitted = _judged_maps(tasks), names, fitted
+
+    def forward(self, maps: torch.Tensor, statistics: torch.Tensor) -> torch.Tensor:
+        """Return float32 [S] of maps [C, h, w] and the network's statistics [N]."""
+        named = dict(zip(self.maps, maps))
         found = measured(NetworkMaps(
-            label=one('label'), entropy=one('segmentation_entropy'), depth=one('depth'),
-            depth_variance=one('depth_variance')))
-        return found if self._fitted is None else {
-            **found, **self._fitted(statistics[index], found)}
+            entropy=named.get('segmentation_entropy'), depth=named.get('depth'),
+            depth_variance=named.get('depth_variance')))
+        if self.fitted is not None:
+            found = {**found, **self.fitted(statistics, found)}
+        return torch.stack([found[name].float() for name in self.names])
 
 
 class _Fitted(nn.Module):

@@ -178,7 +178,15 @@ class MultitaskDeepLab(nn.Module):
     @property
     def depth_layer(self) -> nn.Conv2d:
         """Return the last layer of the depth decoder."""
-        layer = self.get_submodule(f'decoders.{DEPTH}.classifier')
+        return self._last_layer(DEPTH)
+
+    @property
+    def segmentation_layers(self) -> list[nn.Conv2d]:
+        """Return the last layer of the segmentation decoder, a channel a class."""
+        return [self._last_layer(SEGMENTATION)]
+
+    def _last_layer(self, task: str) -> nn.Conv2d:
+        layer = self.get_submodule(f'decoders.{task}.classifier')
         assert isinstance(layer, nn.Conv2d)
         return layer
 

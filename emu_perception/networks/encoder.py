@@ -1,13 +1,17 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Any timm ``features_only`` model as a pyramid of four maps at strides 4, 8, 16 and 32."""
+"""
+A pyramid of four maps at strides 4, 8, 16 and 32: our own EfficientNet-Lite, or a model of timm's.
+
+timm is imported where a network needs it, and not before: it costs memory and seconds at a start.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from emu_perception.errors import InputError
-import timm
+from emu_perception.networks import efficientnet_lite
 import torch
 from torch import nn
 
@@ -19,13 +23,29 @@ _REFUSED = ('checkpoint_path', 'cache_dir', 'pretrained', 'pretrained_cfg',
 
 
 def features_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any:
+    """Return the extractor of timm's name, ours or timm's own; otherwise as ``timm_model``."""
+    if not settings and isinstance(name, str) and name in efficientnet_lite.CONFIGURATIONS:
+        rate = arguments.get('drop_path_rate', 0.0)
+        if set(arguments) <= {'drop_path_rate'} and isinstance(rate, (int, float)):
+            return efficientnet_lite.efficientnet_lite(name, rate)
+    return timm_model(name, arguments, features_only=True, **settings)
+
+
+def timm_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any:
     """
-    Return timm's ``features_only`` model of that name, with random weights.
+    Return timm's model of that name, with random weights.
 
     :param arguments: of the model, by its user.
     :param settings: further ones, which the user cannot set.
     :raises InputError: if timm does not know the name or cannot make it with these arguments.
     """
+    try:
+        # The first import registers mit_b0..b5 with timm.
+        from emu_perception.networks import mit_registration  # noqa: F401
+        import timm
+    except ImportError as error:
+        raise InputError(f"encoder '{name}' needs timm and what it imports ({error}): pip install "
+                         '-r requirements/robot.txt -c keep.txt') from error
     # Names such as 'hf-hub:owner/model' would fetch the model from the network.
     if not isinstance(name, str) or not timm.is_model(name):
         raise InputError(f"encoder '{name}' is not known to timm {timm.__version__}; "
@@ -35,11 +55,12 @@ def features_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any
         raise InputError(f"encoder argument '{refused[0]}' would load weights or change the "
                          'rgb input; leave it out')
     try:
-        return timm.create_model(name, pretrained=False, features_only=True, **settings,
-                                 **arguments)
+        return timm.create_model(name, pretrained=False, **settings, **arguments)
     except Exception as error:  # timm's models raise many kinds; all mean the same here.
         reason = ' '.join(str(error).split()) or type(error).__name__
-        raise InputError(f"encoder '{name}' with {({**settings, **arguments})} cannot be made by "
+        given = {**{key: value for key, value in settings.items() if key != 'features_only'},
+                 **arguments}
+        raise InputError(f"encoder '{name}' with {given} cannot be made by "
                          f'timm {timm.__version__}: {reason}') from error
 
 

@@ -1,19 +1,16 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Mix Transformer (MiT-B0..B5), the encoder of SegFormer (arXiv 2105.15203), for timm.
+Mix Transformer (MiT-B0..B5), the encoder of SegFormer (arXiv 2105.15203).
 
-``timm.create_model('mit_b2', features_only=True)`` gives maps at strides 4, 8, 16 and 32.
-Each stage is one module that maps [B, C, H, W] to [B, C', H', W'], which is what timm's feature
-extraction asks for.
+``mit_registration.py`` makes it known to timm, whose ``features_only`` gives maps at strides 4, 8,
+16 and 32. Each stage is one module that maps [B, C, H, W] to [B, C', H', W'], which is what timm's
+feature extraction asks for.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from timm.layers import DropPath
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from emu_perception.networks.drop_path import DropPath
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -203,55 +200,3 @@ CONFIGURATIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     'mit_b4': (_WIDE, (3, 8, 27, 3)),
     'mit_b5': (_WIDE, (3, 6, 40, 3)),
 }
-
-
-# timm reads this name. No address: the published weights come through networks/pretrained.py,
-# which names their licence.
-default_cfgs = generate_default_cfgs({
-    name: {'url': '', 'input_size': (3, 512, 512), 'mean': (0.485, 0.456, 0.406),
-           'std': (0.229, 0.224, 0.225), 'num_classes': 1000,
-           'first_conv': 'stages.0.patch_embed.proj', 'classifier': 'head'}
-    for name in CONFIGURATIONS})
-
-
-def _create(variant: str, pretrained: bool, **kwargs: Any) -> nn.Module:
-    embed_dims, depths = CONFIGURATIONS[variant]
-    return build_model_with_cfg(
-        MixTransformer, variant, pretrained, embed_dims=embed_dims, depths=depths,
-        feature_cfg={'flatten_sequential': True, 'out_indices': (0, 1, 2, 3)}, **kwargs)
-
-
-@register_model
-def mit_b0(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """MiT-B0: 3.3 M parameters."""
-    return _create('mit_b0', pretrained, **kwargs)
-
-
-@register_model
-def mit_b1(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """MiT-B1: 13.2 M parameters."""
-    return _create('mit_b1', pretrained, **kwargs)
-
-
-@register_model
-def mit_b2(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """MiT-B2: 24.2 M parameters."""
-    return _create('mit_b2', pretrained, **kwargs)
-
-
-@register_model
-def mit_b3(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """MiT-B3: 44.1 M parameters."""
-    return _create('mit_b3', pretrained, **kwargs)
-
-
-@register_model
-def mit_b4(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """MiT-B4: 60.8 M parameters."""
-    return _create('mit_b4', pretrained, **kwargs)
-
-
-@register_model
-def mit_b5(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """MiT-B5: 81.4 M parameters."""
-    return _create('mit_b5', pretrained, **kwargs)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
 from emu_perception.networks.context import CONTEXTS
-from emu_perception.networks.encoder import PyramidEncoder
+from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
 import torch
@@ -86,7 +86,7 @@ class MultitaskNetwork(nn.Module):
     :param encoder_arguments: further arguments of the timm model.
     :param num_heads: heads for each task; more than one makes a deep sub-ensemble, whose samples
         are the outputs of head pair 0, 1, ... on the one encoder.
-    :param stage_dropout: see ``PyramidEncoder``.
+    :param stage_dropout: see ``PyramidEncoder``; vision transformers have none.
     :raises InputError: if an argument is out of its range.
     """
 
@@ -123,7 +123,7 @@ class MultitaskNetwork(nn.Module):
             'stage_dropout': stage_dropout}
         self.tasks = tuple(tasks)
         self.num_heads = num_heads
-        self.encoder = PyramidEncoder(encoder, encoder_arguments, stage_dropout)
+        self.encoder = make_encoder(encoder, encoder_arguments, stage_dropout)
         channels = self.encoder.channels
         self.context: nn.Module = CONTEXTS[context](channels[-1]) if context else nn.Identity()
         outputs = {SEGMENTATION: num_classes, DEPTH: 2}
@@ -177,6 +177,11 @@ class MultitaskNetwork(nn.Module):
         """Return the last layer of the first depth head, whose channel 0 is the mean's."""
         layer: nn.Conv2d = self.head(DEPTH).classifier
         return layer
+
+    @property
+    def segmentation_layers(self) -> list[nn.Conv2d]:
+        """Return the last layer of each segmentation head, a channel a class."""
+        return [self.head(SEGMENTATION, i).classifier for i in range(self.num_heads)]
 
     def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
         """

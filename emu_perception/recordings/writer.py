@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ class RecordingWriter:
 
     :ivar make: makes its messages.
     :ivar count: of messages so far.
+    :ivar sizes: bytes of them by topic, before they are compressed.
     :raises InputError: if rosbags is not installed or the folder cannot be made.
     """
 
@@ -30,6 +32,7 @@ class RecordingWriter:
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
         self.make = MessageFactory(self._store)
         self.count = 0
+        self.sizes: Counter[str] = Counter()
         self._connections: dict[str, Any] = {}
         # 9 has the qualities of service in a form that Humble's rosbag2 cannot read.
         self._writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
@@ -60,6 +63,11 @@ class RecordingWriter:
         with naming(self.folder):
             self._writer.write(self._connections[topic], stamp_ns, data)
         self.count += 1
+        self.sizes[topic] += len(data)
+
+    def stored_bytes(self) -> int:
+        """Return how large the bag is on the disk; whole once it is closed."""
+        return sum(path.stat().st_size for path in self.folder.iterdir())
 
     def close(self) -> None:
         """Write index and metadata.yaml, without which players refuse the file, to the disk."""

@@ -39,6 +39,12 @@ class Gate:
     image: RiskState
     raised: Callable[[], bool]
 
-    def passes(self, gate: str | None) -> bool:
-        """Tell whether a topic behind this gate may be published now."""
-        return gate not in self.closing or self.image.certain and not self.raised()
+    def passes(self, gate: str | None, promised: bool = False) -> bool:
+        """
+        Tell whether a topic behind this gate may be published now.
+
+        :param promised: of a promised map, for which there is always a gate: what raises the flag
+            is what a promise does not hold for.
+        """
+        return not promised and gate not in self.closing \
+            or self.image.certain and not self.raised()

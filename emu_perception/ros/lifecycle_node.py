@@ -17,8 +17,9 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from emu_perception.errors import EmuError
+from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import resolve_model_file
+from emu_perception.promises.holding import level_problem, promise_lines
 from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
 from emu_perception.ros.arrivals import Arrivals
@@ -248,6 +249,8 @@ class EmuNode(LifecycleNode):
                 predictor = self._pipeline.predictor
                 names = [one.name for one in changes]
                 model = self._swap.check(names, settings, predictor)
+                if 'promise_level' in names:
+                    _check_level(settings.promise_level, predictor)
                 if model == predictor.key:
                     settings.check_classes(predictor.metadata.classes)
                 elif model is None:  # else the swap has asked the new model
@@ -314,6 +317,7 @@ class EmuNode(LifecycleNode):
                                              backend=settings.backend)
         try:
             settings.check_classes(predictor.metadata.classes)
+            _check_level(settings.promise_level, predictor)
             maps = MapPublishers(self, predictor.metadata, hinted=settings.depth_hint)
         except Exception:
             predictor.close()
@@ -383,6 +387,9 @@ class EmuNode(LifecycleNode):
                 and not self._pipeline.maps.publish_label_info()):
             self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
                            warning=False)
+        for line in promise_lines(predictor.metadata, self._settings.promise_level,
+                                  hinted=self._settings.depth_hint):
+            self._log.once(line, line, warning=False)
         if self._settings.risk_region:
             self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
                            'fitted on whole images; set those of this part (risk_threshold_*)')
@@ -446,3 +453,14 @@ class EmuNode(LifecycleNode):
             self._pipeline.maps.destroy()
             self._pipeline = None
         self._model_values = {}
+
+
+def _check_level(level: float, predictor: SharedPredictor) -> None:
+    """
+    Refuse a level that the checkpoint was not fitted for.
+
+    :raises InputError: one line.
+    """
+    problem = level_problem(predictor.metadata, level)
+    if problem:
+        raise InputError(f'parameter {problem}')

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import Any, TYPE_CHECKING
 
 from emu_perception.cameras.camera import Camera
+from emu_perception.promises.holding import promise_problem
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_published_image
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.planner.source import PlannerSource
+from emu_perception.ros.planner.source import NotAskedForError, PlannerSource
 from emu_perception.ros.planner.table import BUILDERS
 from emu_perception.ros.point_cloud import to_point_cloud
 from emu_perception.shown import Shown
@@ -33,6 +34,11 @@ class Frame:
     rgb: np.ndarray
     camera: Camera | None
 
+    @property
+    def focal(self) -> float | None:
+        """Return the camera's focal length in widths of the image; None where it is unknown."""
+        return None if self.camera is None else self.camera.fx / self.camera.width
+
 
 class MapMessages:
     """Builds the message of each topic from what is given of one image."""
@@ -48,7 +54,7 @@ class MapMessages:
         Return what the topic's publisher takes, or None where this image has nothing.
 
         :raises WithheldError: where it would mislead.
-        :raises NotAskedForError: where parameters do not ask for it.
+        :raises NotAskedForError: where parameters do not ask for it, or no promise holds.
         """
         if topic.planner:
             return BUILDERS[topic.name](self._source)
@@ -60,6 +66,10 @@ class MapMessages:
             sigma = self._shown.prediction.scale_sigma
             return None if sigma is None else Float32(data=sigma)
         found = self._shown.image(topic)
+        if found is None and topic.promised and topic.row is not None:
+            raise NotAskedForError(promise_problem(
+                self._metadata, topic.row.name, self._settings.promise_level,
+                focal=self._frame.focal, fused=self._shown.prediction.scale is not None))
         if found is None:
             return None
         pixels, encoding = found

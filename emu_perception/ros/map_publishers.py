@@ -10,7 +10,9 @@ from enum import Enum
 from typing import Any, TYPE_CHECKING
 
 from emu_perception.errors import InputError
+from emu_perception.label_names import label_names
 from emu_perception.prediction import Prediction
+from emu_perception.promises.holding import promises_for
 from emu_perception.risk import RiskState
 from emu_perception.ros.gate import Gate, gate_of
 from emu_perception.ros.map_messages import Frame, MapMessages
@@ -51,7 +53,8 @@ class MapPublishers:
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for topic in topics_of(metadata.tasks, hinted=hinted, planner=True):
+        for topic in topics_of(metadata.tasks, hinted=hinted, planner=True,
+                               promises=metadata.calibration.promises):
             self._publishers[topic.name] = node.create_publisher(
                 _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 
@@ -78,7 +81,7 @@ class MapPublishers:
         publisher.publish(LabelInfo(
             header=Header(stamp=self._node.get_clock().now().to_msg()), threshold=0.0,
             class_map=[VisionClass(class_id=index, class_name=name)
-                       for index, name in enumerate(self._metadata.classes)]))
+                       for index, name in label_names(self._metadata.classes)]))
         return True
 
     def destroy(self) -> None:
@@ -116,7 +119,10 @@ class MapPublishers:
                                         'depth_variance': settings.sigma_color_max_m},
                        overlay_alpha=settings.overlay_alpha,
                        unknown_depth_sigma=settings.unknown_depth_sigma,
-                       depth_encoding=settings.depth_encoding)
+                       depth_encoding=settings.depth_encoding,
+                       promises=promises_for(
+                           self._metadata, settings.promise_level, focal=frame.focal,
+                           fused=prediction.scale is not None))
         messages = MapMessages(frame, Shown(frame.rgb, prediction, risk, look),
                                settings, self._metadata)
         for name, publisher in list(self._publishers.items()):
@@ -126,7 +132,7 @@ class MapPublishers:
             if frame.camera is None and topic.in_metres:
                 continue
             behind = gate_of(topic.name, topic.task)
-            passing = gate.passes(behind)
+            passing = gate.passes(behind, topic.promised)
             try:
                 message = messages.build(topic) if passing else None
             # InputError: classes of another model.
@@ -135,7 +141,7 @@ class MapPublishers:
                 leave_out(name, error)
             if not is_current():
                 return MapsOut.ENDED
-            if not (passing and gate.passes(behind)):
+            if not (passing and gate.passes(behind, topic.promised)):
                 withheld = True
             elif message is not None:
                 publisher.publish(message)

@@ -103,6 +103,10 @@ class Settings(PlannerSettings):
     unknown_depth_sigma: float = _parameter(
         0.0, 'Depth becomes NaN (unknown) where its standard deviation is above this; 0: off.',
         unit='m', low=0.0, high=1000.0)
+    promise_level: float = _parameter(
+        0.9, 'Share of the pixels for which ~/depth/interval and ~/label_set_size hold in new '
+        'rooms of the same camera, one of those that the checkpoint was fitted for. They go out '
+        'only for images that are believed, while the flag is lowered.', low=0.01, high=0.999)
     # By name of the score, those above 0 alone; each has a parameter of its own.
     risk_thresholds: Mapping[str, float] = field(default_factory=dict)
     risk_scores: tuple[str, ...] = _list_parameter(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from emu_perception.cameras.camera import Camera
+from emu_perception.cloud_layout import FIELDS, packed, POINT
 from emu_perception.points import points_of
 from emu_perception.prediction import UNLABELLED
 from emu_perception.ros.image_messages import to_bytes
@@ -13,14 +14,8 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-# rgb is a float that holds 0x00RRGGBB: what RViz and PCL expect.
-_LAYOUT = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4'), ('label', '<u4'),
-           ('sigma', '<f4'))
-POINT = np.dtype(list(_LAYOUT))
-_FIELDS = [
-    PointField(name=name, offset=4 * index, count=1,
-               datatype=PointField.UINT32 if name == 'label' else PointField.FLOAT32)
-    for index, (name, _) in enumerate(_LAYOUT)]
+_FIELDS = [PointField(name=name, offset=offset, datatype=kind, count=1)
+           for name, offset, kind in FIELDS]
 
 
 def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header, camera: Camera, *,
@@ -35,7 +30,7 @@ def to_point_cloud(depth: np.ndarray, rgb: np.ndarray, header: Header, camera: C
     :param label: uint8 HxW, 255 where unlabelled; None gives 255 everywhere.
     :param sigma: float32 HxW, metres; None gives NaN.
     """
-    points = points_of(depth, _packed(rgb), camera, label=label, sigma=sigma, layout=POINT)
+    points = points_of(depth, packed(rgb), camera, label=label, sigma=sigma, layout=POINT)
     return _cloud(points, header, is_dense=False)
 
 
@@ -54,16 +49,11 @@ def to_sparse_cloud(at: np.ndarray, depth: np.ndarray, shown: Shown, header: Hea
     points['z'] = z = depth.ravel()[at]
     points['x'] = z * ray_x[at % width]
     points['y'] = z * ray_y[at // width]
-    points['rgb'] = _packed(shown.picture.reshape(-1, 3)[at])
+    points['rgb'] = packed(shown.picture.reshape(-1, 3)[at])
     points['label'] = UNLABELLED if prediction.label is None else prediction.label.ravel()[at]
     points['sigma'] = (np.nan if prediction.depth_variance is None
                        else np.sqrt(prediction.depth_variance.ravel()[at]))
     return _cloud(points, header, is_dense=True)
-
-
-def _packed(rgb: np.ndarray) -> np.ndarray:
-    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
-    return np.asarray(red << 16 | green << 8 | blue)
 
 
 def _cloud(points: np.ndarray, header: Header, *, is_dense: bool) -> PointCloud2:

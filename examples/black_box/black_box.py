@@ -12,6 +12,7 @@ of its own, so that it outlives what it watches. Parameters: ``after_s`` (2.0: w
 raise is kept too), ``at_most_every_s`` (60.0: a flag that flaps must not fill the disk).
 """
 
+import sys
 import time
 
 import rclpy
@@ -81,8 +82,13 @@ class BlackBox(Node):
 
 
 def main():
-    """Run until a signal comes."""
-    from rosbag2_interfaces.srv import Snapshot
+    """Run until a signal comes; return 1 where rosbag2 has no snapshots."""
+    try:
+        from rosbag2_interfaces.srv import Snapshot
+    except ImportError as error:
+        print(f'black_box.py: rosbag2 has no snapshot service here ({error}): install '
+              'ros-<distro>-rosbag2 of Humble or later', file=sys.stderr)
+        return 1
     rclpy.init()
     node = BlackBox(Snapshot)
     try:
@@ -92,7 +98,8 @@ def main():
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -13,7 +13,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 
 HERE = Path(__file__).resolve().parent
@@ -27,8 +27,9 @@ def generate_launch_description():
     namespace, use_sim_time = LaunchConfiguration('namespace'), LaunchConfiguration('use_sim_time')
     return LaunchDescription([
         DeclareLaunchArgument('namespace', default_value='', description='Of node and manager.'),
-        DeclareLaunchArgument('use_sim_time', default_value='false',
-                              description="'true': time from /clock."),
+        DeclareLaunchArgument('use_sim_time', default_value='',
+                              description="'true': time from /clock, for node and manager. Empty: "
+                              'for the node as params_file says.'),
         DeclareLaunchArgument('params_file', default_value=str(HERE / 'emu.yaml'),
                               description='Parameters of the node (YAML).'),
         IncludeLaunchDescription(
@@ -39,5 +40,6 @@ def generate_launch_description():
         Node(package='nav2_lifecycle_manager', executable='lifecycle_manager',
              name='lifecycle_manager_emu', namespace=namespace, output='screen',
              parameters=[{'autostart': True, 'node_names': [NODE], 'bond_timeout': 0.0,
-                          'use_sim_time': use_sim_time}]),
+                          'use_sim_time': PythonExpression(
+                              ["'", use_sim_time, "'.lower() == 'true'"])}]),
     ])

@@ -8,19 +8,28 @@ import json
 import subprocess
 import sys
 
+from core_bench import make_metadata
 import cv2
-from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    Intrinsics,
+    load_checkpoint,
+    save_checkpoint,
+)
 from emu_perception.commands import export
 from emu_perception.errors import InputError
 from emu_perception.exporting import formats
 from emu_perception.exporting.proof import proof
 from emu_perception.exporting.whole_model import WholeModel
+from emu_perception.model_file import default_model
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette
 import numpy as np
 import pytest
 import torch
+from vit_cases import tiny_vit, VITS
 
 SIZE = (96, 128)
 
@@ -59,18 +68,21 @@ def run(checkpoint, picture, out, *more):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('kind', 'suffix', 'batch'), [
-    ('onnx', '.onnx', 1), ('onnx', '.onnx', 2), ('torch', '.pt2', 1), ('openvino', '.xml', 1)])
+    ('onnx', '.onnx', 1), ('onnx', '.onnx', 2), ('onnx', '.onnx', None), ('torch', '.pt2', 1),
+    ('openvino', '.xml', 1)])
 def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
         checkpoint, picture, tmp_path, capsys, kind, suffix, batch):
     for package in formats.FORMATS[kind].packages:
         pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
     out = tmp_path / f'new/small{suffix}'
     # The name says the format.
-    assert run(checkpoint, picture, out, '--batch', str(batch)) == 0
+    assert run(checkpoint, picture, out, *(('--batch', str(batch)) if batch else (
+        '--any-batch',))) == 0
     assert 'proven on 1 images' in capsys.readouterr().out
     names = ['label', 'segmentation_entropy', 'confidence', 'depth', 'depth_variance',
              'score_segmentation_entropy', 'score_depth_sigma', 'score_relative_depth_sigma']
     assert json.loads(out.with_suffix('.json').read_text())['outputs'] == names
+    assert json.loads(out.with_suffix('.json').read_text())['batch'] == batch
     page = out.with_suffix('.md').read_text()
     assert all(f'`{name}`' in page for name in names) and '**Proven** on 1 images' in page
     example = out.with_name('small_example.py')
@@ -86,10 +98,21 @@ def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('kind', ['onnx', 'torch', 'openvino'])
+@pytest.mark.parametrize('encoder', VITS)
+def test_a_vision_transformer_is_proven_in_every_format(encoder, kind, picture, tmp_path, capsys):
+    for package in formats.FORMATS[kind].packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    network = tiny_vit(encoder)
+    save_checkpoint(tmp_path / 'vit.safetensors', network, make_metadata(network))
+    suffix = {'onnx': '.onnx', 'torch': '.pt2', 'openvino': '.xml'}[kind]
+    assert run(tmp_path / 'vit.safetensors', picture, tmp_path / f'out/vit{suffix}') == 0
+    assert 'proven on 1 images' in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_fitted_scores_and_the_range_are_in_the_module():
     predictor = Predictor.load(device='cpu', backend='eager')
-    from emu_perception.checkpoint import load_checkpoint
-    from emu_perception.model_file import default_model
     network, metadata = load_checkpoint(default_model())
     size = metadata.input_size
     model = WholeModel(network, metadata, size).eval()
@@ -109,7 +132,6 @@ def test_fitted_scores_and_the_range_are_in_the_module():
     ('score_depth_sigma', lambda x: x * 1.01), ('label', lambda x: (x + 1) % 5),
     ('depth_variance', lambda x: x[:, :-1])])
 def test_an_export_that_is_off_is_refused_and_says_where(checkpoint, picture, name, change):
-    from emu_perception.checkpoint import load_checkpoint
     network, metadata = load_checkpoint(checkpoint)
     model = WholeModel(network, metadata, SIZE).eval()
 
@@ -156,3 +178,51 @@ def test_a_file_that_is_there_is_not_replaced_unasked(checkpoint, picture, tmp_p
     assert run(checkpoint, picture, tmp_path / 'a.onnx') == 1
     assert '--force' in capsys.readouterr().err
     assert (tmp_path / 'a.onnx').read_text() == 'mine'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('encoder', ['resnet18', 'efficientnet_lite0'])
+def test_one_file_answers_any_number_of_images_each_as_the_predictor(encoder, tmp_path):
+    """With the fitted scores of the default model, and without."""
+    onnxruntime = pytest.importorskip('onnxruntime', reason='NOT TESTED: no onnxruntime')
+    pytest.importorskip('onnx', reason='NOT TESTED: onnx is not installed')
+    if encoder == 'resnet18':
+        torch.manual_seed(0)
+        network, size = MultitaskNetwork(encoder, num_classes=5, head_dim=16).eval(), (64, 96)
+        metadata = CheckpointMetadata(
+            architecture=network.arguments, input_size=size, classes=tuple('abcde'),
+            palette=tuple(default_palette(5)), depth_max=10.0)
+    else:
+        network, metadata = load_checkpoint(default_model())
+        size = metadata.input_size
+    path = tmp_path / 'any.onnx'
+    model = WholeModel(network, metadata, size)
+    row = formats.FORMATS['onnx']
+    runs = formats.written(row, model, torch.zeros(1, *size, 3, dtype=torch.uint8), path,
+                           any_batch=True)
+    # The photograph beside the default model: its left half is a room.
+    whole = cv2.cvtColor(cv2.imread(str(default_model().with_name('emu_default_demo.jpg'))),
+                         cv2.COLOR_BGR2RGB)
+    images = [whole[:300, :400], whole[100:400, 200:600]]
+    predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
+    for batch in (1, 3):
+        assert proof(runs, model, predictor, images, size, batch, row.bound).images == 2
+    inputs, = onnxruntime.InferenceSession(str(path)).get_inputs()
+    assert inputs.shape == ['batch', *size, 3]
+
+
+def test_a_runtime_that_fails_refuses_the_export(checkpoint, picture):
+    network, metadata = load_checkpoint(checkpoint)
+    model = WholeModel(network, metadata, SIZE).eval()
+
+    def fails(batch):
+        raise LookupError('cannot be reshaped')  # As of attention whose batch became a constant.
+    predictor = Predictor.load(checkpoint, 'cpu', backend='eager')
+    image = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
+    with pytest.raises(InputError, match='batch of 3 nothing is answered, this export is refused'):
+        proof(fails, model, predictor, [image], SIZE, 3, 1e-4)
+
+
+def test_a_format_without_an_open_batch_says_which_has_one(checkpoint, picture, tmp_path, capsys):
+    assert run(checkpoint, picture, tmp_path / 'a.pt2', '--any-batch') == 1
+    assert '.onnx' in capsys.readouterr().err and not [*tmp_path.iterdir()]

@@ -43,8 +43,8 @@ ROS_NAMES = re.compile(r'rclpy|rcl_interfaces|.*_msgs|cv_bridge|ament_.*|launch(
                        r'builtin_interfaces|rosidl_.*|message_filters|tf2_.*|std_srvs|'
                        r'diagnostic_.*')
 # Folders of training/ from the bottom up: each may import those before it, and its own files.
-OFFLINE_LAYERS = ('recipes', 'metrics', 'data', 'losses', 'methods', 'evaluation', 'calibration',
-                  'runs', 'speed', 'reporting')
+OFFLINE_LAYERS = ('recipes', 'arguments', 'metrics', 'data', 'losses', 'methods', 'evaluation',
+                  'calibration', 'runs', 'speed', 'reporting')
 # Commands themselves, which may import all of these.
 OFFLINE_COMMANDS = ('studies', 'prepare')
 OFFLINE_NAMES = {'training', 'lightning', 'pytorch_lightning', 'torchmetrics'}

@@ -12,7 +12,7 @@ from emu_perception.topics import IMAGE, TOPICS, topics_of
 import numpy as np
 import pytest
 
-DTYPES = {'mono8': np.uint8, '16UC1': np.uint16, '32FC1': np.float32}
+DTYPES = {'mono8': np.uint8, '16UC1': np.uint16, '32FC1': np.float32, '32FC2': np.float32}
 
 
 @pytest.mark.parametrize('row', MAPS.values(), ids=MAPS)
@@ -65,6 +65,7 @@ def test_tasks_have_the_topics_of_their_maps_and_those_of_none(tasks):
     found = {topic.name for topic in topics_of(tasks)}
     assert {'overlay', 'camera_info'} <= found
     assert not found & {'depth/source', 'scale_sigma'}, 'there without a depth camera'
+    assert not found & {'depth/interval', 'label_set_size'}, 'there without a promise'
     assert found >= {row.topic for row in maps_of(tasks)}
     assert not found & {row.topic for row in MAPS.values() if row.task not in tasks}
     assert ('points' in found) == ('depth/camera_info' in found) == ('depth' in tasks)
@@ -76,4 +77,17 @@ def test_topics_that_users_know_are_as_they_were():
         'label', 'camera_info', 'depth/image', 'depth/camera_info', 'confidence', 'instance',
         'segmentation_uncertainty', 'depth_uncertainty', 'points', 'label_color', 'overlay',
         'segmentation_uncertainty_color', 'depth_uncertainty_color', 'depth/source',
-        'scale_sigma', 'mask', 'scan', 'points/filtered', 'points/ground', 'points/obstacles'}
+        'scale_sigma', 'mask', 'scan', 'points/filtered', 'points/ground', 'points/obstacles',
+        'depth/interval', 'label_set_size'}
+
+
+def test_promised_topics_are_there_with_constants_and_none_of_depth_with_a_depth_camera():
+    """The promise is of the network's own depth: a joined one has another sigma."""
+    def found(*tasks, **options):
+        return {topic.name for topic in topics_of(tasks, **options) if topic.promised}
+    both = ('depth_interval', 'label_set_size')
+    assert found('segmentation', 'depth', promises=both) == {'depth/interval', 'label_set_size'}
+    assert found('segmentation', 'depth', promises=both, hinted=True) == {'label_set_size'}
+    assert found('depth', promises=both) == {'depth/interval'}
+    assert found('segmentation', 'depth', promises=both[1:]) == {'label_set_size'}
+    assert not found('segmentation', 'depth')

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import gc
 import threading
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from emu_perception.checkpoint import Calibration, FittedThreshold
+from emu_perception.checkpoint import Calibration, FittedThreshold, Promise, PromiseLevel
 from emu_perception.freshness import Freshness, Verdict
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.maps import maps_of
@@ -46,6 +46,14 @@ def fake_calibration(segmentation: float | None = 0.8, depth: float | None = 0.5
     return Calibration(1.5, 2.0, {name: FittedThreshold(threshold, 95.0)
                                   for name, threshold in thresholds.items()
                                   if threshold is not None})
+
+
+def fake_promises() -> Calibration:
+    """Return that with promises: 2 sigma nearer, 3 farther, 1 + 2 entropy classes at 0.9."""
+    return replace(fake_calibration(), promises={
+        'depth_interval': Promise((PromiseLevel(0.9, (2.0, 3.0), True),
+                                   PromiseLevel(0.95, (4.0, 5.0), False)), 15),
+        'label_set_size': Promise((PromiseLevel(0.9, (2.0, 3.0), True),), 15)})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 import re
+import sys
 import threading
 from typing import Any
 
@@ -162,3 +163,10 @@ def test_topics_are_those_of_a_camera_and_the_node_and_the_expression_matches_th
     expression = '^(' + '|'.join(re.escape(topic) for topic in topics) + ')$'
     assert all(re.search(expression, topic) for topic in topics)
     assert not any(re.search(expression, f'{topic}_2') for topic in topics)
+
+
+def test_an_older_rosbag2_without_snapshots_is_told_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'rosbag2_interfaces.srv', None)
+    assert load('black_box.py').main() == 1
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and 'Humble or later' in said

@@ -13,12 +13,12 @@ import cv2
 from emu_perception.cameras.calibration import from_message
 from emu_perception.cameras.judgement import judge
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, Intrinsics, save_checkpoint
+from emu_perception.cloud_layout import POINT
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.lifecycle_node import load_predictor
-from emu_perception.ros.point_cloud import POINT
 from emu_perception.visualization import default_palette
 from node_bench import camera_info, rgb_image
 import numpy as np

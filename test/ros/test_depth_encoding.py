@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from emu_perception.ros.point_cloud import POINT
+from emu_perception.cloud_layout import POINT
 from emu_perception.shown import to_millimetres
 from node_bench import camera_info, rgb_image
 import numpy as np

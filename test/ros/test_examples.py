@@ -17,6 +17,7 @@ from typing import Any
 
 from emu_perception.checkpoint import read_metadata
 from emu_perception.commands import nav2_layer
+from emu_perception.label_names import label_names
 from emu_perception.model_file import default_model
 from emu_perception.ros.parameters import TABLE, validate
 from node_bench import camera_info, FakePredictor, rgb_image
@@ -139,7 +140,8 @@ def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(ca
     source = read(EXAMPLES / 'nav2/semantic_layer.yaml')['local_costmap']['local_costmap'][
         'ros__parameters']['semantic_layer']['emu']
     named = [name for kind in source['class_types'] for name in source[kind]['classes']]
-    assert sorted(named) == sorted(read_metadata(default_model()).classes)
+    assert sorted(named) == sorted(
+        name for _, name in label_names(read_metadata(default_model()).classes))
     ground = node_values(EXAMPLES / 'nav2/emu.yaml')['ground_classes']
     assert source['ground']['classes'] == ground, 'two examples of two minds'
     words = shlex.split(text.split('nav2-layer', 1)[1].split('\n', 1)[0])
@@ -152,12 +154,16 @@ def test_layer_names_classes_of_any_spelling_once_each_and_only_in_its_classes()
     metadata = replace(read_metadata(default_model()), classes=names, name='two\nlines: [')
     document = yaml.safe_load(nav2_layer.layer_yaml(metadata, ['floor'], [], '/emu', 'by\nhand'))
     source = document['local_costmap']['local_costmap']['ros__parameters']['semantic_layer']['emu']
-    assert source['obstacle']['classes'] == ['tv "flat"', 'a\\b: #c', 'Tür', 'wall']
+    assert source['obstacle']['classes'] == ['tv "flat"', 'a\\b: #c', 'Tür', 'wall', 'UNLABELED']
 
 
-def test_pixels_without_a_label_are_left_to_the_obstacle_layer_and_that_is_said():
+def test_pixels_without_a_label_are_obstacles_to_the_layer_and_what_it_cannot_see_is_said():
     """The layer's source: a class id that label_info does not name is passed over."""
-    assert 'Pixels without a label' in (EXAMPLES / 'nav2/semantic_layer.yaml').read_text()
+    text = (EXAMPLES / 'nav2/semantic_layer.yaml').read_text()
+    source = yaml.safe_load(text)['local_costmap']['local_costmap'][
+        'ros__parameters']['semantic_layer']['emu']
+    assert source['obstacle']['classes'][-1] == 'UNLABELED'
+    assert 'labelled ground by mistake marks nothing' in text
     assert '/emu/points/obstacles' in (EXAMPLES / 'nav2/costmap.yaml').read_text()
 
 
@@ -213,6 +219,23 @@ def test_manager_is_our_own_without_bond_and_the_node_waits_for_it(monkeypatch):
     assert manager['executable'] == 'lifecycle_manager' and values['bond_timeout'] == 0.0
     assert values['node_names'] == ['emu'] and values['autostart'] is True
     assert "'autostart': 'false'" in (EXAMPLES / 'nav2/emu_nav2.launch.py').read_text()
+
+
+def test_what_the_parameter_file_says_of_the_time_is_not_overruled_unasked(monkeypatch):
+    module = load(EXAMPLES / 'nav2/emu_nav2.launch.py', monkeypatch)
+    declared: dict[str, str] = {}
+    monkeypatch.setattr(module, 'DeclareLaunchArgument',
+                        lambda name, **options: declared.update({name: options['default_value']}))
+    included: list[dict[str, Any]] = []
+    monkeypatch.setattr(module, 'IncludeLaunchDescription', lambda source, launch_arguments:
+                        included.append(dict(launch_arguments)))
+    for name in ('LaunchDescription', 'Node'):
+        monkeypatch.setattr(module, name, lambda *args, **options: None)
+    monkeypatch.setattr(module, 'LaunchConfiguration', lambda name: f'${name}')
+    monkeypatch.setattr(module, 'PythonExpression', ''.join)
+    module.generate_launch_description()
+    assert declared['use_sim_time'] == '', 'emu.launch.py: as params_file says'
+    assert included[0]['use_sim_time'] == '$use_sim_time'
 
 
 def test_managers_services_bring_the_node_up_and_down(make_bench):

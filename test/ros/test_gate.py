@@ -33,12 +33,20 @@ def test_gate_is_open_only_for_a_good_image_under_a_lowered_flag(closing, image,
     assert (gate.passes('points'), gate.passes('depth'), gate.passes(None)) == passing
 
 
+@pytest.mark.parametrize('closing', [(), ('points', 'depth')])
+@pytest.mark.parametrize('image, raised, passing', [
+    (GOOD, False, True), (GOOD, True, False), (BAD, False, False), (BAD, True, False)])
+def test_a_promised_map_has_a_gate_whatever_the_parameter_says(closing, image, raised, passing):
+    gate = Gate(closing, image, lambda: raised)
+    assert all(gate.passes(behind, True) is passing for behind in ('depth', None))
+
+
 def test_every_topic_with_metres_is_behind_a_gate():
     behind = {name: gate_of(name, topic.task) for name, topic in TOPICS.items()}
     assert {name for name, gate in behind.items() if gate} == {
         'points', 'points/filtered', 'points/ground', 'points/obstacles', 'scan', 'depth/image',
         'depth/camera_info', 'depth_uncertainty',
-        'depth_uncertainty_color', 'depth/source', 'scale_sigma'}
+        'depth_uncertainty_color', 'depth/source', 'scale_sigma', 'depth/interval'}
     assert behind['points'] == 'points' == gate_of('points/obstacles', 'depth')
     assert {behind[f'points/{name}'] for name in ('filtered', 'ground', 'obstacles')} == {'points'}
     assert behind['scan'] == 'points' and behind['mask'] is None

@@ -67,8 +67,8 @@ def test_message_fits_the_definitions_and_is_latched(monkeypatch):
     assert qos.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
     assert qos.reliability == QoSReliabilityPolicy.RELIABLE
     assert len(sent) == 2 and sent[0].header.stamp.sec == 7 and sent[0].threshold == 0.0
-    assert [(one.class_id, one.class_name) for one in sent[0].class_map] == list(
-        enumerate(CLASSES))
+    assert [(one.class_id, one.class_name) for one in sent[0].class_map] == [
+        *enumerate(CLASSES), (255, 'UNLABELED')]
 
 
 def test_late_subscriber_gets_the_names_over_the_middleware(make_bench):
@@ -78,5 +78,5 @@ def test_late_subscriber_gets_the_names_over_the_middleware(make_bench):
     bench = make_bench()
     messages = bench.listen(vision_msgs.LabelInfo, 'label_info', latched=True)
     bench.until(lambda: messages)
-    assert [entry.class_name for entry in messages[0].class_map] == list(CLASSES)
-    assert [entry.class_id for entry in messages[0].class_map] == [0, 1, 2]
+    assert [entry.class_name for entry in messages[0].class_map] == [*CLASSES, 'UNLABELED']
+    assert [entry.class_id for entry in messages[0].class_map] == [0, 1, 2, 255]

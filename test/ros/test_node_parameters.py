@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from emu_perception.errors import InputError
 from emu_perception.ros.lifecycle_node import EmuNode
-from emu_perception.ros.parameters import value_of
+from emu_perception.ros.parameter_rows import START
+from emu_perception.ros.parameters import TABLE, value_of
 from node_bench import FakePredictor, rgb_image
 import numpy as np
 import pytest
@@ -154,3 +155,17 @@ def test_node_with_overridden_qos_works_through_a_second_activation(make_bench):
     assert qos(bench, '/image', publisher=False).reliability.name == 'RELIABLE'
     labels = bench.listen(Image, 'label')
     bench.until(lambda: labels, send=rgb_image())
+
+
+def test_a_dump_is_loaded_without_complaint_but_for_what_only_a_start_sets(make_bench):
+    """What ``ros2 param load`` of ``ros2 param dump`` asks for: each parameter as it is."""
+    bench = make_bench()
+    names = [name for name in bench.node._parameters if not name.startswith('qos_overrides.')]
+    before = {one.name: one.value for one in bench.node.get_parameters(names)}
+    refused = {name for name, one in zip(names, bench.node.get_parameters(names))
+               if one.type_ != Parameter.Type.NOT_SET
+               and not bench.node.set_parameters([one])[0].successful}
+    read_only = {name for name in names if bench.node.describe_parameter(name).read_only}
+    assert refused == read_only  # rclpy's own answer, and one of rclpy's own parameters
+    assert refused & TABLE.keys() == {name for name, row in TABLE.items() if row.change == START}
+    assert {one.name: one.value for one in bench.node.get_parameters(names)} == before

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from emu_perception.cameras.calibration import from_message
 from emu_perception.cameras.judgement import judge
+from emu_perception.cloud_layout import POINT
 from emu_perception.ros.image_messages import to_bytes
-from emu_perception.ros.point_cloud import POINT
 from node_bench import camera_info, rgb_image
 import numpy as np
 import pytest

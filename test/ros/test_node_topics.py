@@ -9,10 +9,10 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception import visualization
+from emu_perception.cloud_layout import POINT
 from emu_perception.ros.gate import Gate
 from emu_perception.ros.image_messages import to_bytes
 from emu_perception.ros.map_publishers import Frame
-from emu_perception.ros.point_cloud import POINT
 from node_bench import camera_info, CLASSES, FakePredictor, PALETTE, rgb_image
 import numpy as np
 import pytest

@@ -16,21 +16,22 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from node_bench import Bench, camera_info, FakePredictor, rgb_image
+from node_bench import Bench, camera_info, fake_promises, FakePredictor, rgb_image
 
 FILE = Path(__file__).resolve().parents[2] / 'docs/topics.md'
 WIDTH, HEIGHT = 64, 48
 _SHOWN = 8
 # Without these the topics for planners are silent.
 _PLANNER = {'ground_classes': ['floor'], 'mask_classes': ['chair'], 'scan_frame': 'camera_level',
-            'scan_camera_height_m': 1.0}
+            'scan_camera_height_m': 1.0, 'ground_max_height_m': 9.0}
 _OTHERS = ('/rosout', '/parameter_events', '/emu/transition_event')
 _HEAD = f"""\
 # Samples of the node's topics
 Written by `PYTHONPATH=. python test/ros/topic_samples.py` from a live node: an image of
 {WIDTH}x{HEIGHT} from `camera_optical_frame`, stamp 1234.000000567, its camera_info, and a network
 of three tasks whose answer is known. Long fields are cut. `~` is the node, here `/emu`, with
-`ground_classes`, `mask_classes`, `scan_frame` and `scan_camera_height_m` set.
+`ground_classes`, `ground_max_height_m`, `mask_classes`, `scan_frame` and `scan_camera_height_m`
+set.
 """
 
 
@@ -41,7 +42,8 @@ def samples() -> dict[str, str]:
 
 
 def _samples(*, depth_hint: bool) -> dict[str, str]:
-    bench = Bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance')),
+    bench = Bench(predictor=FakePredictor(tasks=('segmentation', 'depth', 'instance'),
+                                          calibration=fake_promises()),
                   parameters={'depth_hint': depth_hint, **_PLANNER})
     try:
         kinds = {name: types[0] for name, types in

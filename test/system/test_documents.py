@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / 'CONTRIBUTING.md', ROOT / 'docs/architecture.md']
+PAGES = sorted({ROOT / 'README.md', *DOCUMENTS, *(ROOT / 'docs').glob('*.md'),
+                *(ROOT / 'examples').rglob('*.md'), *(ROOT / 'models').glob('*.md')})
 # What appears only when it is run, or is somebody's own.
-MADE = {'out/soak'}
+MADE = {'out/soak', 'out/site'}
 
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: path.name)
@@ -24,11 +26,23 @@ def test_every_file_that_is_named_is_there(document):
         assert path in MADE or (ROOT / path).exists(), f'{document.name} names {path}'
 
 
-def test_every_link_leads_somewhere():
-    for document in [*DOCUMENTS, *(ROOT / 'docs').glob('*.md')]:
-        for target in re.findall(r'\]\(([^)#]+?)(?:#[^)]*)?\)', document.read_text()):
-            if not target.startswith('http'):
-                assert (document.parent / target).exists(), f'{document.name} links to {target}'
+def anchors(page: Path) -> set[str]:
+    """Return what a page's headings can be linked to as, on GitHub."""
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.M | re.S)
+    titles = [re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', title)
+              for title in re.findall(r'^#+ (.*)', text, re.M)]
+    return {re.sub(r'[^\w\- ]', '', title).strip().lower().replace(' ', '-') for title in titles}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r'\]\(([^)\s]+)\)', page.read_text()):
+        if target.startswith(('http', 'mailto:')):
+            continue
+        path, _, anchor = target.partition('#')
+        file = page.parent / path if path else page
+        assert file.exists(), f'{page.name} links to {target}'
+        assert not anchor or anchor in anchors(file), f'{page.name} links to {target}'
 
 
 def test_code_that_is_shown_is_in_the_file_it_names():

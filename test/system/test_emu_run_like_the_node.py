@@ -61,6 +61,31 @@ def test_every_message_is_read_by_ros_itself(recording: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_recorded_cloud_is_the_nodes_to_the_bit(tmp_path: Path, random_checkpoint: Path
+                                                  ) -> None:
+    import cv2
+    from emu_perception.cameras.calibration import pinhole_info
+    from emu_perception.cameras.judgement import judge
+    from emu_perception.predictor import Predictor
+    from emu_perception.ros.point_cloud import to_point_cloud
+    from std_msgs.msg import Header
+    rgb = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / '0.png'), rgb[..., ::-1])
+    assert main([str(tmp_path / '0.png'), '--out', str(tmp_path / 'out'), '--model',
+                 str(random_checkpoint), '--device', 'cpu', '--fx', '90', '--topics', 'points',
+                 '--panels', 'none', '--no-video', '--no-progress']) == 0
+    with Reader(tmp_path / 'out/recording') as reader:
+        (data,) = [bytes(one) for connection, _, one in reader.messages()
+                   if connection.topic == '/emu/points']
+    cloud = deserialize_message(data, message_class('sensor_msgs/msg/PointCloud2'))
+    expected = Predictor.load(random_checkpoint, 'cpu')(rgb, fx=90.0)
+    camera = judge(pinhole_info(128, 96, 90.0), 128, 96, rectified=True, what='test').camera
+    assert cloud == to_point_cloud(expected.depth, rgb, Header(
+        stamp=cloud.header.stamp, frame_id='camera_optical_frame'), camera, label=expected.label,
+        sigma=expected.depth_sigma)
+
+
+@pytest.mark.slow
 def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
     """A topic that the node calls otherwise is found by no display of config/emu.rviz."""
     text = (ROOT / 'README.md').read_text()

@@ -47,7 +47,8 @@ def test_weights_are_averaged_by_their_shares_and_the_ancestors_are_named(two, t
 
 @pytest.mark.parametrize(('change', 'words'), [
     ({'input_size': (64, 64)}, "field 'input_size'"), ({'intrinsics': None}, "field 'intrinsics'"),
-    ({'provenance': {'data_set': 'made up', 'split': 'train+val'}}, "field 'provenance.split'")])
+    ({'provenance': {'data_set': 'made up', 'split': 'train+val'}}, "field 'provenance.split'"),
+    ({'provenance': {**PROVENANCE, 'balanced': {'tau': 0.2}}}, 'is balanced with tau 0.2')])
 def test_networks_of_other_kinds_or_other_images_are_one_line(
         two, tmp_path, capsys, change, words):
     network, metadata = load_checkpoint(two[1])
@@ -65,4 +66,30 @@ def test_networks_of_other_kinds_or_other_images_are_one_line(
 def test_what_cannot_be_averaged_is_one_line(two, tmp_path, capsys, more, words):
     more = [str(two[1]) if word == 'b' else word for word in more]
     assert main(['--checkpoint', str(two[0]), *more, '--out', str(tmp_path / 'c')]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_networks_of_two_sizes_meet_with_their_depths_brought_there(two, tmp_path):
+    network, metadata = load_checkpoint(two[1])
+    save_checkpoint(two[1], network, replace(metadata, input_size=(96, 128)))
+    out = tmp_path / 'c.safetensors'
+    assert main(['--checkpoint', str(two[0]), '--checkpoint', str(two[1]), '--out', str(out),
+                 '--input-size', '64x128', '--depth-factor', '2', '--depth-factor', '0.5']) == 0
+    (first, _), (average, document) = load_checkpoint(two[0]), load_checkpoint(out)
+    assert document.input_size == (64, 128)
+    assert [part.get('depth_factor') for part in document.provenance['averaged']] == [2, 0.5]
+    for name in ('weight', 'bias'):
+        mean, variance = average.depth_layer.get_parameter(name)
+        old_mean, old_variance = first.depth_layer.get_parameter(name)
+        assert torch.allclose(mean, (2 * old_mean + 0.5 * 3) / 2, rtol=1e-6)
+        assert torch.allclose(variance, (old_variance + 3) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(('more', 'words'), [
+    (['--depth-factor', '1'], 'given 1 times'),
+    (['--depth-factor', '1', '--depth-factor', 'nan'], '--depth-factor is nan'),
+    (['--input-size', '60x128'], "--input-size is '60x128'")])
+def test_sizes_and_factors_that_make_no_sense_are_one_line(two, tmp_path, capsys, more, words):
+    assert main([*(word for path in two for word in ('--checkpoint', str(path))), *more,
+                 '--out', str(tmp_path / 'c')]) == 1
     assert words in capsys.readouterr().err

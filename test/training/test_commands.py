@@ -9,8 +9,10 @@ import json
 import os
 from pathlib import Path
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 from emu_perception.checkpoint import (
     Calibration,
@@ -25,6 +27,7 @@ import pytest
 from synthetic_data import FIELDS, members
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
+from training.arguments.parsers import recipe_parser
 from training.data.dataset_folder import DatasetFolder
 from training.fit import main as fit_main
 from training.recipes.recipe import load_recipe
@@ -79,7 +82,7 @@ def test_one_member_that_fails_is_named_and_does_not_take_the_others_along(
      [2])])
 def test_members_are_spread_over_shards_and_jobs(monkeypatch, arguments, environment, expected):
     monkeypatch.setattr(os, 'environ', environment)
-    parser = ensemble.recipe_parser('ensemble', '')
+    parser = recipe_parser('ensemble', '')
     for name in ('--only', '--shard'):
         parser.add_argument(name)
     parser.add_argument('--members', type=int, default=5)
@@ -215,9 +218,11 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     out = tmp_path / 'calibrated.safetensors'
     result = tmp_path / 'calibration.json'
     code = calibrate.main(['--checkpoint', str(source), '--data', str(trained / 'data'), '--out',
-                           str(out), '--json', str(result), '--device', 'cpu', '--no-progress'])
+                           str(out), '--json', str(result), '--device', 'cpu', '--no-progress',
+                           '--figure', str(tmp_path / 'promises.png')])
     assert code == 0
     values = json.loads(result.read_text())
+    assert (tmp_path / 'promises.png').stat().st_size > 1000
     for task in ('segmentation', 'depth'):
         assert values['after'][task]['nll'] < values['before'][task]['nll']
     assert abs(values['after']['depth']['coverage_90'] - 0.9) < abs(
@@ -230,6 +235,11 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
         assert fitted.fitted_on == {'data_set': 'synthetic', 'split': 'val', 'images': 2}
     assert calibration.temperature == pytest.approx(values['temperature']) != 1.0
     assert calibration.variance_scale > 2
+    assert calibration.promises.keys() == values['promises'].keys() == {
+        'depth_interval', 'label_set_size'}
+    # Two neighbouring frames are one room, which promises nothing above a half.
+    assert all(promise.groups == 1 and not any(one.promised for one in promise.levels)
+               for promise in calibration.promises.values())
     image = DatasetFolder(trained / 'data').image('004')
     before, after = (Predictor.load(p, 'cpu')(image, fx=110.0) for p in (source, out))
     assert np.allclose(after.depth_variance, before.depth_variance * calibration.variance_scale,
@@ -437,6 +447,29 @@ def test_two_processes_train_together_and_count_every_validation_image_once(
     assert metrics['val/pixels'] == alone['segmentation']['pixels'], 'an image counted twice'
     assert metrics['val/miou'] == pytest.approx(alone['segmentation']['miou'], abs=1e-4)
     assert metrics['val/rmse'] == pytest.approx(alone['depth']['rmse'], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_sigterm_ends_two_processes_and_one_of_them_says_what_is_kept(recipe, tmp_path):
+    """As a scheduler sends it: to all processes of the group."""
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
+    log = tmp_path / 'log'
+    with log.open('w') as stream:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'training.fit', '--recipe', str(recipe), '--no-progress',
+             'devices=2', 'epochs=1000'], env=environment, stdout=stream,
+            stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            kept = tmp_path / 'out/synthetic/state/last.ckpt'
+            while process.poll() is None and not kept.exists():
+                time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGTERM)
+            assert process.wait(120) == 143, log.read_text()[-2000:]
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert log.read_text().count('stopped by SIGTERM') == 1
+    assert 'of 1000 epochs are kept in' in log.read_text()
 
 
 # -- compare ------------------------------------------------------------------------------------

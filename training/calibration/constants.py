@@ -64,17 +64,32 @@ class VarianceScale:
 
 
 @dataclass(frozen=True)
+class DepthSample:
+    """
+    Some of an image's pixels of known depth, [n] each.
+
+    :ivar residual: (true depth - depth) / sigma.
+    :ivar sigma: metres.
+    """
+
+    residual: np.ndarray
+    sigma: np.ndarray
+
+
+@dataclass(frozen=True)
 class Observation:
     """
     What an image says about the constants; None where it has no truth.
 
     :ivar logits: of some of its labelled pixels, [N, K].
     :ivar label: their true classes, [N].
+    :ivar depth: of some of its pixels of known depth; None where there are none.
     """
 
     logits: torch.Tensor | None = None
     label: torch.Tensor | None = None
     scale: VarianceScale | None = None
+    depth: DepthSample | None = None
 
 
 def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
@@ -88,12 +103,13 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
         raise InputError(f'{ensemble.members[0].path}: has no task that can be calibrated, only '
                          + ', '.join(ensemble.tasks))
     per_image = max(1, PIXELS // len(stems))
-    rng = np.random.default_rng(0)
+    rng, of_depth = np.random.default_rng(0), np.random.default_rng(1)
+    farthest = ensemble.members[0].metadata.depth_max
     found: dict[str, Observation] = {}
     for stem in track(stems, 'calibrate', disable=not progress):
         example = folder.example(stem)
         moments = ensemble.predict(example.image, focal=training_focal(folder))
-        logits = chosen_label = scale = None
+        logits = chosen_label = scale = sample = None
         if moments.probabilities is not None and example.label is not None:
             label = torch.from_numpy(example.label).flatten().long()
             labelled = torch.nonzero(label < len(ensemble.classes)).squeeze(1).numpy()
@@ -104,9 +120,11 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
         if moments.depth is not None and moments.depth_variance is not None \
                 and example.depth is not None:
             scale = VarianceScale()
-            scale.add(moments.depth[0].cpu(), moments.depth_variance[0].cpu(),
-                      torch.from_numpy(example.depth))
-        found[stem] = Observation(logits, chosen_label, scale)
+            mean, variance = moments.depth[0].cpu(), moments.depth_variance[0].cpu()
+            scale.add(mean, variance, torch.from_numpy(example.depth))
+            sample = _sample(mean.numpy(), variance.numpy(), example.depth, farthest, per_image,
+                             of_depth)
+        found[stem] = Observation(logits, chosen_label, scale, sample)
     known = {'segmentation': any(seen.label is not None and len(seen.label)
                                  for seen in found.values()),
              'depth': any(seen.scale is not None and seen.scale.count
@@ -119,6 +137,17 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             LOGGER.warning('%s: no truth for %s: its calibration stays as it was', folder.root,
                            task)
     return found
+
+
+def _sample(mean: np.ndarray, variance: np.ndarray, depth: np.ndarray, farthest: float,
+            count: int, rng: np.random.Generator) -> DepthSample | None:
+    # Where the network has no depth in its range, the robot has none either.
+    there = np.flatnonzero((depth > 0) & (mean > 0) & (mean <= farthest) & (variance > 0))
+    if not len(there):
+        return None
+    chosen = rng.choice(there, min(count, len(there)), replace=False)
+    sigma = np.sqrt(variance.ravel()[chosen])
+    return DepthSample((depth.ravel()[chosen] - mean.ravel()[chosen]) / sigma, sigma)
 
 
 def fitted(observations: Iterable[Observation], before: Calibration) -> Calibration:

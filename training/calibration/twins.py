@@ -9,11 +9,12 @@ from, the one would be found surer than it is elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from emu_perception.checkpoint import load_checkpoint, save_checkpoint
+from emu_perception.checkpoint import load_checkpoint, Promise, save_checkpoint
 from emu_perception.errors import InputError
 
 from ..evaluation.measuring import file_hash
@@ -51,11 +52,19 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
                          'train it on train, and run training.calibrate on it')
     # What is fitted to the twin's own maps says nothing of this network's.
     calibration = other.without_fitted_scores().calibration
+    calibration = replace(calibration, promises=unpromised(calibration.promises))
     save_checkpoint(out, network, replace(
         metadata.without_fitted_scores(), calibration=calibration, provenance={
             **metadata.provenance, 'calibration': {
                 **done, 'twin': other.name, 'twin_sha256': file_hash(twin)}}))
     return {'checkpoint': out.name, 'twin': twin.name, **asdict(calibration)}
+
+
+def unpromised(promises: Mapping[str, Promise]) -> dict[str, Promise]:
+    """Return a twin's promises as what they are of another network: calibrated, not promised."""
+    return {name: replace(promise, levels=tuple(replace(one, promised=False)
+                                                for one in promise.levels))
+            for name, promise in promises.items()}
 
 
 def _recipe_fields(provenance: dict[str, Any]) -> dict[str, Any]:

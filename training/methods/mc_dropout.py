@@ -4,9 +4,9 @@
 Monte Carlo dropout (Gal & Ghahramani 2016): dropout stays on, the mean of the samples is taken.
 
 In MiT the rate applies to projections and feed-forward layers of every block, and to the heads, as
-in the paper. A convolutional encoder has no dropout: whole channels are dropped after each of its
-four stages and in the heads. Stochastic depth is off and batch norm uses its running statistics
-when samples are drawn.
+in the paper, and so in other vision transformers. A convolutional encoder has no dropout: whole
+channels are dropped after each of its four stages and in the heads. Stochastic depth is off and
+batch norm uses its running statistics when samples are drawn.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.networks.vit_encoder import is_vit
 import torch
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -43,11 +44,12 @@ class MCDropout(TrainingModule):
         """Put the rate where the encoder has dropout, or after its stages where it has none."""
         arguments = super().network_arguments(recipe, num_classes, depth_factor)
         rate = recipe.mc_dropout.rate
-        own = arguments['encoder'].startswith('mit_')
+        own = ('drop_rate' if arguments['encoder'].startswith('mit_')
+               else 'proj_drop_rate' if is_vit(arguments['encoder']) else None)
         LOGGER.info('mc_dropout: rate %g in the heads and %s', rate,
                     'in every block' if own else 'after each stage of the encoder')
         if own:
-            encoder = {**arguments['encoder_arguments'], 'drop_rate': rate}
+            encoder = {**arguments['encoder_arguments'], own: rate}
             return {**arguments, 'head_dropout': rate, 'encoder_arguments': encoder}
         return {**arguments, 'head_dropout': rate, 'stage_dropout': rate}
 

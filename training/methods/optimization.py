@@ -18,13 +18,16 @@ def parameter_groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[s
     """
     Sort parameters by learning rate (encoder, the rest times ``head_factor``) and decay.
 
-    Norms and biases are the parameters of one dimension.
+    Norms and biases are the parameters of one dimension. What is added to a pretrained encoder, a
+    pyramid or low-rank products, is of the rest.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 or recipe.decay_norms_and_biases
-            groups.setdefault((name.startswith('encoder.'), decays), []).append(parameter)
+            pretrained = (name.startswith('encoder.') and not name.startswith('encoder.pyramid.')
+                          and '.parametrizations.' not in name)
+            groups.setdefault((pretrained, decays), []).append(parameter)
     return [{'params': parameters,
              'lr': recipe.learning_rate * (1.0 if encoder else recipe.head_factor),
              'weight_decay': recipe.weight_decay if decays else 0.0}

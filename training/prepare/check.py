@@ -1,16 +1,10 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Find what is wrong with a data set folder before a training does.
-
-Reads every image, label, depth and instance map that a split names. Prints one line for each
-fault (file: what) and a table of what there is; exit code 1 if there is a fault. A note is none.
-"""
+"""Find what is wrong with a data set folder before a training does."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -75,12 +69,6 @@ def class_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -
                          f'{values.class_images[index]}')
         table.add_row(str(index), name, *cells)
     return table
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's options."""
-    parser.add_argument('folder', type=Path, metavar='DIR', help='a data set folder')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,16 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Cityscapes (leftImg8bit, gtFine, disparity, camera) as a data set folder.
-
---depth metric: metres = baseline * fx / d with each image's own camera file, where d = (p - 1)/256
-pixels of the disparity map's p >= 2; beyond --max-depth it is invalid. --depth disparity: pixels
-of the written width; sky is 0 and valid. Then dataset.yaml says `quantity: disparity, unit: px`,
-and a stored value v is (v - 1)/256 px, 0 invalid, so that 1 is the sky's 0 px; with the camera
-files, fx and baseline say which depth that is. Kendall et al.'s "Tiny Cityscapes", 128x256, is
---depth disparity --scale 0.125. Instance ids of the eight thing classes go to instance/.
-train and val are the official ones; the test split has no labels and comes with --with-test only.
-"""
+"""Cityscapes (leftImg8bit, gtFine, disparity, camera) as a data set folder."""
 
 from __future__ import annotations
 
@@ -27,6 +17,7 @@ from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
 
+from ..arguments.datasets.cityscapes import LABEL_KINDS
 from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from .cityscapes_classes import (
     label_table,
@@ -45,14 +36,12 @@ from .cityscapes_files import (
     StereoCamera,
 )
 from .folder_writer import (
-    add_output_arguments,
     encode_metres,
     FolderWriter,
     metric_encoding,
 )
 
 LOGGER = logging.getLogger('training')
-LABEL_KINDS = {'ids': 'labelIds', 'trainids': 'labelTrainIds'}
 DISPARITY_STEPS = 256  # Of one pixel, as in the published maps; theirs, too, are one too large.
 
 
@@ -189,26 +178,6 @@ def _intrinsics(camera: StereoCamera, size: tuple[int, int], scale: float) -> In
     # Pixel centres are at whole numbers: the centre scales about -0.5.
     return Intrinsics(*size, camera.fx * scale, camera.fy * scale,
                       (camera.cx + 0.5) * scale - 0.5, (camera.cy + 0.5) * scale - 0.5)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's options."""
-    parser.add_argument('--root', required=True, type=Path, metavar='DIR',
-                        help='the folder that holds leftImg8bit, gtFine, disparity and camera')
-    parser.add_argument('--depth', choices=('metric', 'disparity', 'none'), default='metric',
-                        help='what depth/ holds (default: %(default)s)')
-    parser.add_argument('--max-depth', type=float, default=80.0, metavar='M',
-                        help='metric depth from here on is invalid, m; of disparities, where '
-                        'there are cameras, the largest depth that a network says '
-                        '(default: %(default)s)')
-    parser.add_argument('--labels', choices=tuple(LABEL_KINDS), default='ids',
-                        help='read *_labelIds.png and map them to the 19 classes, or '
-                        '*_labelTrainIds.png as they are (default: %(default)s)')
-    parser.add_argument('--scale', type=float, default=1.0, metavar='SHARE',
-                        help='of width and height, such as 0.5 (default: %(default)s)')
-    parser.add_argument('--with-test', action='store_true',
-                        help='the images of the test split too, which have no labels')
-    add_output_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:

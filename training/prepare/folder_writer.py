@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 import logging
 from pathlib import Path
@@ -18,26 +17,12 @@ from emu_perception.whole_files import write_whole
 import numpy as np
 import yaml
 
+from ..arguments.datasets.output import IMAGE_FORMATS, JPEG_QUALITY
 from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 
 LOGGER = logging.getLogger('training')
 SPLITS = ('train', 'val', 'test')
-IMAGE_FORMATS = ('png', 'jpg')
-JPEG_QUALITY = 95
 _UINT16_MAX = 65535
-
-
-def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every converter has."""
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR',
-                        help='the data set folder to write; it must be empty or not exist')
-    parser.add_argument('--image-format', choices=IMAGE_FORMATS, default='png',
-                        help=f'png is lossless, jpg (quality {JPEG_QUALITY}) takes a third of the '
-                        'space (default: %(default)s)')
-    parser.add_argument('--force', action='store_true',
-                        help='write into a folder that is not empty: same names are overwritten, '
-                        'nothing else is removed')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
 
 
 def metric_encoding(min_m: float, max_m: float) -> DepthEncoding:

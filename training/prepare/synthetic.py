@@ -1,12 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Synthetic scenes with labels, instances and depth that are known, for tests and small studies.
-
-Boxes, balls and cones on a plain before a wall, with poles that split them and the sky above
-(training/data/synthetic_scenes.py). The same seed gives the same folder. Four fifths are train,
-the rest val. Depth is metric; the class `sky` stands for an inverse depth of 0.
-"""
+"""Synthetic scenes with labels, instances and depth that are known, for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +15,6 @@ from rich.progress import track
 
 from ..data.synthetic_scenes import CLASSES, FAR_M, FOCAL, PALETTE, synthetic_scene, THINGS
 from .folder_writer import (
-    add_output_arguments,
     encode_metres,
     FolderWriter,
     metric_encoding,
@@ -59,15 +52,6 @@ def prepare_synthetic(out: Path, *, images: int, size: tuple[int, int] = (64, 12
         source=f'drawn by training.prepare synthetic, seed {seed}',
         intrinsics=Intrinsics(width, height, FOCAL * width, FOCAL * width, (width - 1) / 2,
                               (height - 1) / 2))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's options."""
-    parser.add_argument('--images', type=int, default=400, help='in all (default: %(default)s)')
-    parser.add_argument('--size', default='64x128', metavar='HxW',
-                        help='height and width (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
-    add_output_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:

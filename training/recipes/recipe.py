@@ -21,6 +21,7 @@ from .registry import FAMILIES, PRECISIONS, TRAINED
 from .sections import (
     AugmentationRecipe,
     DistillationOptions,
+    FinetuneOptions,
     loss_weights_section,
     LossOptions,
     LossWeightsOptions,
@@ -49,6 +50,7 @@ class Recipe:
     crop_size: tuple[int, int] | None = option(
         None, 'of training views; null = input_size (Cityscapes: whole 1024x2048, crops 768x768)')
     network: NetworkRecipe = option(NetworkRecipe, 'the network')
+    finetune: FinetuneOptions = option(FinetuneOptions, 'what of its encoder learns')
     augmentation: AugmentationRecipe = option(AugmentationRecipe, 'views')
     optimizer: OptimizerRecipe = option(OptimizerRecipe, 'AdamW or SGD, equation 12')
     loss: LossOptions = option(LossOptions, 'L = CE + w1 * depth loss (equation 7)')

@@ -62,7 +62,7 @@ class Family:
 
 FAMILIES: dict[str, Family] = {
     'all_mlp': Family(('segmentation', 'depth'), (
-        'network.head_dim', 'network.context', 'loss.depth', 'loss.depth_weight',
+        'network.head_dim', 'network.context', 'finetune', 'loss.depth', 'loss.depth_weight',
         'loss.huber_delta', 'loss.beta', 'loss.segmentation', 'loss.lovasz_weight',
         'loss.class_weights')),
     'deeplab': Family(

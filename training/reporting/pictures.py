@@ -22,8 +22,8 @@ from .results import finite, Result
 
 Predict = Callable[[dict[str, Any], np.ndarray], Prediction]
 TILE_WIDTH = 320
-# Unit and colour map of each kind of map.
-SCALES = {'entropy': ('nats', 'magma'), 'depth': ('m', 'viridis'), 'sigma': ('m', 'magma')}
+# Unit of each kind of map.
+SCALES = {'entropy': 'nats', 'depth': 'm', 'sigma': 'm'}
 # Metric of an image, its name, its unit, and whether higher is better.
 CRITERIA = (('pixel_accuracy', 'pixel accuracy', '', True), ('rmse', 'RMSE', ' m', False))
 
@@ -162,4 +162,4 @@ def _colored(name: str, values: np.ndarray, palette: Any,
     if name.endswith('label'):
         return label_color(values, palette)
     kind = name.removeprefix('true ')
-    return scalar_color(values, 0.0, ranges.get(kind, 1.0), SCALES[kind][1])
+    return scalar_color(values, 0.0, ranges.get(kind, 1.0))

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from emu_perception.instances import need_clustering
+from emu_perception.networks import mit_registration  # noqa: F401  registers mit_b0..b5 with timm
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
@@ -27,6 +28,7 @@ from ..methods.parts import CutViews, Parts
 from ..methods.registry import training_class
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
+from .finetuning import restrict
 from .warm_start import is_checkpoint, view_focal, warm_start
 
 LOGGER = logging.getLogger('training')
@@ -136,6 +138,8 @@ def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
     """
     Return the network with its initial weights, and the licence of those.
 
+    Of the encoder the part learns that the recipe says.
+
     :param examples: of the training split; their depths give the depth head its start.
     """
     network = FAMILIES[recipe.network.family](**kind_of(recipe).network_arguments(
@@ -143,9 +147,10 @@ def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
     if DEPTH in network.tasks:
         network.initialize_depth(*depth_statistics(examples))
     start = start_of(recipe)
-    if start is not None:
-        return network, warm_start(network, start, recipe, folder, classes)
-    return network, initialize(network, recipe.network.initial_weights)
+    licence = (initialize(network, recipe.network.initial_weights) if start is None
+               else warm_start(network, start, recipe, folder, classes))
+    restrict(network, recipe.finetune)
+    return network, licence
 
 
 def start_of(recipe: Recipe) -> str | None:

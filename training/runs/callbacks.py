@@ -70,7 +70,7 @@ class ImagePanels(lightning.Callback):
             tiles += [('label', self._labels(p.argmax(0).to(torch.uint8))),
                       ('true label', self._labels(batch['label'])),
                       (f'entropy, 0..{self._entropy_max:.1f} nat',
-                       scalar_color(entropy.cpu().numpy(), 0, self._entropy_max, 'magma')),
+                       scalar_color(entropy.cpu().numpy(), 0, self._entropy_max)),
                       ('wrong labels', _wrong(p.argmax(0).cpu(), batch['label'], image))]
         if moments.depth is not None and moments.depth_variance is not None:
             truth = batch['depth'].numpy()
@@ -80,9 +80,9 @@ class ImagePanels(lightning.Callback):
                       ('true depth', scalar_color(np.where(truth > 0, truth, np.nan), 0, far)),
                       ('depth error, 0..1 m', scalar_color(np.where(
                           truth > 0, np.abs(moments.depth[0].cpu().numpy() - truth), np.nan),
-                          0, 1, 'magma')),
+                          0, 1)),
                       ('sigma, 0..1 m', scalar_color(
-                          moments.depth_variance[0].sqrt().cpu().numpy(), 0, 1, 'magma'))]
+                          moments.depth_variance[0].sqrt().cpu().numpy(), 0, 1))]
         return panel(tiles, columns=4, tile_width=320)
 
     def _labels(self, label: torch.Tensor) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import os
 import signal
 import threading
 from types import FrameType
@@ -35,6 +36,17 @@ class Stopped(BaseException):
     def code(self) -> int:
         """Return the exit code, as shells have it."""
         return 128 + self.number
+
+
+def speaks() -> bool:
+    """
+    Tell whether this process speaks for a training: the first of those that share it.
+
+    RANK is torchrun's; LOCAL_RANK is in the processes that Lightning has started for the other
+    devices, and in none that stands for itself.
+    """
+    rank = os.environ.get('RANK') or os.environ.get('LOCAL_RANK') or '0'
+    return not rank.isdecimal() or int(rank) == 0
 
 
 @contextmanager

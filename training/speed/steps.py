@@ -20,6 +20,7 @@ from ..recipes.recipe import Recipe
 from ..recipes.registry import PRECISIONS
 from ..recipes.sections import OptimizerRecipe
 from ..runs.building import normalization
+from ..runs.finetuning import restrict
 from .published import as_published, published
 from .synthetic_models import synthetic_batch, synthetic_network
 
@@ -70,6 +71,7 @@ def steps(recipe: Recipe, classes: int, teacher: Ensemble | None,
 
     def module(plain: bool) -> TrainingModule:
         own = as_published(network) if plain else copy.deepcopy(network)
+        restrict(own, recipe.finetune)
         if teacher is None:
             return Baseline(own, recipe, Parts(mean, std)).to(device)
         teachers = published(teacher) if plain else teacher

@@ -1,20 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask how far a network's metres may be off on a camera of which only the focal length is known.
-
-python -m training.studies.camera_prior --cameras JSON --checkpoint F --data DIR [--data DIR ...]
-    [--json OUT]
-
-The log factor of a camera's images is b, and s of each image (``emu_perception.fusion.belief``).
-The prior of b is Student's t around 0, whose scale and degrees of freedom are fitted by maximum
-likelihood to the cameras' medians: to the simulated ones (``--cameras``, what ``emu study cameras
---json`` wrote) and to these with the real ones (``--data``, data set folders of other cameras).
-Each camera is left out in turn, and asked whether the prior of the others covers it. Then what the
-real cameras' images say of the prior in force: how much of their true depth the 90 % intervals of
-the network alone hold, with the sigma that is published before any hint, and without its part
-that all pixels share.
-"""
+"""Ask how far a network's metres may be off on a camera of which only fx is known."""
 
 from __future__ import annotations
 
@@ -33,8 +19,9 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import minimize_scalar
 
+from ..arguments.studies.camera_prior import parser
 from ..calibration.training_pictures import clean_picture
-from ..command_line import check_writable, command_parser, run, write_result
+from ..command_line import check_writable, run, write_result
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
@@ -159,21 +146,14 @@ def tables(result: Mapping[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.camera_prior', __doc__)
-    parser.add_argument('--cameras', required=True, type=Path, metavar='JSON',
-                        help='of training.studies.cameras')
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', action='append', required=True, metavar='DIR',
-                        help='data set folder of another camera, with depth and intrinsics; may '
-                        'be given several times')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_writable(options.json)
         result = {**study(options.cameras, options.checkpoint,
                           [DatasetFolder(path) for path in options.data]),
-                  'command': parser.command(arguments)}
+                  'command': reader.command(arguments)}
         print(tables(result))
         write_result(options.json, result)
     return run(command)

@@ -1,15 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask what labels, metres and intervals are worth through other lenses and on other sensors.
-
-python -m training.studies.cameras --checkpoint F --data DIR [--split val] [--json OUT]
-
-Every image of a split, without its frame, as seventeen simulated cameras give it, each with its
-true focal length (``training.studies.camera_views``). The factor is the median of true depth /
-depth over an image: what is wrong with all its metres at once, and what a depth camera would mend.
-Intervals are of whole runs of frames drawn again. Real other cameras differ in more than this.
-"""
+"""Ask what labels, metres and intervals are worth through other lenses and on other sensors."""
 
 from __future__ import annotations
 
@@ -24,15 +15,9 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 
+from ..arguments.studies.cameras import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator
-from ..command_line import (
-    check_counts,
-    check_writable,
-    command_parser,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, Example
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
@@ -161,15 +146,8 @@ def _factor(factor: Mapping[str, float] | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.cameras', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='default val')
-    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'limit')
@@ -177,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        limit=options.limit, device=options.device,
                        progress=not options.no_progress)
-        result = {**result, 'command': parser.command(arguments)}
+        result = {**result, 'command': reader.command(arguments)}
         print(table(result))
         write_result(options.json, result)
     return run(command)

@@ -1,21 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask what a depth camera with holes and the network are worth together.
-
-python -m training.studies.fusion --checkpoint F --data DIR [--json OUT] [--figure OUT.png]
-    [--pictures OUT.png] [--other DIR ...] [--seeds 5] [--limit N]
-
-Parts of the true depth of a split are hidden, in kinds and seeds: blobs of 30, 78 and 95 %, half,
-a box, all beyond 4 m, and what a sensor does not see (windows, mirrors, screens, dark, grazing,
-shadows beside edges). What is hidden is filled by the nearest depth, by inpainting, by push-pull,
-by weighted least squares along the picture, and by fusion; errors are of the hidden part alone.
-The constants of the fused uncertainty are fitted leaving runs of frames out; coverage is of the
-runs left out. Then the focal length is given wrong by 1.3, and the sensor noise and outliers.
-
-``--other``: data set folders of other cameras, whose own depth is hidden in parts: with the
-constants in force, nothing fitted to them.
-"""
+"""Ask what a depth camera with holes and the network are worth together."""
 
 from __future__ import annotations
 
@@ -31,12 +16,12 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 
+from ..arguments.studies.fusion import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator, Picture
 from ..command_line import (
     check_counts,
     check_figure,
     check_writable,
-    command_parser,
     evenly_spaced,
     run,
     write_result,
@@ -155,28 +140,15 @@ def _other(trials: Sequence[Trial]) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.fusion', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder with depth')
-    parser.add_argument('--split', default='val', help='measured; default val')
-    parser.add_argument('--other', action='append', default=[], metavar='DIR',
-                        help='data set folder of another camera; may be given several times')
-    parser.add_argument('--seeds', type=int, default=5, help='of holes; default 5')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
-    parser.add_argument('--pictures', type=Path, metavar='PNG',
-                        help='a few images of each data set with their holes, sources and sigma')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'seeds', 'limit')
         check_writable(options.json)
         for name in ('figure', 'pictures'):
             check_figure(getattr(options, name), f'--{name}')
-        words = parser.command(arguments)
+        words = reader.command(arguments)
         result, rows = study(
             options.checkpoint, DatasetFolder(options.data), options.split, command=words,
             seeds=options.seeds, limit=options.limit,

@@ -1,20 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask what each way to metres is worth on a robot, and what the calibration watch is.
-
-python -m training.studies.fusion_stream --checkpoint F --data DIR [--json OUT] [--seeds 5]
-    [--walks 60] [--limit N]
-
-The images of a split in their order, each with what a stereo depth camera would see of it: nothing
-beyond 4 m, on windows, mirrors, screens, what is dark, grazing or beside an edge, and in a patch
-that is another each time; noise that grows with the distance. The ways: colour alone, and with
-the depth camera joined in as the node does it, before a camera that the network does not know (its
-metres times 1.41, as before a D435) and before the one it was trained on, which is what
-fine-tuning makes of a camera. Then walks through the rooms in changing order, with other holes
-each time and one pixel in twenty wrong: how often the watch is raised though nothing is, and how
-soon once the network is off by a factor.
-"""
+"""Ask what each way to metres is worth on a robot, and what the calibration watch is."""
 
 from __future__ import annotations
 
@@ -31,15 +17,9 @@ from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 
+from ..arguments.studies.fusion_stream import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator
-from ..command_line import (
-    check_counts,
-    check_writable,
-    command_parser,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.frame_runs import frame_runs
 from ..data.leakage import check_unseen
@@ -192,22 +172,13 @@ def table(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.fusion_stream', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder with depth')
-    parser.add_argument('--split', default='val', help='measured; default val')
-    parser.add_argument('--seeds', type=int, default=5, help='of holes and noise; default 5')
-    parser.add_argument('--walks', type=int, default=60, help='of each kind; default 60')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'seeds', 'walks', 'limit')
         check_writable(options.json)
-        words = parser.command(arguments)
+        words = reader.command(arguments)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        command=words, seeds=options.seeds, walks=options.walks,
                        limit=options.limit, device=options.device,

@@ -1,14 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What joining a depth camera in costs an image, and what taking a lens's distortion out does.
-
-python -m training.studies.fusion_time [--images N]
-
-Of VGA, without the network. Joining: hint checked, fused, with its sigma and source; half the
-image hidden. Rectifying: the image, and the hint beside it; the maps are there. On a machine that
-does nothing else, or the figures are the others'.
-"""
+"""What joining a depth camera in costs an image, and what taking a lens's distortion out does."""
 
 from __future__ import annotations
 
@@ -22,7 +14,8 @@ from emu_perception.cameras.judgement import judge
 from emu_perception.fusion import checked_hint, fuse, ScaleBelief
 import numpy as np
 
-from ..command_line import check_counts, command_parser, run
+from ..arguments.studies.fusion_time import parser
+from ..command_line import check_counts, run
 from .rectification_lenses import lens_info
 
 SIZE = (480, 640)
@@ -71,9 +64,7 @@ def rectifying_milliseconds(images: int) -> tuple[list[float], list[float]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.fusion_time', __doc__)
-    parser.add_argument('--images', type=int, default=200, metavar='N', help='default 200')
-    options = parser.parse_args(arguments)
+    options = parser().options(arguments)
 
     def command() -> None:
         check_counts(options, 'images')

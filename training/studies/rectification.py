@@ -1,15 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask what a lens costs whose distortion is taken out before the network, and what it costs if not.
-
-python -m training.studies.rectification --checkpoint F --data DIR [--json OUT] [--limit N]
-
-Each picture of a split is taken once more by lenses of known models (plumb_bob, rational
-polynomial, equidistant, also with all coefficients 0), rectified as the node rectifies it, and
-judged against the same truth as the picture itself. Then the lens's image is taken as it is:
-how far points lie from where they are, with K alone.
-"""
+"""Ask what a lens costs whose distortion is taken out, and what it costs if not."""
 
 from __future__ import annotations
 
@@ -26,15 +17,9 @@ import numpy as np
 from rich.progress import track
 import torch
 
+from ..arguments.studies.rectification import parser
 from ..calibration.training_pictures import border_of, clean_picture, Picture
-from ..command_line import (
-    check_counts,
-    check_writable,
-    command_parser,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..metrics.segmentation import ConfusionMatrix
@@ -165,20 +150,13 @@ def table(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.rectification', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='measured; default val')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'limit')
         check_writable(options.json)
-        words = parser.command(arguments)
+        words = reader.command(arguments)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        command=words, limit=options.limit, device=options.device,
                        progress=not options.no_progress)

@@ -1,15 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask whether the members of an ensemble differ, and what a student sees of it.
-
-python -m training.studies.teacher --teacher FOLDER|FILE [...] --data DIR [--json OUT]
-
-Members that agree teach nothing: the share of pixels on which each two differ, also as a share of
-their mean error (Fort et al. 2019: 0 = copies, 2 = never wrong on the same pixel). And the reason
-for the teacher's colour jitter: its uncertainty on the training images, on the same jittered, and
-on the validation images. A student that is shown the first learns too small ones.
-"""
+"""Ask whether the members of an ensemble differ, and what a student sees of it."""
 
 from __future__ import annotations
 
@@ -27,18 +18,11 @@ from rich.progress import track
 import torch
 from torchvision.transforms import v2 as transforms
 
-from ..command_line import (
-    check_counts,
-    check_writable,
-    command_parser,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..arguments.studies.teacher import parser
+from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, training_focal
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
-from ..recipes.sections import DistillationOptions
 
 Prepare = Callable[[np.ndarray, int], np.ndarray]
 
@@ -183,17 +167,8 @@ def printed(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.teacher', __doc__)
-    parser.add_argument('--teacher', required=True, nargs='+', type=Path, metavar='FOLDER|FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--limit', type=int, help='only so many images of each kind')
-    parser.add_argument('--jitter', type=float, nargs=4, default=DistillationOptions().jitter,
-                        metavar=('BRIGHTNESS', 'CONTRAST', 'SATURATION', 'HUE'),
-                        help='default: as in emuformer.jitter')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'limit')
@@ -202,7 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.json)
         result = study(options.teacher, DatasetFolder(options.data), options.limit,
                        options.jitter, options.device, not options.no_progress)
-        result['command'] = parser.command(arguments)
+        result['command'] = reader.command(arguments)
         print(printed(result['uncertainty']), '', printed(result['pairs']), sep='\n')
         write_result(options.json, result)
     return run(command)

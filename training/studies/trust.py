@@ -1,20 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask whether the flag can be trusted: by kind and severity of what may be wrong with a picture.
-
-python -m training.studies.trust --checkpoint F --data DIR [--json OUT] [--figure OUT.png]
-    [--observations FOLDER] [--images NAME=FOLDER ...]
-
-Every image of a split, without its frame, as it is, in fifteen corruptions of five severities, in
-breaks of content and in mild changes: accuracy, calibration, coverage, the scores and the flag. A
-picture is bad where abs rel is above 0.3 or pixel accuracy below 0.45; the flag is judged by that.
-
-The two scores that are fitted are fitted here again, to the training images, corrupted likewise,
-and each kind is judged by a fit that has not seen it. Thresholds are joint, of the other runs of
-frames; intervals are of whole runs drawn again. Photographs that are no rooms,
-and folders of other images, have no truth: the share flagged is all that is known of them.
-"""
+"""Ask whether the flag can be trusted: by kind and severity of what may be wrong."""
 
 from __future__ import annotations
 
@@ -34,6 +20,7 @@ from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
 
+from ..arguments.studies.trust import CORRUPTED, parser
 from ..calibration.familiarity import fit_familiar, fit_scores
 from ..calibration.observations import observed, training_observations
 from ..calibration.training_pictures import border_of, FITTED_BREAKS, Picture
@@ -41,7 +28,6 @@ from ..command_line import (
     check_counts,
     check_figure,
     check_writable,
-    command_parser,
     evenly_spaced,
     run,
     write_result,
@@ -53,8 +39,6 @@ from ..reporting.trust_study import table, trust_figure
 from .image_folders import image_files
 from .trust_cells import Cells, ruler_cells, ruler_pictures
 from .trust_summary import summary
-
-CORRUPTED = 4  # Of each training image, for the fit.
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: float = 95.0,
@@ -120,26 +104,8 @@ def _pictures(images: Sequence[np.ndarray]) -> list[Picture]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.trust', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='measured; default val')
-    parser.add_argument('--percentile', type=float, default=95.0,
-                        help='of the clean images stay below all thresholds; default 95')
-    parser.add_argument('--corrupted', type=int, default=CORRUPTED, metavar='N',
-                        help=f'pictures of each training image for the fit; default {CORRUPTED}')
-    parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
-                        help='other images, of no known camera; may be given several times')
-    parser.add_argument('--train-limit', type=int, help='only so many training images')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--observations', type=Path, metavar='FOLDER',
-                        help='keep there what the network gave of the training pictures, and take '
-                        'it from there the next time; training.calibrate has the same')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'corrupted', 'train_limit', 'limit')
@@ -153,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
                        train_limit=options.train_limit, limit=options.limit, others=others,
                        kept=options.observations, device=options.device,
                        progress=not options.no_progress)
-        result = {**result, 'command': parser.command(arguments)}
+        result = {**result, 'command': reader.command(arguments)}
         print(table(result))
         write_result(options.json, result)
         if options.figure:

@@ -1,19 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ask whether a checkpoint's uncertainty means something.
-
-python -m training.studies.uncertainty --checkpoint F --data DIR [--images NAME=FOLDER ...]
-    [--json OUT] [--figure OUT.png]
-
-The images of a split, clean and corrupted (dark, blur, cover, noise, lens flare), folders of
-other images, and photographs that are no rooms (out of distribution): mean uncertainty of each
-image, the share that the checkpoint's own risk thresholds flag, and how well the mean uncertainty
-tells an unlike image from a clean one (AUROC). Where the truth is known also what the network gets
-right, and how well the uncertainty finds the wrong pixels. The thresholds were fixed before; on
-the clean images that they were made from the share flagged is what their percentile leaves
-(training.calibrate measures false alarms across runs).
-"""
+"""Ask whether a checkpoint's uncertainty means something."""
 
 from __future__ import annotations
 
@@ -33,11 +20,11 @@ from emu_perception.scores import SCORES
 import numpy as np
 from rich.progress import track
 
+from ..arguments.studies.uncertainty import parser
 from ..command_line import (
     check_counts,
     check_figure,
     check_writable,
-    command_parser,
     evenly_spaced,
     run,
     write_result,
@@ -183,18 +170,8 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = command_parser('studies.uncertainty', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='default val')
-    parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
-                        help='other images, of no known camera; may be given several times')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--figure', type=Path, metavar='PNG', help='draw the means here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    options = parser.parse_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         check_counts(options, 'limit')
@@ -215,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
                        evenly_spaced(folder.stems(options.split), options.limit), others,
                        options.device, not options.no_progress)
         result = {**result, 'split': options.split,
-                  'command': parser.command(arguments)}
+                  'command': reader.command(arguments)}
         print(table(result), end='')
         write_result(options.json, result)
         if options.figure:

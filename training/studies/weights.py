@@ -1,17 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Task weights, studied: Figure 2 and Table 1 of Kendall et al. (arXiv 1705.07115) with one recipe.
-
-python -m training.studies.weights --recipe training/recipes/kendall_made.yaml data=DIR \
-    [--results DIR] [--seeds 1] [--grid 0.02,0.1,0.5,0.9,0.98] [--initial-s=-2,0,2,5]
-
-Trains single tasks, the unweighted sum, a grid of fixed weights for two pairs of tasks, fixed
-weights for three from the best of both grids, and learned weights for every pair and for all
-three; each with the same budget and the same seeds, the last epoch measured on the validation
-split. Leaves study.json, table.md, figure.png and, with --initial-s, initial_s.png: what the
-learned noise does from several starts. What is there already is not done again.
-"""
+"""Task weights, studied: Figure 2 and Table 1 of Kendall et al. with one recipe."""
 
 from __future__ import annotations
 
@@ -26,7 +15,8 @@ from typing import Any
 from emu_perception.whole_files import write_json, write_whole
 import torch
 
-from ..command_line import recipe_of, recipe_parser, run
+from ..arguments.studies.weights import parser
+from ..command_line import recipe_of, run
 from ..data.dataset_folder import DatasetFolder
 from ..evaluation.measuring import evaluate, file_hash
 from ..losses.task_weights import noise_form
@@ -141,16 +131,8 @@ def numbers(text: str, name: str, low: float, high: float) -> list[float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = recipe_parser('studies.weights', __doc__)
-    parser.add_argument('--results', type=Path, help='default: OUTPUT/NAME/results')
-    parser.add_argument('--seeds', type=int, default=1, help='runs of each setting; default 1')
-    parser.add_argument('--grid', default='0.02,0.1,0.3,0.5,0.7,0.9,0.98', metavar='W,W',
-                        help="weights of a pair's first task; default %(default)s")
-    parser.add_argument('--initial-s', default='', metavar='S,S',
-                        help='starts of s of all tasks, as --initial-s=-2,0,2,5')
-    parser.add_argument('--ap', action='store_true', help='measure AP of instances too: slow')
-    parser.add_argument('--parallel', default='1', metavar='N|auto', help='runs side by side')
-    options = parser.parse_intermixed_args(arguments)
+    reader = parser()
+    options = reader.options(arguments)
 
     def command() -> None:
         base = recipe_of(options)
@@ -174,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         with kept(f'what the runs in {base.folder} have done is kept; the same command goes on'):
             rows = done(first_trials(grid, starts))
             rows += done([Trial('best_of_grids', 'fixed', TASKS, best_weights(rows))])
-        write(rows, base, results, options.seeds, parser.command(arguments))
+        write(rows, base, results, options.seeds, reader.command(arguments))
     return run(command)
 
 

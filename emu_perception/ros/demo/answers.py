@@ -11,13 +11,23 @@ from typing import Any
 
 import cv2
 from emu_perception import visualization
+from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.panels import (
+    BAR_WIDTH,
+    class_meanings,
+    legend_tile,
+    scaled_tile,
+    scene_top,
+    Tile,
+    TILE_WIDTH,
+)
 from emu_perception.ros.demo.frames import DemoFrame
 from emu_perception.ros.demo.listener import Answer
 from emu_perception.scores import Score, SCORES
+from emu_perception.shown import Look
 import numpy as np
 
-DEPTH_SHOWN_M = 6.0
-ERROR_SHOWN_M = 1.0
+_FARTHEST_SHOWN_M = 20.0
 
 
 @dataclass(frozen=True)
@@ -51,32 +61,49 @@ class DepthScore:
                 'delta1': sum(score.within for score in scores) / pixels, 'pixels': pixels}
 
 
-def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None) -> np.ndarray:
-    """Return the rgb8 panel of one answer, made of the messages received."""
+def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None,
+               metadata: CheckpointMetadata) -> np.ndarray:
+    """
+    Return the rgb8 panel of one answer, made of the messages received.
+
+    :param truth: depth in metres, NaN unknown; None = not known.
+    :param metadata: of the checkpoint that answered.
+    """
     pixels = answer.pixels
-    tiles = [(f'{answer.name} ({frame.kind})', pixels['image'])]
-    if 'overlay' in pixels:
-        tiles.append(('labels over the image, risk flag', pixels['overlay']))
     depth = pixels.get('depth/image')
+    if depth is None or truth is None or truth.shape != depth.shape:
+        truth = None
+    tiles = [Tile(f'{answer.name} ({frame.kind})', pixels['image'])]
+    if 'overlay' in pixels:
+        tiles.append(Tile('labels over the image, risk flag', pixels['overlay']))
     if depth is not None:
-        tiles.append((f'depth, 0..{DEPTH_SHOWN_M:g} m',
-                      visualization.scalar_color(depth, 0.0, DEPTH_SHOWN_M)))
-    entropy, sigma = (_figure(answer, SCORES[name].key)
-                      for name in ('segmentation_entropy', 'depth_sigma'))
-    for topic, title in (
-            ('segmentation_uncertainty_color', f'label entropy, mean {entropy} nat'),
-            ('depth_uncertainty_color', f'depth sigma, mean {sigma} m')):
-        if topic in pixels:
-            tiles.append((title, pixels[topic]))
-    if depth is not None and truth is not None and truth.shape == depth.shape:
+        # One range for both, of this scene, which the bars say.
+        far = max(scene_top(values, _FARTHEST_SHOWN_M) for values in (depth, truth)
+                  if values is not None)
+        tiles += [scaled_tile(title, values, far) for title, values in (
+            ('depth', depth), ('true depth', truth)) if values is not None]
+    if 'segmentation_uncertainty_color' in pixels:
+        tiles.append(Tile(f'entropy: mean {_figure(answer, SCORES["segmentation_entropy"].key)} '
+                          'nat', pixels['segmentation_uncertainty_color'],
+                          visualization.color_bar(Look.of(metadata, {}).tops[
+                              'segmentation_entropy'], 'nat', BAR_WIDTH)))
+    error = None if depth is None or truth is None else np.abs(depth - truth)
+    sigma = pixels.get('depth_uncertainty')
+    wide = max((scene_top(values, _FARTHEST_SHOWN_M) for values in (sigma, error)
+                if values is not None), default=1.0)
+    if sigma is not None:
+        mean = _figure(answer, SCORES['depth_sigma'].key)
+        tiles.append(scaled_tile(f'depth sigma: mean {mean} m', sigma, wide))
+    if error is not None and depth is not None and truth is not None:
         score = DepthScore.pooled([DepthScore.of(depth, truth)]) or {'rmse_m': math.nan}
-        tiles.insert(3, (f'true depth, 0..{DEPTH_SHOWN_M:g} m',
-                         visualization.scalar_color(truth, 0.0, DEPTH_SHOWN_M)))
-        tiles.append((f'|depth error|, 0..{ERROR_SHOWN_M:g} m; RMSE {score["rmse_m"]:.2f} m',
-                      visualization.scalar_color(np.abs(depth - truth), 0.0, ERROR_SHOWN_M,
-                                                 'magma')))
-    tiles.append(('risk', _risk_tile(answer, pixels['image'].shape)))
-    return visualization.panel(tiles, columns=4 if len(tiles) > 6 else 3, tile_width=400)
+        # In the colours of sigma, which it is to be compared with.
+        tiles.append(scaled_tile(f'depth error: RMSE {score["rmse_m"]:.2f} m', error, wide))
+    tiles.append(Tile('risk', _risk_tile(answer, pixels['image'].shape)))
+    if 'label' in pixels:
+        tiles.append(Tile('what the colours mean', legend_tile(
+            class_meanings(pixels['label'], metadata), pixels['label'].shape)))
+    return visualization.panel([(tile.title, tile.picture) for tile in tiles], columns=3,
+                               tile_width=TILE_WIDTH, bars=[tile.bar for tile in tiles])
 
 
 def summarize(frames: Sequence[DemoFrame], answers: Sequence[Answer],

@@ -11,9 +11,11 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.commands.program import CommandParser
+from emu_perception.checkpoint import CheckpointMetadata, read_metadata
 from emu_perception.errors import EmuError
+from emu_perception.model_file import default_model
 from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
+from emu_perception.ros.demo.demo_arguments import parser
 from emu_perception.ros.demo.frames import DemoFrame, make_frames
 from emu_perception.ros.demo.listener import Answer, Listener
 from emu_perception.ros.demo.own_images import own_frames, read_true_depth
@@ -31,7 +33,7 @@ _FALLBACK_HFOV_DEG = 60.0
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if every image was answered, else 1 with one line."""
-    options = _parser().parse_args(args)
+    options = parser().options(None if args is None else [*args])
     try:
         environment = isolated_environment()
         os.environ.update(environment)
@@ -47,6 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
     """Make frames, start the processes, collect the answers, write panels and summary."""
     out: Path = options.out
+    metadata = read_metadata(options.model or default_model())
     for old in out.glob('*.png'):
         old.unlink()
     (out / 'log').mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,8 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
             children.append(Child(name, arguments(parameters), environment,
                                   out / 'log' / f'{name}.txt'))
         listener.wait_until_ready(_START_TIMEOUT_S, lambda: _check(children))
-        answers, scores, changes = _collect(listener, frames, out, options.frame_timeout)
+        answers, scores, changes = _collect(listener, frames, out, options.frame_timeout,
+                                            metadata)
     finally:
         codes = {child.name: child.stop() for child in reversed(children)}
         listener.destroy_node()
@@ -84,7 +88,8 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
     return 0 if summary['images_answered'] == summary['images_sent'] == len(frames) else 1
 
 
-def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: float
+def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: float,
+             metadata: CheckpointMetadata
              ) -> tuple[list[Answer], dict[str, DepthScore], list[dict[str, Any]]]:
     by_name = {frame.name: frame for frame in frames}
     answers, scores, changes = [], {}, []
@@ -105,7 +110,7 @@ def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: 
                 if truth is not None and depth is not None and truth.shape == depth.shape:
                     scores[frame.name] = DepthScore.of(depth, truth)
                 write_png(str(out / f'{Path(frame.name).stem}.png'),
-                          draw_panel(frame, answer, truth))
+                          draw_panel(frame, answer, truth, metadata))
             # Only figures are needed from here on: the maps of many images would fill the memory.
             answer.pixels = {}
             answers.append(answer)
@@ -120,19 +125,6 @@ def _check(children: list[Child]) -> None:
         if not child.running or complaints:
             last = (complaints or child.log.splitlines() or ['(no output)'])[-1]
             raise EmuError(f'{child.name}: {last} (all of it: {child.log_file})')
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser('emu_demo', __doc__)
-    parser.add_argument('--images', type=Path, help='folder of images or data set root; default: '
-                        'photographs that come inside scikit-image')
-    parser.add_argument('--model', type=Path, help='checkpoint; default: the one of the package')
-    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='%(default)s')
-    parser.add_argument('--limit', type=int, default=60, help='own images, at most '
-                        '(evenly spaced); %(default)s')
-    parser.add_argument('--frame-timeout', type=float, default=60.0,
-                        help='seconds to wait for an answer; %(default)s')
-    return parser
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from sensor_msgs.msg import PointCloud2
 
 def build(source: PlannerSource) -> PointCloud2:
     """
-    Return the nearest point of each block of pixels that is not of the ground's classes.
+    Return the nearest point of each block of pixels that is not ground.
 
     Where that is at the camera itself, by ``points_sigma_margin``, the nearest other one too. No
     point at all means that all is ground or beyond the range.

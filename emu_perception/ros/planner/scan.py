@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from emu_perception.planning.scanning import Mounting, scan
+from emu_perception.planning.scanning import scan
 from emu_perception.ros.planner.source import NotAskedForError, PlannerSource
 import numpy as np
 from sensor_msgs.msg import LaserScan
@@ -21,14 +21,12 @@ def build(source: PlannerSource) -> LaserScan:
     :raises WithheldError: where the depth of too many pixels, in all or in one direction, is not
         known.
     """
-    settings = source.settings
-    if not settings.scan_frame or not settings.scan_camera_height_m > 0:
+    settings, mounting = source.settings, source.mounting
+    if not settings.scan_frame or mounting is None:
         raise NotAskedForError('set scan_frame and scan_camera_height_m')
     near, camera = source.metres()
     source.check_unknown()
-    found = scan(source.measured(), ~source.ground(), camera,
-                 Mounting(settings.scan_camera_height_m,
-                          math.radians(settings.scan_camera_pitch_deg)),
+    found = scan(source.measured(), ~source.ground(), camera, mounting,
                  heights_m=(settings.scan_min_height_m, settings.scan_max_height_m),
                  increment_rad=math.radians(settings.scan_increment_deg), nearest=near)
     source.check_known(found.blind, 'in one direction ')

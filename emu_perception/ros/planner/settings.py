@@ -52,6 +52,14 @@ class PlannerSettings:
         'Names of the classes that are ground, such as [floor]: ~/points/ground is of them, '
         '~/points/obstacles and ~/scan of all else, unlabelled included; empty: none is ground.',
         Rule(str))
+    ground_max_height_m: float = parameter(
+        0.2, 'A point of a ground class that is by more than this above or below the ground is '
+        'no ground but an obstacle, where scan_camera_height_m is given; raise it where the way '
+        'climbs.', unit='m', low=0.01, high=100.0)
+    ground_min_confidence: float = parameter(
+        0.0, 'A pixel is ground only where the probability of its class is at least this; 0: any. '
+        'emu calibrate says from where on at most a tenth of what is called floor is something '
+        'else.', low=0.0, high=1.01)
     mask_classes: tuple[str, ...] = list_parameter(
         'Names of the classes where ~/mask is 255, such as [person]; empty: there is no mask.',
         Rule(str))
@@ -59,8 +67,9 @@ class PlannerSettings:
         '', 'Frame of ~/scan, which your TF has at the camera, level: x the way the optical axis '
         'points, z up; of each camera its own; empty: there is no scan.')
     scan_camera_height_m: float = parameter(
-        0.0, "The camera's height above the ground; 0: not known, and there is no ~/scan.",
-        unit='m', low=0.0, high=100.0)
+        0.0, "The camera's height above the ground; 0: not known, and there is no ~/scan, and "
+        'what is labelled ground by mistake is missing among the obstacles.', unit='m', low=0.0,
+        high=100.0)
     scan_camera_pitch_deg: float = parameter(
         0.0, "By so much the camera's optical axis points below the horizon. A roll is not known "
         'of: mount it without.', unit='degrees', low=-80.0, high=80.0)

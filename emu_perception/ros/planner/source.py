@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 from emu_perception.cameras.camera import Camera
 from emu_perception.planning.classes import members
+from emu_perception.planning.mounting import Mounting
 from emu_perception.ros.parameters import Settings
 from emu_perception.shown import Shown
 import numpy as np
@@ -20,7 +22,7 @@ class WithheldError(Exception):
 
 
 class NotAskedForError(Exception):
-    """A topic that its parameters do not ask for. One line says which they are."""
+    """A topic that there is not, by the parameters or the checkpoint. One line says why."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,38 @@ class PlannerSource:
         assert depth is not None
         return depth
 
+    @property
+    def mounting(self) -> Mounting | None:
+        """Return where the camera is on the robot; None: the parameters do not say."""
+        height_m = self.settings.scan_camera_height_m
+        if not height_m > 0:
+            return None
+        return Mounting(height_m, math.radians(self.settings.scan_camera_pitch_deg))
+
     def ground(self) -> np.ndarray:
-        """Return which pixels are of a class of ``ground_classes``, bool HxW; unlabelled: no."""
-        label = self.shown.prediction.label
-        if label is None:
+        """
+        Return which pixels are ground, bool HxW: all else is an obstacle.
+
+        Of a class of ``ground_classes``, as sure as ``ground_min_confidence`` and, where the
+        mounting of the camera is known, as high as the ground: a wall that is labelled floor is
+        none. By the depth as it is measured; ``points_sigma_margin`` moves even good ground
+        upwards along its rays.
+        """
+        label, confidence = self.shown.prediction.label, self.shown.prediction.confidence
+        if label is None or not self.settings.ground_classes:
             return np.zeros(self.shown.prediction.size, bool)
-        return np.asarray(
+        named = np.asarray(
             members(self.classes, self.settings.ground_classes, 'ground_classes')[label])
+        least = self.settings.ground_min_confidence
+        if least > 0:
+            # Written so that a confidence that is no number, or not there, is none.
+            named &= np.False_ if confidence is None else confidence >= least
+        mounting = self.mounting
+        if mounting is None:
+            return named
+        _, camera = self.metres()
+        return named & mounting.near_ground(self.measured(), camera.rays()[1],
+                                            self.settings.ground_max_height_m)
 
     def check_filtered(self, lost: float) -> None:
         """

@@ -9,7 +9,7 @@ import json
 
 from emu_perception.backends import is_installed
 from emu_perception.benchmarking.command import main
-from emu_perception.benchmarking.measure import interleaved, summary
+from emu_perception.benchmarking.measure import gmac, interleaved, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
@@ -71,6 +71,16 @@ def test_rounds_are_interleaved_and_turn_round():
     assert summary([1.0, 2.0, 9.0])['median_ms'] == 2.0
 
 
+def test_the_products_of_attention_are_counted_where_they_are_asked_for():
+    q = torch.zeros(1, 2, 6, 5)
+
+    def attend(x):
+        return torch.nn.functional.scaled_dot_product_attention(q, q, q)
+    count = [1e9 * gmac(attend, (32, 32), torch.device('cpu'), attention=whole)
+             for whole in (False, True)]
+    assert count == pytest.approx([0, 2 * 2 * 6 * 6 * 5])
+
+
 def test_the_json_has_what_a_table_needs(tmp_path, capsys):
     out = tmp_path / 'speed.json'
     assert main([*TINY, '--against', 'unfolded', '--json', str(out)]) == 0
@@ -78,6 +88,8 @@ def test_the_json_has_what_a_table_needs(tmp_path, capsys):
     assert set(result['rows']) == {'ours', 'unfolded'} and result['network_size'] == [64, 96]
     assert result['rows']['ours']['times_ours'] == 1.0
     assert result['rows']['ours']['gmac'] < result['rows']['unfolded']['gmac']
+    assert result['gmac_with_attention'] > result['rows']['ours']['gmac']
+    assert result['parameters_m'] == pytest.approx(3.4, abs=0.2)
     assert result['rows']['unfolded']['largest_depth_difference_m'] < 1e-4
     assert '--encoder mit_b0' in result['command'] and 'unfolded' in capsys.readouterr().out
 

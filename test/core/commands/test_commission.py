@@ -18,6 +18,8 @@ from emu_perception.checkpoint import (
     CheckpointMetadata,
     FittedThreshold,
     load_checkpoint,
+    Promise,
+    PromiseLevel,
     read_metadata,
     save_checkpoint,
 )
@@ -67,7 +69,8 @@ def model(tmp_path_factory) -> Path:
     save_checkpoint(path, network, replace(
         metadata, statistics=fitted.arrays(), calibration=Calibration(scores={
             name: FittedThreshold(1e-3, 95.0, {'data_set': 'made'})
-            for name in ('segmentation_entropy', 'relative_depth_sigma')})))
+            for name in ('segmentation_entropy', 'relative_depth_sigma')},
+            promises={'depth_interval': Promise((PromiseLevel(0.9, (2.0, 2.0), True),), 15)})))
     return path
 
 
@@ -93,8 +96,10 @@ def test_the_robots_camera_becomes_familiar_and_its_thresholds_its_own(model, dr
     assert 'of the last 12 frames, by a fit to the 12 before' in printed
     assert 'before commissioning 100 %' in printed and 'the images have no stamps' in printed
     assert f'warning: the recording has {FRAMES} frames' in printed
+    assert 'the promises of the rooms before are dropped' in printed
     network, after = load_checkpoint(out)
     before = read_metadata(model)
+    assert before.calibration.promises and not after.calibration.promises
     assert after.provenance['commissioned']['images'] == FRAMES
     for name, fitted in after.calibration.scores.items():
         assert fitted.threshold > before.calibration.scores[name].threshold

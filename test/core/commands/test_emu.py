@@ -35,6 +35,40 @@ def test_help_lists_every_command_and_loads_nothing_that_is_slow():
     assert max(map(len, shown)) < 100
 
 
+def test_the_help_of_no_command_imports_what_the_command_needs():
+    """Torch and Lightning take seconds; what reads a command line needs neither."""
+    code = """
+import contextlib, io, sys
+from emu_perception.commands import emu
+from emu_perception.commands.offline import IN_THE_TREE, INSTALLED
+before = {*sys.modules}
+words = [[*name.split(), '--help'] for name in emu.SUBCOMMANDS]
+words += [['prepare', name, '--help'] for name in ('bag', 'check', 'cityscapes', 'nyuv2')]
+for one in words:
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+        emu.main(one)
+    tops = {name.split('.')[0] for name in {*sys.modules} - before}
+    tops -= {*sys.stdlib_module_names, 'emu_perception', IN_THE_TREE, INSTALLED, 'numpy', 'yaml',
+             '_yaml'}
+    tops = sorted(top for top in tops if not top.strip('_').startswith('cython'))  # YAML's.
+    print(*one, 'usage:' in said.getvalue(), tops)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(SUBCOMMANDS) + 4, done.stderr
+    assert [line for line in lines if not line.endswith(' --help True []')] == []
+
+
+def test_what_makes_no_sense_is_said_before_the_command_is_imported(monkeypatch, capsys):
+    modules = []
+    monkeypatch.setattr(emu, 'imported', lambda module: modules.append(module) or type(
+        'Module', (), {'parser': staticmethod(lambda: CommandParser('own', ''))}))
+    with pytest.raises(SystemExit) as end:
+        emu.main(['train', '--epoch', '3'])
+    assert end.value.code == 2 and modules == [SUBCOMMANDS['train'].arguments]
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize('row', SUBCOMMANDS.values(), ids=lambda row: row.name)
 def test_every_command_is_a_function_of_a_module_that_is_there(row):
     module = row.module.replace(OFFLINE, offline_package())

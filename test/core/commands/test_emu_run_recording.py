@@ -6,11 +6,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
+import re
 
 from core_bench import make_metadata, make_network
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
+from emu_perception.cloud_layout import POINT
+from emu_perception.commands.recorded_topics import RecordedTopics
+from emu_perception.label_names import label_names
 from emu_perception.predictor import Predictor
 from emu_perception.scores import scores_of
+from emu_perception.topics import topics_of
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin
@@ -99,6 +104,64 @@ def test_every_type_is_defined_inside_and_the_flag_is_latched(tmp_path, checkpoi
             assert durability == ('TRANSIENT_LOCAL' if latched else 'VOLATILE')
     data = (tmp_path / 'out/recording/recording.mcap').read_bytes()
     assert data.startswith(b'\x89MCAP0\r\n') and data.endswith(b'\x89MCAP0\r\n')
+
+
+@pytest.mark.slow
+def test_topics_are_chosen_and_the_size_of_an_image_is_said_before_and_after(
+        tmp_path, checkpoint, capsys):
+    write_images(tmp_path / 'in', 3)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--fx', '90', '--mcap',
+                   '--topics', 'points', 'depth/image', 'label_info') == 0
+    found = read_bag(tmp_path / 'out/recording')
+    assert set(found) == {f'/emu/{name}' for name in (
+        'points', 'depth/image', 'label_info', 'risk', 'risk_status',
+        *(row.topic for row in JUDGED))}
+    (_, names), = found['/emu/label_info']
+    metadata = load_checkpoint(checkpoint)[1]
+    assert [(one.class_id, one.class_name) for one in names.class_map] == label_names(
+        metadata.classes)
+    expected = Predictor.load(checkpoint, 'cpu')(scene(1), fx=90.0)
+    cloud = found['/emu/points'][1][1]
+    assert (cloud.width, cloud.height, cloud.point_step) == (WIDTH, HEIGHT, POINT.itemsize)
+    points = cloud.data.view(POINT).reshape(HEIGHT, WIDTH)
+    depth = np.where(np.isfinite(expected.depth), expected.depth, np.nan)
+    np.testing.assert_array_equal(points['z'], depth)
+    np.testing.assert_array_equal(points['label'], expected.label)
+    np.testing.assert_array_equal(points['sigma'], expected.depth_sigma)
+    np.testing.assert_array_equal(points['rgb'] >> 16, scene(1)[..., 0])
+    x = (np.arange(WIDTH) - (WIDTH - 1) / 2) / 90.0
+    np.testing.assert_allclose(points['x'], depth * x, rtol=1e-6, atol=1e-12)
+    said = capsys.readouterr()
+    # Of each pixel 24 bytes of its point and 4 of its depth, and some of the headers.
+    least = WIDTH * HEIGHT * 28
+    each = float(re.search(r'recording: ([\d.]+) MB an image', said.err)[1])
+    assert least <= each * 1e6 + 5e3 and each * 1e6 < least + 12e3
+    assert re.search(r'\(/emu/points 0\.\d\d, .* GB for 3 images, of [\d.]+ GB free', said.err)
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    size = sum(path.stat().st_size for path in (tmp_path / 'out/recording').iterdir())
+    assert summary['recording_mb'] == size / 3 / 1e6
+    assert f"the recording has {summary['recording_mb']:.2f} MB an image" in said.out
+
+
+@pytest.mark.parametrize('words, advice', [
+    (['--topics', 'label', '--no-mcap'], '--no-mcap leaves out'),
+    (['--mcap', '--topics', 'instance'], '--topics instance: there is none of a network of '),
+    (['--mcap', '--topics', 'depth/source'], 'without --depth-hint')])
+def test_topics_that_there_cannot_be_are_refused_before_anything_is_written(
+        tmp_path, checkpoint, capsys, words, advice):
+    write_images(tmp_path / 'in', 1)
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--fx', '90', *words) == 1
+    said = capsys.readouterr().err
+    assert advice in said and not (tmp_path / 'out').exists()
+
+
+def test_all_topics_are_those_of_the_node_but_for_the_planners():
+    for hinted in (False, True):
+        everything = RecordedTopics.of(['all'], ('segmentation', 'depth'), hinted=hinted)
+        assert everything.maps == topics_of(('segmentation', 'depth'), hinted=hinted)
+        assert everything.input and everything.label_info
+    default = RecordedTopics.of((), ('depth',), hinted=False)
+    assert 'points' not in {topic.name for topic in default.maps} and default.input
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from emu_perception.cloud_layout import POINT
 from emu_perception.ros.lifecycle_node import EmuNode
 from emu_perception.ros.planner.table import BUILDERS
-from emu_perception.ros.point_cloud import POINT
 from emu_perception.topics import TOPICS
 from node_bench import camera_info, FakePredictor, rgb_image
 import numpy as np
@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 LABEL = np.tile((np.arange(64) % 3).astype(np.uint8), (48, 1))  # floor, wall, chair in columns
 CLOUDS = ('points/filtered', 'points/ground', 'points/obstacles')
 SCAN = {'scan_frame': 'level', 'scan_camera_height_m': 1.0, 'scan_min_height_m': -9.0,
-        'scan_max_height_m': 9.0}
+        'scan_max_height_m': 9.0, 'ground_max_height_m': 100.0}
 
 
 class Room(FakePredictor):
@@ -84,12 +84,39 @@ def test_obstacles_are_all_that_is_not_named_ground_and_the_unlabelled_too(make_
     assert obstacles['x'].max() == pytest.approx((62 - 31.5) / 50 * 2)
 
 
+def test_wall_that_is_labelled_floor_is_an_obstacle_where_the_mounting_is_known(make_bench):
+    room = Room()
+    room.label = np.zeros((48, 64), np.uint8)  # all floor, says the network
+    room.depth = np.full((48, 64), 2.0, np.float32)  # a wall across the way
+    room.depth[44:] = 1.0 / ((np.arange(44, 48) - 23.5) / 50)[:, None]  # the floor before it
+    bench = make_bench(predictor=room, parameters={
+        **SCAN, 'ground_classes': ['floor'], 'points_stride': 1, 'points_sigma_margin': 1.0,
+        'scan_min_height_m': 0.5, 'scan_max_height_m': 1.5, 'ground_max_height_m': 0.2})
+    clouds = [bench.listen(PointCloud2, name) for name in CLOUDS[1:]]
+    scans = bench.listen(LaserScan, 'scan')
+    ground, obstacles = (points(newest(bench, one)) for one in clouds)
+    # By the depth as measured: sigma moves the floor upwards along its rays.
+    height = 1.0 - (np.arange(48) - 23.5) / 50 * room.depth[:, 0]
+    assert len(ground) == 64 * (np.abs(height) <= 0.2).sum() and len(ground) >= 64 * 4
+    assert len(obstacles) == 48 * 64 - len(ground)
+    assert np.isfinite(np.array(newest(bench, scans).ranges)).any()
+    # Not known how high the camera is: only the label speaks.
+    assert bench.set(scan_camera_height_m=0.0).successful
+    assert len(points(newest(bench, clouds[1]))) == 0
+    assert len(points(newest(bench, clouds[0]))) == 48 * 64
+
+
 def test_without_a_ground_class_all_is_obstacle_and_nothing_ground(make_bench):
     bench = make_bench()
     ground, obstacles = (bench.listen(PointCloud2, name) for name in CLOUDS[1:])
     assert set(points(newest(bench, obstacles))['label']) == {0, 1, 2} and not ground
     assert bench.set(ground_classes=['floor', 'wall', 'chair']).successful
     assert len(points(newest(bench, obstacles))) == 0, 'all is ground, and that is known'
+    # The confidence is 0.8.
+    assert bench.set(ground_min_confidence=0.81).successful
+    assert set(points(newest(bench, obstacles))['label']) == {0, 1, 2}, 'unsure, yet free'
+    assert bench.set(ground_min_confidence=0.79).successful
+    assert len(points(newest(bench, obstacles))) == 0
 
 
 def test_pole_before_a_wall_survives_the_stride(make_bench):

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from emu_perception.checkpoint import Calibration, FittedThreshold
+from emu_perception.checkpoint import Calibration, FittedThreshold, Promise, PromiseLevel
 import pytest
 import torch
 from training import calibrate
 from training.calibration.constants import fitted, Observation, VarianceScale
 from training.calibration.risk_thresholds import older_limits
+from training.calibration.twins import unpromised
 from training.data.frame_runs import folds, frame_runs
 
 
@@ -88,3 +89,9 @@ def test_thresholds_of_more_images_are_kept_for_the_new_constants(temperature, e
     assert {name: fitted.threshold for name, fitted in kept.items()} == {
         'segmentation_entropy': entropy, 'relative_depth_sigma': pytest.approx(0.4)}
     assert all(fitted.fitted_on == many for fitted in kept.values())
+
+
+def test_a_twins_promise_is_none_of_the_network_that_takes_its_constants():
+    twin = {'depth_interval': Promise((PromiseLevel(0.9, (2.0, 2.0), True),), 15)}
+    (mine,) = unpromised(twin)['depth_interval'].levels
+    assert mine == PromiseLevel(0.9, (2.0, 2.0), False)

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from emu_perception.networks.drop_path import DropPath
 import pytest
 from small_models import small_network, small_recipe
-from timm.layers import DropPath
 import torch
 from torch import nn
 from training.methods.mc_dropout import MCDropout, samples
@@ -25,6 +25,18 @@ def test_mit_gets_the_rate_in_every_block_and_not_on_attention_weights():
     assert rates == {0.3} and network.head('depth').dropout.p == 0.3
     assert all(module.attn.dropout == 0.0 for module in network.modules()
                if hasattr(module, 'attn'))
+
+
+def test_a_vision_transformer_gets_the_rate_in_every_block():
+    found = arguments('vit_small_patch16_dinov3')
+    found['encoder_arguments'].update(depth=4, embed_dim=32, num_heads=2)
+    network = small_network(**found)
+    for block in network.encoder.model.blocks:
+        assert {module.p for module in block.modules() if isinstance(module, nn.Dropout)
+                } == {0.0, 0.3}  # Not on attention weights.
+    assert network.head('depth').dropout.p == 0.3
+    one, two = samples(network, torch.randn(1, 3, 64, 96), count=2)
+    assert not torch.equal(one['depth'], two['depth'])
 
 
 def test_a_convolutional_encoder_drops_in_the_encoder_not_only_in_the_heads():

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from training.command_line import recipe_of, recipe_parser
+from training.arguments.parsers import recipe_parser
+from training.command_line import recipe_of
 from training.recipes.command_fields import field_names, fields_as_overrides
 from training.recipes.options import explained, RecipeError
 from training.recipes.recipe import load_recipe, Recipe, recipe_names

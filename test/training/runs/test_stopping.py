@@ -30,6 +30,19 @@ def test_a_signal_is_one_line_and_the_exit_code(capsys, number, code, name):
     assert {each: signal.getsignal(each) for each in before} == before
 
 
+@pytest.mark.parametrize(('variables', 'speaks'), [
+    ({}, True), ({'LOCAL_RANK': '1'}, False), ({'RANK': '0', 'LOCAL_RANK': '0'}, True),
+    ({'RANK': '4', 'LOCAL_RANK': '0'}, False), ({'RANK': 'x'}, True)])
+def test_of_processes_that_train_together_the_first_one_speaks(
+        capsys, monkeypatch, variables, speaks):
+    for name in ('RANK', 'LOCAL_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert run(lambda: stop_by(signal.SIGTERM)) == 143
+    assert capsys.readouterr().err.startswith('stopped by SIGTERM') is speaks
+
+
 def test_what_a_command_calls_passes_the_signal_on(capsys):
     def outer() -> None:
         raise_if_stopped(0, 'unused')

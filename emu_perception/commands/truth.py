@@ -1,0 +1,118 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is true of the images of a data set folder, for ``emu_run`` to show beside its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+from emu_perception.cameras import png_bytes
+from emu_perception.cameras.calibration_files import read_mapping
+from emu_perception.errors import InputError
+from emu_perception.prediction import UNLABELLED
+import numpy as np
+
+LOGGER = logging.getLogger('emu_perception')
+
+
+@dataclass(frozen=True)
+class Truth:
+    """
+    Of one image; None: its folder has no such file.
+
+    :ivar label: uint8 HxW, 255 unlabelled.
+    :ivar depth: float32 HxW metres, NaN unknown.
+    """
+
+    label: np.ndarray | None
+    depth: np.ndarray | None
+
+    def at(self, size: tuple[int, int]) -> Truth:
+        """Return it at a size (height, width), the nearest pixels taken."""
+        def sized(values: np.ndarray | None) -> np.ndarray | None:
+            if values is None or values.shape == size:
+                return values
+            return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST)
+        return Truth(sized(self.label), sized(self.depth))
+
+
+class TruthFolder:
+    """
+    ``label/`` and ``depth/`` of a data set folder, read as its dataset.yaml says.
+
+    :param classes: of the network: labels of another list of classes are not compared, which is
+        said.
+    :raises InputError: if what dataset.yaml says of them cannot be used.
+    """
+
+    def __init__(self, root: Path, document: Mapping[str, Any], classes: tuple[str, ...]) -> None:
+        self._root, self._said = root, False
+        file = root / 'dataset.yaml'
+        names = tuple(map(str, document.get('classes') or ()))
+        self._labels = bool(classes) and names == classes and (root / 'label').is_dir()
+        if names and classes and names != classes and (root / 'label').is_dir():
+            LOGGER.warning('%s: its classes are not those of the checkpoint: labels are not '
+                           'compared', file)
+        self._ignore = document.get('ignore_index', UNLABELLED)
+        depth = document.get('depth') or {}
+        self._metres: tuple[float, float, float, float] | None = None
+        if depth and (root / 'depth').is_dir() and depth.get('quantity', 'depth') == 'depth':
+            try:
+                low, high, scale, offset = (float(depth[name]) for name in (
+                    'min', 'max', 'scale', 'offset'))
+                self._invalid = [int(value) for value in depth['invalid']]
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(f"{file}: field 'depth' cannot be used ({error}): emu prepare "
+                                 'check says what is wrong') from error
+            self._metres = (scale, offset, low, high)
+
+    @classmethod
+    def beside(cls, source: Path, classes: tuple[str, ...]) -> TruthFolder | None:
+        """
+        Return that of a data set's root, or of its image/; None where the path is neither.
+
+        :raises InputError: if its dataset.yaml cannot be used.
+        """
+        root = source.parent if source.name == 'image' else source
+        file = root / 'dataset.yaml'
+        if not (file.is_file() and any((root / kind).is_dir() for kind in ('label', 'depth'))):
+            return None
+        return cls(root, read_mapping(file), classes)
+
+    def of(self, name: str) -> Truth:
+        """Return what there is of an image by its file's name; a damaged map is said once."""
+        stem = f'{Path(name).stem}.png'
+        label = self._read(self._root / 'label' / stem) if self._labels else None
+        stored = self._read(self._root / 'depth' / stem) if self._metres else None
+        if label is not None:
+            # A class beyond 255 is none that a network of 255 has.
+            label = np.where((label == self._ignore) | (label > UNLABELLED), UNLABELLED, label)
+        return Truth(None if label is None else label.astype(np.uint8), self._depth(stored))
+
+    def _depth(self, stored: np.ndarray | None) -> np.ndarray | None:
+        if stored is None or self._metres is None:
+            return None
+        scale, offset, low, high = self._metres
+        metres = stored * np.float64(scale) + offset
+        known = ~np.isin(stored, self._invalid) & (metres > low) & (metres < high)
+        return np.where(known, metres, np.nan).astype(np.float32)
+
+    def _read(self, path: Path) -> np.ndarray | None:
+        try:
+            values = png_bytes.stored_values(path.read_bytes(),
+                                             palette=path.parent.name == 'label')
+        except FileNotFoundError:
+            return None  # A split may be without.
+        except OSError as error:
+            values, why = None, str(error.strerror)
+        else:
+            why = 'no PNG of one channel, or damaged'
+        if values is None and not self._said:
+            self._said = True
+            LOGGER.warning('%s: cannot be read (%s): not compared', path, why)
+        return values

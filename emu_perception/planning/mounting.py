@@ -1,0 +1,43 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a camera is on its level vehicle, and how high above the ground what it sees is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """
+    Where the camera is on its level vehicle; it does not roll.
+
+    :ivar height_m: of the camera above the ground.
+    :ivar pitch_rad: of its optical axis below the horizon.
+    """
+
+    height_m: float
+    pitch_rad: float
+
+    def down(self, below: np.ndarray) -> np.ndarray:
+        """
+        Return how far down, in metres, one metre of depth leads.
+
+        :param below: y/z of each row, [H, 1].
+        """
+        return math.sin(self.pitch_rad) + below * math.cos(self.pitch_rad)
+
+    def near_ground(self, depth: np.ndarray, below: np.ndarray, limit_m: float) -> np.ndarray:
+        """
+        Tell which points are as high as the ground, bool HxW; what has no height is not.
+
+        :param depth: float32 HxW, metres; NaN unknown, +inf beyond the network's range.
+        :param below: y/z of each row, [H, 1].
+        :param limit_m: by so much at most a point is above or below the ground.
+        """
+        with np.errstate(invalid='ignore'):  # +inf * 0 is NaN, and no comparison with it holds
+            height_m = self.height_m - depth * self.down(below).astype(np.float32)
+            return np.asarray(np.abs(height_m) <= np.float32(limit_m))

@@ -1,0 +1,106 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A data set folder's truth is shown beside the answer, and compared as it is written there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from core_bench import CLASSES
+import cv2
+from emu_perception.commands.truth import TruthFolder
+from emu_perception.commands.truth_figures import TruthFigures
+from emu_perception.errors import InputError
+import numpy as np
+import pytest
+from run_bench import emu_run, FX, HEIGHT, WIDTH, write_images
+import yaml
+
+NAMES = tuple(f'class {i}' for i in range(CLASSES))
+DEPTH = {'scale': 0.001, 'offset': 0.5, 'invalid': [0], 'min': 0.6, 'max': 8.0}
+
+
+def folder(root: Path, count: int = 2, **changes: object) -> Path:
+    """Write a data set folder: label 1 with a corner of ignored ones, depth 2.5 m with holes."""
+    for path in write_images(root / 'image', count):
+        label = np.full((HEIGHT, WIDTH), 1, np.uint8)
+        label[:8, :8] = 77
+        depth = np.full((HEIGHT, WIDTH), 2000, np.uint16)
+        depth[0], depth[1] = 0, 50  # Invalid; below min.
+        for kind, values in (('label', label), ('depth', depth)):
+            (root / kind).mkdir(exist_ok=True)
+            cv2.imwrite(str(root / kind / path.name), values)
+    (root / 'dataset.yaml').write_text(yaml.safe_dump({
+        'classes': list(NAMES), 'ignore_index': 77, 'depth': DEPTH, **changes}))
+    return root
+
+
+def test_maps_are_read_as_the_dataset_yaml_says(tmp_path):
+    found = TruthFolder.beside(folder(tmp_path), NAMES)
+    truth = found.of('frame_8.png')
+    assert set(np.unique(truth.label)) == {1, 255} and (truth.label == 255).sum() == 64
+    assert np.isnan(truth.depth[:2]).all() and truth.depth[2:].min() == np.float32(2.5)
+    assert truth.at((HEIGHT // 2, WIDTH // 2)).depth.shape == (HEIGHT // 2, WIDTH // 2)
+    assert found.of('other.png').label is None
+    assert TruthFolder.beside(tmp_path / 'image', NAMES) is not None
+    assert TruthFolder.beside(tmp_path / 'depth', NAMES) is None
+
+
+def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log):
+    found = TruthFolder.beside(folder(tmp_path, depth={**DEPTH, 'quantity': 'disparity'}),
+                               ('floor', 'wall'))
+    truth = found.of('frame_8.png')
+    assert truth.label is None and truth.depth is None
+    assert 'its classes are not those of the checkpoint' in log.text
+
+
+@pytest.mark.parametrize('depth', [{'scale': 1.0}, {**DEPTH, 'scale': 'x'}])
+def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, depth):
+    with pytest.raises(InputError, match="dataset.yaml: field 'depth' cannot be used"):
+        TruthFolder.beside(folder(tmp_path, depth=depth), NAMES)
+
+
+def test_figures_are_those_counted_by_hand():
+    """Two pixels of class 0 (one right), two of class 1 (both right), depths 2 for 1, 2, NaN."""
+    figures = TruthFigures(3)
+    figures.add(SimpleNamespace(
+        truth=SimpleNamespace(label=np.array([[0, 0, 1, 1, 255]], np.uint8),
+                              depth=np.array([[1.0, 2.0, 2.0, np.nan, 4.0]])),
+        prediction=SimpleNamespace(
+            label=np.array([[0, 1, 1, 1, 1]], np.uint8),
+            depth=np.array([[2.0, 2.0, np.inf, 9.0, 3.5]]),
+            depth_sigma=np.array([[0.5, 0.1, 0.1, 0.1, 0.4]])), camera='known'))
+    found = figures.summary()
+    assert found.images == 1
+    assert found.miou == pytest.approx((1 / 2 + 2 / 3) / 2) and found.pixel_accuracy == 0.75
+    assert found.abs_rel == pytest.approx((1.0 + 0.0 + 0.125) / 3)
+    assert found.rmse_m == pytest.approx(((1.0 + 0.25) / 3) ** 0.5)
+    assert found.delta1 == pytest.approx(2 / 3)  # 1.14 is within 1.25, 2 is not.
+    # Of errors 1, 0, 0.5 the first is beyond 1.645 * 0.5.
+    assert found.coverage_90 == pytest.approx(2 / 3) and found.depth_known == 0.75
+
+
+def test_nothing_compared_is_said_and_no_figure_is_made_up():
+    assert TruthFigures(3).summary().lines == [
+        'against the truth beside the images: nothing could be compared']
+
+
+@pytest.mark.slow
+def test_predict_compares_prints_and_shows_it(tmp_path, checkpoint, capsys):
+    source = folder(tmp_path / 'set')
+    assert emu_run(source, tmp_path / 'out', checkpoint, '--fx', str(FX)) == 0
+    assert 'against the truth of 2 images' in capsys.readouterr().out
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())['truth']
+    assert summary['images'] == 2 and summary['miou'] is not None
+    assert 0.0 <= summary['coverage_90'] <= 1.0
+    with_truth = cv2.imread(str(next((tmp_path / 'out/panels').iterdir())))
+    # Without a focal length there are no metres to compare, but labels.
+    assert emu_run(source, tmp_path / 'unknown', checkpoint) == 0
+    summary = json.loads((tmp_path / 'unknown/summary.json').read_text())['truth']
+    assert summary['abs_rel'] is None and summary['miou'] is not None
+    # Three tiles more: true labels, true depth, its error.
+    assert emu_run(source / 'image' / 'frame_8.png', tmp_path / 'one', checkpoint) == 0
+    alone = cv2.imread(str(next((tmp_path / 'one/panels').iterdir())))
+    assert with_truth.shape[0] > alone.shape[0]

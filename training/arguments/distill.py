@@ -1,0 +1,24 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Distil a teacher into a student (EMUFormer).
+
+python -m training.distill --recipe FILE --teacher runs/NAME [--teacher F ...] data=DIR
+
+The teacher is a folder that training.ensemble wrote, or any checkpoints: members of an ensemble, a
+sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member
+unless network.initial_weights=... is said here; NAME becomes NAME_emuformer. All else is
+training.fit.
+"""
+
+from __future__ import annotations
+
+from .parsers import recipe_parser, RecipeParser
+
+
+def parser() -> RecipeParser:
+    """Return the parser of the command's line."""
+    parser = recipe_parser('distill', __doc__)
+    parser.add_argument('--teacher', action='append', required=True, metavar='FOLDER|FILE',
+                        help='may be given several times')
+    return parser
