@@ -98,6 +98,8 @@ _ROWS = (
           ('lens', 'what a lens costs that is rectified', 'studies.rectification', False),
           ('time', 'of joining it in and of rectifying', 'studies.fusion_time', False),
           ('cameras', 'what metres are worth through other lenses', 'studies.cameras', False),
+          ('prior', 'how far metres may be off on a camera that is not known',
+           'studies.camera_prior', False),
           ('weights', 'learned weights of the losses', 'studies.weights', False),
           ('precision', 'what bf16 and fp16 cost', 'precision', False),
           ('speed', 'of training steps and ensembles', 'benchmark', True))),
