@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING
 
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.promises import depth_interval, label_set_size
 import numpy as np
 
 if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
     from emu_perception.checkpoint.metadata import CheckpointMetadata
 
-# What a network with epistemic outputs gives beside a task's, by task: named as tasks are.
-EPISTEMIC = {'segmentation': 'segmentation_epistemic', 'depth': 'depth_epistemic'}
 # How a map is coloured: classes by the palette, numbers by one colour each, amounts by a scale.
 PALETTE, NUMBERS, SCALE = 'palette', 'numbers', 'scale'
 

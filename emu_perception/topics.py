@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from emu_perception.maps import EPISTEMIC, MapRow, MAPS
+from emu_perception.maps import MapRow, MAPS
+from emu_perception.outputs import EPISTEMIC
 
 IMAGE, CAMERA_INFO, POINTS, NUMBER = 'Image', 'CameraInfo', 'PointCloud2', 'Float32'
 SCAN = 'LaserScan'

@@ -27,9 +27,10 @@ import math
 
 from emu_perception.backends.postprocessing import Factors, finished
 from emu_perception.backends.request import BackendOptions, Request
-from emu_perception.maps import EPISTEMIC, MAPS
+from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.prediction import Prediction
 from emu_perception.scores import measured
 import numpy as np

@@ -9,10 +9,10 @@ import copy
 
 from emu_perception.errors import InputError
 from emu_perception.kernels.classifier import fused_classifier, plain_classifier
-from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.networks.statistics import picture_statistics, STATISTICS, statistics_length
+from emu_perception.outputs import EPISTEMIC
 import torch
 from torch import nn
 from torch.nn import functional as F

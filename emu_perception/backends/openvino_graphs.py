@@ -39,9 +39,9 @@ from emu_perception.cache_files import (
     write_cached,
 )
 from emu_perception.errors import InputError
-from emu_perception.maps import EPISTEMIC
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.preprocessing import resized_image
 import numpy as np
 import torch

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.multitask import (
     DEPTH,
     FoldedNetwork,
@@ -12,6 +11,7 @@ from emu_perception.networks.multitask import (
     VARIANCE_FLOOR,
 )
 from emu_perception.networks.statistics import with_statistics
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.uncertainty import label_entropy_confidence
 import torch
 from torch import nn

@@ -14,9 +14,10 @@ import math
 from emu_perception.backends.postprocessing import Factors, finished
 from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.kernels.resampling import linear_taps, nearest_taps, Taps
-from emu_perception.maps import EPISTEMIC, MapRow, MAPS, maps_of
+from emu_perception.maps import MapRow, MAPS, maps_of
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.prediction import Prediction
 from emu_perception.region import Region
 from emu_perception.scores import scores_of

@@ -11,10 +11,10 @@ from typing import Any
 
 from emu_perception.instances import InstanceSettings
 from emu_perception.intrinsics import Intrinsics
-from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.promises.constants import Promise
 from emu_perception.scores import names_of, SCORES
 from emu_perception.visualization import default_palette

@@ -15,10 +15,10 @@ from emu_perception.errors import InputError
 from emu_perception.familiarity import FittedScores, load_fitted_scores
 from emu_perception.familiarity.fitted_scores import PREDICTED_FAILURE, UNFAMILIARITY
 from emu_perception.familiarity.predicted_failure import LIMIT
-from emu_perception.maps import EPISTEMIC
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.scores import measured, names_of
 import torch
 from torch import nn

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.mlp_head import fused_map, MLPHead
+from emu_perception.outputs import EPISTEMIC
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -32,7 +32,7 @@ class FoldedHeads(nn.Module):
     The weights are computed in float64 and stored as buffers of the heads' own type.
 
     :param heads: the trained heads by task; they are not changed.
-    :ivar tasks: of the raw maps: the heads', then what they give beside (``maps.EPISTEMIC``).
+    :ivar tasks: of the raw maps: the heads', then what they give beside (``outputs.EPISTEMIC``).
     :ivar hidden: by raw map, the place of the head that it is of.
     """
 

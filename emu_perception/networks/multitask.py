@@ -11,11 +11,11 @@ import math
 from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
-from emu_perception.maps import EPISTEMIC
 from emu_perception.networks.context import CONTEXTS
 from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
+from emu_perception.outputs import EPISTEMIC
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -73,7 +73,7 @@ def epistemic_maps(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
 
     Upsampled first, then softplus, in float32: as mean and variance.
 
-    :param raw: maps [B, C, h, w] by task; what is not of ``maps.EPISTEMIC`` is left alone.
+    :param raw: maps [B, C, h, w] by task; what is not of ``outputs.EPISTEMIC`` is left alone.
     :return: [H, W] by the names of ``NetworkMaps``.
     """
     return {name: _amount(raw[task], size)[0] for task, name in _AMOUNTS.items() if task in raw}
@@ -115,7 +115,7 @@ class MultitaskNetwork(nn.Module):
         are the outputs of head pair 0, 1, ... on the one encoder.
     :param stage_dropout: see ``PyramidEncoder``; vision transformers have none.
     :param epistemic: whether each head has a further output, what is not known of its task:
-        the mutual information, and the epistemic variance of the depth (``maps.EPISTEMIC``).
+        the mutual information, and the epistemic variance of the depth (``outputs.EPISTEMIC``).
     :raises InputError: if an argument is out of its range.
     """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from emu_perception.maps import EPISTEMIC
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.risk import RiskState
 
 POINTS, DEPTH = 'points', 'depth'

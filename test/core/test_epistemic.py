@@ -15,8 +15,9 @@ from emu_perception.exporting.proof import proof
 from emu_perception.exporting.whole_model import WholeModel
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.predictions import fused_prediction
-from emu_perception.maps import EPISTEMIC, MAPS, maps_of
+from emu_perception.maps import MAPS, maps_of
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, outputs_at, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.predictor import Predictor
 from emu_perception.topics import TOPICS, topics_of
 from emu_perception.uncertainty import predictive_moments

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from emu_perception.maps import EPISTEMIC
+from emu_perception.outputs import EPISTEMIC
 from node_bench import camera_info, FakePredictor, rgb_image
 import numpy as np
 import pytest
