@@ -20,7 +20,7 @@ from dataclasses import dataclass
 TRAINING_CAMERA_SIGMA = 0.13
 # On a camera of which no more than its focal length is known: Student's t of this scale and these
 # degrees of freedom. Other people's cameras were off by .41 to 1.34 (factors); what is here, one
-# real camera at .71 and simulated ones that err far less than real ones, does not fit it
+# real camera at .74 and simulated ones that err far less than real ones, does not fit it
 # (training.studies.camera_prior).
 UNKNOWN_CAMERA_SIGMA = 0.4
 UNKNOWN_CAMERA_DEGREES = 4.0
@@ -55,7 +55,8 @@ class FusionConstants:
         return next(at for at, growth in zip(self.distances, self.growth) if growth >= limit)
 
 
-# Of emu_default, on NYUv2's val; results/fusion/fusion.json holds them with what they are worth.
+# Of the default model before the one of 352x480, on NYUv2's val:
+# results/fusion/fusion.json holds them with what they are worth.
 FITTED = FusionConstants(
     distances=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
     growth=(0.05, 0.051, 0.054, 0.135, 0.324, 0.457, 0.782),
