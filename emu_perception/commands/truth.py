@@ -53,13 +53,20 @@ class TruthFolder:
     def __init__(self, root: Path, document: Mapping[str, Any], classes: tuple[str, ...]) -> None:
         self._root, self._said = root, False
         file = root / 'dataset.yaml'
-        names = tuple(map(str, document.get('classes') or ()))
+        listed = document.get('classes') or ()
+        if not isinstance(listed, (list, tuple)):
+            raise InputError(f"{file}: field 'classes' is {str(listed)[:80]!r}: give a list of "
+                             'names')
+        names = tuple(map(str, listed))
         self._labels = bool(classes) and names == classes and (root / 'label').is_dir()
         if names and classes and names != classes and (root / 'label').is_dir():
             LOGGER.warning('%s: its classes are not those of the checkpoint: labels are not '
                            'compared', file)
         self._ignore = document.get('ignore_index', UNLABELLED)
         depth = document.get('depth') or {}
+        if not isinstance(depth, Mapping):
+            raise InputError(f"{file}: field 'depth' is {str(depth)[:80]!r}: give scale, offset, "
+                             'invalid, min and max')
         self._metres: tuple[float, float, float, float] | None = None
         if depth and (root / 'depth').is_dir() and depth.get('quantity', 'depth') == 'depth':
             try:

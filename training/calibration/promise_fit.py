@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import Any
 
@@ -22,6 +22,9 @@ LEVELS = (0.8, 0.9, 0.95)
 # An image that holds this much less than the level is one that a robot would notice.
 SHORT = 0.10
 DEPTH_INTERVAL, LABEL_SET_SIZE = 'depth_interval', 'label_set_size'
+# A network that is right at nearly all pixels has a threshold of 0, and a checkpoint's factors are
+# above it: the next larger, whose set is of one class too.
+_LEAST = 1e-6
 Seen = Mapping[str, Observation]
 
 
@@ -49,8 +52,8 @@ class Found:
 
 
 def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Calibration,
-                    of_fold: Mapping[str, Calibration], fitted_on: Mapping[str, Any]
-                    ) -> tuple[dict[str, Promise], dict[str, Any]]:
+                    of_fold: Mapping[str, Calibration], fitted_on: Mapping[str, Any],
+                    focal: float | None = None) -> tuple[dict[str, Promise], dict[str, Any]]:
     """
     Return the promises of a network by the map's name, and their figures.
 
@@ -62,6 +65,8 @@ def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Cali
     :param runs: of neighbouring frames: rooms.
     :param calibration: the constants that the promises are for.
     :param of_fold: of each image, the constants that it was not fitted with.
+    :param focal: length of the images' camera in widths of them, which is the camera that is
+        promised of; None: the network's training camera.
     """
     promises, figures = {}, {}
     depth = {stem: one.depth for stem, one in seen.items() if one.depth is not None}
@@ -75,7 +80,7 @@ def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Cali
     if rooms:
         promises[LABEL_SET_SIZE], figures[LABEL_SET_SIZE] = _sets(
             labelled, rooms, calibration, of_fold, fitted_on)
-    return promises, figures
+    return {name: replace(promise, focal=focal) for name, promise in promises.items()}, figures
 
 
 def known(runs: Sequence[Sequence[str]], stems: Mapping[str, object]) -> list[list[str]]:
@@ -97,7 +102,7 @@ def thresholds(scores: Sequence[np.ndarray]) -> list[float]:
     What is calibrated alone would be: a promise of 0.9 by 15 rooms takes what held for 0.96.
     """
     found = [threshold(scores, level)[0] for level in LEVELS]
-    return [max(found[:at + 1]) for at in range(len(found))]
+    return [max(_LEAST, *found[:at + 1]) for at in range(len(found))]
 
 
 def scaled(residuals: Sequence[np.ndarray]) -> list[tuple[float, float]]:

@@ -62,6 +62,12 @@ def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, depth):
         TruthFolder.beside(folder(tmp_path, depth=depth), NAMES)
 
 
+@pytest.mark.parametrize('field', ['classes', 'depth'])
+def test_a_field_that_is_no_list_or_section_is_named_in_one_line(tmp_path, field):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is '5': give"):
+        TruthFolder.beside(folder(tmp_path, **{field: 5}), NAMES)
+
+
 def test_figures_are_those_counted_by_hand():
     """Two pixels of class 0 (one right), two of class 1 (both right), depths 2 for 1, 2, NaN."""
     figures = TruthFigures(3)

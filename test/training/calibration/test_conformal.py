@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 
 from emu_perception.checkpoint import Calibration
@@ -152,6 +153,18 @@ def test_sigma_that_is_scaled_changes_no_interval():
                  for scale in (1.0, 4.0))
     for plain, half in zip(one[DEPTH_INTERVAL].levels, wide[DEPTH_INTERVAL].levels):
         np.testing.assert_allclose(np.array(plain.factors) / 2, half.factors)
+
+
+def test_a_network_that_is_right_gets_constants_that_a_checkpoint_takes():
+    """All ranks 0: the threshold of sets is 0, and a factor of 0 would not be written."""
+    seen, runs = observations()
+    seen = {stem: replace(one, logits=torch.nn.functional.one_hot(one.label, 3) * 4.0)
+            for stem, one in seen.items()}
+    promises, _ = fitted_promises(seen, runs, Calibration(), dict.fromkeys(seen, Calibration()),
+                                  {}, focal=1.5)
+    factors = [one.factors for one in promises[LABEL_SET_SIZE].levels]
+    assert all(0 < factor < 1e-3 for factor, _ in factors), 'one class, and above 0'
+    assert all(promise.focal == 1.5 for promise in promises.values())
 
 
 def test_without_truth_nothing_is_promised():
