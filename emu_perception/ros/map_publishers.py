@@ -56,7 +56,7 @@ class MapPublishers:
         self._create()
 
     def _create(self) -> None:
-        for topic in topics_of(self._metadata.tasks, hinted=self._hinted, planner=True,
+        for topic in topics_of(self._metadata.outputs, hinted=self._hinted, planner=True,
                                promises=self._metadata.calibration.promises):
             if topic.name not in self._publishers:
                 self._publishers[topic.name] = self._node.create_publisher(
