@@ -23,6 +23,8 @@ from emu_perception.errors import InputError
 # Rectification zooms by a tenth or two, of a wide lens by a third: beyond it one of the two
 # matrices is of another resolution.
 _LARGEST_ZOOM = 1.5
+# What K and P may be apart by rounding, as shares of the focal lengths.
+_SAME_CAMERA = 0.01
 # Of a calibration of the binned image, shares of its sides.
 _CENTRED = 0.1
 
@@ -65,20 +67,33 @@ def judge(info: CameraInfo, width: int, height: int, *, rectified: bool, rectify
     :param rectified: whether the image is a rectified one (see :func:`~.topics.looks_rectified`).
     :param rectify: whether an image that its lens distorts is to be rectified: the camera is then
         that of the rectified image, and has its ``rectification``.
-    :param in_doubt: whether the name of its topic says both (see :func:`~.topics.reading`): with
-        distortion the image has no camera then, or is warned of where it is taken for rectified.
+    :param in_doubt: whether the name of its topic says both (see :func:`~.topics.reading`): where
+        that matters the image has no camera then, or is warned of where it is taken for rectified.
     :param what: what the calibration is called in the texts.
     """
-    if in_doubt and distorts(info) and not rectified:
-        found = Judgement(None, name_in_doubt())
+    doubt = readings_differ(info) if in_doubt else ''
+    if doubt and not rectified:
+        found = Judgement(None, name_in_doubt(doubt))
     elif rectify and distorts(info):
         found = _undistorted(info, width, height)
     else:
         found = _judged(info, width, height, rectified)
-        if in_doubt and distorts(info):
-            found = replace(found, warnings=(*found.warnings, name_in_doubt(taken=True)))
+        if doubt:
+            found = replace(found, warnings=(*found.warnings, name_in_doubt(doubt, taken=True)))
     return replace(found, problem=found.problem and found.problem.about(what),
                    warnings=tuple(warning.about(what) for warning in found.warnings))
+
+
+def readings_differ(info: CameraInfo) -> str:
+    """Return in words why an image is not the same taken for raw and for rectified; or ''."""
+    if distorts(info):
+        return 'has distortion'
+    k, p = k_of(info), p_of(info)
+    if k.is_set and p.is_set and (
+            max(abs(k.fx - p.fx) / k.fx, abs(k.fy - p.fy) / k.fy) > _SAME_CAMERA
+            or max(abs(k.cx - p.cx) / k.fx, abs(k.cy - p.cy) / k.fy) > _SAME_CAMERA):
+        return f'has no distortion, but {k} in K and {p} in P'
+    return ''
 
 
 def _judged(info: CameraInfo, width: int, height: int, rectified: bool) -> Judgement:

@@ -69,13 +69,14 @@ def impossible(why: str) -> Remark:
                   '(image_proc, a topic named image_rect), or set rectify to never')
 
 
-def name_in_doubt(taken: bool = False) -> Remark:
+def name_in_doubt(why: str, taken: bool = False) -> Remark:
     """
     Return what is to be said where a topic's name does not tell whether an image is rectified.
 
+    :param why: it matters, as :func:`~.judgement.readings_differ` says.
     :param taken: whether the user has decided that it is.
     """
-    says = 'has distortion, and a folder of the image topic is named rect*, its last part is not: '
+    says = f'{why}, and a folder of the image topic is named rect*, its last part is not: '
     if taken:
         return Remark('name_in_doubt', f'{says}the image is taken for rectified, of P, since '
                       "rectify is 'never'; is it raw, set rectify to always")

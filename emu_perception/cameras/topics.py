@@ -74,7 +74,8 @@ def in_doubt(topic: str) -> bool:
     gets P's focal length. Either way metres are wrong towards the edges by as much as the lens
     distorts, labels lie beside what they name, and nothing in the picture shows it. So neither
     is guessed: such an image has no camera, hence no metres, and the flag says why, until
-    ``rectify`` decides. Without distortion both readings are one, and nobody is asked.
+    ``rectify`` decides. Without distortion, and with one camera in K and P, both readings are one,
+    and nobody is asked.
     """
     return says_rectified(topic) is not True and any(
         _said(part) is True for part in _parts(topic)[:-1])

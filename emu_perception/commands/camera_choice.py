@@ -13,7 +13,7 @@ from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
 from emu_perception.cameras.source import InputImage
-from emu_perception.cameras.topics import ALWAYS, AUTO, reading
+from emu_perception.cameras.topics import ALWAYS, AUTO, in_doubt, reading
 from emu_perception.errors import InputError
 
 _MISSING = 'missing'
@@ -101,7 +101,8 @@ class CameraChoice:
             return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
         # What has a distortion, and no topic that says otherwise, is of the image as it came.
-        rectified = taken.rectified or (theirs or image.rectified) and not distorts(info)
+        rectified = taken.rectified or not in_doubt(image.topic) and (
+            theirs or image.rectified) and not distorts(info)
         judgement = judge(info, width, height, rectified=rectified, rectify=taken.rectify,
                           in_doubt=taken.in_doubt, what=what)
         if theirs and not self._used:

@@ -18,7 +18,7 @@ import cv2
 from emu_perception.cameras.calibration_files import read_calibration
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.image_encoding import to_jpeg
-from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.judgement import judge, readings_differ
 from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage
@@ -195,8 +195,9 @@ class ReplayCamera(Node):
         # that says it is, has to be.
         recorded_rect = looks_rectified(image.topic)
         already = recorded_rect and distorts(info)
-        if in_doubt(image.topic) and distorts(info):
-            self._say_once(f'{what} has distortion, and a folder of {image.topic} is named rect*, '
+        doubt = readings_differ(info) if in_doubt(image.topic) else ''
+        if doubt:
+            self._say_once(f'{what} {doubt}, and a folder of {image.topic} is named rect*, '
                            'its last part is not: whether such images are rectified is not known; '
                            'no camera_info for them; rename the topic in the recording',
                            key='in_doubt')

@@ -97,6 +97,13 @@ def test_a_distorted_image_of_a_name_in_doubt_has_no_camera_and_one_without_dist
     assert [warning.code for warning in taken.warnings] == ['name_in_doubt']
     plain = judge(camera_info(), 64, 48, rectified=False, in_doubt=True)
     assert plain.needed().fx == 50.0 and plain.warnings == ()
+    # Of K by one reading and of P by the other: a guess would be 6 % off in metres.
+    two = judge(camera_info(p_fx=47.0), 64, 48, rectified=False, in_doubt=True)
+    assert two.camera is None and two.problem.code == UNRECTIFIABLE
+    assert 'has no distortion, but fx 50' in two.problem.text and 'fx 47' in two.problem.text
+    assert judge(camera_info(p_fx=47.0), 64, 48, rectified=True, in_doubt=True).needed().fx == 47.0
+    assert judge(camera_info(p_fx=47.0), 64, 48, rectified=False).needed().fx == 50.0
+    assert judge(camera_info(p_fx=50.1), 64, 48, rectified=False, in_doubt=True).camera is not None
 
 
 def test_camera_info_lies_beside_its_image():

@@ -10,6 +10,9 @@ import cv2
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.cameras.calibration_files import write_calibration
 from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.source import InputImage
+from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
@@ -144,6 +147,18 @@ def test_a_folder_named_rect_gets_metres_only_once_the_user_says_what_its_images
         assert 'a folder of the image topic is named rect' in error
     if not options:
         assert row['reason'] == 'no_calibration'
+
+
+def test_a_calibration_that_is_given_does_not_decide_what_an_image_of_a_doubtful_name_is():
+    """No distortion, but another camera in K than in P: neither is taken."""
+    image = InputImage('1.0', None, lambda: None, topic='/cam/rect/image')
+    info = pinhole_info(64, 48, 50.0)
+    two = replace(info, p=pinhole_info(64, 48, 47.0).p)
+    with pytest.raises(InputError, match='50.* in K and .*47.* in P, and a folder'):
+        CameraChoice(None, two).camera_of(image, 64, 48)
+    assert CameraChoice(None, two, rectify='never').camera_of(image, 64, 48).fx == 47.0
+    assert CameraChoice(None, two, rectify='always').camera_of(image, 64, 48).fx == 50.0
+    assert CameraChoice(None, info).camera_of(image, 64, 48).fx == 50.0
 
 
 @pytest.mark.parametrize(('options', 'words'), [
