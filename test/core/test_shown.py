@@ -23,7 +23,8 @@ SIGMA[0, 0] = math.nan
 FULL = {'label': LABEL, 'segmentation_entropy': SIGMA + 0.5,
         'confidence': np.full(SIZE, 0.8, np.float32), 'depth': np.full(SIZE, 2.0, np.float32),
         'depth_variance': SIGMA ** 2, 'depth_source': LABEL % 3,
-        'instance': (LABEL + 1).astype(np.uint16)}
+        'instance': (LABEL + 1).astype(np.uint16), 'mutual_information': SIGMA,
+        'depth_epistemic_variance': SIGMA ** 2}
 RAISED = RiskState(True, RiskReason.UNCERTAIN, 'mean entropy 2.000 > 1.000 nat')
 
 
