@@ -21,6 +21,9 @@ from .constants import DepthSample, Observation
 LEVELS = (0.8, 0.9, 0.95)
 # An image that holds this much less than the level is one that a robot would notice.
 SHORT = 0.10
+# In place of 0, which is no factor: of a network whose likeliest class is right often enough. No
+# entropy is so large that it would add a second one.
+_ONE_CLASS = 1e-6
 DEPTH_INTERVAL, LABEL_SET_SIZE = 'depth_interval', 'label_set_size'
 Seen = Mapping[str, Observation]
 
@@ -166,7 +169,8 @@ def _sets(seen: Seen, rooms: Sequence[Sequence[str]], calibration: Calibration,
     classes = next(one.logits.shape[1] for one in seen.values() if one.logits is not None)
     robots = SET_SCORES[ENTROPY]
     final = _set_scores(robots, seen, rooms, calibration.temperature)
-    levels = [PromiseLevel(level, (factor, float(classes)), level <= most_promised(len(rooms)))
+    levels = [PromiseLevel(level, (max(factor, _ONE_CLASS), float(classes)),
+                           level <= most_promised(len(rooms)))
               for level, factor in zip(LEVELS, thresholds(final))]
     figures: dict[str, Any] = {}
     for name, way in SET_SCORES.items():

@@ -56,10 +56,21 @@ def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log)
     assert 'its classes are not those of the checkpoint' in log.text
 
 
-@pytest.mark.parametrize('depth', [{'scale': 1.0}, {**DEPTH, 'scale': 'x'}])
-def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, depth):
-    with pytest.raises(InputError, match="dataset.yaml: field 'depth' cannot be used"):
-        TruthFolder.beside(folder(tmp_path, depth=depth), NAMES)
+@pytest.mark.parametrize(('field', 'value'), [
+    ('depth', {'offset': 1.0}), ('depth', {**DEPTH, 'scale': 'x'}), ('depth', 5),
+    ('depth', {**DEPTH, 'offset': float('nan')}), ('depth', {**DEPTH, 'invalid': 0}),
+    ('classes', 5), ('classes', 'wall'), ('ignore_index', 'none')])
+def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' cannot be used"):
+        TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
+
+
+def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(tmp_path):
+    truth = TruthFolder.beside(folder(tmp_path, depth={'scale': 0.001, 'max': float('inf')}),
+                               NAMES).of('frame_8.png')
+    # 0 is no metres: above min, which is 0.
+    assert np.isnan(truth.depth[0]).all() and (truth.depth[1] == np.float32(0.05)).all()
+    assert (truth.depth[2:] == np.float32(2.0)).all()
 
 
 def test_figures_are_those_counted_by_hand():
