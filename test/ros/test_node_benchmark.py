@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -12,7 +13,7 @@ import sys
 
 from emu_perception.benchmarking.command import main
 from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
-from emu_perception.errors import InputError
+from emu_perception.errors import EmuError, InputError
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros.benchmark import command, figures
@@ -61,6 +62,25 @@ def test_cost_of_a_topic_is_the_difference():
     more = {'publish_ms': 1.5, 'cpu_ms_per_image': 21.0, 'median_latency_ms': None}
     assert figures.topic_cost(base, more) == {
         'publish_ms': 0.5, 'cpu_ms_per_image': 1.0, 'median_latency_ms': None}
+
+
+def test_a_topic_that_is_withheld_for_the_made_picture_is_said_and_costs_no_other(capsys):
+    class Camera:
+        """One of its topics stays silent."""
+
+        def topics(self):
+            return ['label', 'quiet', 'points']
+
+        def listen(self, topics, patience_s=60.0):
+            if 'quiet' in topics:
+                raise EmuError('the node has not answered')
+
+        def run(self, rate, seconds):
+            return record()
+
+    options = argparse.Namespace(seconds=1.0, no_progress=False)
+    assert list(command._topic_costs(Camera(), ['label'], options)) == ['points']
+    assert 'quiet: nothing to measure, the node has not answered' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('kind', [Image, CameraInfo, PointCloud2])

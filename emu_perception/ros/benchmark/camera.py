@@ -83,11 +83,11 @@ class Camera:
         return [name.removeprefix(prefix) for name, kinds in found
                 if name.startswith(prefix) and kinds[0] in _MAPS]
 
-    def listen(self, topics: Collection[str]) -> None:
+    def listen(self, topics: Collection[str], patience_s: float = 60.0) -> None:
         """
         Subscribe to these maps alone, and wait until one image has come back in all of them.
 
-        :raises EmuError: if the node has no such topic or does not answer.
+        :raises EmuError: if the node has no such topic or does not answer in this time.
         """
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
@@ -111,7 +111,7 @@ class Camera:
                 self._send()
                 sent_s = time.monotonic()
             return all(self._record.received_s.get(topic) for topic in topics)
-        self._until(answered, 60.0, 'the node has not answered')
+        self._until(answered, patience_s, 'the node has not answered')
 
     def run(self, rate: float | None, seconds: float) -> Record:
         """

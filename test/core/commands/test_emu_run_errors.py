@@ -74,7 +74,7 @@ def inputs(tmp_path: Path) -> Path:
     ('images', ('--precision', 'int2'), ('int2', 'fp32')),
     ('images', ('--backend', 'abacus'), ('abacus', 'eager')),
     ('images', ('--camera-info', '{}/wrong.yaml'), ('wrong.yaml', 'image_height', 'missing')),
-    ('images', ('--camera-info', '{}/none.yaml'), ('none.yaml', 'cannot be read')),
+    ('images', ('--camera-info', '{}/none.yaml'), ('none.yaml', 'no such file')),
     ('images', ('--camera-info', '{}/other.yaml'), ('--camera-info', '64x48', '128x96')),
     ('images', ('--camera-info', '{}/larger.yaml'), ('--camera-info', 'cx 256', '512x384')),
     ('images', ('--fx', '4'), ('--fx', 'fx 4', 'field of view')),
