@@ -35,7 +35,7 @@ from .calibration.risk_thresholds import (
 )
 from .calibration.twins import take_constants
 from .command_line import check_figure, check_writable, run, write_result
-from .data.dataset_folder import DatasetFolder
+from .data.dataset_folder import DatasetFolder, training_focal
 from .data.frame_runs import folds, frame_runs
 from .data.leakage import trained_on
 from .evaluation.measuring import evaluate
@@ -116,7 +116,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
                            'data_set': folder.name, 'split': split, 'images': len(stems)}})
     promises, promised = fitted_promises(
         seen, runs, metadata.calibration, {stem: constants[held_out[stem]] for stem in stems},
-        {'data_set': folder.name, 'split': split, 'images': len(stems)})
+        {'data_set': folder.name, 'split': split, 'images': len(stems)}, training_focal(folder))
     metadata = replace(metadata, calibration=replace(metadata.calibration, promises=promises))
     rate = controlled_rate(seen, runs, metadata.classes, drivable or DRIVABLE,
                            metadata.calibration.temperature)

@@ -63,7 +63,8 @@ def _promises(values: Any) -> dict[str, Promise]:
 
 def _promise(values: Any) -> Promise:
     found = checked_fields(values, {
-        'levels': _levels, 'groups': _PIXELS.checked, 'fitted_on': object_of})
+        'levels': _levels, 'groups': _PIXELS.checked, 'fitted_on': object_of,
+        'focal': _optional(_POSITIVE.checked)})
     if not {'levels', 'groups'} <= found.keys():
         raise ValueError('has no levels or no groups')
     return Promise(**found)

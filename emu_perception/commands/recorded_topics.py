@@ -11,7 +11,9 @@ from emu_perception.errors import InputError
 from emu_perception.topics import POINTS, Topic, TOPICS, topics_of
 
 ALL, INPUT, LABEL_INFO = 'all', 'input', 'label_info'
-NAMES = (ALL, INPUT, LABEL_INFO, *(topic.name for topic in TOPICS.values() if not topic.planner))
+# None of a promised map: which of them there are the checkpoint says, and Python gives them.
+NAMES = (ALL, INPUT, LABEL_INFO, *(topic.name for topic in TOPICS.values()
+                                   if not (topic.planner or topic.promised)))
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,13 @@ class _Encoding:
     high: float
 
 
+# What fields of a dataset.yaml have to be, by type and in words.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    'classes': ((list,), 'a list of names'),
+    'ignore_index': ((int, float), 'a whole number'),
+    'depth': ((dict,), 'scale, and perhaps offset, invalid, min and max')}
+
+
 def _read(file: Path, document: Mapping[str, Any], name: str, convert: Callable[[Any], Field],
           default: Field) -> Field:
     """
@@ -65,6 +72,9 @@ def _read(file: Path, document: Mapping[str, Any], name: str, convert: Callable[
     value = document.get(name)
     if value is None:
         return default
+    kinds, words = _KINDS[name]
+    if not isinstance(value, kinds):
+        raise InputError(f"{file}: field '{name}' is {str(value)[:80]!r}: give {words}")
     try:
         return convert(value)
     except (TypeError, ValueError) as error:
@@ -72,9 +82,7 @@ def _read(file: Path, document: Mapping[str, Any], name: str, convert: Callable[
                          'says what is wrong') from error
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError('give a list of names')
+def _names(value: list[Any]) -> tuple[str, ...]:
     return tuple(map(str, value))
 
 
@@ -83,10 +91,8 @@ def _index(value: Any) -> int:
                              else value)
 
 
-def _encoding(depth: Any) -> _Encoding | None:
+def _encoding(depth: Mapping[str, Any]) -> _Encoding | None:
     """Return how metres are stored; None of disparities, which are none."""
-    if not isinstance(depth, Mapping):
-        raise ValueError('give scale, and perhaps offset, invalid, min and max')
     if depth.get('quantity', 'depth') != 'depth':
         return None
     invalid, high = depth.get('invalid'), depth.get('max')

@@ -12,6 +12,7 @@ CUDA graph does not take.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,8 +50,10 @@ class Remembered:
                  make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Return the tensor of a key."""
         if key not in self._known:
-            # A tensor made in inference mode could not be used outside of it.
-            with torch.inference_mode(False), torch.no_grad():
+            # A tensor made in inference mode could not be used outside of it. No mode is set where
+            # none is in the way: torch.export would take that for a part of the network.
+            inside = torch.is_inference_mode_enabled()
+            with torch.inference_mode(False) if inside else nullcontext():
                 made = make()
             if type(made) is not torch.Tensor:  # One that torch.export follows holds no values.
                 return made

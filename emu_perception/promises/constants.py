@@ -35,11 +35,13 @@ class Promise:
     :ivar levels: in rising order, each once.
     :ivar groups: rooms (runs of neighbouring frames) that they are fitted to.
     :ivar fitted_on: the images: ``data_set``, ``split``, how many ``images``.
+    :ivar focal: length of their camera in widths of them; None: that of the training camera.
     """
 
     levels: tuple[PromiseLevel, ...]
     groups: int
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    focal: float | None = None
 
     def at(self, level: float) -> PromiseLevel | None:
         """Return the constants of a level; None where it was not fitted."""

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from emu_perception.maps import MAPS
-from emu_perception.promises.constants import most_promised, PromiseLevel
+from emu_perception.promises.constants import most_promised, Promise, PromiseLevel
 
 if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
     from emu_perception.checkpoint.metadata import CheckpointMetadata
@@ -52,12 +52,20 @@ def promise_problem(metadata: CheckpointMetadata, name: str, level: float, *,
                 'sigma')
     if row.task == 'depth' and (focal is None or metadata.intrinsics is None):
         return 'the focal length is not known, and without it there are no metres'
-    if focal is not None and metadata.intrinsics is not None:
-        ratio = focal * metadata.intrinsics.width / metadata.intrinsics.fx
+    fitted = _fitted_focal(metadata, promise)
+    if focal is not None and fitted is not None:
+        ratio = focal / fitted
         if not abs(math.log(ratio)) <= math.log(_SAME_CAMERA):
             return (f'the focal length is {ratio:.2f} times that of the camera that the promise '
                     'is of: fit it to this camera with emu calibrate')
     return ''
+
+
+def _fitted_focal(metadata: CheckpointMetadata, promise: Promise) -> float | None:
+    """Return the focal length, in widths, that a promise was fitted at; None = unknown."""
+    if promise.focal is not None or metadata.intrinsics is None:
+        return promise.focal
+    return metadata.intrinsics.fx / metadata.intrinsics.width
 
 
 def level_problem(metadata: CheckpointMetadata, level: float) -> str:

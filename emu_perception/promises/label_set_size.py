@@ -22,6 +22,7 @@ def made(maps: Mapping[str, np.ndarray], factors: tuple[float, ...]) -> np.ndarr
     :param factors: the factor, and the number of classes, 255 at most.
     """
     factor, classes = (np.float32(value) for value in factors)
-    # fmin takes the number where the other is none.
-    return np.fmin(maps['segmentation_entropy'] * factor + np.float32(1.0), classes
-                   ).astype(np.uint8)
+    # fmin takes the number where the other is none. An entropy that rounding has made negative is
+    # 0: a set of no class would be surer than sure.
+    found = np.fmin(maps['segmentation_entropy'] * factor + np.float32(1.0), classes)
+    return np.maximum(found, np.float32(1.0), out=found).astype(np.uint8)

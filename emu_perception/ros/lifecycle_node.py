@@ -249,7 +249,9 @@ class EmuNode(LifecycleNode):
                 predictor = self._pipeline.predictor
                 names = [one.name for one in changes]
                 model = self._swap.check(names, settings, predictor)
-                if 'promise_level' in names:
+                # A new model is asked by the swap.
+                other_level = 'promise_level' in names and model in (None, predictor.key)
+                if other_level:
                     _check_level(settings.promise_level, predictor)
                 if model == predictor.key:
                     settings.check_classes(predictor.metadata.classes)
@@ -258,6 +260,8 @@ class EmuNode(LifecycleNode):
                         self._swap.loading_classes or predictor.metadata.classes, names)
                 self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
+                if other_level:
+                    self._say_promises(predictor)
         except EmuError as error:
             self._settings = before
             return SetParametersResult(successful=False, reason=str(error))
@@ -387,15 +391,18 @@ class EmuNode(LifecycleNode):
                 and not self._pipeline.maps.publish_label_info()):
             self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
                            warning=False)
-        for line in promise_lines(predictor.metadata, self._settings.promise_level,
-                                  hinted=self._settings.depth_hint):
-            self._log.once(line, line, warning=False)
+        self._say_promises(predictor)
         if self._settings.risk_region:
             self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
                            'fitted on whole images; set those of this part (risk_threshold_*)')
         if self._risk.thresholds == RiskThresholds():
             self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
                            'threshold: uncertainty never raises the risk flag')
+
+    def _say_promises(self, predictor: SharedPredictor) -> None:
+        for line in promise_lines(predictor.metadata, self._settings.promise_level,
+                                  hinted=self._settings.depth_hint):
+            self._log.once(line, line, warning=False)
 
     def _find_input_problem(self, now_s: float, image_age_s: float | None) -> str:
         if self._session is None or self._pipeline is None:

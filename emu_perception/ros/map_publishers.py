@@ -51,21 +51,27 @@ class MapPublishers:
         :param hinted: those too that are there with a depth camera.
         """
         self._node = node
-        self._metadata = metadata
+        self._metadata, self._hinted = metadata, hinted
         self._publishers: dict[str, Any] = {}
-        for topic in topics_of(metadata.outputs, hinted=hinted, planner=True,
-                               promises=metadata.calibration.promises):
-            self._publishers[topic.name] = node.create_publisher(
-                _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
+        self._create()
+
+    def _create(self) -> None:
+        for topic in topics_of(self._metadata.outputs, hinted=self._hinted, planner=True,
+                               promises=self._metadata.calibration.promises):
+            if topic.name not in self._publishers:
+                self._publishers[topic.name] = self._node.create_publisher(
+                    _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())
 
     def showing(self, metadata: CheckpointMetadata) -> MapPublishers:
         """
         Return the same topics for another checkpoint of the same tasks.
 
         Subscribers notice nothing; an image of the old checkpoint still in work keeps its colours.
+        What the old one did not promise and the new one does comes to them.
         """
         result = copy(self)
-        result._metadata = metadata
+        result._metadata, result._publishers = metadata, dict(self._publishers)
+        result._create()
         return result
 
     def publish_label_info(self) -> bool:

@@ -16,6 +16,7 @@ import threading
 
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.model_file import resolve_model_file
+from emu_perception.promises.holding import level_problem
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import (
     empty_cuda_cache,
@@ -98,6 +99,9 @@ class ModelSwap:
                 raise InputError(f'parameter model_file: {error}') from error
             tasks = metadata.outputs
             settings.check_classes(metadata.classes)
+            problem = level_problem(metadata, settings.promise_level)
+            if problem:
+                raise InputError(f'parameter model_file: {path}: {problem}')
             self._classes = metadata.classes
             if set(tasks) != set(running.metadata.outputs):
                 raise InputError(

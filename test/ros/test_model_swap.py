@@ -9,10 +9,23 @@ from pathlib import Path
 import threading
 import time
 
-from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    Promise,
+    PromiseLevel,
+    save_checkpoint,
+)
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.visualization import default_palette
-from node_bench import fake_calibration, FakePredictor, rgb_image, TIMEOUT_S
+from node_bench import (
+    camera_info,
+    fake_calibration,
+    fake_promises,
+    FakePredictor,
+    rgb_image,
+    TIMEOUT_S,
+)
 import pytest
 from sensor_msgs.msg import Image
 
@@ -38,12 +51,13 @@ class Garage:
         return predictor
 
 
-def write(path: Path, **arguments) -> Path:
+def write(path: Path, promises=None, **arguments) -> Path:
     """Write a checkpoint whose document can be read; its weights are of no matter here."""
     network = MultitaskNetwork('tf_efficientnet_lite0', num_classes=5, head_dim=8, **arguments)
     save_checkpoint(path, network, CheckpointMetadata(
         architecture=network.arguments, input_size=(64, 96), name=path.stem, depth_max=10.0,
-        classes=tuple('abcde'), palette=tuple(default_palette(5))), half=True)
+        classes=tuple('abcde'), palette=tuple(default_palette(5)),
+        calibration=Calibration(promises=promises or {})), half=True)
     return path
 
 
@@ -101,6 +115,27 @@ def test_new_calibration_comes_with_the_new_model(make_bench, stock):
     assert bench.set(model_file=str(stock['new'])).successful
     bench.until(lambda: bench.diagnostics()['risk']['threshold_segmentation_nat'] == '0.4')
     bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'uncertain', send=rgb_image())
+
+
+def test_promises_of_a_new_model_come_and_one_without_the_level_is_refused(
+        make_bench, stock, tmp_path):
+    made = Garage()
+    made.calibration['new'] = fake_promises()
+    bench = make_bench(loader=made.load, parameters={'model_file': str(stock['old'])})
+    interval = bench.listen(Image, 'depth/interval')
+    other = write(tmp_path / 'other', promises={
+        'depth_interval': Promise((PromiseLevel(0.8, (1.0, 1.0), True),), 15)})
+    refused = bench.set(model_file=str(other))
+    assert not refused.successful
+    assert refused.reason == (f'parameter model_file: {other}: promise_level is 0.9: the '
+                              'checkpoint has 0.8')
+    # Both at once: the level is the new model's.
+    made.calibration['other'] = fake_promises()
+    assert bench.set(model_file=str(other), promise_level=0.8).successful
+    bench.until(lambda: bench.diagnostics()['model']['model_file'] == str(other))
+    assert bench.set(promise_level=0.9).successful, 'what it has, says the fake'
+    assert bench.set(model_file=str(stock['new'])).successful
+    bench.until(lambda: interval, send=rgb_image(), camera_info=camera_info(fx=50.0))
 
 
 @pytest.mark.parametrize('kind, said', [

@@ -7,6 +7,7 @@ from __future__ import annotations
 from node_bench import camera_info, fake_promises, FakePredictor, rgb_image
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Log
 from sensor_msgs.msg import Image
 
 pytestmark = pytest.mark.ros
@@ -37,7 +38,11 @@ def test_both_ends_come_in_one_image_and_the_level_is_live(promising):
     assert np.isnan(found[0, :2]).all()
     np.testing.assert_allclose(found[5, 5], [1.6, 2.6], rtol=1e-6)
     assert values(size[-1], np.uint8)[5, 5] == 2 and values(size[-1], np.uint8)[-1, 5] == 2
+    said = promising.received.setdefault('/rosout', [])
+    promising.listen(Log, '/rosout')
     assert promising.set(promise_level=0.95).successful
+    # Not at the start alone: who asks for it live is told as well.
+    promising.until(lambda: any('at 0.95 is calibrated, not promised' in one.msg for one in said))
     feed(promising, lambda: values(interval[-1], np.float32)[5, 5, 1] > 2.9)
     refused = promising.set(promise_level=0.7)
     assert not refused.successful

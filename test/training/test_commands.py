@@ -28,7 +28,7 @@ from synthetic_data import FIELDS, members
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export
 from training.arguments.parsers import recipe_parser
-from training.data.dataset_folder import DatasetFolder
+from training.data.dataset_folder import DatasetFolder, training_focal
 from training.fit import main as fit_main
 from training.recipes.recipe import load_recipe
 from training.reporting.model_card import model_card
@@ -240,6 +240,8 @@ def test_calibration_mends_what_was_spoiled_and_is_written_into_the_checkpoint(t
     # Two neighbouring frames are one room, which promises nothing above a half.
     assert all(promise.groups == 1 and not any(one.promised for one in promise.levels)
                for promise in calibration.promises.values())
+    assert {promise.focal for promise in calibration.promises.values()} == {
+        training_focal(DatasetFolder(trained / 'data'))}
     image = DatasetFolder(trained / 'data').image('004')
     before, after = (Predictor.load(p, 'cpu')(image, fx=110.0) for p in (source, out))
     assert np.allclose(after.depth_variance, before.depth_variance * calibration.variance_scale,

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 import logging
 
-from emu_perception.checkpoint import Calibration
+from emu_perception.checkpoint import Calibration, CheckpointMetadata
 from emu_perception.errors import InputError
+from emu_perception.preprocessing import focal_scale, network_size
 import numpy as np
 from rich.progress import track
 from scipy.optimize import minimize_scalar
@@ -104,11 +105,11 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
                          + ', '.join(ensemble.tasks))
     per_image = max(1, PIXELS // len(stems))
     rng, of_depth = np.random.default_rng(0), np.random.default_rng(1)
-    farthest = ensemble.members[0].metadata.depth_max
+    metadata, focal = ensemble.members[0].metadata, training_focal(folder)
     found: dict[str, Observation] = {}
     for stem in track(stems, 'calibrate', disable=not progress):
         example = folder.example(stem)
-        moments = ensemble.predict(example.image, focal=training_focal(folder))
+        moments = ensemble.predict(example.image, focal=focal)
         logits = chosen_label = scale = sample = None
         if moments.probabilities is not None and example.label is not None:
             label = torch.from_numpy(example.label).flatten().long()
@@ -122,8 +123,8 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             scale = VarianceScale()
             mean, variance = moments.depth[0].cpu(), moments.depth_variance[0].cpu()
             scale.add(mean, variance, torch.from_numpy(example.depth))
-            sample = _sample(mean.numpy(), variance.numpy(), example.depth, farthest, per_image,
-                             of_depth)
+            sample = _sample(mean.numpy(), variance.numpy(), example.depth,
+                             _farthest(metadata, example.image, focal), per_image, of_depth)
         found[stem] = Observation(logits, chosen_label, scale, sample)
     known = {'segmentation': any(seen.label is not None and len(seen.label)
                                  for seen in found.values()),
@@ -137,6 +138,13 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             LOGGER.warning('%s: no truth for %s: its calibration stays as it was', folder.root,
                            task)
     return found
+
+
+def _farthest(metadata: CheckpointMetadata, image: np.ndarray, focal: float | None) -> float:
+    """Return where the network's range ends for the camera of an image, metres."""
+    _, width = network_size((image.shape[0], image.shape[1]), metadata.input_size)
+    scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
+    return metadata.depth_max * (1.0 if scale is None else scale)
 
 
 def _sample(mean: np.ndarray, variance: np.ndarray, depth: np.ndarray, farthest: float,

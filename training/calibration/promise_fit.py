@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import Any
 
@@ -21,10 +21,10 @@ from .constants import DepthSample, Observation
 LEVELS = (0.8, 0.9, 0.95)
 # An image that holds this much less than the level is one that a robot would notice.
 SHORT = 0.10
-# In place of 0, which is no factor: of a network whose likeliest class is right often enough. No
-# entropy is so large that it would add a second one.
-_ONE_CLASS = 1e-6
 DEPTH_INTERVAL, LABEL_SET_SIZE = 'depth_interval', 'label_set_size'
+# A network that is right at nearly all pixels has a threshold of 0, and a checkpoint's factors are
+# above it: the next larger, whose set is of one class too.
+_LEAST = 1e-6
 Seen = Mapping[str, Observation]
 
 
@@ -52,8 +52,8 @@ class Found:
 
 
 def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Calibration,
-                    of_fold: Mapping[str, Calibration], fitted_on: Mapping[str, Any]
-                    ) -> tuple[dict[str, Promise], dict[str, Any]]:
+                    of_fold: Mapping[str, Calibration], fitted_on: Mapping[str, Any],
+                    focal: float | None = None) -> tuple[dict[str, Promise], dict[str, Any]]:
     """
     Return the promises of a network by the map's name, and their figures.
 
@@ -65,6 +65,8 @@ def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Cali
     :param runs: of neighbouring frames: rooms.
     :param calibration: the constants that the promises are for.
     :param of_fold: of each image, the constants that it was not fitted with.
+    :param focal: length of the images' camera in widths of them, which is the camera that is
+        promised of; None: the network's training camera.
     """
     promises, figures = {}, {}
     depth = {stem: one.depth for stem, one in seen.items() if one.depth is not None}
@@ -78,7 +80,7 @@ def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Cali
     if rooms:
         promises[LABEL_SET_SIZE], figures[LABEL_SET_SIZE] = _sets(
             labelled, rooms, calibration, of_fold, fitted_on)
-    return promises, figures
+    return {name: replace(promise, focal=focal) for name, promise in promises.items()}, figures
 
 
 def known(runs: Sequence[Sequence[str]], stems: Mapping[str, object]) -> list[list[str]]:
@@ -100,7 +102,7 @@ def thresholds(scores: Sequence[np.ndarray]) -> list[float]:
     What is calibrated alone would be: a promise of 0.9 by 15 rooms takes what held for 0.96.
     """
     found = [threshold(scores, level)[0] for level in LEVELS]
-    return [max(found[:at + 1]) for at in range(len(found))]
+    return [max(_LEAST, *found[:at + 1]) for at in range(len(found))]
 
 
 def scaled(residuals: Sequence[np.ndarray]) -> list[tuple[float, float]]:
@@ -169,8 +171,7 @@ def _sets(seen: Seen, rooms: Sequence[Sequence[str]], calibration: Calibration,
     classes = next(one.logits.shape[1] for one in seen.values() if one.logits is not None)
     robots = SET_SCORES[ENTROPY]
     final = _set_scores(robots, seen, rooms, calibration.temperature)
-    levels = [PromiseLevel(level, (max(factor, _ONE_CLASS), float(classes)),
-                           level <= most_promised(len(rooms)))
+    levels = [PromiseLevel(level, (factor, float(classes)), level <= most_promised(len(rooms)))
               for level, factor in zip(LEVELS, thresholds(final))]
     figures: dict[str, Any] = {}
     for name, way in SET_SCORES.items():

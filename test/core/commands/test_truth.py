@@ -57,9 +57,9 @@ def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log)
 
 
 @pytest.mark.parametrize(('field', 'value'), [
-    ('depth', {'offset': 1.0}), ('depth', {**DEPTH, 'scale': 'x'}), ('depth', 5),
+    ('depth', {'offset': 1.0}), ('depth', {**DEPTH, 'scale': 'x'}),
     ('depth', {**DEPTH, 'offset': float('nan')}), ('depth', {**DEPTH, 'invalid': 0}),
-    ('classes', 5), ('classes', 'wall'), ('ignore_index', 'none')])
+    ('ignore_index', 0.5)])
 def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value):
     with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' cannot be used"):
         TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
@@ -71,6 +71,13 @@ def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(t
     # 0 is no metres: above min, which is 0.
     assert np.isnan(truth.depth[0]).all() and (truth.depth[1] == np.float32(0.05)).all()
     assert (truth.depth[2:] == np.float32(2.0)).all()
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('classes', 5), ('depth', 5), ('classes', 'wall'), ('ignore_index', 'none')])
+def test_a_field_that_is_no_list_or_section_is_named_in_one_line(tmp_path, field, value):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is '{value}': give"):
+        TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
 
 
 def test_figures_are_those_counted_by_hand():

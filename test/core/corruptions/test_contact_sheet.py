@@ -25,7 +25,7 @@ def test_the_sheet_has_a_tile_for_every_kind_and_severity(tmp_path):
 
 
 @pytest.mark.parametrize(('image', 'out', 'words'), [
-    ('none.png', 'sheet.jpg', ('none.png', 'cannot be read')),
+    ('none.png', 'sheet.jpg', ('none.png', 'no such file')),
     (None, 'sheet.foo', ('sheet.foo',))])
 def test_what_cannot_be_drawn_is_one_line(tmp_path, capsys, image, out, words):
     if not no_room_files():

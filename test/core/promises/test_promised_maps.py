@@ -65,6 +65,9 @@ def test_a_set_is_never_empty_and_no_number_is_all_classes():
     entropy = np.array([[0.0, 0.6, 0.7, 3.0, math.nan, math.inf]], np.float32)
     found = label_set_size.made({'segmentation_entropy': entropy}, (1.5, 5.0))
     assert found.dtype == np.uint8 and found.tolist() == [[1, 1, 2, 5, 5, 5]]
+    # What rounding makes of 0.
+    below = label_set_size.made({'segmentation_entropy': np.float32([[-1e-6]])}, (1.5, 5.0))
+    assert below.tolist() == [[1]], 'no class at all is surer than sure'
 
 
 def test_a_network_that_is_right_often_enough_has_sets_of_one(tmp_path):
@@ -93,6 +96,18 @@ def test_no_interval_of_another_camera_or_of_joined_depths(change, problem):
         prediction(promising(), **change).depth_interval(0.8)
     if 'fx' not in change or change['fx'] is None:
         assert (prediction(promising(), **change).label_set_size(0.8) == 2).all()
+
+
+def test_a_promise_is_of_the_camera_it_was_fitted_to_not_of_the_trainings(tmp_path):
+    own = {name: replace(promise, focal=1.3 * FOCAL) for name, promise in PROMISES.items()}
+    metadata = promising()
+    metadata = replace(metadata, calibration=replace(metadata.calibration, promises=own))
+    assert np.isfinite(prediction(metadata, fx=1.3 * FOCAL * 64).depth_interval(0.8)).all()
+    for name in own:
+        assert '0.77 times that of the camera that' in promise_problem(
+            metadata, name, 0.8, focal=FOCAL, fused=False)
+    save_checkpoint(tmp_path / 'a.safetensors', make_network('resnet10t'), metadata)
+    assert load_checkpoint(tmp_path / 'a.safetensors')[1].calibration.promises == own
 
 
 def test_a_level_that_was_not_fitted_and_a_checkpoint_without_are_said_in_one_line():

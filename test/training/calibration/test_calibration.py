@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from emu_perception.checkpoint import Calibration, FittedThreshold, Promise, PromiseLevel
+from emu_perception.intrinsics import Intrinsics
+from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 import pytest
 import torch
 from training import calibrate
 from training.calibration import constants
-from training.calibration.constants import fitted, Observation, VarianceScale
+from training.calibration.constants import fitted, Observation, observe, VarianceScale
 from training.calibration.risk_thresholds import older_limits
 from training.calibration.twins import unpromised
 from training.data.frame_runs import folds, frame_runs
@@ -51,6 +55,22 @@ def seen(logits: torch.Tensor, label: torch.Tensor, z2: float) -> Observation:
     scale = VarianceScale()
     scale.add(torch.zeros(100), torch.ones(100), torch.full((100,), z2 ** 0.5))
     return Observation(logits, label, scale)
+
+
+@pytest.mark.parametrize('longer, given', [(1.0, False), (1.2, False), (1.5, True)])
+def test_depths_as_far_as_the_robot_has_them_of_this_camera_are_fitted_to(longer, given):
+    """13 m are beyond a range of 10 m, but not of one that 1.5 times the focal length scales."""
+    metadata = SimpleNamespace(depth_max=10.0, input_size=(32, 64),
+                               intrinsics=Intrinsics(64, 32, 50.0, 50.0, 31.5, 15.5))
+    maps = PredictiveMoments(None, torch.full((1, 32, 64), 13.0), torch.ones(1, 32, 64))
+    ensemble = SimpleNamespace(tasks=('depth',), classes=(), members=[SimpleNamespace(
+        metadata=metadata, path='a')], predict=lambda image, focal: maps)
+    folder = SimpleNamespace(
+        root='here', intrinsics=Intrinsics(128, 64, longer * 100.0, longer * 100.0, 63.5, 31.5),
+        example=lambda stem: SimpleNamespace(image=np.zeros((32, 64, 3), np.uint8), label=None,
+                                             depth=np.full((32, 64), 12.0, np.float32)))
+    sample = observe(ensemble, folder, ['a'], progress=False)['a'].depth
+    assert (sample is not None) is given
 
 
 def test_constants_pool_the_pixels_of_images_and_keep_what_has_no_truth():

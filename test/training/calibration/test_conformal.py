@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 
-from emu_perception.checkpoint import Calibration, load_checkpoint
+from emu_perception.checkpoint import Calibration
 from emu_perception.promises import label_set_size
 import numpy as np
 import pytest
@@ -155,18 +155,16 @@ def test_sigma_that_is_scaled_changes_no_interval():
         np.testing.assert_allclose(np.array(plain.factors) / 2, half.factors)
 
 
-def test_a_network_that_is_right_often_enough_is_promised_sets_of_one_class(saved):
-    """Its threshold is 0, and a checkpoint takes factors above 0 alone."""
+def test_a_network_that_is_right_gets_constants_that_a_checkpoint_takes():
+    """All ranks 0: the threshold of sets is 0, and a factor of 0 would not be written."""
     seen, runs = observations()
-    right = {stem: replace(one, label=one.logits.argmax(1)) for stem, one in seen.items()}
-    promises, figures = fitted_promises(right, runs, Calibration(),
-                                        dict.fromkeys(seen, Calibration()), {})
-    path = saved('tiny', metadata={'calibration': Calibration(promises=promises)})
-    assert load_checkpoint(path)[1].calibration.promises == promises
-    factors = promises[LABEL_SET_SIZE].at(0.9).factors
-    entropy = np.linspace(0, math.log(255), 100, dtype=np.float32)[None]
-    assert (label_set_size.made({'segmentation_entropy': entropy}, factors) == 1).all()
-    assert figures[LABEL_SET_SIZE][ENTROPY]['0.9']['held'] == 1.0
+    seen = {stem: replace(one, logits=torch.nn.functional.one_hot(one.label, 3) * 4.0)
+            for stem, one in seen.items()}
+    promises, _ = fitted_promises(seen, runs, Calibration(), dict.fromkeys(seen, Calibration()),
+                                  {}, focal=1.5)
+    factors = [one.factors for one in promises[LABEL_SET_SIZE].levels]
+    assert all(0 < factor < 1e-3 for factor, _ in factors), 'one class, and above 0'
+    assert all(promise.focal == 1.5 for promise in promises.values())
 
 
 def test_without_truth_nothing_is_promised():
