@@ -142,11 +142,16 @@ class TruthFolder:
             return None
         return cls(root, read_mapping(file), classes)
 
-    def of(self, name: str) -> Truth:
-        """Return what there is of an image by its file's name; a damaged map is said once."""
+    def of(self, name: str, size: tuple[int, int] | None = None) -> Truth:
+        """
+        Return what there is of an image; a map that is damaged or of another size is said once.
+
+        :param name: of its file.
+        :param size: (height, width) of it; None = not checked.
+        """
         stem = f'{Path(name).stem}.png'
-        label = self._read(self._root / 'label' / stem) if self._labels else None
-        stored = self._read(self._root / 'depth' / stem) if self._metres else None
+        label = self._read(self._root / 'label' / stem, size) if self._labels else None
+        stored = self._read(self._root / 'depth' / stem, size) if self._metres else None
         if label is not None:
             # A class beyond 255 is none that a network of 255 has.
             label = np.where((label == self._ignore) | (label > UNLABELLED), UNLABELLED, label)
@@ -160,17 +165,20 @@ class TruthFolder:
         known = ~np.isin(stored, one.invalid) & (metres > one.low) & (metres < one.high)
         return np.where(known, metres, np.nan).astype(np.float32)
 
-    def _read(self, path: Path) -> np.ndarray | None:
+    def _read(self, path: Path, size: tuple[int, int] | None) -> np.ndarray | None:
         try:
             values = png_bytes.stored_values(path.read_bytes(),
                                              palette=path.parent.name == 'label')
         except FileNotFoundError:
             return None  # A split may be without.
         except OSError as error:
-            values, why = None, str(error.strerror)
+            values, why = None, f'cannot be read ({error.strerror})'
         else:
-            why = 'no PNG of one channel, or damaged'
+            why = 'cannot be read (no PNG of one channel, or damaged)'
+        if values is not None and size is not None and values.shape != size:
+            why = f'is {values.shape[1]}x{values.shape[0]}, its image {size[1]}x{size[0]}'
+            values = None
         if values is None and not self._said:
             self._said = True
-            LOGGER.warning('%s: cannot be read (%s): not compared', path, why)
+            LOGGER.warning('%s: %s: not compared', path, why)
         return values

@@ -48,6 +48,14 @@ def test_maps_are_read_as_the_dataset_yaml_says(tmp_path):
     assert TruthFolder.beside(tmp_path / 'depth', NAMES) is None
 
 
+def test_a_map_of_another_size_than_its_image_is_said_and_not_stretched(tmp_path, log):
+    found = TruthFolder.beside(folder(tmp_path), NAMES)
+    cv2.imwrite(str(tmp_path / 'depth/frame_8.png'), np.full((10, 10), 2000, np.uint16))
+    truth = found.of('frame_8.png', (HEIGHT, WIDTH))
+    assert truth.depth is None and truth.label.shape == (HEIGHT, WIDTH)
+    assert f'frame_8.png: is 10x10, its image {WIDTH}x{HEIGHT}' in log.text
+
+
 def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log):
     found = TruthFolder.beside(folder(tmp_path, depth={**DEPTH, 'quantity': 'disparity'}),
                                ('floor', 'wall'))
