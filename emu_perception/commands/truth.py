@@ -120,7 +120,7 @@ class TruthFolder:
     def __init__(self, root: Path, document: Mapping[str, Any], classes: tuple[str, ...]) -> None:
         self._root, self._said = root, False
         file = root / 'dataset.yaml'
-        names = _read(file, document, 'classes', _names, ())
+        names: tuple[str, ...] = _read(file, document, 'classes', _names, ())
         self._labels = bool(classes) and names == classes and (root / 'label').is_dir()
         if names and classes and names != classes and (root / 'label').is_dir():
             LOGGER.warning('%s: its classes are not those of the checkpoint: labels are not '
