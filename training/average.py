@@ -23,7 +23,7 @@ from emu_perception.networks.multitask import DEPTH
 import torch
 
 from .arguments.average import parser
-from .command_line import run
+from .command_line import check_apart, run
 from .evaluation.measuring import file_hash
 from .runs.ancestry import ancestors_of
 
@@ -61,6 +61,7 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
     for factor in factors:
         if not (math.isfinite(factor) and factor > 0):
             raise InputError(f'--depth-factor is {factor:g}: give a number above 0')
+    check_apart(out, checkpoints)
     network, metadata = load_checkpoint(checkpoints[0])
     _scale_depth(network, metadata, factors[0])
     alike = tuple(name for name in ALIKE if input_size is None or name != 'input_size')

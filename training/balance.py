@@ -19,7 +19,7 @@ from emu_perception.networks.multitask import SEGMENTATION
 import torch
 
 from .arguments.balance import parser
-from .command_line import run
+from .command_line import check_apart, run
 from .data.dataset_folder import DatasetFolder
 from .evaluation.measuring import file_hash
 from .losses.class_weights import label_counts
@@ -37,6 +37,7 @@ def balance(checkpoint: Path, folder: DatasetFolder, tau: float, out: Path) -> C
     """
     if not 0 < tau <= 1:
         raise InputError(f'--tau is {tau:g}: give a number above 0, up to 1')
+    check_apart(out, [checkpoint])
     network, metadata = load_checkpoint(checkpoint)
     if SEGMENTATION not in metadata.tasks:
         raise InputError(f'{checkpoint}: gives no labels: there are no classes to balance')

@@ -50,7 +50,7 @@ SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
 
 def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
               percentile: float = 95.0, count: int = 5, fit_scores: bool = False,
-              new_thresholds: bool = False, drivable: Sequence[str] = DRIVABLE,
+              new_thresholds: bool = False, drivable: Sequence[str] | None = None,
               device: str = 'auto', kept: Path | None = None,
               progress: bool = True) -> dict[str, Any]:
     """
@@ -60,7 +60,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     :param fit_scores: to the training images, with joint thresholds.
     :param new_thresholds: even where the images are too few for a percentile and the checkpoint
         has thresholds of more; not asked of ``fit_scores``, whose thresholds are of new scores.
-    :param drivable: names of classes; how sure one must be is fitted, where there are such.
+    :param drivable: names of classes; how sure one must be of them is fitted. None: those of
+        ``DRIVABLE`` that there are.
     :param kept: a folder for what the network gave of the pictures of that fit.
     :return: the constants, and metrics before and, cross-fitted, after.
     :raises EmuError: if a file cannot be used.
@@ -76,6 +77,10 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     if trained_on(metadata, folder, split):
         raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: a network "
                          'is surer of what it was trained on; give --constants-of its twin')
+    for name in drivable or ():
+        if name not in metadata.classes:
+            raise InputError(f"--drivable has '{name}', which is no class of {checkpoint}: give "
+                             f'some of {", ".join(metadata.classes) or "a network with labels"}')
     folder.restrict((split,))
     stems = folder.stems(split)
     found = str(resolved_device(device))
@@ -113,8 +118,11 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         seen, runs, metadata.calibration, {stem: constants[held_out[stem]] for stem in stems},
         {'data_set': folder.name, 'split': split, 'images': len(stems)}, training_focal(folder))
     metadata = replace(metadata, calibration=replace(metadata.calibration, promises=promises))
-    rate = controlled_rate(seen, runs, metadata.classes, drivable,
+    rate = controlled_rate(seen, runs, metadata.classes, drivable or DRIVABLE,
                            metadata.calibration.temperature)
+    if drivable and rate is None:
+        LOGGER.warning('--drivable: nothing can be promised of %s: it takes 9 runs of labelled '
+                       'images, and of all images there are %d', ', '.join(drivable), len(runs))
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
     scores = {stem: judged(own, metadata.tasks) for stem, own in zip(stems, image_scores(
         predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
@@ -188,13 +196,11 @@ def main(arguments: list[str] | None = None) -> int:
             check_writable(path)
         check_figure(options.figure)
         if options.constants_of is not None:
-            for name in ('split', 'percentile', 'folds'):
-                if getattr(options, name) is not None:
-                    raise InputError(f'--{name}: nothing is fitted with --constants-of: leave it '
-                                     'out')
-            if options.fit_scores:
-                raise InputError('--fit-scores: nothing is fitted with --constants-of: leave it '
-                                 'out')
+            for name in ('split', 'percentile', 'folds', 'fit_scores', 'observations',
+                         'new_thresholds', 'drivable', 'figure'):
+                if getattr(options, name) not in (None, False):
+                    raise InputError(f"--{name.replace('_', '-')}: nothing is fitted with "
+                                     '--constants-of: leave it out')
             found = take_constants(options.checkpoint, options.constants_of, out)
             write_result(options.json, found)
             print(f'wrote {out}')
@@ -218,7 +224,9 @@ def main(arguments: list[str] | None = None) -> int:
         result = calibrate(options.checkpoint, DatasetFolder(options.data), split, out,
                            percentile=percentile, count=count, fit_scores=options.fit_scores,
                            new_thresholds=options.new_thresholds,
-                           drivable=options.drivable.split(','), device=options.device,
+                           drivable=None if options.drivable is None else [
+                               name.strip() for name in options.drivable.split(',')],
+                           device=options.device,
                            kept=options.observations, progress=not options.no_progress)
         thresholds = {row: result[f'risk_{row.tag}'] for row in SCORES.values()}
         print(f"temperature {result['temperature']:.4f}, variance scale "
@@ -238,6 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_result(options.json, result)
         if options.figure is not None and result['promises']:
             save(promises_figure(result), options.figure)
+            print(f'wrote {options.figure}')
         print(f'wrote {out}')
     return run(command)
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import logging
 from pathlib import Path
 import sys
@@ -109,6 +109,18 @@ def check_writable(path: Path | None) -> None:
             path.unlink()
     except OSError as error:
         raise InputError(f'{path}: cannot be written ({error.strerror})') from error
+
+
+def check_apart(out: Path, sources: Sequence[Path]) -> None:
+    """
+    Check that a network is not written over one that it is made of, which could not be again.
+
+    :raises InputError: if it would be.
+    """
+    for source in sources:
+        if out.resolve() == source.resolve():
+            raise InputError(f'--out is {out}: that is the checkpoint that it is made of: give '
+                             'another name')
 
 
 def write_result(path: Path | None, result: object) -> None:

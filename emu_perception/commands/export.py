@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
         found = Proof()
         for batch in _ANY_BATCH if options.any_batch else (options.batch,):
             found = found.with_(proof(runs, model, predictor, images, size, batch, row.bound))
-    except InputError:
+    except BaseException:  # Interrupted too: what is not proven must not lie there.
         for path in (out, out.with_suffix('.bin')):
             path.unlink(missing_ok=True)
         raise
@@ -121,9 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
     add('--out', type=Path, required=True, metavar='FILE', help='.onnx, .xml or .pt2')
     add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
     add('--size', metavar='HxW', help="of its input; default: the checkpoint's")
-    add('--batch', type=count(1), default=1, metavar='N', help='images at once (default: 1)')
-    add('--any-batch', action='store_true', help='as many images at once as it is given, not '
-        '--batch; ONNX alone')
+    batch = parser.add_mutually_exclusive_group()
+    batch.add_argument('--batch', type=count(1), default=1, metavar='N',
+                       help='images at once (default: 1)')
+    batch.add_argument('--any-batch', action='store_true',
+                       help='as many images at once as it is given; ONNX alone')
     add('--images', type=Path, metavar='DIR|FILE', help='to prove it on; default: photographs '
         'that are here')
     add('--force', action='store_true', help='replace --out where it is there')
@@ -134,6 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (EmuError, OSError) as error:
         print(f'{program("emu export")}: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f'{program("emu export")}: interrupted', file=sys.stderr)
+        return 130
     return 0
 
 

@@ -101,7 +101,7 @@ class Runner:
                     prediction, figures = self._hints.joined(image, view, prediction, camera)
                 shown = Shown(view, prediction, state, self._look)
                 if self._truths is not None and view is rgb:  # A rectified view is another image.
-                    truth = self._truths.of(image.name).at(prediction.size)
+                    truth = self._truths.of(image.name, (height, width)).at(prediction.size)
         return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures,
                       truth)
 

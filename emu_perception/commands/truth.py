@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import logging
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 from emu_perception.cameras import png_bytes
 from emu_perception.cameras.calibration_files import read_mapping
 from emu_perception.errors import InputError
 from emu_perception.prediction import UNLABELLED
+from emu_perception.rules import Rule
 import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
+Field = TypeVar('Field')
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,70 @@ class Truth:
         return Truth(sized(self.label), sized(self.depth))
 
 
+@dataclass(frozen=True)
+class _Encoding:
+    """Metres = stored · scale + offset, of values not ``invalid`` that end in (low, high)."""
+
+    scale: float
+    offset: float
+    invalid: tuple[int, ...]
+    low: float
+    high: float
+
+
+# What fields of a dataset.yaml have to be, by type and in words.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    'classes': ((list,), 'a list of names'),
+    'ignore_index': ((int, float), 'a whole number'),
+    'depth': ((dict,), 'scale, and perhaps offset, invalid, min and max')}
+
+
+def _read(file: Path, document: Mapping[str, Any], name: str, convert: Callable[[Any], Field],
+          default: Field) -> Field:
+    """
+    Return a field of a dataset.yaml, as training reads it; its default where there is none.
+
+    :raises InputError: if it cannot be used.
+    """
+    value = document.get(name)
+    if value is None:
+        return default
+    kinds, words = _KINDS[name]
+    if not isinstance(value, kinds):
+        raise InputError(f"{file}: field '{name}' is {str(value)[:80]!r}: give {words}")
+    try:
+        return convert(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{file}: field '{name}' cannot be used ({error}): emu prepare check "
+                         'says what is wrong') from error
+
+
+def _names(value: list[Any]) -> tuple[str, ...]:
+    return tuple(map(str, value))
+
+
+def _index(value: Any) -> int:
+    return Rule(int).checked(int(value) if isinstance(value, float) and value.is_integer()
+                             else value)
+
+
+def _encoding(depth: Mapping[str, Any]) -> _Encoding | None:
+    """Return how metres are stored; None of disparities, which are none."""
+    if depth.get('quantity', 'depth') != 'depth':
+        return None
+    invalid, high = depth.get('invalid'), depth.get('max')
+    if not isinstance(invalid, (list, type(None))):
+        raise ValueError('give a list of stored values as invalid')
+    found = _Encoding(float(depth.get('scale', 0.0)), float(depth.get('offset', 0.0)),
+                      tuple(map(_index, invalid or ())), float(depth.get('min', 0.0)),
+                      math.inf if high is None else float(high))
+    # Written so that NaN is refused.
+    if not (found.scale and math.isfinite(found.scale) and math.isfinite(found.offset)
+            and found.low < found.high):
+        raise ValueError('give a scale that is not 0, a finite offset, and min below max')
+    return found
+
+
 class TruthFolder:
     """
     ``label/`` and ``depth/`` of a data set folder, read as its dataset.yaml says.
@@ -53,30 +120,14 @@ class TruthFolder:
     def __init__(self, root: Path, document: Mapping[str, Any], classes: tuple[str, ...]) -> None:
         self._root, self._said = root, False
         file = root / 'dataset.yaml'
-        listed = document.get('classes') or ()
-        if not isinstance(listed, (list, tuple)):
-            raise InputError(f"{file}: field 'classes' is {str(listed)[:80]!r}: give a list of "
-                             'names')
-        names = tuple(map(str, listed))
+        names: tuple[str, ...] = _read(file, document, 'classes', _names, ())
         self._labels = bool(classes) and names == classes and (root / 'label').is_dir()
         if names and classes and names != classes and (root / 'label').is_dir():
             LOGGER.warning('%s: its classes are not those of the checkpoint: labels are not '
                            'compared', file)
-        self._ignore = document.get('ignore_index', UNLABELLED)
-        depth = document.get('depth') or {}
-        if not isinstance(depth, Mapping):
-            raise InputError(f"{file}: field 'depth' is {str(depth)[:80]!r}: give scale, offset, "
-                             'invalid, min and max')
-        self._metres: tuple[float, float, float, float] | None = None
-        if depth and (root / 'depth').is_dir() and depth.get('quantity', 'depth') == 'depth':
-            try:
-                low, high, scale, offset = (float(depth[name]) for name in (
-                    'min', 'max', 'scale', 'offset'))
-                self._invalid = [int(value) for value in depth['invalid']]
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{file}: field 'depth' cannot be used ({error}): emu prepare "
-                                 'check says what is wrong') from error
-            self._metres = (scale, offset, low, high)
+        self._ignore = _read(file, document, 'ignore_index', _index, UNLABELLED)
+        self._metres = (_read(file, document, 'depth', _encoding, None)
+                        if (root / 'depth').is_dir() else None)
 
     @classmethod
     def beside(cls, source: Path, classes: tuple[str, ...]) -> TruthFolder | None:
@@ -91,11 +142,16 @@ class TruthFolder:
             return None
         return cls(root, read_mapping(file), classes)
 
-    def of(self, name: str) -> Truth:
-        """Return what there is of an image by its file's name; a damaged map is said once."""
+    def of(self, name: str, size: tuple[int, int] | None = None) -> Truth:
+        """
+        Return what there is of an image; a map that is damaged or of another size is said once.
+
+        :param name: of its file.
+        :param size: (height, width) of it; None = not checked.
+        """
         stem = f'{Path(name).stem}.png'
-        label = self._read(self._root / 'label' / stem) if self._labels else None
-        stored = self._read(self._root / 'depth' / stem) if self._metres else None
+        label = self._read(self._root / 'label' / stem, size) if self._labels else None
+        stored = self._read(self._root / 'depth' / stem, size) if self._metres else None
         if label is not None:
             # A class beyond 255 is none that a network of 255 has.
             label = np.where((label == self._ignore) | (label > UNLABELLED), UNLABELLED, label)
@@ -104,22 +160,25 @@ class TruthFolder:
     def _depth(self, stored: np.ndarray | None) -> np.ndarray | None:
         if stored is None or self._metres is None:
             return None
-        scale, offset, low, high = self._metres
-        metres = stored * np.float64(scale) + offset
-        known = ~np.isin(stored, self._invalid) & (metres > low) & (metres < high)
+        one = self._metres
+        metres = stored * np.float64(one.scale) + one.offset
+        known = ~np.isin(stored, one.invalid) & (metres > one.low) & (metres < one.high)
         return np.where(known, metres, np.nan).astype(np.float32)
 
-    def _read(self, path: Path) -> np.ndarray | None:
+    def _read(self, path: Path, size: tuple[int, int] | None) -> np.ndarray | None:
         try:
             values = png_bytes.stored_values(path.read_bytes(),
                                              palette=path.parent.name == 'label')
         except FileNotFoundError:
             return None  # A split may be without.
         except OSError as error:
-            values, why = None, str(error.strerror)
+            values, why = None, f'cannot be read ({error.strerror})'
         else:
-            why = 'no PNG of one channel, or damaged'
+            why = 'cannot be read (no PNG of one channel, or damaged)'
+        if values is not None and size is not None and values.shape != size:
+            why = f'is {values.shape[1]}x{values.shape[0]}, its image {size[1]}x{size[0]}'
+            values = None
         if values is None and not self._said:
             self._said = True
-            LOGGER.warning('%s: cannot be read (%s): not compared', path, why)
+            LOGGER.warning('%s: %s: not compared', path, why)
         return values

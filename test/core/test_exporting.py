@@ -161,6 +161,23 @@ def test_a_refused_file_is_removed_again(checkpoint, picture, tmp_path, monkeypa
     assert 'is off' in capsys.readouterr().err and not [*tmp_path.iterdir()]
 
 
+def test_what_was_cut_short_before_its_proof_is_removed_again(checkpoint, picture, tmp_path,
+                                                              monkeypatch, capsys):
+    def written(row, model, example, out, **ignored):
+        out.write_bytes(b'not proven')
+        raise KeyboardInterrupt
+    monkeypatch.setattr('emu_perception.exporting.formats.written', written)
+    assert run(checkpoint, picture, tmp_path / 'a.pt2') == 130
+    assert capsys.readouterr().err.endswith('interrupted\n') and not [*tmp_path.iterdir()]
+
+
+def test_a_number_of_images_is_given_or_left_open_but_not_both(checkpoint, picture, tmp_path,
+                                                               capsys):
+    with pytest.raises(SystemExit):
+        run(checkpoint, picture, tmp_path / 'a.onnx', '--batch', '3', '--any-batch')
+    assert 'not allowed with' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(('more', 'words'), [
     (['--size', '100x128'], '--size'), (['--out', 'a.txt'], '.onnx'),
     (['--images', '/no/such'], '/no/such'), (['--model', '/no/such'], '/no/such')])

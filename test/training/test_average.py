@@ -93,3 +93,10 @@ def test_sizes_and_factors_that_make_no_sense_are_one_line(two, tmp_path, capsys
     assert main([*(word for path in two for word in ('--checkpoint', str(path))), *more,
                  '--out', str(tmp_path / 'c')]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_network_that_it_is_made_of_is_not_written_over(two, capsys):
+    before = two[1].read_bytes()
+    assert main(['--checkpoint', str(two[0]), '--checkpoint', str(two[1]),
+                 '--out', str(two[1])]) == 1
+    assert '--out is' in capsys.readouterr().err and two[1].read_bytes() == before

@@ -96,3 +96,9 @@ def test_every_head_of_a_sub_ensemble_is_balanced(saved, data, tmp_path):
     shift = -0.2 * log_prior(label_counts(DatasetFolder(data), 3))
     for old, new in zip(before.segmentation_layers, after.segmentation_layers, strict=True):
         assert torch.allclose(new.bias - old.bias, shift, atol=1e-6)
+
+
+def test_the_network_that_it_is_made_of_is_not_written_over(network, data, capsys):
+    before = network.read_bytes()
+    assert balanced(network, data, network) == 1
+    assert '--out is' in capsys.readouterr().err and network.read_bytes() == before

@@ -53,10 +53,10 @@ def parser() -> CommandParser:
     parser.add_argument('--new-thresholds', action='store_true',
                         help='also where the images are too few for the percentile and the '
                         'checkpoint has thresholds of more, which are kept else')
-    parser.add_argument('--drivable', default=','.join(DRIVABLE), metavar='NAMES',
+    parser.add_argument('--drivable', metavar='A,B',
                         help='classes of which at most a tenth of what is called so may be '
-                        'something else: says the ground_min_confidence for it (default: '
-                        '%(default)s)')
+                        'something else: says the ground_min_confidence for it (default: those '
+                        f'of {", ".join(DRIVABLE)} that there are)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write constants and metrics here')
     parser.add_argument('--figure', type=Path, metavar='FILE',

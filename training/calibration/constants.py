@@ -150,7 +150,8 @@ def _farthest(metadata: CheckpointMetadata, image: np.ndarray, focal: float | No
 def _sample(mean: np.ndarray, variance: np.ndarray, depth: np.ndarray, farthest: float,
             count: int, rng: np.random.Generator) -> DepthSample | None:
     # Where the network has no depth in its range, the robot has none either.
-    there = np.flatnonzero((depth > 0) & (mean > 0) & (mean <= farthest) & (variance > 0))
+    there = np.flatnonzero((depth > 0) & (mean > 0) & (mean <= farthest) & (variance > 0)
+                           & np.isfinite(variance))
     if not len(there):
         return None
     chosen = rng.choice(there, min(count, len(there)), replace=False)

@@ -48,6 +48,14 @@ def test_maps_are_read_as_the_dataset_yaml_says(tmp_path):
     assert TruthFolder.beside(tmp_path / 'depth', NAMES) is None
 
 
+def test_a_map_of_another_size_than_its_image_is_said_and_not_stretched(tmp_path, log):
+    found = TruthFolder.beside(folder(tmp_path), NAMES)
+    cv2.imwrite(str(tmp_path / 'depth/frame_8.png'), np.full((10, 10), 2000, np.uint16))
+    truth = found.of('frame_8.png', (HEIGHT, WIDTH))
+    assert truth.depth is None and truth.label.shape == (HEIGHT, WIDTH)
+    assert f'frame_8.png: is 10x10, its image {WIDTH}x{HEIGHT}' in log.text
+
+
 def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log):
     found = TruthFolder.beside(folder(tmp_path, depth={**DEPTH, 'quantity': 'disparity'}),
                                ('floor', 'wall'))
@@ -56,16 +64,28 @@ def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log)
     assert 'its classes are not those of the checkpoint' in log.text
 
 
-@pytest.mark.parametrize('depth', [{'scale': 1.0}, {**DEPTH, 'scale': 'x'}])
-def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, depth):
-    with pytest.raises(InputError, match="dataset.yaml: field 'depth' cannot be used"):
-        TruthFolder.beside(folder(tmp_path, depth=depth), NAMES)
+@pytest.mark.parametrize(('field', 'value'), [
+    ('depth', {'offset': 1.0}), ('depth', {**DEPTH, 'scale': 'x'}),
+    ('depth', {**DEPTH, 'offset': float('nan')}), ('depth', {**DEPTH, 'invalid': 0}),
+    ('ignore_index', 0.5)])
+def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' cannot be used"):
+        TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
 
 
-@pytest.mark.parametrize('field', ['classes', 'depth'])
-def test_a_field_that_is_no_list_or_section_is_named_in_one_line(tmp_path, field):
-    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is '5': give"):
-        TruthFolder.beside(folder(tmp_path, **{field: 5}), NAMES)
+def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(tmp_path):
+    truth = TruthFolder.beside(folder(tmp_path, depth={'scale': 0.001, 'max': float('inf')}),
+                               NAMES).of('frame_8.png')
+    # 0 is no metres: above min, which is 0.
+    assert np.isnan(truth.depth[0]).all() and (truth.depth[1] == np.float32(0.05)).all()
+    assert (truth.depth[2:] == np.float32(2.0)).all()
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('classes', 5), ('depth', 5), ('classes', 'wall'), ('ignore_index', 'none')])
+def test_a_field_that_is_no_list_or_section_is_named_in_one_line(tmp_path, field, value):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is '{value}': give"):
+        TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
 
 
 def test_figures_are_those_counted_by_hand():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from training import calibrate
+from training.calibration import constants
 from training.calibration.constants import fitted, Observation, observe, VarianceScale
 from training.calibration.risk_thresholds import older_limits
 from training.calibration.twins import unpromised
@@ -116,3 +117,36 @@ def test_a_twins_promise_is_none_of_the_network_that_takes_its_constants():
     twin = {'depth_interval': Promise((PromiseLevel(0.9, (2.0, 2.0), True),), 15)}
     (mine,) = unpromised(twin)['depth_interval'].levels
     assert mine == PromiseLevel(0.9, (2.0, 2.0), False)
+
+
+def refused(capsys, *words) -> str:
+    """Return the one line that a calibration ends with."""
+    assert calibrate.main([*map(str, words), '--device', 'cpu', '--no-progress']) == 1
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_drivable_class_that_there_is_none_of_is_named(saved, synthetic, tmp_path, capsys):
+    """Misspelled, it would be left out without a word, and the rest promised alone."""
+    words = ('--checkpoint', saved('tiny'), '--data', synthetic, '--out', tmp_path / 'c.st')
+    line = refused(capsys, *words, '--drivable', 'floor,rod')
+    assert "--drivable has 'rod'" in line and 'wall, floor, box' in line
+    assert not (tmp_path / 'c.st').exists()
+
+
+@pytest.mark.parametrize('option', [['--drivable', 'floor'], ['--figure', 'a.png'],
+                                    ['--new-thresholds'], ['--observations', 'kept'],
+                                    ['--fit-scores'], ['--folds', '3']])
+def test_with_constants_of_a_twin_nothing_is_fitted_that_an_option_would_be_for(
+        saved, capsys, tmp_path, option, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = refused(capsys, '--checkpoint', saved('tiny'), '--constants-of', saved('other'),
+                   *option)
+    assert f'{option[0]}: nothing is fitted with --constants-of' in line
+
+
+def test_where_sigma_is_infinite_nothing_is_promised_nor_counted_as_held():
+    """The interval there is NaN; (truth - depth) / sigma would be 0, the best there can be."""
+    variance = np.array([[1.0, np.inf]], np.float32)
+    found = constants._sample(np.full((1, 2), 2.0), variance, np.full((1, 2), 3.0), 10.0, 2,
+                              np.random.default_rng(0))
+    assert found.residual.tolist() == [1.0] and found.sigma.tolist() == [1.0]
