@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.commands.program import program
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import holds_anything
 from emu_perception.whole_files import write_whole
@@ -130,8 +131,8 @@ class FolderWriter:
             raise DatasetError(f'{self.root}: cannot be written ({error.strerror})') from error
         counts = ', '.join(f'{split} {len(splits[split])}' for split in SPLITS
                            if splits.get(split))
-        LOGGER.info('wrote %s: %s images; look it over: python -m training.prepare check %s',
-                    self.root, counts, self.root)
+        LOGGER.info('wrote %s: %s images; look it over: %s check %s', self.root, counts,
+                    program('python -m training.prepare'), self.root)
 
     def _write(self, kind: str, stem: str, pixels: np.ndarray, suffix: str = 'png') -> None:
         path = self.root / kind / f'{stem}.{suffix}'

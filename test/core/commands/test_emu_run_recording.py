@@ -13,6 +13,7 @@ from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.cloud_layout import POINT
 from emu_perception.commands.recorded_topics import NAMES, RecordedTopics
 from emu_perception.label_names import label_names
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.predictor import Predictor
 from emu_perception.scores import scores_of
 from emu_perception.topics import topics_of
@@ -162,7 +163,8 @@ def test_all_topics_are_those_of_the_node_but_for_the_planners():
         assert everything.input and everything.label_info
     # No recording has the promised maps, so they are not to be asked for either.
     assert set(NAMES) - {'all', 'input', 'label_info'} == {
-        topic.name for topic in topics_of(('segmentation', 'depth', 'instance'), hinted=True)}
+        topic.name for topic in topics_of(('segmentation', 'depth', 'instance',
+                                           *EPISTEMIC.values()), hinted=True)}
     default = RecordedTopics.of((), ('depth',), hinted=False)
     assert 'points' not in {topic.name for topic in default.maps} and default.input
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+from emu_perception.commands.program import called_as
 import numpy as np
 import pytest
 from training.data.dataset_folder import DatasetFolder
@@ -168,3 +169,12 @@ def test_the_real_folder_is_whole(nyuv2):
     folder = DatasetFolder(nyuv2)
     folder.stems = lambda split: DatasetFolder(nyuv2).stems(split)[:12]
     assert [problem for problem in problems(folder) if not problem.note] == []
+
+
+def test_what_comes_next_is_said_by_the_name_that_it_was_called_by(tmp_path, caplog):
+    """After pip install there is no module training.prepare, but emu prepare."""
+    caplog.set_level('INFO', logger='training')
+    with called_as('emu prepare'):
+        assert main(['synthetic', '--images', '5', '--size', '32x32', '--no-progress',
+                     '--out', str(tmp_path / 'new')]) == 0
+    assert f'look it over: emu prepare check {tmp_path / "new"}' in caplog.text
