@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING
 
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.promises import depth_interval, label_set_size
 import numpy as np
 
@@ -47,7 +48,7 @@ class MapRow:
     A row.
 
     :ivar name: its key in ``Prediction.maps``.
-    :ivar task: the task a network needs for it.
+    :ivar task: the task a network needs for it, or what it gives beside one (``EPISTEMIC``).
     :ivar unit: of its values; '1' for plain numbers.
     :ivar dtype: of its values.
     :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, and neither
@@ -118,6 +119,13 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
            topic='depth/source', encoding='mono8', color=NUMBERS, hinted=True),
     MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
            unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
+    MapRow(name='mutual_information', task=EPISTEMIC['segmentation'], unit='nat',
+           dtype=np.float32, exact=False, unknown='none', words='mutual information',
+           topic='segmentation_uncertainty/epistemic', encoding='32FC1'),
+    MapRow(name='depth_epistemic_variance', task=EPISTEMIC['depth'], unit='m²', dtype=np.float32,
+           exact=False, unknown='none', words='epistemic depth sigma',
+           topic='depth_uncertainty/epistemic', encoding='32FC1',
+           given_name='depth_epistemic_sigma', given_unit='m', given=np.sqrt),
     # Both ends in one message: two topics could be mismatched, and an end alone says nothing.
     MapRow(name='depth_interval', task='depth', unit='m', dtype=np.float32, exact=True,
            unknown='NaN, NaN', words='depth interval', topic='depth/interval', encoding='32FC2',

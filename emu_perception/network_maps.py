@@ -24,6 +24,8 @@ class NetworkMaps:
     :ivar depth: float32, metres for the training camera, 0 or more.
     :ivar depth_variance: float32, m², before calibration.
     :ivar instance_vectors: float32 [2, h, w], pixels of the network's size.
+    :ivar mutual_information: float32, nats, 0 or more; of networks with epistemic outputs.
+    :ivar depth_epistemic: float32, m², 0 or more, of the training camera; likewise.
     :ivar statistics: float32 [N], see ``networks.statistics``; None where nobody asks for them.
     """
 
@@ -34,6 +36,8 @@ class NetworkMaps:
     depth_variance: torch.Tensor | None = None
     instance_vectors: torch.Tensor | None = None
     statistics: torch.Tensor | None = None
+    mutual_information: torch.Tensor | None = None
+    depth_epistemic: torch.Tensor | None = None
 
     def within(self, region: Region | None) -> NetworkMaps:
         """Return what scores are read off: the part in a region, without the vectors."""
@@ -54,4 +58,7 @@ class NetworkMaps:
         return replace(
             self, depth=None if self.depth is None else self.depth * depth_factor,
             depth_variance=None if self.depth_variance is None
-            else self.depth_variance * variance_factor)
+            else self.depth_variance * variance_factor,
+            # The variance's calibration is of the whole of it.
+            depth_epistemic=None if self.depth_epistemic is None
+            else self.depth_epistemic * (depth_factor * depth_factor))

@@ -122,6 +122,25 @@ class Prediction:
         return None if variance is None else np.sqrt(variance)
 
     @property
+    def mutual_information(self) -> np.ndarray | None:
+        """
+        Return what is not known of the labels, float32 HxW, nats; None of most checkpoints.
+
+        It is of the ensemble that the network learned from: by how much its members disagree.
+        """
+        return self.maps.get('mutual_information')
+
+    @property
+    def depth_epistemic_sigma(self) -> np.ndarray | None:
+        """
+        Return what is not known of the network's depth, float32 HxW, metres; None of most.
+
+        It is of the ensemble's mean depths, and stays the network's where a sensor is joined in.
+        """
+        variance = self.maps.get('depth_epistemic_variance')
+        return None if variance is None else np.sqrt(variance)
+
+    @property
     def depth_source(self) -> np.ndarray | None:
         """
         Return where each depth is from, uint8 HxW; None where no depth camera is joined in.

@@ -170,7 +170,7 @@ class Predictor:
 
         :param image: uint8 [H, W, 3], rgb; or a path, a PIL image, a uint8 tensor [3, H, W]; a
             list of these, or a tensor [B, 3, H, W], gives a list: on PyTorch on a GPU some at a
-            time, else one after the other, since nothing is gained there.
+            time, else one after the other (OpenVINO gains nothing: tools/batch_gain.py).
         :param size: (height, width) of the maps; default the image's.
         :param fx: focal length in pixels at the image's size. With it, depth and sigma are
             scaled from the training camera to this one; without it they are right only for a

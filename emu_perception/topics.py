@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from emu_perception.maps import MapRow, MAPS
+from emu_perception.outputs import EPISTEMIC
 
 IMAGE, CAMERA_INFO, POINTS, NUMBER = 'Image', 'CameraInfo', 'PointCloud2', 'Float32'
 SCAN = 'LaserScan'
@@ -51,7 +52,7 @@ class Topic:
         Metres then mean nothing, and a message of nothing but NaN would tell Nav2's collision
         monitor that the way is free.
         """
-        return self.task == 'depth'
+        return self.task in ('depth', EPISTEMIC['depth'])
 
 
 # Cheap ones first, for the others wait for them: pictures and points come last.

@@ -140,11 +140,16 @@ class PredictiveMoments:
     :ivar probabilities: [B, K, H, W], mean softmax.
     :ivar depth: [B, H, W], metres, mean of the means after ReLU.
     :ivar depth_variance: [B, H, W], m², equation 10.
+    :ivar mutual_information: [B, H, W], nats, 0 or more: the entropy of the mean less the mean
+        entropy (Gal 2016, section 3.3); where it is asked for.
+    :ivar depth_epistemic: [B, H, W], m², the biased variance of the samples' means; likewise.
     """
 
     probabilities: torch.Tensor | None
     depth: torch.Tensor | None
     depth_variance: torch.Tensor | None
+    mutual_information: torch.Tensor | None = None
+    depth_epistemic: torch.Tensor | None = None
 
 
 def by_class(maps: torch.Tensor) -> torch.Tensor:
@@ -163,22 +168,38 @@ def by_class(maps: torch.Tensor) -> torch.Tensor:
 
 
 def predictive_moments(samples: Iterable[tuple[torch.Tensor | None, torch.Tensor | None,
-                                               torch.Tensor | None]]) -> PredictiveMoments:
+                                               torch.Tensor | None]],
+                       epistemic: bool = False) -> PredictiveMoments:
     """
     Reduce T samples as they come; no two of them are held at once.
 
     :param samples: T triples of logits [B, K, H, W], depth [B, H, W] and variance [B, H, W];
         None for a task a network does not have.
+    :param epistemic: whether the parts that samples disagree by are asked for.
     :raises ValueError: if there is no sample.
     """
     segmentation, depth = MeanProbability(), DepthMixture()
+    entropies: torch.Tensor | float = 0.0
     for logits, mean, variance in samples:
         if logits is not None:
-            segmentation.add(by_class(logits.float()).softmax(dim=1))
+            probabilities = by_class(logits.float()).softmax(dim=1)
+            if epistemic:
+                entropies = entropies + _entropy(probabilities)
+            segmentation.add(probabilities)
+            del probabilities  # The mean's own now.
         if mean is not None and variance is not None:
             depth.add(mean, variance)
         logits = mean = variance = None  # Freed before the next network runs.
     if segmentation.mean is None and depth.mean is None:
         raise ValueError('an ensemble needs at least one sample')
-    return PredictiveMoments(segmentation.mean, depth.mean,
-                             None if depth.mean is None else depth.variance)
+    mean = segmentation.mean
+    return PredictiveMoments(
+        mean, depth.mean, None if depth.mean is None else depth.variance,
+        # Rounding may leave less than nothing where all agree.
+        (_entropy(mean) - entropies / segmentation.count).clamp(min=0.0)
+        if epistemic and mean is not None else None,
+        depth.epistemic if epistemic and depth.mean is not None else None)
+
+
+def _entropy(probabilities: torch.Tensor) -> torch.Tensor:
+    return -torch.xlogy(probabilities, probabilities).sum(dim=1)

@@ -30,6 +30,7 @@ from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.prediction import Prediction
 from emu_perception.scores import measured
 import numpy as np
@@ -101,6 +102,10 @@ class Expected:
                                 'depth_variance': Slack.of(rounding, spread)})
             # Before what is beyond the range is marked: a mark may be there or not at its end.
             self._maps['depth'] = maps.depth.cpu().numpy()
+        for name, task in (('mutual_information', EPISTEMIC[SEGMENTATION]),
+                           ('depth_epistemic_variance', EPISTEMIC[DEPTH])):
+            if task in raw:  # The slope of softplus is at most 1.
+                self._slack[name] = Slack.of(rounding, float(raw[task].abs().max()))
         self._scores = self._bounds(maps, options)
         self._statistics = None
         if maps.statistics is not None:

@@ -12,6 +12,7 @@ from emu_perception.kernels.classifier import fused_classifier, plain_classifier
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.networks.statistics import picture_statistics, STATISTICS, statistics_length
+from emu_perception.outputs import EPISTEMIC
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -31,7 +32,7 @@ class DeviceNetwork(nn.Module):
     def __init__(self, network: FoldedNetwork, device: torch.device, dtype: torch.dtype,
                  statistics: bool = False) -> None:
         super().__init__()
-        if not set(network.tasks) <= {SEGMENTATION, DEPTH}:
+        if not set(network.tasks) <= {SEGMENTATION, DEPTH, *EPISTEMIC.values()}:
             raise InputError(f"backend is 'cuda', which does not know the tasks "
                              f"{', '.join(network.tasks)}: give 'eager'")
         self.tasks = network.tasks
@@ -68,6 +69,7 @@ class DeviceHeads(nn.Module):
     def __init__(self, heads: FoldedHeads, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__()
         self.tasks, self.widths, self.scales = heads.tasks, heads.widths, heads.scales
+        self.hidden = heads.hidden
         self.fused = False
         for name, tensor in heads.named_buffers():
             # Biases are added in float32.
@@ -95,7 +97,7 @@ class DeviceHeads(nn.Module):
         parts = [part.split(self.widths, dim=1) for part in maps]
         return {task: classify([part[i] for part in parts], self.get_buffer(f'{task}_weight'),
                                self.get_buffer(f'{task}_bias'))
-                for i, task in enumerate(self.tasks)}
+                for i, task in zip(self.hidden, self.tasks)}
 
 
 def converted(module: nn.Module, dtype: torch.dtype) -> nn.Module:

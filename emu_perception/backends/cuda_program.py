@@ -27,7 +27,13 @@ from emu_perception.kernels.resampling import image_taps, MAX_TAPS, resized_leve
 from emu_perception.kernels.segmentation import fused_segmentation_maps
 from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
-from emu_perception.networks.multitask import DEPTH, depth_moments, SEGMENTATION, upsample
+from emu_perception.networks.multitask import (
+    DEPTH,
+    depth_moments,
+    epistemic_maps,
+    SEGMENTATION,
+    upsample,
+)
 from emu_perception.networks.statistics import STATISTICS
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import resized_image
@@ -146,7 +152,8 @@ class Program:
             mean, spread = depth_moments(upsample(raw[DEPTH], self.sizes.network))
             depth, variance = mean[0], spread[0]
         statistics = raw[STATISTICS][0] if STATISTICS in raw else None
-        return NetworkMaps(label, entropy, confidence, depth, variance, statistics=statistics)
+        return NetworkMaps(label, entropy, confidence, depth, variance, statistics=statistics,
+                           **epistemic_maps(raw, self.sizes.network))
 
     def run(self, block: torch.Tensor) -> torch.Tensor:
         """Run the three stages."""

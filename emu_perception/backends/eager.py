@@ -12,7 +12,13 @@ from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import FAMILIES, InferenceNetwork
-from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION, upsample
+from emu_perception.networks.multitask import (
+    DEPTH,
+    epistemic_maps,
+    FoldedNetwork,
+    SEGMENTATION,
+    upsample,
+)
 from emu_perception.networks.statistics import STATISTICS, with_statistics
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
@@ -92,7 +98,8 @@ class EagerBackend(Stages[torch.Tensor, dict[str, torch.Tensor]], Backend):
         if INSTANCE in raw:
             vectors = upsample(raw[INSTANCE].float(), size)[0]
         statistics = raw[STATISTICS][0] if self.options.statistics else None
-        return NetworkMaps(label, entropy, confidence, depth, variance, vectors, statistics)
+        return NetworkMaps(label, entropy, confidence, depth, variance, vectors, statistics,
+                           **epistemic_maps(raw, size))
 
     def synchronize(self) -> None:
         """Wait for the GPU."""

@@ -41,6 +41,7 @@ from emu_perception.cache_files import (
 from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.preprocessing import resized_image
 import numpy as np
 import torch
@@ -49,7 +50,8 @@ LOGGER = logging.getLogger('emu_perception')
 HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
 # What is kept in the cache, of all networks and sizes.
 KEPT_FILES, KEPT_BYTES = 32, 1 << 30
-_NAMES = {SEGMENTATION: ('label', 'entropy', 'confidence'), DEPTH: ('depth', 'depth_variance')}
+_NAMES = {SEGMENTATION: ('label', 'entropy', 'confidence'), DEPTH: ('depth', 'depth_variance'),
+          EPISTEMIC[SEGMENTATION]: ('mutual_information',), EPISTEMIC[DEPTH]: ('depth_epistemic',)}
 
 
 class GraphStages(Stages[np.ndarray, list[np.ndarray]]):

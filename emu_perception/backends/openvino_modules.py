@@ -11,12 +11,13 @@ from emu_perception.networks.multitask import (
     VARIANCE_FLOOR,
 )
 from emu_perception.networks.statistics import with_statistics
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.uncertainty import label_entropy_confidence
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ORDER = (SEGMENTATION, DEPTH)
+ORDER = (SEGMENTATION, DEPTH, *EPISTEMIC.values())
 
 
 class NormalizedNetwork(nn.Module):
@@ -71,10 +72,13 @@ class Maps(nn.Module):
                                        align_corners=False)
                 label, entropy, confidence = label_entropy_confidence(logits)
                 maps += (label.to(torch.uint8), entropy, confidence)
-            else:
+            elif task == DEPTH:
                 mean, variance = F.interpolate(x, size=size, mode='bilinear',
                                                align_corners=False).unbind(1)
                 maps += (F.relu(mean), _softplus(variance) + VARIANCE_FLOOR)
+            else:
+                maps += (_softplus(F.interpolate(x, size=size, mode='bilinear',
+                                                 align_corners=False)[:, 0]),)
         return maps
 
 

@@ -17,6 +17,7 @@ from emu_perception.kernels.resampling import linear_taps, nearest_taps, Taps
 from emu_perception.maps import MapRow, MAPS, maps_of
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.prediction import Prediction
 from emu_perception.region import Region
 from emu_perception.scores import scores_of
@@ -71,8 +72,10 @@ def packed(maps: NetworkMaps, values: torch.Tensor, resizing: Resizing,
     :param values: ``header``, float32 [4] on the maps' device.
     """
     named, scores = finished(maps, Factors(*values), score_region)
-    tasks = tuple(task for task, there in ((SEGMENTATION, maps.label), (DEPTH, maps.depth))
-                  if there is not None)
+    tasks = tuple(task for task, there in (
+        (SEGMENTATION, maps.label), (DEPTH, maps.depth),
+        (EPISTEMIC[SEGMENTATION], maps.mutual_information),
+        (EPISTEMIC[DEPTH], maps.depth_epistemic)) if there is not None)
     parts = [torch.stack(list(scores.values()))]
     if maps.statistics is not None:
         parts.append(maps.statistics)

@@ -61,7 +61,9 @@ def finished(maps: NetworkMaps, factors: Factors, score_region: Region | None = 
     if maps.depth is not None and depth is not None:
         depth = in_range(maps.depth, factors.depth_max, depth)
     named = {'label': label, 'segmentation_entropy': maps.entropy, 'confidence': maps.confidence,
-             'depth': depth, 'depth_variance': calibrated.depth_variance}
+             'depth': depth, 'depth_variance': calibrated.depth_variance,
+             'mutual_information': maps.mutual_information,
+             'depth_epistemic_variance': calibrated.depth_epistemic}
     return ({name: values for name, values in named.items() if values is not None},
             measured(calibrated.within(score_region)))
 

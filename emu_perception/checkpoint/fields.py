@@ -25,6 +25,7 @@ _POSITIVE = Rule(float, low=0.0, open=True)
 _WHOLE = Rule(int)
 _PIXELS = Rule(int, low=1)
 _PERCENTILE = Rule(float, low=0.0, high=100.0, open=True)
+_NOT_NEGATIVE = Rule(float, low=0.0)
 _SHARE = Rule(float, low=0.0, high=0.9999, open=True)
 _BYTE = Rule(int, low=0, high=255)
 # What format 1 called the thresholds of the scores that it knew.
@@ -79,7 +80,7 @@ def _levels(values: Any) -> tuple[PromiseLevel, ...]:
 
 def _promise_level(values: Any) -> PromiseLevel:
     found = checked_fields(values, {
-        'level': _SHARE.checked, 'factors': ListRule(_POSITIVE).checked,
+        'level': _SHARE.checked, 'factors': ListRule(_NOT_NEGATIVE).checked,
         'promised': Rule(bool).checked})
     if len(found) < 3:
         raise ValueError('a level has level, factors and promised')

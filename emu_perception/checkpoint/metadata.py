@@ -14,6 +14,7 @@ from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.promises.constants import Promise
 from emu_perception.scores import names_of, SCORES
 from emu_perception.visualization import default_palette
@@ -100,6 +101,12 @@ class CheckpointMetadata:
     def tasks(self) -> tuple[str, ...]:
         """Return the tasks of the network: some of 'segmentation', 'depth' and 'instance'."""
         return tuple(self.architecture['tasks'])
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return the tasks, and what the network gives beside them: whose maps there are."""
+        beside = self.tasks if self.architecture.get('epistemic') is True else ()
+        return (*self.tasks, *(EPISTEMIC[task] for task in beside))
 
     @property
     def score_names(self) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         cameras = CameraChoice(options.fx, info, options.hfov,
                                metric='depth' in predictor.metadata.tasks,
                                rectify=options.rectify)
-        record = RecordedTopics.of(options.topics, predictor.metadata.tasks,
+        record = RecordedTopics.of(options.topics, predictor.metadata.outputs,
                                    hinted=hints is not None) if recording else None
         if hints is not None and 'depth' not in predictor.metadata.tasks:
             raise InputError(f'--depth-hint: {model} has no task depth to join it to')

@@ -93,4 +93,5 @@ def _meaning(output: str) -> str:
         score = SCORES[output.removeprefix(SCORE)]
         return f"{score.words}{'' if score.unit == '1' else f', {score.unit}'}, [batch]"
     row = MAPS[output]
-    return f'{row.words if output != "depth_variance" else "depth variance"}, {row.unit}'
+    words = row.words.replace('sigma', 'variance') if row.unit == 'm²' else row.words
+    return f'{words}, {row.unit}'

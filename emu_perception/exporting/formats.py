@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+import os
 from pathlib import Path
 from typing import Any
 import warnings
@@ -62,6 +63,8 @@ def _write_onnx_of_any_batch(model: WholeModel, example: torch.Tensor, path: Pat
 
 
 def _load_onnx(path: Path) -> Runs:
+    # Else it writes an identifier of this machine and reports to a server on the Internet.
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     import onnxruntime
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     return lambda image: session.run(None, {INPUT: image})

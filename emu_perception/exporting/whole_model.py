@@ -18,13 +18,16 @@ from emu_perception.familiarity.predicted_failure import LIMIT
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.scores import measured, names_of
 import torch
 from torch import nn
 
 SCORE = 'score_'  # Before a score's name: a map may be called alike.
 MAP_NAMES = {SEGMENTATION: ('label', 'segmentation_entropy', 'confidence'),
-             DEPTH: ('depth', 'depth_variance')}
+             DEPTH: ('depth', 'depth_variance'),
+             EPISTEMIC[SEGMENTATION]: ('mutual_information',),
+             EPISTEMIC[DEPTH]: ('depth_epistemic_variance',)}
 
 
 class WholeModel(nn.Module):

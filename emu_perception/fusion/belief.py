@@ -14,13 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
-from emu_perception.fusion.constants import TRAINING_CAMERA_SIGMA, UNKNOWN_CAMERA_SIGMA
+from emu_perception.fusion.constants import (
+    TRAINING_CAMERA_SIGMA,
+    UNKNOWN_CAMERA_DEGREES,
+    UNKNOWN_CAMERA_SIGMA,
+)
 from emu_perception.fusion.factor import FactorReading
 
 SCENE_S = 30.0  # Time constant of s: a robot is in another room then.
 CAMERA_S = 3600.0  # And of b.
-# Degrees of freedom of Student's t; its variance is n / (n - 2) times its scale squared.
-_DEGREES = 4.0
 _SURPRISING = 3.0  # Standard deviations.
 # Farther from 1 than this, as log or in standard deviations, is no camera's factor: other units,
 # what a driver writes for nothing seen, another view.
@@ -53,7 +55,8 @@ class ScaleBelief:
         :param sigma: scale of the camera's Student's t: ``UNKNOWN_CAMERA_SIGMA``; 0 for the
             camera the network was trained on, which leaves s alone.
         """
-        prior = sigma * math.sqrt(_DEGREES / (_DEGREES - 2.0))
+        # The variance of Student's t is n / (n - 2) times its scale squared.
+        prior = sigma * math.sqrt(UNKNOWN_CAMERA_DEGREES / (UNKNOWN_CAMERA_DEGREES - 2.0))
         scene = TRAINING_CAMERA_SIGMA
         return cls(0.0, 0.0, prior ** 2, scene ** 2, 0.0, prior, scene)
 

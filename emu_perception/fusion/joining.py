@@ -31,6 +31,9 @@ _BAND = 32  # Rows that fit a core's cache.
 _LEAST_SIGMA = 1e-3  # Relative: a network that is sure of everything divides nothing by 0.
 # Further off than the image's factor by this, as log, a cell is no error of the network.
 _OUTLIER = 1.2
+# Cells from a hint at which a limit of the sensor is judged by all of the network's sigma; nearer
+# by less, as of a random walk. By no constant that is fitted: these are fitted to what it finds.
+_WALK = 64.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Correction:
     :ivar relative: sigma / depth of the network.
     :ivar distance: cells to the nearest hint.
     :ivar beyond: the chance that a cell lies beyond the sensor's limit.
+    :ivar dissent: |what is filled in - what the nearest hint says|, as log.
     :ivar log_sigma: standard deviation of the corrected log depth.
     :ivar compared: network and sensor, before anything is corrected.
     :ivar contradiction: of the sensor's cells; None where there is none or nobody asked.
@@ -64,6 +68,7 @@ class Correction:
     relative: np.ndarray
     distance: np.ndarray
     beyond: np.ndarray
+    dissent: np.ndarray
     log_sigma: np.ndarray
     belief: ScaleBelief
     reading: FactorReading
@@ -171,18 +176,40 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
     middle = _F(reading.log_factor)
     log_factor = guided_fill(ratio - middle, known.astype(_F), guide)
     log_factor += middle
-    distance = cv2.distanceTransform((~known).view(np.uint8), cv2.DIST_L2, 5)
-    variance_of_log = relative * np.interp(distance, constants.distances,
-                                           constants.growth).astype(_F)
-    variance_of_log *= variance_of_log
-    variance_of_log += _F(belief.sigma ** 2)
-    limit = beyond_limit(log_depth + log_factor, np.sqrt(variance_of_log), known, log_seen[known])
+    distance, nearest = _nearest(ratio, known)
+    walked = relative * np.sqrt(np.minimum(distance, _F(_WALK)) * _F(1.0 / _WALK))
+    walked *= walked
+    walked += _F(belief.sigma ** 2)
+    limit = beyond_limit(log_depth + log_factor, np.sqrt(walked), known, log_seen[known])
     beyond = np.zeros(size, _F) if limit is None else limit.chance
     if limit is not None:
         log_factor += limit.shift
-        variance_of_log += (_F(constants.beyond) * beyond) ** 2
-    return Correction(log_factor, relative, distance, beyond, np.sqrt(variance_of_log), belief,
-                      reading, compared, against)
+    dissent = np.abs(log_factor - nearest)
+    log_sigma = _log_sigma(relative, distance, beyond, dissent, belief.sigma, constants)
+    return Correction(log_factor, relative, distance, beyond, dissent, log_sigma, belief, reading,
+                      compared, against)
+
+
+def _nearest(ratio: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each cell's distance to the nearest hint, cells, and the log ratio of that hint."""
+    distance, number = cv2.distanceTransformWithLabels(
+        (~known).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    of_hint = np.zeros(int(number.max()) + 1, _F)
+    of_hint[number[known]] = ratio[known]
+    return distance, of_hint[number]
+
+
+def _log_sigma(relative: np.ndarray, distance: np.ndarray, beyond: np.ndarray,
+               dissent: np.ndarray, shared: float, constants: FusionConstants) -> np.ndarray:
+    """Return the standard deviation of log depth, float32 [h, w], see ``constants``."""
+    growth = np.interp(distance, constants.distances, constants.growth).astype(_F)
+    growth *= growth
+    growth += (_F(constants.beyond) * beyond) ** 2
+    growth *= relative
+    growth *= relative
+    growth += (_F(constants.dissent) * dissent) ** 2
+    growth += _F(shared ** 2)
+    return np.sqrt(growth)
 
 
 def _on_grid(depth: np.ndarray, variance: np.ndarray, size: tuple[int, int]

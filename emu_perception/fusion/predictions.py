@@ -38,6 +38,9 @@ def fused_prediction(prediction: Prediction, image: np.ndarray, hint: DepthHint 
                  any_scale=any_scale)
     maps = {**prediction.maps, 'depth': fused.depth, 'depth_variance': fused.variance,
             'depth_source': fused.source}
+    epistemic = prediction.maps.get('depth_epistemic_variance')
+    if epistemic is not None:  # Of the network's own depths, in the metres that those have now.
+        maps['depth_epistemic_variance'] = epistemic * np.float32(fused.belief.factor ** 2)
     timing = {**prediction.timing_ms, 'fusion': 1e3 * (time.perf_counter() - began)}
     scale = Scale(fused.belief.factor, fused.belief.sigma)
     return replace(prediction, maps=maps, timing_ms=timing, scale=scale), fused

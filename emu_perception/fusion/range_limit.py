@@ -3,15 +3,17 @@
 """
 What a hole says by itself: a depth camera sees nothing beyond its range.
 
-Where nearer surfaces are seen nearly everywhere and what is predicted beyond the farthest seen is
-seen nowhere, a hole predicted near that limit is probably beyond it. By Bayes, with R the limit,
-h the share of holes among what is clearly nearer, and log d Gaussian:
+Where nearer surfaces are seen nearly everywhere, a hole predicted near the farthest that is seen
+is probably beyond it. By Bayes, with R the limit, h the share of holes among what is clearly
+nearer, and log d Gaussian:
 
     P(beyond | hole) = Q / (Q + h (1 - Q)),   Q = P(d > R)
 
 and the mean of log d of each half is that of a truncated Gaussian. That R is a limit of the
-sensor, and not just the farthest wall, is believed the less the more holes there are among what is
-clearly nearer, and only if what is predicted beyond it is seldom seen.
+sensor, and not just the farthest wall, is the less likely the more holes there are among what is
+clearly nearer. A depth is moved only where what is predicted beyond R is seldom seen too; doubt
+needs no such proof: where little is predicted beyond R, or little nearer, nothing speaks against
+it.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _FEWEST = 200  # Cells clearly nearer, for a share of them.
 # on it is one, and there it surely is.
 _BELIEVED = (0.12, 0.5, 0.75)
 # Doubted is sooner than believed: a sigma that is too large costs less than a depth moved wrongly.
-_DOUBTED = (0.3, 0.25, 0.5)
+_DOUBTED = 0.3
 _F = np.float32
 
 
@@ -42,7 +44,7 @@ class Beyond:
     What a limit of the sensor says of its holes.
 
     :ivar shift: float32 [h, w], what their log depths are to be moved by.
-    :ivar chance: float32 [h, w], that a hole lies beyond the limit, 0..1, where the limit is one.
+    :ivar chance: float32 [h, w], that a hole lies beyond the limit, 0..1, by how likely it is one.
     """
 
     shift: np.ndarray
@@ -52,7 +54,7 @@ class Beyond:
 def beyond_limit(log_depth: np.ndarray, log_sigma: np.ndarray, known: np.ndarray,
                  seen: np.ndarray) -> Beyond | None:
     """
-    Return what the limit says of the holes; None where there seems to be none.
+    Return what the limit says of the holes; None where too much else is hidden.
 
     :param log_depth: float32 [h, w], of the corrected network.
     :param log_sigma: its standard deviation.
@@ -65,14 +67,14 @@ def beyond_limit(log_depth: np.ndarray, log_sigma: np.ndarray, known: np.ndarray
     alpha = (_F(limit) - log_depth) / log_sigma
     nearer = alpha > _CLEARLY
     count = int(nearer.sum())
-    if count < _FEWEST:
+    told = count >= _FEWEST
+    share = 1.0 - float((known & nearer).sum()) / count if told else 0.0
+    doubt = max(1.0 - share / _DOUBTED, 0.0)
+    if not doubt:
         return None
-    share = 1.0 - float((known & nearer).sum()) / count
     past = alpha < 0
     hidden = 1.0 - float((known & past).sum()) / max(int(past.sum()), 1)
-    trust, doubt = (_trust(share, hidden, *limits) for limits in (_BELIEVED, _DOUBTED))
-    if not doubt or not past.any():
-        return None
+    trust = _trust(share, hidden, *_BELIEVED) if told and past.any() else 0.0
     share = max(share, _LOWEST_SHARE)
     np.clip(alpha, -6.0, 6.0, out=alpha)
     density = cv2.exp(alpha * alpha * _F(-0.5)) * _F(0.39894228)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emu_perception.networks.mlp_head import fused_map, MLPHead
+from emu_perception.outputs import EPISTEMIC
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -31,11 +32,18 @@ class FoldedHeads(nn.Module):
     The weights are computed in float64 and stored as buffers of the heads' own type.
 
     :param heads: the trained heads by task; they are not changed.
+    :ivar tasks: of the raw maps: the heads', then what they give beside (``outputs.EPISTEMIC``).
+    :ivar hidden: by raw map, the place of the head that it is of.
     """
 
     def __init__(self, heads: Mapping[str, MLPHead]) -> None:
         super().__init__()
-        self.tasks = tuple(heads)
+        layers = {task: head.classifier for task, head in heads.items()}
+        beside = {EPISTEMIC[task]: head.epistemic for task, head in heads.items()
+                  if head.epistemic is not None}
+        self.tasks = (*heads, *beside)
+        self.hidden = [*range(len(heads)), *(index for index, head in enumerate(heads.values())
+                                             if head.epistemic is not None)]
         self.widths = [head.dim for head in heads.values()]
         folded = [_fold(head) for head in heads.values()]
         dtype = next(iter(heads.values())).fuse.weight.dtype
@@ -44,18 +52,19 @@ class FoldedHeads(nn.Module):
             weight = torch.cat([weights[i] for weights, _ in folded]).to(dtype)
             self.register_buffer(f'weight{i}', weight)
         self.register_buffer('bias', torch.cat([bias for _, bias in folded]).to(dtype))
-        for name, head in heads.items():
+        for name, layer in {**layers, **beside}.items():
             for part in ('weight', 'bias'):
                 self.register_buffer(f'{name}_{part}',
-                                     head.classifier.get_parameter(part).detach().clone())
+                                     layer.get_parameter(part).detach().clone())
 
     def forward(self, features: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Map the encoder's maps to the raw map [B, outputs, H/4, W/4] of each task."""
+        """Map the encoder's maps to the raw map [B, outputs, H/4, W/4] of each of ``tasks``."""
         weights = [self.get_buffer(f'weight{i}') for i in range(self.scales)]
         hidden = F.relu(fused_map(features, weights, self.get_buffer('bias')))
-        return {task: F.conv2d(part, self.get_buffer(f'{task}_weight'),
+        parts = hidden.split(self.widths, dim=1)
+        return {task: F.conv2d(parts[i], self.get_buffer(f'{task}_weight'),
                                self.get_buffer(f'{task}_bias'))
-                for task, part in zip(self.tasks, hidden.split(self.widths, dim=1))}
+                for i, task in zip(self.hidden, self.tasks)}
 
 
 @torch.no_grad()

@@ -17,6 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+# Before softplus: 0.05 nats, or m².
+EPISTEMIC_START = -3.0
+
 
 def fused_map(features: Sequence[torch.Tensor], weights: Sequence[torch.Tensor],
               bias: torch.Tensor) -> torch.Tensor:
@@ -44,10 +47,12 @@ class MLPHead(nn.Module):
     :param dim: D, the width of the head.
     :param outputs: channels of the result.
     :param dropout: probability of dropping a whole channel before the last layer.
+    :param epistemic: whether a further last layer of one channel reads what the last layer reads;
+        that channel comes last.
     """
 
     def __init__(self, channels: Sequence[int], dim: int, outputs: int,
-                 dropout: float = 0.1) -> None:
+                 dropout: float = 0.1, *, epistemic: bool = False) -> None:
         super().__init__()
         self.dim = dim
         self.linear = nn.ModuleList([nn.Linear(c, dim) for c in channels])
@@ -55,6 +60,10 @@ class MLPHead(nn.Module):
         self.norm = nn.BatchNorm2d(dim)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(dim, outputs, 1)
+        self.epistemic = nn.Conv2d(dim, 1, 1) if epistemic else None
+        if self.epistemic is not None:  # Little is not known, everywhere alike, to begin with.
+            nn.init.normal_(self.epistemic.weight, std=0.01)
+            nn.init.constant_(self.epistemic.get_parameter('bias'), EPISTEMIC_START)
 
     def composed(self) -> tuple[list[torch.Tensor], torch.Tensor]:
         """
@@ -71,7 +80,10 @@ class MLPHead(nn.Module):
 
     def finish(self, x: torch.Tensor) -> torch.Tensor:
         """Apply norm, ReLU, dropout and the last layer to the fused map [B, D, h, w]."""
-        return self.classifier(self.dropout(F.relu(self.norm(x))))
+        hidden = self.dropout(F.relu(self.norm(x)))
+        if self.epistemic is None:
+            return self.classifier(hidden)
+        return torch.cat([self.classifier(hidden), self.epistemic(hidden)], dim=1)
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Map the four maps to [B, outputs, H/4, W/4]."""

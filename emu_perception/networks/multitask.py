@@ -15,6 +15,7 @@ from emu_perception.networks.context import CONTEXTS
 from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
+from emu_perception.outputs import EPISTEMIC
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -22,6 +23,8 @@ from torch.nn import functional as F
 SEGMENTATION = 'segmentation'
 DEPTH = 'depth'
 TASKS = (SEGMENTATION, DEPTH)
+# Of what a network gives beside its tasks, the names in ``Outputs`` and ``NetworkMaps``.
+_AMOUNTS = {EPISTEMIC[SEGMENTATION]: 'mutual_information', EPISTEMIC[DEPTH]: 'depth_epistemic'}
 # Added to softplus: the variance divides in the GNLL, and a float32 softplus reaches 0.
 VARIANCE_FLOOR = 1e-6
 
@@ -34,11 +37,15 @@ class Outputs:
     :ivar logits: [B, K, H, W].
     :ivar depth: [B, H, W], metres, 0 or more.
     :ivar depth_variance: [B, H, W], m², float32, above 0.
+    :ivar mutual_information: [B, H, W], nats, 0 or more; of networks with epistemic outputs.
+    :ivar depth_epistemic: [B, H, W], m², 0 or more; likewise.
     """
 
     logits: torch.Tensor | None
     depth: torch.Tensor | None
     depth_variance: torch.Tensor | None
+    mutual_information: torch.Tensor | None = None
+    depth_epistemic: torch.Tensor | None = None
 
 
 def depth_moments(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,15 +66,35 @@ def upsample(raw: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return F.interpolate(raw, size=size, mode='bilinear', align_corners=False)
 
 
+def epistemic_maps(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
+                   ) -> dict[str, torch.Tensor]:
+    """
+    Return mutual information and epistemic depth variance of the first image, where they are.
+
+    Upsampled first, then softplus, in float32: as mean and variance.
+
+    :param raw: maps [B, C, h, w] by task; what is not of ``outputs.EPISTEMIC`` is left alone.
+    :return: [H, W] by the names of ``NetworkMaps``.
+    """
+    return {name: _amount(raw[task], size)[0] for task, name in _AMOUNTS.items() if task in raw}
+
+
+def _amount(raw: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    raw = raw if raw.dtype == torch.float64 else raw.float()
+    with torch.autocast(raw.device.type, enabled=False):
+        return F.softplus(upsample(raw, size)[:, 0])
+
+
 def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int]) -> Outputs:
     """Upsample the raw maps first, then apply the activations: the order of training."""
     logits = upsample(raw[SEGMENTATION], size) if SEGMENTATION in raw else None
+    amounts = {name: _amount(raw[task], size) for task, name in _AMOUNTS.items() if task in raw}
     if DEPTH not in raw:
-        return Outputs(logits, None, None)
+        return Outputs(logits, None, None, **amounts)
     with torch.autocast(raw[DEPTH].device.type, enabled=False):
         return Outputs(logits, *depth_moments(upsample(raw[DEPTH].float(), size)
                                               if raw[DEPTH].dtype != torch.float64
-                                              else upsample(raw[DEPTH], size)))
+                                              else upsample(raw[DEPTH], size)), **amounts)
 
 
 class MultitaskNetwork(nn.Module):
@@ -87,6 +114,8 @@ class MultitaskNetwork(nn.Module):
     :param num_heads: heads for each task; more than one makes a deep sub-ensemble, whose samples
         are the outputs of head pair 0, 1, ... on the one encoder.
     :param stage_dropout: see ``PyramidEncoder``; vision transformers have none.
+    :param epistemic: whether each head has a further output, what is not known of its task:
+        the mutual information, and the epistemic variance of the depth (``outputs.EPISTEMIC``).
     :raises InputError: if an argument is out of its range.
     """
 
@@ -97,7 +126,7 @@ class MultitaskNetwork(nn.Module):
     def __init__(self, encoder: str, tasks: Sequence[str] = TASKS, num_classes: int = 40,
                  head_dim: int = 256, head_dropout: float = 0.1, context: str | None = None,
                  encoder_arguments: dict[str, Any] | None = None, num_heads: int = 1,
-                 stage_dropout: float = 0.0) -> None:
+                 stage_dropout: float = 0.0, epistemic: bool = False) -> None:
         super().__init__()
         unknown = [task for task in tasks if task not in TASKS]
         if unknown or not tasks or len(set(tasks)) != len(tasks):
@@ -116,11 +145,18 @@ class MultitaskNetwork(nn.Module):
             raise InputError(f'num_heads is {num_heads}: give 1 to 256')
         if not isinstance(stage_dropout, (int, float)) or not 0 <= stage_dropout < 1:
             raise InputError(f'stage_dropout is {stage_dropout}: give 0 up to below 1')
+        if not isinstance(epistemic, bool):
+            raise InputError(f'epistemic is {epistemic}: give true or false')
+        if epistemic and num_heads > 1:
+            raise InputError('epistemic is true: a sub-ensemble is a teacher and gives it by '
+                             'itself; leave it out')
         self.arguments: dict[str, Any] = {
             'encoder': encoder, 'tasks': list(tasks), 'num_classes': num_classes,
             'head_dim': head_dim, 'head_dropout': head_dropout, 'context': context,
             'encoder_arguments': dict(encoder_arguments or {}), 'num_heads': num_heads,
-            'stage_dropout': stage_dropout}
+            'stage_dropout': stage_dropout,
+            # Named only where it is so: earlier versions read what they could read.
+            **({'epistemic': True} if epistemic else {})}
         self.tasks = tuple(tasks)
         self.num_heads = num_heads
         self.encoder = make_encoder(encoder, encoder_arguments, stage_dropout)
@@ -128,7 +164,8 @@ class MultitaskNetwork(nn.Module):
         self.context: nn.Module = CONTEXTS[context](channels[-1]) if context else nn.Identity()
         outputs = {SEGMENTATION: num_classes, DEPTH: 2}
         self.heads = nn.ModuleDict({
-            self._head_name(task, i): MLPHead(channels, head_dim, outputs[task], head_dropout)
+            self._head_name(task, i): MLPHead(channels, head_dim, outputs[task], head_dropout,
+                                              epistemic=epistemic)
             for i in range(num_heads) for task in tasks})
 
     @staticmethod
@@ -149,7 +186,14 @@ class MultitaskNetwork(nn.Module):
 
     def decode(self, features: list[torch.Tensor], pair: int = 0) -> dict[str, torch.Tensor]:
         """Map the four maps to raw maps [B, C, H/4, W/4] by task, with one pair of heads."""
-        return {task: self.head(task, pair)(features) for task in self.tasks}
+        return self.raw_maps({task: self.head(task, pair)(features) for task in self.tasks})
+
+    def raw_maps(self, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return what the heads give, with the channels that are beside a task's on their own."""
+        if 'epistemic' not in self.arguments:
+            return dict(found)
+        return {**{task: x[:, :-1] for task, x in found.items()},
+                **{EPISTEMIC[task]: x[:, -1:] for task, x in found.items()}}
 
     def forward(self, images: torch.Tensor, pair: int = 0) -> dict[str, torch.Tensor]:
         """Map normalised images [B, 3, H, W] to raw maps [B, C, H/4, W/4] by task."""
@@ -158,7 +202,8 @@ class MultitaskNetwork(nn.Module):
     def forward_published(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Compute ``forward`` with the heads as published: the reference."""
         features = self.features(images)
-        return {task: self.head(task).forward_published(features) for task in self.tasks}
+        return self.raw_maps({task: self.head(task).forward_published(features)
+                              for task in self.tasks})
 
     @staticmethod
     def description(arguments: Mapping[str, Any]) -> str:
@@ -231,12 +276,12 @@ class FoldedNetwork(nn.Module):
 
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
-        self.tasks = network.tasks
         # Copies: whoever goes on to train the network must not find its encoder frozen, moved to
         # another device or in eval mode.
         self.encoder = copy.deepcopy(network.encoder)
         self.context = copy.deepcopy(network.context)
         self.heads = FoldedHeads({task: network.head(task) for task in network.tasks})
+        self.tasks = self.heads.tasks
         self.eval().requires_grad_(False)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:

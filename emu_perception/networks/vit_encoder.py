@@ -21,7 +21,7 @@ from typing import Any
 
 from emu_perception.errors import InputError
 from emu_perception.networks.encoder import STRIDES, timm_model
-from emu_perception.networks.vit_positions import OnGrid, Rope
+from emu_perception.networks.vit_positions import OnGrid, Remembered, Rope
 from timm.layers import LayerNorm2d
 from timm.models import is_model_in_modules
 import torch
@@ -69,7 +69,8 @@ class ViTEncoder(nn.Module):
         self.model = timm_model(name, arguments, patch_size=PATCH, dynamic_img_size=True,
                                 num_classes=0, global_pool='')
         rope = getattr(self.model, 'rope', None)
-        self._rope = Rope(rope) if rope is not None else None
+        self._remembered = Remembered()
+        self._rope = Rope(rope, self._remembered) if rope is not None else None
         self.name = name
         depth, width = len(shape.blocks), int(shape.embed_dim)
         self.indices = tuple((i + 1) * depth // len(STRIDES) - 1 for i in range(len(STRIDES)))
@@ -86,8 +87,8 @@ class ViTEncoder(nn.Module):
         Each behind the network's last norm, which brings all blocks to one scale.
         """
         maps: list[torch.Tensor] = type(self.model).forward_intermediates(
-            OnGrid(self.model, self._rope), images, indices=list(self.indices), norm=True,
-            intermediates_only=True)
+            OnGrid(self.model, self._rope, self._remembered), images,
+            indices=list(self.indices), norm=True, intermediates_only=True)
         return maps
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:

@@ -5,12 +5,13 @@ Where a patch is, for vision transformers of timm on grids of any size and aspec
 
 Learned embeddings are resampled as timm does it, bicubic with antialiasing, but as two products:
 OpenVINO resamples with another cubic (positions 4 % off, measured), and ONNX has none of the kind.
-Rotary embeddings are computed once a grid; timm computes them on the CPU for each image, which
-a CUDA graph does not take.
+What depends on the grid alone is made once a grid: a copy from the CPU for each image is what a
+CUDA graph does not take.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,8 +39,27 @@ def resampling_matrix(old: int, new: int) -> np.ndarray:
     return matrix
 
 
+class Remembered:
+    """Tensors that depend on a size and a device alone, each made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], torch.Tensor] = {}
+
+    def __call__(self, key: tuple[object, ...],
+                 make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return the tensor of a key."""
+        if key not in self._known:
+            # A tensor made in inference mode could not be used outside of it.
+            with torch.inference_mode(False), torch.no_grad():
+                made = make()
+            if type(made) is not torch.Tensor:  # One that torch.export follows holds no values.
+                return made
+            self._known[key] = made
+        return self._known[key]
+
+
 def resampled(positions: torch.Tensor, old: tuple[int, int], new: tuple[int, int],
-              prefix: int) -> torch.Tensor:
+              prefix: int, remembered: Remembered) -> torch.Tensor:
     """
     Resample learned position embeddings to another grid.
 
@@ -51,7 +71,11 @@ def resampled(positions: torch.Tensor, old: tuple[int, int], new: tuple[int, int
         return positions
     grid = positions[0, prefix:].unflatten(0, old)
     grid = grid if grid.dtype == torch.float64 else grid.float()
-    rows, columns = (torch.from_numpy(resampling_matrix(a, b)).to(grid) for a, b in zip(old, new))
+
+    def matrix(a: int, b: int) -> torch.Tensor:
+        return remembered((a, b, grid.device, grid.dtype),
+                          lambda: torch.from_numpy(resampling_matrix(a, b)).to(grid))
+    rows, columns = (matrix(a, b) for a, b in zip(old, new))
     with torch.autocast(positions.device.type, enabled=False):
         grid = torch.einsum('vh,hwc->vwc', rows, grid)
         grid = torch.einsum('uw,vwc->vuc', columns, grid).flatten(0, 1)
@@ -65,9 +89,8 @@ class Rope:
     :param rope: timm's module.
     """
 
-    def __init__(self, rope: nn.Module) -> None:
-        self._rope = rope
-        self._known: dict[tuple[int, int, torch.device], torch.Tensor] = {}
+    def __init__(self, rope: nn.Module, remembered: Remembered) -> None:
+        self._rope, self._remembered = rope, remembered
 
     def get_embed(self, shape: tuple[int, int]) -> torch.Tensor:
         """Return the embedding of a grid (height, width)."""
@@ -75,12 +98,8 @@ class Rope:
         if self._rope.training or any(True for _ in self._rope.parameters()):
             embedding: torch.Tensor = compute(shape=list(shape))  # Jittered, or learned.
             return embedding
-        key = (*shape, next(self._rope.buffers()).device)
-        if key not in self._known:
-            # A tensor made in inference mode could not be used outside of it.
-            with torch.inference_mode(False), torch.no_grad():
-                self._known[key] = compute(shape=list(shape))
-        return self._known[key]
+        return self._remembered(('rope', *shape, next(self._rope.buffers()).device),
+                                lambda: compute(shape=list(shape)))
 
 
 class OnGrid:
@@ -89,11 +108,13 @@ class OnGrid:
 
     :param model: a ViT or EVA of timm; not changed.
     :param rope: its rotary embedding; None = it has none.
+    :param remembered: by whoever makes this for each image.
     :param instead: attributes in place of the model's.
     """
 
-    def __init__(self, model: Any, rope: Rope | None, **instead: Any) -> None:
-        self._model, self.rope = model, rope
+    def __init__(self, model: Any, rope: Rope | None, remembered: Remembered,
+                 **instead: Any) -> None:
+        self._model, self.rope, self._remembered = model, rope, remembered
         self.__dict__.update(instead)
 
     def __getattr__(self, name: str) -> Any:
@@ -106,7 +127,8 @@ class OnGrid:
         grid, positions = (int(x.shape[1]), int(x.shape[2])), model.pos_embed
         if positions is not None:
             positions = resampled(positions, tuple(model.patch_embed.grid_size), grid,
-                                  0 if model.no_embed_class else model.num_prefix_tokens)
-        fixed = OnGrid(model, self.rope, dynamic_img_size=False, pos_embed=positions,
-                       patch_embed=SimpleNamespace(grid_size=grid))
+                                  0 if model.no_embed_class else model.num_prefix_tokens,
+                                  self._remembered)
+        fixed = OnGrid(model, self.rope, self._remembered, dynamic_img_size=False,
+                       pos_embed=positions, patch_embed=SimpleNamespace(grid_size=grid))
         return type(model)._pos_embed(fixed, x.flatten(1, 2))

@@ -16,7 +16,8 @@ class PromiseLevel:
     The constants of one level.
 
     :ivar level: share of the pixels that the map holds for, above 0 and below 1.
-    :ivar factors: what the map is made with, each above 0; as many as its row says.
+    :ivar factors: what the map is made with, none negative; as many as its row says. 0 is a set of
+        the likeliest class alone, where that is right often enough.
     :ivar promised: whether there were rooms enough to promise it; else it is what held in these
         rooms, and no more.
     """

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 
 FACTORS = 2
@@ -30,4 +29,5 @@ def made(maps: Mapping[str, np.ndarray], factors: tuple[float, ...]) -> np.ndarr
     if unknown.any():
         np.copyto(far, np.float32(np.nan), where=unknown)
         np.copyto(near, np.float32(np.nan), where=unknown)
+    import cv2  # Here: who only reads the table of maps, as for a --help, needs none.
     return cv2.merge([near, far])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from emu_perception.outputs import EPISTEMIC
 from emu_perception.risk import RiskState
 
 POINTS, DEPTH = 'points', 'depth'
@@ -20,7 +21,7 @@ def gate_of(topic: str, task: str | None) -> str | None:
     :param topic: below the node's name, as 'depth/image' or 'points'.
     :param task: that the topic needs.
     """
-    if task != 'depth':
+    if task not in ('depth', EPISTEMIC['depth']):
         return None
     return POINTS if topic.split('/')[0] in (POINTS, 'scan') else DEPTH
 

@@ -53,7 +53,7 @@ class MapPublishers:
         self._node = node
         self._metadata = metadata
         self._publishers: dict[str, Any] = {}
-        for topic in topics_of(metadata.tasks, hinted=hinted, planner=True,
+        for topic in topics_of(metadata.outputs, hinted=hinted, planner=True,
                                promises=metadata.calibration.promises):
             self._publishers[topic.name] = node.create_publisher(
                 _TYPES[topic.kind], f'~/{topic.name}', reliable(), **with_overrides())

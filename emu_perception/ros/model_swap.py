@@ -96,13 +96,13 @@ class ModelSwap:
                 metadata = read_metadata(path)
             except CheckpointError as error:
                 raise InputError(f'parameter model_file: {error}') from error
-            tasks = metadata.tasks
+            tasks = metadata.outputs
             settings.check_classes(metadata.classes)
             self._classes = metadata.classes
-            if set(tasks) != set(running.metadata.tasks):
+            if set(tasks) != set(running.metadata.outputs):
                 raise InputError(
                     f'parameter model_file: {path} has the tasks {", ".join(tasks)}, the running '
-                    f'model {", ".join(running.metadata.tasks)}, and with them the topics would '
+                    f'model {", ".join(running.metadata.outputs)}, and with them the topics would '
                     'change: clean up and configure instead')
         return key
 

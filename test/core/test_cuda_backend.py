@@ -21,7 +21,9 @@ from emu_perception.benchmarking.command import main
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 import numpy as np
 import pytest
+from rounding import NETWORK
 import torch
+from vit_cases import tiny_vit, VITS
 
 pytestmark = pytest.mark.usefixtures('fake_cuda')
 
@@ -40,6 +42,28 @@ def test_it_gives_what_pytorch_gives_before_and_with_graphs(fake_cuda, encoder):
         assert fake_cuda[-1].captures == (0 if seed == 0 else 3)
     assert (fast(image, fx=80.0).label != 255).all()
     assert (fast(image, fx=80.0, unknown_label_entropy=0.0).label == 255).all()
+
+
+@pytest.mark.parametrize('encoder', VITS)
+def test_a_vision_transformer_is_captured_with_its_positions(fake_cuda, encoder):
+    network = tiny_vit(encoder)
+    one, fast = two(network, make_metadata(network))
+    for seed, size in enumerate([(96, 128)] * 3 + [(96, 192)] * 3):
+        image = picture(*size, seed=seed)
+        assert_same(one(image, fx=90.0), fast(image, fx=90.0))
+    assert fast.backend == 'cuda' and fake_cuda[-1].captures == 6
+
+
+def test_what_is_not_known_goes_through_graphs_too(fake_cuda):
+    network = make_network(epistemic=True)
+    one, fast = two(network, make_metadata(network))
+    for seed in range(3):
+        a, b = one(picture(seed=seed), fx=90.0), fast(picture(seed=seed), fx=90.0)
+        assert_same(a, b)
+        assert a.maps.keys() == b.maps.keys()
+        for name in ('mutual_information', 'depth_epistemic_variance'):
+            assert np.allclose(a.maps[name], b.maps[name], rtol=NETWORK, atol=NETWORK)
+    assert fast.backend == 'cuda' and fake_cuda[-1].captures == 3
 
 
 @pytest.mark.parametrize(('image', 'maps'), [

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -32,6 +33,8 @@ import torch
 from vit_cases import tiny_vit, VITS
 
 SIZE = (96, 128)
+# As the exporter asks for it: importing onnxruntime would write an identifier of this machine.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 
 @pytest.fixture(scope='module')

@@ -78,6 +78,7 @@ def test_topics_that_users_know_are_as_they_were():
         'segmentation_uncertainty', 'depth_uncertainty', 'points', 'label_color', 'overlay',
         'segmentation_uncertainty_color', 'depth_uncertainty_color', 'depth/source',
         'scale_sigma', 'mask', 'scan', 'points/filtered', 'points/ground', 'points/obstacles',
+        'segmentation_uncertainty/epistemic', 'depth_uncertainty/epistemic',
         'depth/interval', 'label_set_size'}
 
 

@@ -14,7 +14,7 @@ from emu_perception.networks.encoder import PyramidEncoder, STRIDES
 from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.networks.vit_encoder import ViTEncoder
-from emu_perception.networks.vit_positions import resampled
+from emu_perception.networks.vit_positions import Remembered, resampled
 from emu_perception.predictor import Predictor
 import numpy as np
 import pytest
@@ -108,7 +108,7 @@ def test_rotary_positions_are_computed_once_a_grid_and_anew_in_training(monkeypa
 @pytest.mark.parametrize('new', [(30, 40), (7, 7), (6, 8)])
 def test_positions_are_resampled_as_timm_does_it(old, new):
     positions = torch.randn(1, 5 + old[0] * old[1], 8, dtype=torch.float64)
-    found = resampled(positions, old, new, 5)
+    found = resampled(positions, old, new, 5, Remembered())
     expected = timm.layers.resample_abs_pos_embed(positions.float(), new, old, 5)
     assert found.shape == expected.shape
     # Sums of 25 and 19 terms at most, whose weights sum to less than 2 each without their signs.
@@ -120,6 +120,7 @@ def test_a_copy_of_an_encoder_has_positions_of_its_own():
     encoder = tiny_vit('vit_small_patch16_dinov3').encoder
     other = copy.deepcopy(encoder)
     assert other._rope._rope is other.model.rope is not encoder.model.rope
+    assert other._rope._remembered is other._remembered is not encoder._remembered
 
 
 @pytest.mark.parametrize('name', ['vit_tiny_patch16_224', *VITS])

@@ -61,6 +61,7 @@ class FakeMetadata:
     """The checkpoint's fields the node reads."""
 
     tasks: tuple[str, ...] = ('segmentation', 'depth')
+    beside: tuple[str, ...] = ()
     classes: tuple[str, ...] = CLASSES
     palette: tuple[tuple[int, int, int], ...] = PALETTE
     depth_min: float = 0.1
@@ -71,6 +72,11 @@ class FakeMetadata:
     input_size: tuple[int, int] = (24, 32)
     name: str = 'fake'
     statistics: tuple[str, ...] = ('familiarity.mean', 'familiarity.failure.mean')
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return the tasks, and what is given beside them."""
+        return (*self.tasks, *self.beside)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -92,9 +98,10 @@ class FakePredictor:
     backend_notes: tuple[str, ...] = ()
 
     def __init__(self, *, tasks: tuple[str, ...] = ('segmentation', 'depth'),
-                 calibration: Calibration | None = None) -> None:
+                 beside: tuple[str, ...] = (), calibration: Calibration | None = None) -> None:
         """Make a network of these tasks."""
-        self.metadata = FakeMetadata(tasks=tasks, calibration=calibration or fake_calibration())
+        self.metadata = FakeMetadata(tasks=tasks, beside=beside,
+                                     calibration=calibration or fake_calibration())
         self.mean_entropy, self.mean_sigma = 0.5, 0.2
         self.lost_scores: set[str] = set()
         self.gate = threading.Event()  # closed: the network hangs
@@ -146,10 +153,12 @@ class FakePredictor:
         variance = np.where(lower, 0.16, 0.04).astype(np.float32).repeat(width, 1)
         maps = {'label': label, 'segmentation_entropy': entropy,
                 'confidence': np.full((height, width), 0.8, np.float32), 'depth': depth,
-                'depth_variance': variance, 'instance': (lower * 300 + label).astype(np.uint16)}
+                'depth_variance': variance, 'mutual_information': entropy / 2,
+                'depth_epistemic_variance': variance / 4,
+                'instance': (lower * 300 + label).astype(np.uint16)}
         scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
         return Prediction(
-            {row.name: maps[row.name] for row in maps_of(self.metadata.tasks)},
+            {row.name: maps[row.name] for row in maps_of(self.metadata.outputs)},
             {name: scores.get(name, 0.1) for name in self.metadata.score_names
              if name not in self.lost_scores},
             network_size=self.metadata.input_size,

@@ -45,7 +45,7 @@ def test_every_topic_with_metres_is_behind_a_gate():
     behind = {name: gate_of(name, topic.task) for name, topic in TOPICS.items()}
     assert {name for name, gate in behind.items() if gate} == {
         'points', 'points/filtered', 'points/ground', 'points/obstacles', 'scan', 'depth/image',
-        'depth/camera_info', 'depth_uncertainty',
+        'depth/camera_info', 'depth_uncertainty', 'depth_uncertainty/epistemic',
         'depth_uncertainty_color', 'depth/source', 'scale_sigma', 'depth/interval'}
     assert behind['points'] == 'points' == gate_of('points/obstacles', 'depth')
     assert {behind[f'points/{name}'] for name in ('filtered', 'ground', 'obstacles')} == {'points'}

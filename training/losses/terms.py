@@ -14,6 +14,8 @@ from ..recipes.sections import LossOptions
 IGNORE = 255
 # Inside the root of equation 9: at 0 the root's gradient is infinite, and times 0 it is NaN.
 RMSLE_EPSILON = 1e-8
+# Of mutual information in nats and epistemic variance in m²: less is as good as nothing.
+AMOUNT_FLOOR = 1e-3
 
 
 def cross_entropy(logits: torch.Tensor, label: torch.Tensor,
@@ -104,6 +106,21 @@ def rmsle(teacher_variance: torch.Tensor, variance: torch.Tensor,
     root = (_mean(difference.square(), where) + RMSLE_EPSILON).sqrt()
     # Exactly 0, not the root of epsilon: 0 is what says that there was nothing to compare.
     return root if where is None else torch.where(where.any(), root, 0.0)
+
+
+def amount_l1(teacher_amount: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    """
+    Return the mean of |log(a_t + floor) - log(a + floor)|, of amounts whose sizes differ widely.
+
+    A ratio counts alike wherever it is: of squared metres most are far below those of equation 9.
+
+    :param teacher_amount: a_t, 0 or more, [B, H, W]; what is not finite does not count.
+    :param amount: a, the student's, 0 or more, [B, H, W].
+    """
+    known = teacher_amount.isfinite()
+    target = torch.where(known, teacher_amount, 0.0).float()
+    off = (target + AMOUNT_FLOOR).log() - (amount.float() + AMOUNT_FLOOR).log()
+    return _mean(off.abs(), known)
 
 
 def depth_mean_l1(teacher_depth: torch.Tensor, depth: torch.Tensor,

@@ -4,11 +4,15 @@
 EMUFormer: a SegDepthFormer that learns from the truth and from a teacher's uncertainties.
 
 L = CE + w1 · GNLL + w2 · KL + w3 · RMSLE (equation 11), and where asked + w4 · the distance to the
-teacher's mean depth: the paper passes on its variance only. The teacher sees the student's views
-with a colour jitter of its own: on clean training images it would be surer than it is on new ones.
+teacher's mean depth: the paper passes on its variance only. With ``epistemic`` the student learns
+apart what the teacher's members disagree by, as outputs beside the tasks'. The teacher sees the
+student's views with a colour jitter of its own: on clean training images it would be surer than it
+is on new ones.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from emu_perception.networks.multitask import (
     DEPTH,
@@ -18,7 +22,7 @@ from emu_perception.networks.multitask import (
 import torch
 from torchvision.transforms import v2 as transforms
 
-from ..losses.terms import depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from ..losses.terms import amount_l1, depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
 from .cutmix import cutmix
@@ -79,6 +83,13 @@ class EMUFormer(TrainingModule):
         self._teacher = _Shared(teacher)
         self._focal = parts.focal
 
+    @classmethod
+    def network_arguments(cls, recipe: Recipe, num_classes: int,
+                          depth_factor: float = 1.0) -> dict[str, Any]:
+        """Give the student the outputs that its recipe asks for."""
+        return {**super().network_arguments(recipe, num_classes, depth_factor),
+                'epistemic': recipe.emuformer.epistemic}
+
     def check_losses(self) -> None:
         """Check the losses: equation 9 trains the variance, whatever the depth loss."""
         # The weight in force: loss_weights.fixed takes the place of w3.
@@ -99,10 +110,14 @@ class EMUFormer(TrainingModule):
         if DEPTH in self.network.tasks:
             weights['rmsle'] = self._options.rmsle_weight
             weights['depth_mean'] = self._options.depth_mean_weight
+        if self._options.epistemic:
+            weights.update({name: self._options.epistemic_weight for task, name in (
+                (SEGMENTATION, 'mutual_information'), (DEPTH, 'depth_epistemic'))
+                if task in self.network.tasks})
         return weights
 
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the four terms of equation 11 and, if it is on, the one of w4, bare."""
+        """Return the four terms of equation 11 and those beyond it that are on, bare."""
         teacher, options = self._teacher.value, self._options
         if options.mix == 'cutmix':
             batch = cutmix(batch, options.mix_probability)
@@ -112,7 +127,7 @@ class EMUFormer(TrainingModule):
         if options.members_per_step:
             members = torch.randperm(len(teacher.members))[:options.members_per_step].tolist()
         target = teacher.moments(images, size, focal=self._focal, seed=self.global_step,
-                                 members=members)
+                                 members=members, epistemic=options.epistemic)
         outputs = self.network.outputs_at(self.raw(batch), size)
         losses = self.task_losses(outputs, batch)
         if outputs.logits is not None and target.probabilities is not None:
@@ -126,4 +141,8 @@ class EMUFormer(TrainingModule):
                 and self.task_weights.given['depth_mean']):
             where = batch['depth'] > 0 if options.depth_mean_pixels == 'valid' else None
             losses['depth_mean'] = depth_mean_l1(target.depth, outputs.depth, where)
+        for name in ('mutual_information', 'depth_epistemic'):
+            taught, own = getattr(target, name), getattr(outputs, name)
+            if taught is not None and own is not None:
+                losses[name] = amount_l1(taught, own)
         return losses

@@ -116,7 +116,8 @@ class Ensemble:
     @torch.no_grad()
     def moments(self, images: torch.Tensor, size: tuple[int, int], *,
                 focal: float | None = None, seed: int = 0,
-                members: Sequence[int] | None = None) -> PredictiveMoments:
+                members: Sequence[int] | None = None,
+                epistemic: bool = False) -> PredictiveMoments:
         """
         Return the mean softmax and the moments of the depth.
 
@@ -126,20 +127,22 @@ class Ensemble:
             member's training camera to it. None = not scaled.
         :param seed: of Monte Carlo dropout.
         :param members: indices of those that answer; None = all.
+        :param epistemic: as ``predictive_moments``.
         """
         chosen = range(len(self.members)) if members is None else members
-        return predictive_moments(sample for i in chosen for sample in self._samples(
-            self.members[i], images, size, focal, seed + i))
+        return predictive_moments((sample for i in chosen for sample in self._samples(
+            self.members[i], images, size, focal, seed + i)), epistemic)
 
     @torch.no_grad()
     def predict(self, image: np.ndarray, *, focal: float | None = None,
-                seed: int = 0) -> PredictiveMoments:
+                seed: int = 0, epistemic: bool = False) -> PredictiveMoments:
         """
         Return the moments of one image at its own size, each member at its network's size.
 
         :param image: uint8 [H, W, 3], rgb.
+        :param epistemic: as ``predictive_moments``.
         """
-        return predictive_moments(self.samples_of(image, focal=focal, seed=seed))
+        return predictive_moments(self.samples_of(image, focal=focal, seed=seed), epistemic)
 
     @torch.no_grad()
     def samples_of(self, image: np.ndarray, *, focal: float | None = None,

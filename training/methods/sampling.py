@@ -58,7 +58,8 @@ class Teacher(Protocol):
         """Move the networks."""
 
     def moments(self, images: torch.Tensor, size: tuple[int, int], *, focal: float | None = None,
-                seed: int = 0, members: Sequence[int] | None = None) -> PredictiveMoments:
+                seed: int = 0, members: Sequence[int] | None = None,
+                epistemic: bool = False) -> PredictiveMoments:
         """Return what they say together: see ``Ensemble.moments``."""
 
 

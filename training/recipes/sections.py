@@ -167,6 +167,10 @@ class DistillationOptions:
         'paper, which passes on its variance only', low=0, high=1e6)
     depth_mean_pixels: str = option('all', 'or only those of known depth',
                                     choices=('all', 'valid'))
+    epistemic: bool = option(
+        False, "the student has two more outputs, and learns the teacher's mutual information and "
+        'the variance of its mean depths: what is not known, apart from noise')
+    epistemic_weight: float = option(1.0, 'of those two terms', low=0, high=1e6)
     jitter: tuple[float, float, float, float] = option(
         (0.2, 0.2, 0.2, 0.2), 'brightness, contrast, saturation (0..1), hue (0..0.5) of the '
         "teacher's copy only", low=0, high=1)

@@ -120,6 +120,9 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
         run = member.path.parent
         if (run / 'state').is_dir() and not (run / 'finished.json').exists():
             LOGGER.warning('%s: its training has not ended', member.path)
+    if teacher.samples == 1 and recipe.emuformer.epistemic:
+        raise RecipeError("field 'emuformer.epistemic' is true, but the teacher is one network "
+                          'with one sample, which cannot disagree with itself: give several')
     if teacher.samples == 1:
         LOGGER.warning('the teacher is one network with one sample: it passes on what it takes '
                        'for noise, and nothing of what it does not know')

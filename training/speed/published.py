@@ -23,7 +23,8 @@ class PublishedNetwork(MultitaskNetwork):
 
     def decode(self, features: list[torch.Tensor], pair: int = 0) -> dict[str, torch.Tensor]:
         """Return the raw maps of one pair of heads."""
-        return {task: self.head(task, pair).forward_published(features) for task in self.tasks}
+        return self.raw_maps({task: self.head(task, pair).forward_published(features)
+                              for task in self.tasks})
 
 
 def as_published(network: MultitaskNetwork) -> PublishedNetwork:

@@ -30,10 +30,10 @@ from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
 from ..reporting.style import save
-from .fusion_fit import Z90
+from .fusion_fit import PixelConstants, Z90
 from .fusion_holes import HOLES
 from .fusion_images import fused_of, Trial, try_holes, View
-from .fusion_summary import samples_of, summary
+from .fusion_summary import errors, samples_of, summary
 from .trust_judgement import runs_of
 
 # Of a camera with holes of its own: what can be hidden more without labels.
@@ -130,11 +130,9 @@ def _spread(rows: list[Row]) -> list[Row]:
 def _other(trials: Sequence[Trial]) -> dict[str, Any]:
     """Return the figures of a camera that nothing is fitted to."""
     run_of = runs_of(np.array([trial.stem for trial in trials]))
-    found = summary(trials, '')
     samples = samples_of(trials, run_of)
-    held = samples.z(FITTED.growth, FITTED.beyond) <= Z90
-    return {'images': len({trial.stem for trial in trials}), 'kinds': found['kinds'],
-            'factor': found['factor'],
+    held = samples.z(PixelConstants(FITTED.growth, FITTED.beyond, FITTED.dissent)) <= Z90
+    return {'images': len({trial.stem for trial in trials}), **errors(trials, run_of),
             'coverage_90': {'all': float(held.mean()), 'by_kind': {
                 str(kind): float(held[samples.kind == kind].mean())
                 for kind in np.unique(samples.kind)}}}

@@ -50,7 +50,8 @@ class Trial:
 
     :ivar mse: m² in the hidden part, by way of filling; ``abs_rel`` likewise.
     :ivar factor: log factor read, the standard error of it, and the true one, of all pixels.
-    :ivar samples: of hidden pixels: error, relative, distance, beyond, shared; see ``fusion_fit``.
+    :ivar samples: of hidden pixels: error, relative, distance, beyond,
+        dissent, shared; see ``fusion_fit``.
     """
 
     stem: str
@@ -121,7 +122,7 @@ def _samples(view: View, fused: Fused, known: np.ndarray, asked: np.ndarray,
     joined = at(fused.depth)
     return {'error': np.abs(at(truth) - joined) / joined,
             **{name: at(to_image(getattr(found, name), shape))
-               for name in ('relative', 'distance', 'beyond')},
+               for name in ('relative', 'distance', 'beyond', 'dissent')},
             'shared': np.full(len(index), found.belief.sigma)}
 
 

@@ -12,15 +12,7 @@ import numpy as np
 
 from ..data.frame_runs import folds, frame_runs
 from .fusion_fills import FILLS
-from .fusion_fit import (
-    constants_of,
-    DISTANCES,
-    fit_beyond,
-    fit_growth,
-    fit_spread,
-    Samples,
-    Z90,
-)
+from .fusion_fit import BINS, constants_of, DISTANCES, fit_pixels, fit_spread, Samples, Z90
 from .fusion_images import Trial
 from .trust_judgement import run_interval, runs_of
 
@@ -28,39 +20,44 @@ FOLDS = 5
 # The least by which the fused error is to be below that of the best fill (issue "Metres that hold
 # on any robot").
 BARS = {'blobs_30': 0.0, 'blobs_78': 0.15, 'blobs_95': 0.28, 'half': 0.33, 'beyond_4m': 0.10}
-_BINS = ((0.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, np.inf))
 
 
 def summary(trials: Sequence[Trial], command: str) -> dict[str, Any]:
     """Return errors by kind of hole, the fitted constants, and what the intervals hold."""
     run = runs_of(np.array([trial.stem for trial in trials]))
-    kinds = list(dict.fromkeys(trial.kind for trial in trials))
+    found = errors(trials, run)
+    kinds = [kind['kind'] for kind in found['kinds']]
     samples = samples_of(trials, run)
     crossed, spread = _cross_fitted(trials, samples, run)
     held = crossed <= Z90
     factors = np.array([trial.factor for trial in trials])
     off = np.abs(factors[:, 0] - factors[:, 2])
-    growth = fit_growth(samples)
-    constants = constants_of(growth, fit_beyond(samples, growth), fit_spread(
+    constants = constants_of(fit_pixels(samples), fit_spread(
         off, factors[:, 1], FITTED.factor_spread), command)
     return {
-        'runs': len(np.unique(run)), 'trials': len(trials),
-        'kinds': [_kind(kind, trials, run) for kind in kinds],
+        'runs': len(np.unique(run)), 'trials': len(trials), **found,
         'coverage_90': {
             'all': _held(held, samples, np.ones(len(held), bool)),
             'by_kind': {kind: _held(held, samples, samples.kind == kind) for kind in kinds},
             'by_distance': [
                 {'cells': [low, None if np.isinf(high) else high],
                  **_held(held, samples, (samples.distance >= low) & (samples.distance < high))}
-                for low, high in _BINS],
+                for low, high in BINS],
             'factor': float((off <= Z90 * factors[:, 1] * spread).mean())},
-        'factor': {'median': float(np.exp(np.median(factors[:, 0]))),
-                   'wrong_fx_ratio': [float(value) for value in np.exp(np.percentile(
-                       factors[:, 0] - [trial.factor_wrong_fx for trial in trials],
-                       (0, 50, 100)))]},
         'constants': {'distances': DISTANCES, 'growth': constants.growth,
-                      'beyond': constants.beyond,
+                      'beyond': constants.beyond, 'dissent': constants.dissent,
                       'factor_spread': constants.factor_spread}}
+
+
+def errors(trials: Sequence[Trial], run: np.ndarray) -> dict[str, Any]:
+    """Return errors by kind of hole, and the factor; ``run`` of frames of each trial."""
+    factors = np.array([trial.factor[0] for trial in trials])
+    wrong = factors - [trial.factor_wrong_fx for trial in trials]
+    return {'kinds': [_kind(kind, trials, run)
+                      for kind in dict.fromkeys(trial.kind for trial in trials)],
+            'factor': {'median': float(np.exp(np.median(factors))),
+                       'wrong_fx_ratio': [float(value) for value in np.exp(
+                           np.percentile(wrong, (0, 50, 100)))]}}
 
 
 def samples_of(trials: Sequence[Trial], run: np.ndarray) -> Samples:
@@ -72,7 +69,7 @@ def samples_of(trials: Sequence[Trial], run: np.ndarray) -> Samples:
     return Samples(np.repeat(run, counts),
                    np.repeat(np.array([trial.kind for trial in trials]), counts),
                    *(all_of(name) for name in (
-                       'error', 'relative', 'distance', 'beyond', 'shared')))
+                       'error', 'relative', 'distance', 'beyond', 'dissent', 'shared')))
 
 
 def _cross_fitted(trials: Sequence[Trial], samples: Samples, run: np.ndarray
@@ -90,8 +87,7 @@ def _cross_fitted(trials: Sequence[Trial], samples: Samples, run: np.ndarray
             rest, others = samples, factors
         else:
             rest, others = samples.where(~own), factors[~own_trials]
-        growth = fit_growth(rest)
-        z[own] = samples.where(own).z(growth, fit_beyond(rest, growth))
+        z[own] = samples.where(own).z(fit_pixels(rest))
         spread[own_trials] = fit_spread(np.abs(others[:, 0] - others[:, 2]), others[:, 1], 1.0)
     return z, spread
 

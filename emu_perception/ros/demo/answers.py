@@ -144,8 +144,7 @@ def _risk_tile(answer: Answer, shape: tuple[int, ...]) -> np.ndarray:
             status.get('detail', ''),
             *(f'{row.words} {_figure(answer, row.key)}{row.suffix.replace("_", " ")}, threshold '
               f'{status.get(row.threshold_key, "?")}' for row in SCORES.values()
-              if answer.figure(row.key) is not None),
-            f'latency {1e3 * (answer.latency_s or math.nan):.0f} ms']
+              if answer.figure(row.key) is not None)]
     line = shape[0] // (2 * len(rows) + 2)
     for number, text in enumerate(rows):
         size = line * (2 if number == 0 else 1)

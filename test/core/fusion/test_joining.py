@@ -88,6 +88,38 @@ def test_sigma_grows_away_from_the_hint_and_is_the_sensors_where_it_sees():
     assert np.sqrt(fused.variance[~hidden]) == pytest.approx(expected, rel=1e-5)
 
 
+def between(left: float, right: float) -> np.ndarray:
+    """Return relative sigma in a hole between hints that see two factors of the network."""
+    truth, depth, variance = scene()
+    hidden = np.zeros(SIZE, bool)
+    hidden[:, 56:72] = True
+    half = np.tile(np.arange(SIZE[1]) < SIZE[1] // 2, (SIZE[0], 1))
+    seen = depth * np.where(half, np.float32(left), np.float32(right))
+    fused = fuse(PICTURE, depth, variance, hint_of(seen, hidden), ScaleBelief.before())
+    return (np.sqrt(fused.variance) / fused.depth)[40:60, 60:68]
+
+
+def test_between_hints_that_dissent_sigma_is_wider_and_never_below_what_all_share():
+    one, other = between(0.7, 0.7), between(0.9, 0.6)
+    assert other.mean() > 1.5 * one.mean()
+    truth, fused = joined(right_half())
+    relative = np.sqrt(fused.variance) / fused.depth
+    assert (relative[right_half()] >= fused.belief.sigma * (1 - 1e-5)).all()
+
+
+@pytest.mark.parametrize('name', ['beyond', 'dissent'])
+def test_each_term_widens_and_none_narrows(name):
+    truth, depth, variance = scene()
+    seen = truth * np.random.default_rng(0).lognormal(0.0, 0.1, SIZE).astype(np.float32)
+    hint = hint_of(seen, truth > 4.0)
+    without = fuse(PICTURE, depth, variance, hint, ScaleBelief.before(),
+                   replace(FITTED, **{name: 0.0}))
+    fused = fuse(PICTURE, depth, variance, hint, ScaleBelief.before())
+    assert np.array_equal(fused.depth, without.depth)
+    assert (fused.variance >= without.variance * (1 - 1e-6)).all()
+    assert (fused.variance > 1.01 * without.variance).any()
+
+
 def test_without_a_hint_the_scale_is_held_and_no_pixel_is_more_certain_than_the_network():
     truth, depth, variance = scene()
     belief = fuse(PICTURE, depth, variance, hint_of(truth, right_half()),

@@ -67,6 +67,14 @@ def test_a_set_is_never_empty_and_no_number_is_all_classes():
     assert found.dtype == np.uint8 and found.tolist() == [[1, 1, 2, 5, 5, 5]]
 
 
+def test_a_network_that_is_right_often_enough_has_sets_of_one(tmp_path):
+    metadata = promising()
+    sure = {'label_set_size': Promise((PromiseLevel(0.8, (0.0, float(CLASSES)), True),), 15)}
+    metadata = replace(metadata, calibration=replace(metadata.calibration, promises=sure))
+    save_checkpoint(tmp_path / 'a.safetensors', make_network('resnet10t'), metadata)
+    assert (prediction(metadata).label_set_size(0.8) == 1).all()
+
+
 def test_python_gives_both_maps_at_a_fitted_level():
     one = prediction(promising())
     np.testing.assert_allclose(one.depth_interval(0.8)[0, 0], [1.5, 2.75])
@@ -130,7 +138,7 @@ def test_a_promise_comes_back_from_the_file_and_an_older_document_has_none(tmp_p
 @pytest.mark.parametrize('name, promise, problem', [
     ('depth_interval', Promise((PromiseLevel(0.95, (1.0, 1.0), True),), 15), 'ends at 0.9375'),
     ('depth_interval', Promise((PromiseLevel(0.9, (1.0,), True),), 15), '1 factors, not 2'),
-    ('depth_interval', Promise((PromiseLevel(0.9, (1.0, -1.0), True),), 15), 'above 0'),
+    ('depth_interval', Promise((PromiseLevel(0.9, (1.0, -1.0), True),), 15), 'of at least 0'),
     ('depth_interval', Promise((PromiseLevel(1.5, (1.0, 1.0), True),), 15), 'level'),
     ('depth_interval', Promise((), 15), 'list of levels'),
     ('depth_interval', Promise((PromiseLevel(0.9, (1.0, 1.0), True),

@@ -5,12 +5,20 @@
 from __future__ import annotations
 
 import copy
+import math
 
 from emu_perception.networks.multitask import outputs_at
 import pytest
 from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
-from training.losses.terms import cross_entropy, depth_mean_l1, gaussian_nll, kl_divergence, rmsle
+from training.losses.terms import (
+    amount_l1,
+    cross_entropy,
+    depth_mean_l1,
+    gaussian_nll,
+    kl_divergence,
+    rmsle,
+)
 from training.methods.baseline import Baseline
 from training.methods.emuformer import EMUFormer
 from training.methods.ensemble import Ensemble
@@ -55,6 +63,45 @@ def test_the_loss_is_equation_11_with_its_weights(teacher):
             'kl': 10 * kl_divergence(target.probabilities, outputs.logits),
             'rmsle': rmsle(target.depth_variance, outputs.depth_variance)}.items():
         assert torch.allclose(losses[name], expected, atol=1e-5), name
+
+
+def test_what_the_members_disagree_by_is_learned_apart_where_it_is_asked_for(teacher):
+    network = small_network(9, epistemic=True)
+    module = student(teacher, network, epistemic=True, epistemic_weight=3.0)
+    batch = small_batch()
+    losses = module.losses(batch)
+    outputs = outputs_at(network(module.normalized(batch['image'])), SIZE)
+    target = teacher.moments(batch['image'], SIZE, epistemic=True)
+    assert set(losses) == {'ce', 'gnll', 'kl', 'rmsle', 'mutual_information', 'depth_epistemic'}
+    for name in ('mutual_information', 'depth_epistemic'):
+        expected = 3 * amount_l1(getattr(target, name), getattr(outputs, name))
+        assert torch.allclose(losses[name], expected, atol=1e-5), name
+    assert float(target.depth_epistemic.min()) >= 0.0 < float(target.mutual_information.max())
+    # The rest is as it is without, and only the further layers learn from the two.
+    other = small_network(9)
+    other.load_state_dict({name: tensor for name, tensor in network.state_dict().items()
+                           if '.epistemic.' not in name})
+    plain = student(teacher, other).losses(batch)
+    assert all(torch.allclose(losses[name], plain[name], atol=1e-5) for name in plain)
+    losses['mutual_information'].backward()
+    assert float(network.head('segmentation').epistemic.weight.grad.abs().max()) > 0
+    assert not network.head('segmentation').classifier.weight.grad.any()
+
+
+def test_a_recipe_asks_for_the_outputs_and_none_has_them_by_itself():
+    assert EMUFormer.network_arguments(small_recipe(method='emuformer'), 3)['epistemic'] is False
+    asked = small_recipe(method='emuformer', emuformer={'epistemic': True})
+    assert EMUFormer.network_arguments(asked, 3)['epistemic'] is True
+    assert 'epistemic' not in Baseline.network_arguments(asked, 3)
+
+
+def test_amounts_are_compared_by_their_ratio_and_what_is_not_finite_does_not_count():
+    taught = torch.tensor([[[0.1, 0.0, float('inf')]]])
+    own = torch.tensor([[[0.2, 0.0, 5.0]]], requires_grad=True)
+    loss = amount_l1(taught, own)
+    assert loss.item() == pytest.approx(math.log(0.201 / 0.101) / 2)
+    loss.backward()
+    assert torch.isfinite(own.grad).all() and float(own.grad[0, 0, 2]) == 0.0
 
 
 def test_weights_and_valid_pixels_are_options(teacher):

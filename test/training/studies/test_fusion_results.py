@@ -19,6 +19,17 @@ def test_the_constants_in_force_are_those_that_were_fitted():
     assert list(FITTED.distances) == fitted['distances']
     assert list(FITTED.growth) == fitted['growth'] == sorted(fitted['growth'])
     assert (FITTED.beyond, FITTED.factor_spread) == (fitted['beyond'], fitted['factor_spread'])
+    assert FITTED.dissent == fitted['dissent']
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_intervals_hold_by_kind_of_hole(kind):
+    assert 0.87 <= RESULT['coverage_90']['by_kind'][kind]['share'] <= 0.93
+
+
+def test_the_intervals_hold_near_a_hint_and_far_from_it():
+    for found in RESULT['coverage_90']['by_distance']:
+        assert 0.87 <= found['share'] <= 0.93, found['cells']
 
 
 @pytest.mark.parametrize(('kind', 'bar'), [('blobs_30', 0.0), ('blobs_78', 0.15),

@@ -13,7 +13,7 @@ from synthetic_data import members
 from training.data.dataset_folder import Example
 from training.studies import fusion, fusion_time
 from training.studies.fusion_fills import FILLS
-from training.studies.fusion_fit import DISTANCES, fit_beyond, fit_growth, fit_spread, Samples, Z90
+from training.studies.fusion_fit import DISTANCES, fit_pixels, fit_spread, Samples, Z90
 from training.studies.fusion_holes import as_sensed, HOLES, NOISE_PER_M, OUTLIERS
 
 SIZE = (120, 160)
@@ -78,30 +78,46 @@ def test_a_fill_keeps_a_plane_and_stays_within_what_it_knows(name):
     assert filled == pytest.approx(np.full(SIZE, 2.0), rel=1e-3)
 
 
-def drawn(count: int, growth: tuple[float, ...], seed: int = 0) -> Samples:
+def drawn(count: int, growth: tuple[float, ...], seed: int = 0, beyond: float = 0.0,
+          dissent: float = 0.0) -> Samples:
     """Return pixels whose errors have the standard deviation that is said of them."""
     rng = np.random.default_rng(seed)
     distance = np.exp(rng.uniform(0.0, np.log(64.0), count))
     relative, shared = rng.uniform(0.1, 0.3, count), rng.uniform(0.01, 0.05, count)
-    sigma = np.hypot(relative * np.interp(distance, DISTANCES, growth), shared)
+    chance = (rng.random(count) < 0.3) * float(beyond > 0)
+    differing = rng.exponential(0.1, count) * float(dissent > 0)
+    sigma = np.sqrt(relative ** 2 * (np.interp(distance, DISTANCES, growth) ** 2
+                                     + (beyond * chance) ** 2)
+                    + (dissent * differing) ** 2 + shared ** 2)
     return Samples(np.zeros(count, int), np.full(count, 'half'),
-                   np.abs(rng.standard_normal(count)) * sigma, relative, distance,
-                   np.zeros(count), shared)
+                   np.abs(rng.standard_normal(count)) * sigma, relative, distance, chance,
+                   differing, shared)
 
 
 def test_growth_is_found_again_and_covers():
     growth = (0.2, 0.25, 0.3, 0.4, 0.6, 0.8, 0.9)
     samples = drawn(200_000, growth)
-    found = fit_growth(samples)
-    assert found == pytest.approx(growth, rel=0.1)
+    found = fit_pixels(samples)
+    assert found.growth == pytest.approx(growth, rel=0.1)
     # 200 000 draws: five standard deviations of a share.
-    held = (samples.z(found, 0.0) <= Z90).mean()
+    held = (samples.z(found) <= Z90).mean()
     assert held == pytest.approx(0.9, abs=5 * np.sqrt(0.09 / 200_000) + 0.005)
 
 
 def test_growth_never_falls():
-    found = fit_growth(drawn(20_000, (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)))
+    found = fit_pixels(drawn(20_000, (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3))).growth
     assert list(found) == sorted(found)
+
+
+def test_what_widens_beside_growth_is_found_again():
+    found = fit_pixels(drawn(200_000, (0.1, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9), beyond=1.5,
+                             dissent=0.8))
+    assert (found.beyond, found.dissent) == pytest.approx((1.5, 0.8), rel=0.1)
+
+
+def test_the_same_pixels_give_the_same_constants():
+    samples = drawn(5_000, (0.5,) * 7)
+    assert fit_pixels(samples) == fit_pixels(samples)
 
 
 def test_the_factors_spread_is_what_makes_its_intervals_hold():
@@ -110,7 +126,8 @@ def test_the_factors_spread_is_what_makes_its_intervals_hold():
 
 
 def test_nothing_beyond_a_limit_asks_for_no_doubt():
-    assert fit_beyond(drawn(100, (0.5,) * 7), (0.5,) * 7) == 0.0
+    found = fit_pixels(drawn(100, (0.5,) * 7))
+    assert found.beyond == 0.0 and found.dissent == 0.0
 
 
 # -- the command --------------------------------------------------------------------------------
