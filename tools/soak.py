@@ -190,10 +190,12 @@ def photograph(width: int, height: int) -> np.ndarray:
 def start_node(options: argparse.Namespace, log: Path) -> subprocess.Popen[bytes]:
     """Start emu_node; what it says goes to a file."""
     from emu_perception.checkpoint import read_metadata
-    # Without these the topics for planners are silent.
+    from emu_perception.scores import SCORES
+    # Without these the topics for planners are silent, and under a raised flag what is promised.
     name = read_metadata(options.model).classes[0]
     values = {'model_file': options.model, 'device': options.device, 'ground_classes': f'[{name}]',
-              'mask_classes': f'[{name}]', 'scan_frame': 'level', 'scan_camera_height_m': '1.0'}
+              'mask_classes': f'[{name}]', 'scan_frame': 'level', 'scan_camera_height_m': '1.0',
+              **{row.parameter: str(row.highest) for row in SCORES.values()}}
     arguments = [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
     with log.open('wb') as stream:
         return subprocess.Popen(
