@@ -48,19 +48,9 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
     """
     if len(checkpoints) < 2:
         raise InputError('--checkpoint: give two or more to average')
-    if len(weights) != len(checkpoints):
-        raise InputError(f'--weight is given {len(weights)} times for {len(checkpoints)} '
-                         'checkpoints: give one for each, or none')
-    for weight in weights:
-        if not (math.isfinite(weight) and weight > 0):
-            raise InputError(f'--weight is {weight:g}: give a number above 0')
     factors = list(depth_factors) or [1.0] * len(checkpoints)
-    if len(factors) != len(checkpoints):
-        raise InputError(f'--depth-factor is given {len(factors)} times for {len(checkpoints)} '
-                         'checkpoints: give one for each, or none')
-    for factor in factors:
-        if not (math.isfinite(factor) and factor > 0):
-            raise InputError(f'--depth-factor is {factor:g}: give a number above 0')
+    _check_one_each('--weight', weights, checkpoints)
+    _check_one_each('--depth-factor', factors, checkpoints)
     check_apart(out, checkpoints)
     network, metadata = load_checkpoint(checkpoints[0])
     _scale_depth(network, metadata, factors[0])
@@ -88,6 +78,15 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
     out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out, network, metadata)
     return metadata
+
+
+def _check_one_each(option: str, values: Sequence[float], checkpoints: Sequence[Path]) -> None:
+    if len(values) != len(checkpoints):
+        raise InputError(f'{option} is given {len(values)} times for {len(checkpoints)} '
+                         'checkpoints: give one for each, or none')
+    for value in values:
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f'{option} is {value:g}: give a number above 0')
 
 
 def _part(values: torch.Tensor, share: float) -> torch.Tensor:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 import sys
 
 from emu_perception.commands.program import CommandParser, program
@@ -68,6 +69,24 @@ def recipe_parser(name: str, description: str | None) -> RecipeParser:
 def command_parser(name: str, description: str | None) -> CommandParser:
     """Return the parser of ``python -m training.NAME``, or of emu's subcommand."""
     return CommandParser(*named(name, description))
+
+
+def measuring_parser(name: str, description: str | None, data: str = 'data set folder',
+                     ) -> CommandParser:
+    """
+    Return a parser of what every command takes that measures a checkpoint on a split.
+
+    :param data: help of ``--data``.
+    """
+    parser = command_parser(name, description)
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
+    parser.add_argument('--data', required=True, help=data)
+    parser.add_argument('--split', default='val', help='measured; default val')
+    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
+    return parser
 
 
 def named(name: str, description: str | None) -> tuple[str, str]:

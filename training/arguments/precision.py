@@ -11,25 +11,16 @@ one is what the others are compared with. Images in turn, so the times are of th
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from emu_perception.commands.program import CommandParser
 
 from ..recipes.registry import PRECISIONS
-from .parsers import command_parser
+from .parsers import measuring_parser
 
 
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
-    parser = command_parser('precision', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='default val')
-    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
+    parser = measuring_parser('precision', __doc__)
     parser.add_argument('--precisions', default='fp32,bf16', metavar='A,B',
                         help=f'of {", ".join(PRECISIONS.values())}; default %(default)s')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backend', default='auto')
-    parser.add_argument('--json', type=Path, help='write the figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

@@ -23,5 +23,5 @@ def build(source: PlannerSource) -> PointCloud2:
     depth, camera = source.metres()
     source.check_unknown()
     at = middles(depth.shape[0], depth.shape[1], source.settings.points_stride)
-    at = at[source.ground().ravel()[at] & np.isfinite(depth.ravel()[at])]
+    at = at[source.ground.ravel()[at] & np.isfinite(depth.ravel()[at])]
     return to_sparse_cloud(at, depth, source.shown, source.header, camera)

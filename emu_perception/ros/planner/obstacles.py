@@ -24,7 +24,7 @@ def build(source: PlannerSource) -> PointCloud2:
     depth, camera = source.metres()
     source.check_unknown()
     source.check_known(blindest(depth, source.settings.points_stride), 'in one direction ')
-    obstacle, stride = ~source.ground(), source.settings.points_stride
+    obstacle, stride = ~source.ground, source.settings.points_stride
     at = nearest(depth, obstacle & (depth > 0), stride)
     # What points_sigma_margin brings to the camera: consumers drop or clear that place, and it
     # must not stand for all of its block there.

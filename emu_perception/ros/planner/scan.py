@@ -26,7 +26,7 @@ def build(source: PlannerSource) -> LaserScan:
         raise NotAskedForError('set scan_frame and scan_camera_height_m')
     near, camera = source.metres()
     source.check_unknown()
-    found = scan(source.measured(), ~source.ground(), camera, mounting,
+    found = scan(source.measured(), ~source.ground, camera, mounting,
                  heights_m=(settings.scan_min_height_m, settings.scan_max_height_m),
                  increment_rad=math.radians(settings.scan_increment_deg), nearest=near)
     source.check_known(found.blind, 'in one direction ')

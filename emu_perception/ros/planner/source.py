@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 import math
 
 from emu_perception.cameras.camera import Camera
@@ -63,6 +64,7 @@ class PlannerSource:
             return None
         return Mounting(height_m, math.radians(self.settings.scan_camera_pitch_deg))
 
+    @cached_property
     def ground(self) -> np.ndarray:
         """
         Return which pixels are ground, bool HxW: all else is an obstacle.

@@ -13,21 +13,11 @@ Intervals are of whole runs of frames drawn again. Real other cameras differ in 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from emu_perception.commands.program import CommandParser
 
-from ..parsers import command_parser
+from ..parsers import measuring_parser
 
 
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
-    parser = command_parser('studies.cameras', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='default val')
-    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
-    return parser
+    return measuring_parser('studies.cameras', __doc__)

@@ -23,23 +23,16 @@ from pathlib import Path
 
 from emu_perception.commands.program import CommandParser
 
-from ..parsers import command_parser
+from ..parsers import measuring_parser
 
 
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
-    parser = command_parser('studies.fusion', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder with depth')
-    parser.add_argument('--split', default='val', help='measured; default val')
+    parser = measuring_parser('studies.fusion', __doc__, 'data set folder with depth')
     parser.add_argument('--other', action='append', default=[], metavar='DIR',
                         help='data set folder of another camera; may be given several times')
     parser.add_argument('--seeds', type=int, default=5, help='of holes; default 5')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
     parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
     parser.add_argument('--pictures', type=Path, metavar='PNG',
                         help='a few images of each data set with their holes, sources and sigma')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

@@ -18,23 +18,14 @@ soon once the network is off by a factor.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from emu_perception.commands.program import CommandParser
 
-from ..parsers import command_parser
+from ..parsers import measuring_parser
 
 
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
-    parser = command_parser('studies.fusion_stream', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder with depth')
-    parser.add_argument('--split', default='val', help='measured; default val')
+    parser = measuring_parser('studies.fusion_stream', __doc__, 'data set folder with depth')
     parser.add_argument('--seeds', type=int, default=5, help='of holes and noise; default 5')
     parser.add_argument('--walks', type=int, default=60, help='of each kind; default 60')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

@@ -22,17 +22,14 @@ from pathlib import Path
 
 from emu_perception.commands.program import CommandParser
 
-from ..parsers import command_parser
+from ..parsers import measuring_parser
 
 CORRUPTED = 4  # Of each training image, for the fit.
 
 
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
-    parser = command_parser('studies.trust', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='measured; default val')
+    parser = measuring_parser('studies.trust', __doc__)
     parser.add_argument('--percentile', type=float, default=95.0,
                         help='of the clean images stay below all thresholds; default 95')
     parser.add_argument('--corrupted', type=int, default=CORRUPTED, metavar='N',
@@ -40,12 +37,8 @@ def parser() -> CommandParser:
     parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
                         help='other images, of no known camera; may be given several times')
     parser.add_argument('--train-limit', type=int, help='only so many training images')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
     parser.add_argument('--observations', type=Path, metavar='FOLDER',
                         help='keep there what the network gave of the training pictures, and take '
                         'it from there the next time; training.calibrate has the same')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
     parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

@@ -21,20 +21,13 @@ from pathlib import Path
 
 from emu_perception.commands.program import CommandParser
 
-from ..parsers import command_parser
+from ..parsers import measuring_parser
 
 
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
-    parser = command_parser('studies.uncertainty', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--split', default='val', help='default val')
+    parser = measuring_parser('studies.uncertainty', __doc__)
     parser.add_argument('--images', action='append', default=[], metavar='NAME=FOLDER',
                         help='other images, of no known camera; may be given several times')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
     parser.add_argument('--figure', type=Path, metavar='PNG', help='draw the means here')
-    parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser
