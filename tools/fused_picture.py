@@ -32,6 +32,7 @@ def main(args: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     from emu_perception import Predictor
     from emu_perception.cameras.calibration_files import read_calibration
+    from emu_perception.cameras.image_files import read_image
     from emu_perception.maps import MAPS
     from emu_perception.panels import legend_tile, numbered, scaled_tile, Tile
     from emu_perception.ros.demo.frames import make_frames
@@ -41,7 +42,7 @@ def main(args: list[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory() as name:
         frame = make_frames(Path(name))[0]
-        image = cv2.cvtColor(cv2.imread(str(Path(name) / frame.name)), cv2.COLOR_BGR2RGB)
+        image = read_image(Path(name) / frame.name)
         true = np.nan_to_num(np.load(frame.depth_file)).astype(np.float32)
         fx = read_calibration(Path(name) / f'{Path(frame.name).stem}.yaml').k[0]
     rng = np.random.default_rng(0)
