@@ -7,8 +7,8 @@ Install beside a robot's own torch, as docs/robot.md says, in a Python made for 
 opencv-python-headless==4.5.4.60 PyYAML`` makes a virtual environment with these alone, without
 torchvision; makes constraints of them (``requirements/keep.py``) and installs
 ``requirements/robot.txt`` by them; and looks whether anything that was there has changed. Then
-``emu predict`` runs on a picture, and the tests of the core. It writes ``install.json``; the exit
-code is 1 where something was replaced, or picture or tests failed. It downloads gigabytes.
+``emu predict`` runs on a picture, and the quick tests of the core. It writes ``install.json``; the
+exit code is 1 where something was replaced, or picture or tests failed. It downloads gigabytes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST_TOOLS = ('pytest', 'pytest-timeout', 'hypothesis', '-r', 'requirements/offline.txt')
+# Where the wheels of ROS 2 in the Python of this process find each other.
+_OF_THIS_PYTHON = ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')
 _VERSIONS = ('from importlib.metadata import distributions as d; import json, platform; '
              'print(json.dumps({**{x.metadata["Name"]: x.version for x in d()}, '
              '"python": platform.python_version()}))')
@@ -34,18 +36,26 @@ class Environment:
     def __init__(self, folder: Path, python: str, log: Path) -> None:
         """Make it, empty; one that is there already is taken as it is."""
         self._python, self._log = folder.absolute() / 'bin' / 'python', log
+        self._variables = {name: value for name, value in os.environ.items()
+                           if name not in _OF_THIS_PYTHON}
+        # The prefix of a ROS 2 of wheels, where --have names one.
+        self._variables.update(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1',
+                               AMENT_PREFIX_PATH=str(folder.absolute()))
         if not self._python.exists():
             subprocess.run([python, '-m', 'venv', folder], check=True)
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run Python with these words from the source tree; what it says is kept in the log."""
-        done = subprocess.run(
-            [str(self._python), *words], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
+    def run(self, *words: str) -> tuple[int, str]:
+        """Run Python from the source tree; return exit code and what it says, which is logged."""
         with self._log.open('a') as stream:
-            stream.write(f'$ python {" ".join(words)}\n{done.stdout}\n')
-        return done
+            stream.write(f'$ python {" ".join(words)}\n')
+            stream.flush()
+            begin = stream.tell()
+            done = subprocess.run(
+                [str(self._python), *words], cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
+                env=self._variables)
+        with self._log.open() as stream:
+            stream.seek(begin)
+            return done.returncode, stream.read()
 
     def pip(self, *words: str) -> None:
         """
@@ -53,12 +63,12 @@ class Environment:
 
         :raises SystemExit: if pip fails.
         """
-        if self.run('-m', 'pip', '--disable-pip-version-check', 'install', *words).returncode:
+        if self.run('-m', 'pip', '--disable-pip-version-check', 'install', *words)[0]:
             raise SystemExit(f'pip install {" ".join(words)} failed: see {self._log}')
 
     def versions(self) -> dict[str, str]:
         """Return the version of each distribution, and Python's."""
-        return dict(json.loads(self.run('-c', _VERSIONS).stdout))
+        return dict(json.loads(self.run('-c', _VERSIONS)[1]))
 
 
 def tried(environment: Environment, options: argparse.Namespace) -> dict[str, Any]:
@@ -66,24 +76,26 @@ def tried(environment: Environment, options: argparse.Namespace) -> dict[str, An
     environment.pip(*options.have)
     before = environment.versions()
     keep = options.out / 'keep.txt'
-    keep.write_text(environment.run('requirements/keep.py').stdout)
+    keep.write_text(environment.run('requirements/keep.py')[1])
     environment.pip('-c', str(keep), '-r', 'requirements/robot.txt')
     after = environment.versions()
-    picture = environment.run('-m', 'emu_perception.commands.emu', 'predict', str(options.image),
-                              '--out', str(options.out / 'predicted'), '--force', '--no-progress')
+    predicted, said = environment.run(
+        '-m', 'emu_perception.commands.emu', 'predict', str(options.image),
+        '--out', str(options.out / 'predicted'), '--force', '--no-progress')
     environment.pip('-c', str(keep), *TEST_TOOLS)
     last = environment.versions()
     changed = {name: [version, last.get(name)] for name, version in before.items()
                if not version == after.get(name) == last.get(name)}
-    tests = environment.run('-m', 'pytest', '-q', '-p', 'no:cacheprovider', *options.tests)
-    lines = [line for line in tests.stdout.splitlines() if line.strip()]
+    tested, told = environment.run('-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-m',
+                                   options.marks, *options.tests)
+    lines = [line for line in told.splitlines() if line.strip()]
     return {
         'command': 'python ' + ' '.join(sys.argv), 'python': after['python'],
         'before': before, 'came': sorted(f'{name}=={version}' for name, version in after.items()
                                          if name not in before),
-        'changed': changed, 'predict': picture.stdout.strip().splitlines()[-3:],
-        'predict_exit_code': picture.returncode, 'tests': lines[-1] if lines else '',
-        'tests_exit_code': tests.returncode,
+        'changed': changed, 'predict': said.strip().splitlines()[-5:],
+        'predict_exit_code': predicted, 'tests': lines[-1] if lines else '',
+        'tests_exit_code': tested,
         'failed': [line for line in lines if line.startswith(('FAILED', 'ERROR'))]}
 
 
@@ -97,6 +109,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('--image', type=Path,
                         default=ROOT / 'models' / 'emu_default_demo.jpg')
     parser.add_argument('--tests', nargs='+', default=['test/core'])
+    parser.add_argument('--marks', default='not slow', help='which of them; "" for all')
     parser.add_argument('--out', type=Path, default=ROOT / 'out' / 'robot_install')
     parser.add_argument('--environment', type=Path, help='default: environment in --out')
     options = parser.parse_args(args)

@@ -403,8 +403,7 @@ def test_a_tensor_of_another_kind_of_number_is_named(checkpoint):
 
 @pytest.mark.parametrize('bad', [torch.tensor([math.nan, 0]), torch.tensor([0, -math.inf]),
                                  torch.tensor([1e300, 0], dtype=torch.float64),
-                                 *([torch.tensor([math.nan, 0]).to(torch.float8_e5m2)]
-                                   if hasattr(torch, 'float8_e5m2') else [])])  # torch 2.1
+                                 torch.tensor([math.nan, 0]).to(torch.float8_e5m2)])
 def test_weights_that_are_not_finite_are_named(checkpoint, bad):
     name = 'heads.depth.classifier.bias'
     rewrite(checkpoint, tensors=lambda weights: weights.update({name: bad}))

@@ -11,6 +11,7 @@ from emu_perception.networks.multitask import MultitaskNetwork
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def parameters_m(network: nn.Module) -> float:
@@ -20,9 +21,7 @@ def parameters_m(network: nn.Module) -> float:
 
 def gmac(function: Callable[[torch.Tensor], Any]) -> float:
     """Return the multiply-accumulates of one image of NYUv2's size, in units of 1e9."""
-    counting = pytest.importorskip('torch.utils.flop_counter',
-                                   reason='NOT TESTED: torch before 2.1 counts no operations')
-    with torch.no_grad(), counting.FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         function(torch.zeros(1, 3, 480, 640, device='meta'))
     return counter.get_total_flops() / 2e9
 

@@ -100,7 +100,7 @@ def test_a_package_that_does_not_work_is_a_fault_with_what_it_says():
 
 
 @pytest.mark.parametrize('build, level', [
-    ('1.13.1', WARNING), ('strange', WARNING), ('2.0.1+cpu', OK), ('2.5.0a0+nv24.8', OK),
+    ('1.13.1', WARNING), ('strange', WARNING), ('2.0.1+cpu', WARNING), ('2.5.0a0+nv24.8', OK),
     ('2.14.1+cu130', OK)])
 def test_a_torch_that_is_too_old_is_a_warning(build, level):
     found = machine.torch_build(build, 'None')
