@@ -158,6 +158,13 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
                           f'train_on={recipe.train_on} leaves nothing to validate by: leave it '
                           'out')
+    if recipe.finetune.heads == 'epistemic' and not (
+            recipe.method == 'emuformer' and recipe.emuformer.epistemic
+            and recipe.freeze_bn == 1 and recipe.network.initial_weights.endswith('.safetensors')):
+        raise RecipeError(f"{path}: field 'finetune.heads' is 'epistemic': outputs are added to a "
+                          'checkpoint of which nothing else changes, its batch norms neither: '
+                          'give method=emuformer (training.distill), emuformer.epistemic=true, '
+                          'freeze_bn=1 and network.initial_weights=FILE.safetensors')
     if recipe.left_out_fold != 'none':
         fold_of(recipe.left_out_fold)
     if recipe.batch_size % recipe.processes:
