@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 
 from emu_perception.checkpoint import load_checkpoint, read_metadata
@@ -74,8 +73,8 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         focal = view_focal(folder, recipe.input_size, recipe.view_size)
         width = recipe.view_size[1]
         scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
-        if scale is not None and math.isclose(scale, 1.0, rel_tol=1e-6):
-            scale = None  # The same camera but for rounding: its tensors stay as they are.
+        if (metadata.intrinsics, metadata.input_size) == (folder.intrinsics, recipe.input_size):
+            scale = None  # Its own images at its own size: nothing in them is nearer.
         if scale is not None:
             LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
         factor = network.raw_depth_factor(scale or 1.0, metadata.architecture)
