@@ -18,7 +18,7 @@ from emu_perception.ros.doctor.finding import FAULT, Finding, OK, tried, WARNING
 _GB = 1e9
 # torch with a small network holds about one; OpenVINO compiles in another.
 _NEEDED_GB, _EASY_GB = 1.0, 2.0
-_OLDEST_TORCH = (2, 2)  # that all quick tests of the core pass with: docs/robot.md
+_OLDEST_TORCH = (2, 2)  # that was tried with all that does not ask for float16 on a CPU
 _MEMORY, _DRIVER = Path('/proc/meminfo'), Path('/proc/driver/nvidia/version')
 _PYPI = "pip install '.[pypi]' in the folder of emu_perception"
 
