@@ -91,6 +91,14 @@ class ViTEncoder(nn.Module):
             indices=list(self.indices), norm=True, intermediates_only=True)
         return maps
 
+    def backbone(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return what the pretrained model alone makes of images: ``tokens``."""
+        return self.tokens(images)
+
+    def from_backbone(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the pyramid of what ``backbone`` gave."""
+        return [level(x) for level, x in zip(self.pyramid, maps)]
+
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map images, sides multiples of 32, to maps [B, C_i, H/s_i, W/s_i], finest first."""
-        return [level(x) for level, x in zip(self.pyramid, self.tokens(images))]
+        return self.from_backbone(self.tokens(images))

@@ -15,6 +15,7 @@ from emu_perception.foreign_files import read_text
 from emu_perception.rules import known_fields
 import yaml
 
+from .cache_conditions import cache_refusal
 from .earlier_names import EARLIER_NAMES, renamed
 from .options import build, option, RecipeError
 from .registry import FAMILIES, PRECISIONS, TRAINED
@@ -136,6 +137,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
     recipe: Recipe = build(Recipe, document, str(path))
     _check_family(path, recipe)
+    refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
+    if refusal:
+        raise RecipeError(f'{path}: {refusal}')
     if recipe.augmentation.corruption_probability > 0 and recipe.views == 'device':
         raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
                           f"{recipe.augmentation.corruption_probability:g}, but only the loader "

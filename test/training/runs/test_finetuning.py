@@ -11,12 +11,14 @@ from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTAT
 from emu_perception.predictor import Predictor
 import pytest
 from rounding import NETWORK, rounding
-from small_models import small_network
+from small_models import small_network, small_recipe
 import torch
 from torch.nn import functional as F
 from training.data.dataset_folder import DatasetFolder
 from training.fit import fit
+from training.methods.baseline import Baseline
 from training.methods.optimization import parameter_groups
+from training.methods.parts import Parts
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
 from training.recipes.sections import FinetuneOptions, OptimizerRecipe
@@ -49,6 +51,26 @@ def test_of_a_frozen_encoder_only_pyramid_and_heads_learn():
     restrict(network, FinetuneOptions('none'))
     assert learning(network) == everything - own(everything)
     assert {name.split('.')[1] for name in learning(network)} == {'pyramid', SEGMENTATION, DEPTH}
+
+
+def test_batch_norms_of_a_frozen_encoder_keep_the_statistics_of_its_weights():
+    network = small_network(encoder='resnet10t', context='pyramid_pooling')
+    recipe = small_recipe(finetune={'encoder': 'none'})
+    restrict(network, recipe.finetune)
+    module = Baseline(network, recipe, Parts((0.5,) * 3, (0.25,) * 3))
+    norms = {name for name, part in network.named_modules()
+             if isinstance(part, torch.nn.BatchNorm2d)}
+    frozen = {name for name in norms if name.startswith('encoder.')}
+    assert frozen and norms - frozen
+    for _ in range(2):  # As it is made, and as whoever trains it sets it.
+        training = {name for name in norms if network.get_submodule(name).training}
+        assert training == norms - frozen
+        before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
+        module.through({'image': torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)})
+        assert all(torch.equal(value, before[key])
+                   for key, value in network.encoder.state_dict().items())
+        module.eval()
+        module.train()
 
 
 def test_the_last_blocks_and_the_norm_learn():
@@ -115,7 +137,6 @@ def test_pyramid_and_additions_learn_at_the_heads_rate():
 
 
 @pytest.mark.parametrize(('encoder', 'options', 'part'), [
-    ('resnet10t', FinetuneOptions('none'), 'batch norms'),
     ('resnet10t', FinetuneOptions('lora'), 'no vision transformer'),
     ('vit', FinetuneOptions('last', blocks=5), 'has 4')])
 def test_an_encoder_without_such_a_part_is_one_clear_line(encoder, options, part):
