@@ -238,7 +238,7 @@ def _load_encoder(network: Network, weights: Weights, source: str) -> None:
                          f'{list(own[wrong[0]].shape)}: give weights of this encoder')
     if isinstance(network.encoder, ViTEncoder):  # Others drop stages that they do not need.
         blocks = len(model.blocks)
-        deeper = [name for name in flat if (found := re.match(r'blocks\.(\d+)\.', name))
+        deeper = [name for name in weights if (found := re.match(r'blocks\.(\d+)\.', name))
                   and int(found[1]) >= blocks]
         if deeper:
             raise InputError(f"initial weights '{source}' hold '{deeper[0]}', but encoder "

@@ -162,10 +162,10 @@ def test_a_file_of_other_weights_is_one_clear_line(tensors, part, tmp_path):
 def test_weights_of_a_deeper_vit_or_that_are_no_numbers_are_refused(tmp_path):
     name = 'vit_small_patch14_reg4_dinov2'
     good = weights_of(tiny_vit(name))
-    deeper = {**good, **{key.replace('blocks.3.', 'blocks.4.'): tensor
+    deeper = {**good, **{key.replace('blocks.3.', 'blocks.4.'): tensor.clone()
                          for key, tensor in good.items() if key.startswith('blocks.3.')}}
     spoiled = {**good, 'blocks.1.norm1.weight': torch.full((32,), float('nan'))}
-    for tensors, part in ((deeper, "has 4 blocks"), (spoiled, "'blocks.1.norm1.weight' has")):
+    for tensors, part in ((deeper, 'has 4 blocks'), (spoiled, "'blocks.1.norm1.weight' has")):
         save_file(tensors, tmp_path / 'a.safetensors')
         with pytest.raises(InputError, match=part) as caught:
             initialize(tiny_vit(name), str(tmp_path / 'a.safetensors'))
