@@ -37,7 +37,7 @@ from training.speed.steps import training_step
 from training.speed.synthetic_models import synthetic_batch, synthetic_network
 
 CLASSES = 40
-FROZEN = ('finetune.encoder=none', 'finetune.cache=float16', 'augmentation.scale=[1,1]',
+FROZEN = ('finetune.encoder=none', 'cache_features=float16', 'augmentation.scale=[1,1]',
           'augmentation.border_probability=0', 'augmentation.color_jitter=0', 'views=loader',
           'network.encoder_arguments={}', 'precision=32-true', 'data=made up')
 

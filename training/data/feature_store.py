@@ -66,9 +66,9 @@ class FeatureStore:
         tensors = {_NAME.format(i): x.to(self.dtype).contiguous() for i, x in enumerate(maps)}
         if not all(torch.isfinite(x).all() for x in tensors.values()):
             largest = max(float(x.abs().max()) for x in maps)
-            raise RecipeError(f"field 'finetune.cache' is '{str(self.dtype)[6:]}', but the "
+            raise RecipeError(f"field 'cache_features' is '{str(self.dtype)[6:]}', but the "
                               f'encoder gives values of {largest:g}: give '
-                              'finetune.cache=float32, or none')
+                              'cache_features=float32, or none')
         return save(tensors)
 
     def write(self, path: Path, content: bytes) -> None:
@@ -127,7 +127,7 @@ def fixed_view(example: Example, size: tuple[int, int], recipe: AugmentationReci
     if drawn.seen != (height, width) or drawn.target != size:
         raise RecipeError(f"field 'input_size' is {list(size)}, into which image '{example.stem}' "
                           f'of {height}x{width} does not fit exactly, so that views lie at random '
-                          "places, and 'finetune.cache' is on: give input_size of its aspect, or "
-                          'finetune.cache=none')
+                          "places, and 'cache_features' is on: give input_size of its aspect, or "
+                          'cache_features=none')
     view = random_view(example, size, certain, np.random.default_rng(0))
     return torch.from_numpy(np.ascontiguousarray(view.image)).permute(2, 0, 1)

@@ -47,7 +47,7 @@ def cache_refusal(value_of: Callable[[str], Any]) -> str | None:
 
     :param value_of: a field of the recipe, 'section.field'.
     """
-    cache = value_of('finetune.cache')
+    cache = value_of('cache_features')
     if cache == 'none':
         return None
     method = value_of('method')
@@ -57,7 +57,7 @@ def cache_refusal(value_of: Callable[[str], Any]) -> str | None:
             return _line(condition.field, value, condition.why, condition.wanted, cache)
     if method == 'mc_dropout':
         return (f"field 'method' is 'mc_dropout', whose encoder drops at random, and "
-                f"'finetune.cache' is '{cache}': give finetune.cache=none")
+                f"'cache_features' is '{cache}': give cache_features=none")
     crop, whole = value_of('crop_size'), value_of('input_size')
     if crop not in (None, whole):
         return _line('crop_size', crop, 'so that views lie at random places', None, cache)
@@ -72,5 +72,5 @@ def cache_refusal(value_of: Callable[[str], Any]) -> str | None:
 def _line(field: str, value: Any, why: str, wanted: Any, cache: str) -> str:
     value, wanted = (list(part) if isinstance(part, tuple) else 'null' if part is None else part
                      for part in (value, wanted))
-    return (f"field '{field}' is {value!r}, {why}, and 'finetune.cache' is '{cache}': give "
-            f'{field}={str(wanted).replace(" ", "")}, or finetune.cache=none')
+    return (f"field '{field}' is {value!r}, {why}, and 'cache_features' is '{cache}': give "
+            f'{field}={str(wanted).replace(" ", "")}, or cache_features=none')

@@ -56,12 +56,6 @@ class FinetuneOptions:
     blocks: int = option(4, 'last: how many', low=1, high=1000)
     rank: int = option(16, 'lora: of the additions', low=1, high=1024)
     alpha: float = option(16.0, 'lora: additions are scaled by alpha / rank', low=1e-6, high=1e6)
-    cache: str = option(
-        'none', "with encoder 'none': keep on disk, in OUTPUT/feature_cache, what the encoder "
-        'makes of the training images, which nothing but flips may change; float32 trains the '
-        'same network as without, float16 takes half the place', choices=CACHES)
-    cache_gb: float = option(10.0, 'the most that OUTPUT/feature_cache may hold, 1e9 bytes',
-                             low=0, high=1e6)
 
 
 @dataclass(frozen=True)

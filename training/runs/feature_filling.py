@@ -43,10 +43,10 @@ def filled_store(module: TrainingModule, examples: ExampleCache,
     :raises OSError: names the file that cannot be written.
     """
     recipe, network = module.recipe, module.network
-    if recipe.finetune.cache == 'none':
+    if recipe.cache_features == 'none':
         return None
     store = FeatureStore(Path(recipe.output) / FOLDER / encoder_key(module),
-                         getattr(torch, recipe.finetune.cache))
+                         getattr(torch, recipe.cache_features))
     maker = _Maker(module)
     views = [(index, flip) for index in range(len(examples))
              for flip in flips_of(recipe.augmentation)]
@@ -65,7 +65,7 @@ def filled_store(module: TrainingModule, examples: ExampleCache,
         _check_room(recipe, store, len(views), len(left), len(content))
         write_json(store.folder / 'about.json', {
             'encoder': network.encoder.name, 'arguments': network.arguments['encoder_arguments'],
-            'dtype': recipe.finetune.cache, 'precision': recipe.precision})
+            'dtype': recipe.cache_features, 'precision': recipe.precision})
         # As many at once as a step has: sums are then rounded alike.
         size = recipe.batch_size
         for start in track(range(0, len(left), size), 'features', disable=not progress):
@@ -80,7 +80,7 @@ def encoder_key(module: TrainingModule) -> str:
     network, recipe = module.network, module.recipe
     digest = hashlib.blake2b(digest_size=16)
     about = [_FORMAT, __version__, torch.__version__, timm.__version__, recipe.precision,
-             recipe.finetune.cache, network.encoder.name, network.arguments['encoder_arguments'],
+             recipe.cache_features, network.encoder.name, network.arguments['encoder_arguments'],
              *(module.get_buffer(name).flatten().tolist() for name in ('scale', 'shift'))]
     digest.update(json.dumps(about, sort_keys=True, default=str).encode())
     for name, tensor in network.encoder.model.state_dict().items():
@@ -128,9 +128,9 @@ class _Maker:
         if named or not all(torch.equal(a, b) for a, b in zip(outside, inside)):
             name = named[0] if named else 'a part of it'
             raise RecipeError(f"field 'network.encoder' is '{self._encoder.name}', in whose "
-                              f"training {name} is drawn at random, and 'finetune.cache' is "
-                              f"'{self._module.recipe.finetune.cache}': set its rate to 0 in "
-                              'network.encoder_arguments, or give finetune.cache=none')
+                              f"training {name} is drawn at random, and 'cache_features' is "
+                              f"'{self._module.recipe.cache_features}': set its rate to 0 in "
+                              'network.encoder_arguments, or give cache_features=none')
 
 
 def _is_whole(path: Path, length: int) -> bool:
@@ -152,18 +152,18 @@ def _check_room(recipe: Recipe, store: FeatureStore, views: int, left: int, leng
     there = sum(path.stat().st_size for path in root.rglob('*') if path.is_file())
     free = shutil.disk_usage(root).free
     LOGGER.info('features of the frozen encoder: %d views of %.3g MB in %s, %.3g GB in %s; %d are '
-                'there, %.3g GB are to be written', views, length / 1e6, recipe.finetune.cache,
+                'there, %.3g GB are to be written', views, length / 1e6, recipe.cache_features,
                 views * length / 1e9, store.folder, views - left, needed / 1e9)
-    if there + needed > recipe.finetune.cache_gb * 1e9:
-        raise RecipeError(f"field 'finetune.cache_gb' is {recipe.finetune.cache_gb:g}, but {root} "
+    if there + needed > recipe.cache_features_gb * 1e9:
+        raise RecipeError(f"field 'cache_features_gb' is {recipe.cache_features_gb:g}, but {root} "
                           f'holds {there / 1e9:.3g} GB and {needed / 1e9:.3g} GB would be added: '
                           'remove the folders in it that no training reads, give more, or '
-                          'finetune.cache=none')
+                          'cache_features=none')
     if needed > free:
-        raise RecipeError(f"field 'finetune.cache' is '{recipe.finetune.cache}', which needs "
+        raise RecipeError(f"field 'cache_features' is '{recipe.cache_features}', which needs "
                           f'{needed / 1e9:.3g} GB more in {root}, where {free / 1e9:.3g} GB are '
                           'free: make room, give output=DIR on another disk, or '
-                          'finetune.cache=none')
+                          'cache_features=none')
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def recipe(synthetic: Path, tmp_path: Path) -> Callable[..., Recipe]:
         path.write_text(yaml.safe_dump({
             'name': name, 'data': str(synthetic), 'output': str(tmp_path),
             'input_size': [96, 128], 'batch_size': 2, 'epochs': 2, 'network': network,
-            'finetune': {'encoder': 'none', 'cache': cache},
+            'finetune': {'encoder': 'none'}, 'cache_features': cache,
             'augmentation': {'scale': [1.0, 1.0]}, 'optimizer': {'learning_rate': 1e-3}}))
         return load_recipe(path, overrides)
     return make
@@ -164,15 +164,15 @@ def test_a_full_disk_names_the_file_and_leaves_no_part_of_one(recipe, tmp_path, 
 
 
 @pytest.mark.parametrize(('overrides', 'free', 'field'), [
-    (['finetune.cache_gb=0.0001'], 10**12, "'finetune.cache_gb' is 0.0001"),
-    ([], 10_000, "'finetune.cache' is 'float32'")])
+    (['cache_features_gb=0.0001'], 10**12, "'cache_features_gb' is 0.0001"),
+    ([], 10_000, "'cache_features' is 'float32'")])
 def test_what_does_not_fit_is_said_before_it_is_made(
         recipe, tmp_path, monkeypatch, caplog, overrides, free, field):
     usage = type('Usage', (), {'free': free})
     monkeypatch.setattr('training.runs.feature_filling.shutil.disk_usage', lambda _: usage)
     with caplog.at_level(logging.INFO), pytest.raises(RecipeError, match=field) as caught:
         fit(recipe('a', *overrides), progress=False)
-    assert '\n' not in str(caught.value) and 'finetune.cache=none' in str(caught.value)
+    assert '\n' not in str(caught.value) and 'cache_features=none' in str(caught.value)
     # Four maps of 6x8 patches in float32.
     assert any('8 views of 0.0' in line and 'GB are to be written' in line
                for line in caplog.messages)
@@ -193,7 +193,7 @@ def test_a_setting_that_makes_kept_features_wrong_is_refused_by_its_name(recipe,
         recipe('a', override)
     message = str(caught.value)
     assert f"field '{field}' is" in message and '\n' not in message
-    assert 'finetune.cache=none' in message
+    assert 'cache_features=none' in message
     recipe('a', override, cache='none')  # It is the cache alone that minds.
 
 
@@ -254,5 +254,5 @@ def test_float16_is_half_as_large_and_trains(recipe, tmp_path):
 
 def test_a_value_beyond_float16_asks_for_float32(tmp_path):
     store = feature_store.FeatureStore(tmp_path, torch.float16)
-    with pytest.raises(RecipeError, match='finetune.cache=float32'):
+    with pytest.raises(RecipeError, match='cache_features=float32'):
         store.content([torch.tensor([[[70000.0]]])])
