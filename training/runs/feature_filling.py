@@ -171,7 +171,11 @@ def _alone(lock: Path, folder: Path) -> Iterator[None]:
     """Wait for whoever makes features here: members of an ensemble make them once for all."""
     with lock.open('w') as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                LOGGER.info('%s: another training makes features there: waiting', lock.parent)
+                fcntl.flock(file, fcntl.LOCK_EX)
             remove_partial(folder)
         except OSError as error:  # No locks on this file system: some are made twice, no harm.
             LOGGER.warning('%s: cannot be locked (%s)', lock, error.strerror)

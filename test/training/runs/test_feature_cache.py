@@ -232,24 +232,32 @@ def test_an_image_of_another_aspect_has_no_fixed_view_and_is_named(recipe, synth
 @pytest.mark.slow
 def test_ensemble_sub_ensemble_and_student_train_on_the_same_kept_features(
         recipe, tmp_path, passes):
-    start = fit(recipe('start', 'epochs=1'), progress=False)
-    same = ['epochs=1', f'network.initial_weights={start}']
+    start = fit(recipe('start', 'epochs=1', cache='float16'), progress=False)
+    same = ['cache_features=float16', 'epochs=1', f'network.initial_weights={start}']
     members = [fit(recipe(f'de/member_0{i}', *same, f'seed={i}'), progress=False)
                for i in (0, 1)]
     fit(recipe('dse', *same, 'method=sub_ensemble', 'sub_ensemble.heads=2'), progress=False)
-    fit(recipe('student', 'epochs=1', 'method=emuformer',
+    fit(recipe('student', *same[:2], 'method=emuformer',
                f'emuformer.teacher={[str(path) for path in members]}',
                'network.initial_weights=teacher'), progress=False)
     assert len(kept(tmp_path)) == 8, 'the encoder is one, whoever trains'
 
 
-@pytest.mark.slow
-def test_float16_is_half_as_large_and_trains(recipe, tmp_path):
-    fit(recipe('a', 'epochs=1', cache='float16'), progress=False)
-    half = sum(path.stat().st_size for path in kept(tmp_path))
-    fit(recipe('b', 'epochs=1', cache='float32'), progress=False)
+def test_float16_is_half_as_large(tmp_path):
+    maps = [torch.randn(32, 6, 8) for _ in range(4)]
+    half, whole = (len(feature_store.FeatureStore(tmp_path, dtype).content(maps))
+                   for dtype in (torch.float16, torch.float32))
     # Beside the numbers a file has its header, of a few hundred bytes.
-    assert sum(path.stat().st_size for path in kept(tmp_path)) - half > 1.9 * half
+    assert whole - half == pytest.approx(4 * 32 * 6 * 8 * 2, abs=100)
+
+
+def test_the_command_on_the_page_is_a_recipe(tmp_path):
+    page = (Path(__file__).parents[3] / 'docs/training.md').read_text()
+    command = next(block for block in page.replace('\\\n', ' ').splitlines()
+                   if block.startswith('    emu train') and 'cache_features' in block)
+    words = command.split()[4:]
+    for name in ('dinov2_small', 'dinov3_small'):
+        assert load_recipe(name, words).cache_features == 'float16'
 
 
 def test_a_value_beyond_float16_asks_for_float32(tmp_path):

@@ -6,12 +6,19 @@ from __future__ import annotations
 
 import copy
 
-from emu_perception.checkpoint import load_checkpoint, read_metadata
+from emu_perception.checkpoint import (
+    CheckpointMetadata,
+    Intrinsics,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
+from emu_perception.commands import export
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.predictor import Predictor
 import pytest
 from rounding import NETWORK, rounding
-from small_models import small_network, small_recipe
+from small_models import CLASSES, small_network, small_recipe
 import torch
 from torch.nn import functional as F
 from training.data.dataset_folder import DatasetFolder
@@ -102,6 +109,28 @@ def test_low_rank_additions_start_at_nothing_learn_alone_and_are_merged(name):
     # What the robot gets is a network like any other.
     assert whole.state_dict().keys() == plain.state_dict().keys()
     assert any(is_addition(part) for part, _ in network.named_parameters()), 'it learns on'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('suffix', 'packages'), [
+    ('.onnx', ('onnx', 'onnxruntime')), ('.xml', ('openvino',))])
+def test_merged_additions_are_proven_in_what_is_exported(suffix, packages, synthetic, tmp_path,
+                                                         capsys):
+    for package in packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    network = vit('vit_small_patch14_reg4_dinov2')
+    restrict(network, FinetuneOptions('lora', rank=4, alpha=8.0))
+    with torch.no_grad():
+        for part, parameter in network.named_parameters():
+            if is_addition(part):
+                torch.nn.init.normal_(parameter, std=0.2)
+    save_checkpoint(tmp_path / 'a.safetensors', merged(network.eval()), CheckpointMetadata(
+        architecture=network.arguments, input_size=(64, 96), classes=CLASSES,
+        palette=((1, 2, 3),) * 3, intrinsics=Intrinsics(96, 64, 80.0, 80.0, 48.0, 32.0)))
+    assert export.main(['--model', str(tmp_path / 'a.safetensors'), '--images',
+                        str(synthetic / 'image/000.png'), '--out',
+                        str(tmp_path / f'out/a{suffix}')]) == 0
+    assert 'proven on 1 images' in capsys.readouterr().out
 
 
 def test_a_merged_layer_is_the_layer_and_its_two_products():
