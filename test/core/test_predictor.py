@@ -80,6 +80,16 @@ def test_maps_have_type_size_layout_and_range_of_the_contract(predictor, image_s
     assert prediction.timing_ms.keys() == {'preprocess', 'network', 'postprocess'}
 
 
+def test_a_confidence_is_of_its_own_pixel_s_label_at_any_size(predictor):
+    """What is blended with a neighbour of another class would be sure of none of both."""
+    def pairs(size: tuple[int, int]) -> set[tuple[int, float]]:
+        found = predictor(noise(96, 128), size=size, fx=FX)
+        return set(zip(found.label.ravel().tolist(), found.confidence.ravel().tolist()))
+    there = pairs(predictor.network_size((96, 128)))
+    assert pairs((301, 517)) <= there and pairs((50, 61)) <= there
+
+
+
 @pytest.mark.parametrize(('tasks', 'has', 'lacks', 'score'), [
     ((SEGMENTATION,), ('label', 'segmentation_entropy', 'confidence'),
      ('depth', 'depth_variance', 'depth_sigma'), 'segmentation_entropy'),
