@@ -38,6 +38,7 @@ from .command_line import check_figure, check_writable, run, write_result
 from .data.dataset_folder import DatasetFolder, training_focal
 from .data.frame_runs import folds, frame_runs
 from .data.leakage import trained_on
+from .data.unknown_camera import warn_of_camera
 from .evaluation.measuring import evaluate
 from .methods.ensemble import Ensemble
 from .reporting.promises import promises_figure
@@ -81,6 +82,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         if name not in metadata.classes:
             raise InputError(f"--drivable has '{name}', which is no class of {checkpoint}: give "
                              f'some of {", ".join(metadata.classes) or "a network with labels"}')
+    warn_of_camera(folder, metadata)
     folder.restrict((split,))
     stems = folder.stems(split)
     found = str(resolved_device(device))

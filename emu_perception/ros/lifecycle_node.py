@@ -393,8 +393,8 @@ class EmuNode(LifecycleNode):
                            warning=False)
         self._say_promises(predictor)
         if self._settings.depth_hint and 'depth' not in predictor.metadata.tasks:
-            self._log.once('depth_hint', 'depth_hint is set, but the checkpoint has no task depth: '
-                           'the depth camera is joined to nothing')
+            self._log.once('depth_hint', 'depth_hint is set, but the checkpoint has no task '
+                           'depth: the depth camera is joined to nothing')
         if self._settings.risk_region:
             self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
                            'fitted on whole images; set those of this part (risk_threshold_*)')

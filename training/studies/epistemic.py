@@ -25,6 +25,7 @@ import torch
 from ..arguments.studies.epistemic import parser
 from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, training_focal
+from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
 from ..metrics.image_ranks import auroc, rank_correlation
@@ -144,6 +145,7 @@ def study(checkpoint: Path, teacher: Sequence[Path], folder: DatasetFolder, limi
         raise InputError(f'--teacher {teacher[0]}: one sample cannot disagree with itself: give '
                          'the members of an ensemble, or their folder')
     check_classes(ensemble, folder)
+    warn_of_camera(folder, metadata)
     focal = training_focal(folder)
     stems = evenly_spaced(folder.stems('val'), limit)
     pixels: dict[str, tuple[list[float], list[float]]] = {}

@@ -30,6 +30,7 @@ from ..command_line import (
     write_result,
 )
 from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
+from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes, compared
 from ..methods.ensemble import Ensemble
 from ..metrics.image_ranks import auroc, rank_correlation
@@ -150,6 +151,7 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
                             backend='eager'), checkpoint)
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
     check_classes(ensemble, folder)
+    warn_of_camera(folder, metadata)
     # First: a file that is no image ends the study.
     last = [without_truth(judge, name, files, progress) for name, files in others.items()]
     groups = [with_truth(judge, ensemble, folder, stems, kind, progress)
