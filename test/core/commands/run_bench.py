@@ -111,7 +111,7 @@ def read_bag(path: Path) -> dict[str, list[tuple[int, Any]]]:
 def pixels(message: Any) -> np.ndarray:
     """Return the pixels of an Image."""
     kind, channels = {'mono8': ('u1', 1), 'rgb8': ('u1', 3), '16UC1': ('<u2', 1),
-                      '32FC1': ('<f4', 1)}[message.encoding]
+                      '32FC1': ('<f4', 1), '32FC2': ('<f4', 2)}[message.encoding]
     shape = (message.height, message.width, channels)
     return np.frombuffer(bytes(message.data), kind).reshape(shape).squeeze()
 
