@@ -9,11 +9,10 @@ from pathlib import Path
 
 from emu_perception.cameras import jpeg_bytes, png_bytes
 from emu_perception.cameras.image_files import rgb_of
+from emu_perception.dataset_fields import DatasetError
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import is_litter, one_spelling
 import numpy as np
-
-from .dataset_fields import DatasetError
 
 IMAGE_SUFFIXES = ('.jpg', '.png', '.jpeg')
 

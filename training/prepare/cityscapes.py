@@ -13,12 +13,12 @@ from pathlib import Path
 
 import cv2
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
 
 from ..arguments.datasets.cityscapes import LABEL_KINDS
-from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from .cityscapes_classes import (
     label_table,
     NAMES,

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.commands.program import program
+from emu_perception.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import holds_anything
 from emu_perception.whole_files import write_whole
@@ -19,7 +20,6 @@ import numpy as np
 import yaml
 
 from ..arguments.datasets.output import IMAGE_FORMATS, JPEG_QUALITY
-from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 
 LOGGER = logging.getLogger('training')
 SPLITS = ('train', 'val', 'test')

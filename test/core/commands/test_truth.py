@@ -64,13 +64,18 @@ def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log)
     assert 'its classes are not those of the checkpoint' in log.text
 
 
-@pytest.mark.parametrize(('field', 'value'), [
-    ('depth', {'offset': 1.0}), ('depth', {**DEPTH, 'scale': 'x'}),
-    ('depth', {**DEPTH, 'offset': float('nan')}), ('depth', {**DEPTH, 'invalid': 0}),
-    ('ignore_index', 0.5)])
-def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value):
-    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' cannot be used"):
+@pytest.mark.parametrize(('field', 'value', 'words'), [
+    ('depth', {'offset': 1.0}, "'depth' is {'offset': 1.0}: give 'scale'"),
+    ('depth', {**DEPTH, 'scale': 'x'}, "'depth.scale' is 'x': give a number"),
+    ('depth', {**DEPTH, 'offset': float('nan')}, "'depth.offset' is nan: give a number"),
+    ('depth', {**DEPTH, 'invalid': 0}, "'depth.invalid' is 0: give a list of stored values"),
+    ('depth', {**DEPTH, 'min': 9.0}, 'min must be below max'),
+    ('depth', {**DEPTH, 'scales': 1}, "did you mean 'scale'?"),
+    ('ignore_index', 0.5, "'ignore_index' is 0.5: give a whole number")])
+def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value, words):
+    with pytest.raises(InputError) as error:
         TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
+    assert f"dataset.yaml: field '{field}'" in str(error.value) and words in str(error.value)
 
 
 def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(tmp_path):
@@ -84,7 +89,7 @@ def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(t
 @pytest.mark.parametrize(('field', 'value'), [
     ('classes', 5), ('depth', 5), ('classes', 'wall'), ('ignore_index', 'none')])
 def test_a_field_that_is_no_list_or_section_is_named_in_one_line(tmp_path, field, value):
-    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is '{value}': give"):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is {value!r}: give"):
         TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
 
 
