@@ -13,9 +13,10 @@ import sys
 from typing import Any
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 from emu_perception.scores import SCORES
 from rich.progress import track
 

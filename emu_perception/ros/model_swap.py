@@ -104,7 +104,7 @@ class ModelSwap:
         key = ModelKey.of(path, settings.device, settings.precision, settings.backend)
         if key != running.key:
             from emu_perception.checkpoint import read_metadata
-            from emu_perception.predictor import resolved_device
+            from emu_perception.devices import resolved_device
             if settings.device != self._values.get('device'):
                 resolved_device(settings.device)
             _check_backend(settings.backend)

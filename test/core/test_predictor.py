@@ -456,11 +456,11 @@ def test_the_same_image_gives_the_same_maps(predictor, image):
 
 
 def test_missing_gpu_is_warned_of_once_and_not_for_each_model(monkeypatch, caplog):
-    from emu_perception import predictor
+    from emu_perception import devices
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    predictor._say_that_there_is_no_gpu.cache_clear()
-    with caplog.at_level('WARNING', logger=predictor.LOGGER.name):
+    devices._say_that_there_is_no_gpu.cache_clear()
+    with caplog.at_level('WARNING', logger=devices.LOGGER.name):
         for _ in range(3):
-            assert predictor.resolved_device('auto').type == 'cpu'
+            assert devices.resolved_device('auto').type == 'cpu'
     assert [record.message for record in caplog.records].count(
         "device 'auto': no usable CUDA GPU found, running on the CPU, which is much slower") == 1

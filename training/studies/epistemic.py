@@ -15,9 +15,10 @@ import cv2
 from emu_perception.benchmarking.measure import gmac, interleaved, summary
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 import torch

@@ -10,8 +10,8 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
-from emu_perception.predictor import resolved_device
 from emu_perception.uncertainty import DepthMixture, PredictiveMoments
 import numpy as np
 from rich.progress import track

@@ -13,9 +13,9 @@ from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.corruptions.content import restyled
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer
-from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track

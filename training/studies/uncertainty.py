@@ -13,8 +13,9 @@ from typing import Any
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.scores import SCORES
 import numpy as np
