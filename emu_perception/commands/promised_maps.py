@@ -16,6 +16,7 @@ from emu_perception.promises.holding import level_problem, promise_lines, promis
 from emu_perception.risk import RiskState
 
 LOGGER = logging.getLogger('emu_perception')
+LEVEL = 0.9  # As the node's promise_level.
 
 
 class PromisedMaps:
@@ -23,20 +24,25 @@ class PromisedMaps:
     Those that are asked for, of images that are believed, as the node publishes them.
 
     :param names: of the maps.
-    :param level: that they are promised at.
+    :param level: that they are promised at; None: ``LEVEL``.
     :param hinted: whether a depth camera is joined in.
-    :raises InputError: if the checkpoint was not fitted for the level.
+    :raises InputError: if the checkpoint was not fitted for the level, or it is given for nothing.
     """
 
-    def __init__(self, metadata: CheckpointMetadata, names: Collection[str], level: float, *,
-                 hinted: bool) -> None:
-        self._metadata, self._names, self._level = metadata, tuple(names), level
-        self._hinted = hinted
+    def __init__(self, metadata: CheckpointMetadata, names: Collection[str], level: float | None,
+                 *, hinted: bool) -> None:
+        if level is not None and not names:
+            raise InputError('--promise-level: is of the promised maps of a recording, of which '
+                             '--topics names none: leave it out')
+        self._metadata, self._names, self._hinted = metadata, tuple(names), hinted
+        self._level = LEVEL if level is None else level
         self._said: set[str] = set()
-        problem = level_problem(metadata, level) if names else ''
+        if not names:
+            return
+        problem = level_problem(metadata, self._level)
         if problem:
             raise InputError(problem.replace('promise_level', '--promise-level', 1))
-        for line in promise_lines(metadata, level, hinted=hinted) if names else ():
+        for line in promise_lines(metadata, self._level, hinted=hinted):
             LOGGER.info(line)
 
     def of(self, state: RiskState, camera: Camera | None) -> Mapping[str, PromiseLevel]:

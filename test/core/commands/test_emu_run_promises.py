@@ -76,7 +76,8 @@ def test_of_another_camera_or_an_image_that_is_not_believed_there_is_none(
 
 @pytest.mark.parametrize('options, words', [
     (('--promise-level', '0.95'), '--promise-level is 0.95: the checkpoint has 0.8, 0.9'),
-    (('--promise-level', '2'), 'argument --promise-level'), ((), '')])
+    (('--promise-level', '2'), 'argument --promise-level'), ((), ''),
+    (('--topics', 'label', '--promise-level', '0.9'), '--topics names none')])
 def test_what_the_checkpoint_does_not_promise_is_one_line_before_anything_is_written(
         tmp_path, promising, network, metadata, capsys, options, words):
     write_images(tmp_path / 'in', 1)
