@@ -106,7 +106,8 @@ class Runner:
                 shown = Shown(view, prediction, state, replace(
                     self._look, promises=self._promised.of(state, camera)))
                 if self._truths is not None and view is rgb:  # A rectified view is another image.
-                    truth = self._truths.of(image.name, (height, width)).at(prediction.size)
+                    truth = self._truths.of(image.name, (height, width), image.apart_from_maps
+                                            ).at(prediction.size)
         return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures,
                       truth)
 

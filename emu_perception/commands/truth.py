@@ -76,13 +76,17 @@ class TruthFolder:
             return None
         return cls(root, read_mapping(file), classes)
 
-    def of(self, name: str, size: tuple[int, int] | None = None) -> Truth:
+    def of(self, name: str, size: tuple[int, int] | None = None, apart: str = '') -> Truth:
         """
         Return what there is of an image; a map that is damaged or of another size is said once.
 
         :param name: of its file.
         :param size: (height, width) of it; None = not checked.
+        :param apart: why its maps are not of it, as it was read; '' where they are.
         """
+        if apart:
+            self._say_once(apart)
+            return Truth(None, None)
         stem = f'{Path(name).stem}.png'
         label = self._read(self._root / 'label' / stem, size) if self._labels else None
         stored = self._read(self._root / 'depth' / stem, size) if self._metres else None
@@ -110,7 +114,11 @@ class TruthFolder:
         if values is not None and size is not None and values.shape != size:
             why = f'is {values.shape[1]}x{values.shape[0]}, its image {size[1]}x{size[0]}'
             values = None
-        if values is None and not self._said:
-            self._said = True
-            LOGGER.warning('%s: %s: not compared', path, why)
+        if values is None:
+            self._say_once(f'{path}: {why}')
         return values
+
+    def _say_once(self, why: str) -> None:
+        if not self._said:
+            self._said = True
+            LOGGER.warning('%s: not compared', why)

@@ -10,12 +10,13 @@ from types import SimpleNamespace
 
 from core_bench import CLASSES
 import cv2
+from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.commands.truth import TruthFolder
 from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import InputError
 import numpy as np
 import pytest
-from run_bench import emu_run, FX, HEIGHT, WIDTH, write_images
+from run_bench import emu_run, FX, HEIGHT, turn_by_exif, WIDTH, write_images
 import yaml
 
 NAMES = tuple(f'class {i}' for i in range(CLASSES))
@@ -54,6 +55,18 @@ def test_a_map_of_another_size_than_its_image_is_said_and_not_stretched(tmp_path
     truth = found.of('frame_8.png', (HEIGHT, WIDTH))
     assert truth.depth is None and truth.label.shape == (HEIGHT, WIDTH)
     assert f'frame_8.png: is 10x10, its image {WIDTH}x{HEIGHT}' in log.text
+
+
+def test_an_image_that_exif_turns_has_a_truth_that_is_not_and_is_not_compared(tmp_path, log):
+    found = TruthFolder.beside(folder(tmp_path), NAMES)
+    turned = turn_by_exif(tmp_path / 'image/frame_8.png')
+    image, = ImageFiles([turned], 10.0).images()
+    # Upside down it has the same size, so that nothing else would tell.
+    truth = found.of(image.name, image.read().shape[:2], image.apart_from_maps)
+    assert truth.label is None and truth.depth is None
+    assert 'frame_8.jpg: EXIF orientation 3 turns it' in log.text and 'not compared' in log.text
+    upright, = ImageFiles([tmp_path / 'image/frame_9.png'], 10.0).images()
+    assert found.of(upright.name, (HEIGHT, WIDTH), upright.apart_from_maps).label is not None
 
 
 def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log):
