@@ -62,7 +62,8 @@ def test_all_that_was_stays_bit_for_bit_and_what_was_fitted_holds(trained, added
     said = after.provenance['epistemic']
     assert said['start'] == 'start' and len(said['teacher']) == 2 and said['epochs_run'] == 2
     assert {one['role'] for one in after.provenance['ancestors']} == {'teacher', 'start'}
-    assert 'added to `start`, of which nothing else changed; taught by 2' in model_card(after, more)
+    assert 'added to `start`, of which nothing else changed; taught by 2' in model_card(
+        after, more)
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
     answers = [Predictor.load(path, 'cpu', backend='eager')(image) for path in added]
     for name, values in answers[0].maps.items():
