@@ -83,7 +83,7 @@ def test_what_would_change_it_is_said_before_anything_runs(trained, added, overr
 
 @pytest.mark.parametrize('override', [
     'freeze_bn=0.5', 'emuformer.epistemic=false', 'method=baseline',
-    'network.initial_weights=package'])
+    'network.initial_weights=package', 'finetune.encoder=lora'])
 def test_a_recipe_that_cannot_keep_it_is_refused(trained, tmp_path, override):
     with pytest.raises(RecipeError, match="'finetune.heads' is 'epistemic': outputs are added"):
         recipe(trained, tmp_path / 'start.safetensors', override)
