@@ -50,11 +50,11 @@ class CalibrationError(Metric):
         self.confidence += exact_bin_sums(confidence, index, self.bins)
 
     def _bin(self, confidence: torch.Tensor) -> torch.Tensor:
-        if confidence.dtype != torch.float32 or self.bins > 2**16 or bool(
-                confidence.isnan().any()):
+        if confidence.device.type != 'cpu' or confidence.dtype != torch.float32 or not bool(
+                confidence.isfinite().all()):
             return torch.bucketize(confidence.double(), self.inner)
-        # The product is exact: 24 bits by 16 are less than a float64's 53. An edge k / bins that
-        # a float32 can hold is exact in ``inner`` too, and at all others none can lie.
+        # The product is exact: 24 bits by those of ``bins`` fit in a float64's 53. An edge that a
+        # float32 can hold is exact in ``inner`` too, and none lies between any other and k / bins.
         place = confidence.double().mul_(self.bins).ceil_().long()
         return place.sub_(1).clamp_(0, self.bins - 1)
 

@@ -42,17 +42,15 @@ def _parts(values: torch.Tensor, fraction_bits: int) -> Iterator[torch.Tensor]:
 
 
 def _plain_parts(values: torch.Tensor, fraction_bits: int) -> list[torch.Tensor] | None:
-    """Return the high and the low parts of values none of which is NaN or beyond; else None."""
+    """Return the first two parts, with half the passes, if no value is NaN or beyond; else None."""
     if values.device.type != 'cpu' or not values.numel():
         return None
     low, high = (float(end) for end in torch.aminmax(values))
     limit = 2.0**(62 - fraction_bits)
     if not (-limit <= low and high <= limit):  # NaN is neither.
         return None
-    whole = values.double()
-    whole = (whole * 2.0**fraction_bits).round_().long()
-    low_parts = whole & (2**_LOW_BITS - 1)
-    return [whole.bitwise_right_shift_(_LOW_BITS), low_parts]
+    whole = (values.double() * 2.0**fraction_bits).round_().long()
+    return [whole >> _LOW_BITS, whole & (2**_LOW_BITS - 1)]
 
 
 def exact_sum(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
@@ -78,7 +76,7 @@ def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
     :param index: bin of each value, int64 [N].
     """
     sums = torch.zeros(3, bins, dtype=torch.long, device=values.device)
-    if values.dtype == torch.bool:  # Ones and zeros are counted.
+    if values.dtype == torch.bool and fraction_bits >= _LOW_BITS:  # Ones are counted.
         sums[0] = torch.bincount(index[values], minlength=bins) << (fraction_bits - _LOW_BITS)
         return sums
     plain = _plain_parts(values, fraction_bits)

@@ -46,7 +46,7 @@ def label_maps(probabilities: torch.Tensor) -> LabelMaps:
         confidence, guess = probabilities.max(0)
         return LabelMaps(guess, confidence, plain_entropy(probabilities),
                          probabilities.square().sum(0))
-    p = probabilities.flatten(1).numpy()
+    p = probabilities.detach().flatten(1).numpy()
     guess = np.empty(p.shape[1], np.uint8)
     confidence, entropy, squares = (np.empty(p.shape[1], np.float32) for _ in range(3))
     # Of classes that tie the first is the largest.
