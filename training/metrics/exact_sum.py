@@ -42,7 +42,7 @@ def _parts(values: torch.Tensor, fraction_bits: int) -> Iterator[torch.Tensor]:
 
 
 def _plain_parts(values: torch.Tensor, fraction_bits: int) -> list[torch.Tensor] | None:
-    """Return the first two parts, with half the passes, if no value is NaN or beyond; else None."""
+    """Return the first two parts, in half the time, if no value is NaN or beyond; else None."""
     if values.device.type != 'cpu' or not values.numel():
         return None
     low, high = (float(end) for end in torch.aminmax(values))
