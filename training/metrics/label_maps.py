@@ -43,11 +43,11 @@ def label_maps(probabilities: torch.Tensor) -> LabelMaps:
     """
     classes, size = len(probabilities), probabilities.shape[1:]
     if probabilities.device.type != 'cpu':
-        confidence, guess = probabilities.max(0)
-        return LabelMaps(guess, confidence, plain_entropy(probabilities),
+        largest = probabilities.max(0)
+        return LabelMaps(largest.indices, largest.values, plain_entropy(probabilities),
                          probabilities.square().sum(0))
     p = probabilities.detach().flatten(1).numpy()
-    guess = np.empty(p.shape[1], np.uint8)
+    guess: np.ndarray = np.empty(p.shape[1], np.uint8)
     confidence, entropy, squares = (np.empty(p.shape[1], np.float32) for _ in range(3))
     # Of classes that tie the first is the largest.
     places = np.arange(classes, 0, -1, dtype=np.uint8)[:, None]

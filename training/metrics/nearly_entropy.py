@@ -25,7 +25,9 @@ _ROUNDING = 2.0**-24
 _OF_MEAN = 2.0**-22
 # Of fewer pixels single errors show in the mean; there is little to gain anyway.
 _FEW = 2**16
-_TINY = np.finfo(np.float32).smallest_subnormal
+_TINY = np.finfo(np.float32).tiny
+# Below this that changes an entropy.
+_SURE = 1e-25
 
 
 def plain_entropy(probabilities: torch.Tensor) -> torch.Tensor:
@@ -50,7 +52,7 @@ def nearly_entropy(probabilities: np.ndarray, out: np.ndarray, terms: np.ndarray
 
     :param terms: float32 [K, N] to write over.
     """
-    np.maximum(probabilities, _TINY, out=terms)
+    np.add(probabilities, _TINY, out=terms)  # Changes no other than 0 and what is next to it.
     np.log(terms, out=terms)
     np.multiply(terms, probabilities, out=terms)
     np.negative(terms.sum(0, out=out), out=out)
@@ -62,7 +64,7 @@ def settled(nearly: torch.Tensor, probabilities: torch.Tensor, bins: Bins) -> to
 
     They compare so with the edges of the bins, and with the mean and the median of the image.
 
-    :param nearly: what ``nearly_entropy`` gave, [H, W].
+    :param nearly: what ``nearly_entropy`` gave, [H, W]; is written over.
     :param probabilities: float32 [K, H, W].
     :param bins: linear, from 0.
     """
@@ -72,13 +74,14 @@ def settled(nearly: torch.Tensor, probabilities: torch.Tensor, bins: Bins) -> to
     u = nearly.flatten()
     place = u * (bins.count / (bins.high - bins.low))
     doubtful = (place - place.round()).abs_() <= place.mul_(share)
-    doubtful |= ~u.isfinite()
+    doubtful |= ~u.isfinite() | (u.abs() < _SURE) & (u != 0)
     for kind in THRESHOLDS:
         threshold = image_threshold(u, kind).float()
         # Both the pixel's error and the threshold's, and once more for roundings of this line.
         doubtful |= (u - threshold).abs_() <= 4.0 * share * threshold
     index = doubtful.nonzero().squeeze(1)
-    plain = plain_entropy(probabilities.flatten(1).index_select(1, index))
+    plain = plain_entropy(torch.stack([
+        p.index_select(0, index) for p in probabilities.flatten(1)]))
     u.index_copy_(0, index, plain)
     mean = image_threshold(u, 'mean')
     if bool(((plain.double() - mean).abs_() <= _OF_MEAN * mean).any()):

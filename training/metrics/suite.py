@@ -134,11 +134,11 @@ class EvaluationSuite(nn.Module):
         valid, accurate = label < self.num_classes, maps.guess == label
         for kind in THRESHOLDS:
             self.segmentation[kind].update(accurate, entropy, valid)
-        rows = probabilities.flatten()
+        rows, bins = probabilities.flatten(), entropy_bins(self.num_classes)
         found = (x.flatten() for x in (label, maps.guess, maps.confidence, entropy, maps.squares))
         for index, (true, guess, confidence, u, squares) in _runs(valid, *found):
             right, true = guess == true, true.long()
-            place = self.segmentation['detection'].bins.index(u)
+            place = bins.index(u)
             self.segmentation['confusion'].update(guess, true)
             self.segmentation['ece'].update(confidence, right)
             self.segmentation['ece_10'].update(confidence, right)
@@ -162,7 +162,7 @@ class EvaluationSuite(nn.Module):
                 continue
             right = torch.maximum(guess / truth, truth / guess) < 1.25
             everywhere.view(-1)[index] = right
-            place = self.depth['detection'].bins.index(u)
+            place = VARIANCE_BINS.index(u)
             self.depth['gaussian'].update(mean, u, y)
             self.depth['detection'].update(u, right, place)
             self.depth['sparsification'].update(u, squares[-1], place)
