@@ -21,11 +21,11 @@ from typing import Any
 
 from emu_perception.benchmarking.measure import interleaved, summary
 from emu_perception.checkpoint import load_checkpoint
+from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError
 from emu_perception.exporting.formats import need, Runs, written
 from emu_perception.exporting.whole_model import WholeModel
 from emu_perception.model_file import default_model
-from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
 
