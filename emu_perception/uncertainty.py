@@ -7,8 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import torch
 from torch.nn import functional as F
+
+# Pixels of a run, a multiple of what any CPU's vectors hold: torch rounds what is left over at the
+# end of a map otherwise than a whole vector. Of 40 classes 400 KB.
+_RUN = 2560
 
 
 def label_entropy_confidence(
@@ -167,6 +172,27 @@ def by_class(maps: torch.Tensor) -> torch.Tensor:
         maps[0].permute(1, 2, 0).reshape(pixels, -1).t().contiguous().view(maps.shape))
 
 
+def class_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """
+    Return the softmax over classes, float32, each class's map in one piece.
+
+    The bits are those of ``by_class(logits.float()).softmax(1)``, at half its time for what a
+    network in channels_last gives on a CPU: in runs of pixels that stay in the cache.
+
+    :param logits: [B, K, H, W].
+    """
+    logits = logits.float()
+    if (logits.device.type != 'cpu' or logits.requires_grad or logits.is_contiguous()
+            or not logits.is_contiguous(memory_format=torch.channels_last)):
+        return by_class(logits).softmax(dim=1)
+    found = torch.empty(logits.shape)
+    for image, maps in zip(logits.permute(0, 2, 3, 1).flatten(1, 2), found.flatten(2)):
+        for pixels, part in zip(image.split(_RUN), maps.split(_RUN, dim=1)):
+            # OpenCV transposes in registers, torch value by value.
+            part.copy_(torch.from_numpy(cv2.transpose(pixels.numpy())).softmax(0))
+    return found
+
+
 def predictive_moments(samples: Iterable[tuple[torch.Tensor | None, torch.Tensor | None,
                                                torch.Tensor | None]],
                        epistemic: bool = False) -> PredictiveMoments:
@@ -182,7 +208,7 @@ def predictive_moments(samples: Iterable[tuple[torch.Tensor | None, torch.Tensor
     entropies: torch.Tensor | float = 0.0
     for logits, mean, variance in samples:
         if logits is not None:
-            probabilities = by_class(logits.float()).softmax(dim=1)
+            probabilities = class_probabilities(logits)
             if epistemic:
                 entropies = entropies + _entropy(probabilities)
             segmentation.add(probabilities)

@@ -10,6 +10,7 @@ from emu_perception.network_maps import NetworkMaps
 from emu_perception.scores import measured
 from emu_perception.uncertainty import (
     by_class,
+    class_probabilities,
     label_entropy_confidence,
     predictive_moments,
     segmentation_maps,
@@ -166,3 +167,11 @@ def test_maps_by_class_are_the_same_values_in_one_piece(batch, memory):
     found = by_class(maps)
     assert torch.equal(found, maps) and found.is_contiguous()
     assert torch.equal(found.softmax(1), maps.softmax(1)), 'not the same bits'
+
+
+@pytest.mark.parametrize('size', [(61, 67), (64, 96), (1, 3)])
+@pytest.mark.parametrize('memory', [torch.channels_last, torch.contiguous_format])
+def test_probabilities_in_runs_are_softmax_bit_for_bit(size, memory):
+    maps = (4 * torch.randn(2, 5, *size)).to(memory_format=memory)
+    found = class_probabilities(maps)
+    assert torch.equal(found, maps.contiguous().softmax(1)) and found.is_contiguous()

@@ -59,6 +59,7 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     more = ThreeTaskFigures(ensemble, folder, min_pixels=min_instance_pixels,
                             cluster=cluster) if has_three_task_figures(ensemble) else None
     images, seconds = [], []
+    begun = time.process_time()
     for index, stem in enumerate(track(stems, 'evaluate', disable=not progress)):
         if before_image is not None:
             before_image(stem)
@@ -80,6 +81,8 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
             # Of all samples, in PyTorch, with its maps at full size: no robot waits so long.
             'evaluation_ms': {'mean': float(later.mean()), 'std': float(later.std()),
                              'images': len(later)} if seconds else None,
+            # Of all threads, an image, with reading it and all metrics.
+            'evaluation_cpu_s': (time.process_time() - begun) / len(stems) if stems else None,
             **{f'mean_{name}': percentiles(images, f'mean_{name}') for name in SCORES}}
 
 

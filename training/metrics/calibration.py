@@ -43,11 +43,20 @@ class CalibrationError(Metric):
         :param correct: bool, same shape.
         """
         confidence, correct = confidence.flatten(), correct.flatten()
-        index = torch.bucketize(confidence.double(), self.inner)
+        index = self._bin(confidence)
         both = torch.bincount(index * 2 + correct, minlength=2 * self.bins).view(self.bins, 2)
         self.count += both.sum(1)
         self.correct += both[:, 1]
         self.confidence += exact_bin_sums(confidence, index, self.bins)
+
+    def _bin(self, confidence: torch.Tensor) -> torch.Tensor:
+        if confidence.device.type != 'cpu' or confidence.dtype != torch.float32 or not bool(
+                confidence.isfinite().all()):
+            return torch.bucketize(confidence.double(), self.inner)
+        # The product is exact: 24 bits by those of ``bins`` fit in a float64's 53. An edge that a
+        # float32 can hold is exact in ``inner`` too, and none lies between any other and k / bins.
+        place = confidence.double().mul_(self.bins).ceil_().long()
+        return place.sub_(1).clamp_(0, self.bins - 1)
 
     def compute(self) -> dict[str, torch.Tensor]:
         """

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torchmetrics import Metric
 
@@ -57,10 +58,12 @@ class CertaintyCells(Metric):
             raise ValueError(
                 f'accurate {tuple(accurate.shape)}, uncertainty {tuple(uncertainty.shape)}, valid '
                 f'{tuple(valid.shape)}: expected three maps [H, W] of one image')
-        u = uncertainty.flatten().double()
-        certain = u < image_threshold(u, self.threshold)
-        row = torch.where(valid.flatten(), (~accurate.flatten()).long(), 2)
-        self.cells += torch.bincount(row * 2 + ~certain, minlength=6).view(3, 2)
+        u = uncertainty.flatten()
+        certain = u < _in_type_of(u, image_threshold(u, self.threshold))
+        valid = valid.flatten()
+        # Small integers, 0..5: places in the table of cells.
+        cell = ((valid & ~accurate.flatten()).byte().add_(~valid, alpha=2)).mul_(2).add_(~certain)
+        self.cells += torch.bincount(cell, minlength=6).view(3, 2)
 
     def compute(self) -> dict[str, torch.Tensor]:
         """
@@ -73,14 +76,25 @@ class CertaintyCells(Metric):
 
 
 def image_threshold(uncertainty: torch.Tensor, kind: str) -> torch.Tensor:
-    """Return the mean or median, float64 [], of an image's finite uncertainties float64 [N]."""
+    """Return the mean or median, float64 [], of an image's finite uncertainties [N]."""
     finite = uncertainty.isfinite()
+    known = uncertainty if bool(finite.all()) else uncertainty[finite]
+    if not known.numel():
+        return torch.full((), torch.nan, dtype=torch.float64, device=uncertainty.device)
     if kind == 'median':
-        return torch.where(finite, uncertainty, torch.nan).nanmedian()
-    mean = as_float(exact_sum(torch.where(finite, uncertainty, 0.0))) / finite.sum()
+        middle = (known.numel() - 1) // 2
+        return (known.median() if known.device.type != 'cpu' else torch.from_numpy(
+            np.partition(known.numpy(), middle))[middle]).double()
+    mean = as_float(exact_sum(known)) / known.numel()
     # Fixed point rounds: of a constant map the mean is that constant, and no pixel is certain.
-    return mean.clamp(torch.where(finite, uncertainty, torch.inf).min(),
-                      torch.where(finite, uncertainty, -torch.inf).max())
+    return mean.clamp(*(end.double() for end in torch.aminmax(known)))
+
+
+def _in_type_of(values: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+    """Return the number of the values' own type below which is what is below a float64."""
+    rounded = threshold.to(values.dtype)
+    above = torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
+    return torch.where(rounded.double() < threshold, above, rounded)
 
 
 def certainty_figures(cells: torch.Tensor, void: str = 'exclude') -> dict[str, torch.Tensor]:

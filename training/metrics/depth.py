@@ -11,6 +11,8 @@ from .exact_sum import as_float, exact_row_sums
 
 # Metres: a prediction of 0 has no logarithm. The upper end stands for an infinite depth.
 LOG_RANGE_M = (1e-3, 1e6)
+# Pixels of an image at a time: their float64 stay in a CPU's cache.
+RUN = 2**15
 PER_IMAGE = ('rmse', 'abs_rel', 'delta1')
 
 
@@ -50,7 +52,26 @@ class DepthErrors(Metric):
         :param depth: true metres, same shape, 0 = invalid.
         """
         rows = depth.shape[0] if depth.ndim > 2 else 1
-        prediction, depth = prediction.reshape(rows, -1), depth.reshape(rows, -1)
+        parts = [self._sums(*part) for part in zip(
+            prediction.reshape(rows, -1).split(RUN, 1), depth.reshape(rows, -1).split(RUN, 1))]
+        squared, relative, log, log_squared, within, pixels = (
+            torch.stack(part).sum(0) for part in zip(*parts))
+        self.squared += squared.sum(1)
+        self.relative += relative.sum(1)
+        self.log += log.sum(1)
+        self.log_squared += log_squared.sum(1)
+        self.within += within.sum(1)
+        self.pixels += pixels.sum()
+        count = pixels.clamp(min=1)
+        # An image without a valid pixel adds 0 and is not counted.
+        self.of_images += exact_row_sums(torch.stack([
+            (as_float(squared) / count).sqrt(), as_float(relative) / count,
+            within[0] / count.double()]))
+        self.images += (pixels > 0).sum()
+
+    @staticmethod
+    def _sums(prediction: torch.Tensor, depth: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the sums over pixels [B, N] of what is counted, each [..., B]."""
         valid = depth > 0
         # An invalid pixel becomes a perfect one that adds nothing: quicker than picking.
         truth = torch.where(valid, depth, 1.0).double()
@@ -60,20 +81,8 @@ class DepthErrors(Metric):
         # A guess of 0 has ratio inf: within no factor.
         ratio = torch.maximum(guess / truth, truth / guess)
         within = torch.stack([((ratio < 1.25**k) & valid).sum(1) for k in (1, 2, 3)])
-        squared, relative = exact_row_sums(error.square()), exact_row_sums(error.abs() / truth)
-        self.squared += squared.sum(1)
-        self.relative += relative.sum(1)
-        self.log += exact_row_sums(log).sum(1)
-        self.log_squared += exact_row_sums(log.square()).sum(1)
-        self.within += within.sum(1)
-        pixels = valid.sum(1)
-        self.pixels += pixels.sum()
-        count = pixels.clamp(min=1)
-        # An image without a valid pixel adds 0 and is not counted.
-        self.of_images += exact_row_sums(torch.stack([
-            (as_float(squared) / count).sqrt(), as_float(relative) / count,
-            within[0] / count.double()]))
-        self.images += (pixels > 0).sum()
+        return (exact_row_sums(error.square()), exact_row_sums(error.abs_().div_(truth)),
+                exact_row_sums(log), exact_row_sums(log.square()), within, valid.sum(1))
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Return rmse (m), abs_rel, silog (%), delta1..3, their means over images, and pixels."""

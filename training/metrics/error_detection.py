@@ -35,14 +35,17 @@ class ErrorDetection(Metric):
                        dist_reduce_fx='sum')
         self.counts: torch.Tensor
 
-    def update(self, uncertainty: torch.Tensor, accurate: torch.Tensor) -> None:
+    def update(self, uncertainty: torch.Tensor, accurate: torch.Tensor,
+               place: torch.Tensor | None = None) -> None:
         """
         Add pixels with truth.
 
         :param uncertainty: any shape, in the unit of the bins.
         :param accurate: bool, same shape.
+        :param place: the bin of each, int64 [N], where it is known.
         """
-        index = self.bins.index(uncertainty.flatten()) + self.bins.count * ~accurate.flatten()
+        place = self.bins.index(uncertainty.flatten()) if place is None else place
+        index = place + self.bins.count * ~accurate.flatten()
         self.counts += torch.bincount(index, minlength=2 * self.bins.count).view(2, -1)
 
     def compute(self) -> dict[str, torch.Tensor]:

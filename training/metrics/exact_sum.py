@@ -41,14 +41,30 @@ def _parts(values: torch.Tensor, fraction_bits: int) -> Iterator[torch.Tensor]:
     yield wide.isnan().long()
 
 
+def _plain_parts(values: torch.Tensor, fraction_bits: int) -> list[torch.Tensor] | None:
+    """Return the first two parts, in half the time, if no value is NaN or beyond; else None."""
+    if values.device.type != 'cpu' or not values.numel():
+        return None
+    low, high = (float(end) for end in torch.aminmax(values))
+    limit = 2.0**(62 - fraction_bits)
+    if not (-limit <= low and high <= limit):  # NaN is neither.
+        return None
+    whole = (values.double() * 2.0**fraction_bits).round_().long()
+    return [whole >> _LOW_BITS, whole & (2**_LOW_BITS - 1)]
+
+
 def exact_sum(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
     """Return the sum of all values as int64 [3]."""
-    return torch.stack([part.sum() for part in _parts(values.flatten(), fraction_bits)])
+    return exact_row_sums(values.flatten(), fraction_bits)
 
 
 def exact_row_sums(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
     """Return the sums over the last dimension as int64 [3, ...]."""
-    return torch.stack([part.sum(-1) for part in _parts(values, fraction_bits)])
+    plain = _plain_parts(values, fraction_bits)
+    if plain is None:
+        return torch.stack([part.sum(-1) for part in _parts(values, fraction_bits)])
+    sums = [part.sum(-1) for part in plain]
+    return torch.stack([*sums, torch.zeros_like(sums[0])])
 
 
 def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
@@ -60,7 +76,11 @@ def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
     :param index: bin of each value, int64 [N].
     """
     sums = torch.zeros(3, bins, dtype=torch.long, device=values.device)
-    for row, part in zip(sums, _parts(values, fraction_bits)):
+    if values.dtype == torch.bool and fraction_bits >= _LOW_BITS:  # Ones are counted.
+        sums[0] = torch.bincount(index[values], minlength=bins) << (fraction_bits - _LOW_BITS)
+        return sums
+    plain = _plain_parts(values, fraction_bits)
+    for row, part in zip(sums, _parts(values, fraction_bits) if plain is None else plain):
         row.scatter_add_(0, index, part)
     return sums
 

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import torch
 from torchmetrics import Metric
 
+from .bins import counts_between
 from .exact_sum import as_float, exact_sum
 
 VARIANCE_FLOOR = 1e-12  # m²
@@ -52,14 +53,17 @@ class GaussianScores(Metric):
         :param variance: m², same shape, floored at 1e-12.
         :param depth: true metres, same shape, 0 = invalid.
         """
-        index = (depth.flatten() > 0).nonzero().squeeze(1)
-        mean, variance, depth = (x.flatten()[index].double() for x in (mean, variance, depth))
+        known = depth.flatten() > 0
+        index = None if bool(known.all()) else known.nonzero().squeeze(1)
+        mean, variance, depth = (
+            (x.flatten() if index is None else x.flatten().index_select(0, index)).double()
+            for x in (mean, variance, depth))
         variance = variance.clamp(min=VARIANCE_FLOOR)
         error = mean - depth
-        loss = 0.5 * (error.square() / variance + variance.log() + math.log(2.0 * math.pi))
+        loss = error.square().div_(variance).add_(variance.log()).add_(
+            math.log(2.0 * math.pi)).mul_(0.5)
         self.log_loss += exact_sum(loss, _BITS)
-        place = torch.bucketize(error.abs() / variance.sqrt(), self.quantiles)
-        self.held += torch.bincount(place, minlength=len(NOMINAL) + 1)
+        self.held += counts_between(error.abs_().div_(variance.sqrt_()), self.quantiles)
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Return nll, coverage_50/80/90/95, calibration_error, and nominal, observed [19]."""

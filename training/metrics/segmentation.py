@@ -32,7 +32,9 @@ class ConfusionMatrix(Metric):
         :param label: true class, same shape; pixels of no class (255) are not counted.
         """
         known = label < self.classes
-        pairs = label[known].long() * self.classes + prediction[known].long()
+        if not bool(known.all()):
+            label, prediction = label[known], prediction[known]
+        pairs = label.flatten().long() * self.classes + prediction.flatten().long()
         self.counts += torch.bincount(pairs, minlength=self.classes**2).view(
             self.classes, self.classes)
 

@@ -42,16 +42,19 @@ class Sparsification(Metric):
             self.add_state(f'error_{name}', torch.zeros(3, bins.count, dtype=torch.long),
                            dist_reduce_fx='sum')
 
-    def update(self, uncertainty: torch.Tensor, error: torch.Tensor) -> None:
+    def update(self, uncertainty: torch.Tensor, error: torch.Tensor,
+               place: torch.Tensor | None = None) -> None:
         """
         Add pixels with truth.
 
         :param uncertainty: any shape, in the unit of the bins.
         :param error: same shape: 0 or 1 for misclassified, or the squared error in m².
+        :param place: the bin of each uncertainty, int64 [N], where it is known.
         """
         uncertainty, error = uncertainty.flatten(), error.flatten()
-        for (name, bins), values in zip(self.bins.items(), (uncertainty, error)):
-            index = bins.index(values)
+        for (name, bins), values, known in zip(self.bins.items(), (uncertainty, error),
+                                               (place, None)):
+            index = bins.index(values) if known is None else known
             count, total = getattr(self, f'count_{name}'), getattr(self, f'error_{name}')
             count += torch.bincount(index, minlength=bins.count)
             total += exact_bin_sums(error, index, bins.count)

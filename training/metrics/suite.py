@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 import warnings
 
@@ -23,6 +24,8 @@ from .certainty_cells import CertaintyCells, THRESHOLDS, VOIDS
 from .depth import DepthErrors
 from .error_detection import ErrorDetection
 from .gaussian_scores import GaussianScores
+from .label_maps import label_maps, LabelMaps
+from .nearly_entropy import settled
 from .proper_scores import ProperScores
 from .segmentation import ConfusionMatrix
 from .sparsification import Sparsification
@@ -35,6 +38,9 @@ from .summary import (
     SEGMENTATION,
     segmentation_figures,
 )
+
+# Pixels, whose float64 then stay in a CPU's cache for all that is asked of them.
+_RUN = 2**15
 
 
 class EvaluationSuite(nn.Module):
@@ -100,17 +106,19 @@ class EvaluationSuite(nn.Module):
             if probabilities.shape[0] != self.num_classes:
                 raise ValueError(f'probabilities {tuple(probabilities.shape)}: expected '
                                  f'[{self.num_classes}, H, W]')
-            entropy, squares = entropy_and_squares(probabilities)
+            maps = label_maps(probabilities)
+            entropy = settled(maps.entropy, probabilities, entropy_bins(self.num_classes))
             if label is not None:
                 _check(label, probabilities=probabilities[0])
-                accuracy = self._add_segmentation(probabilities, entropy, squares, label)
+                accuracy = self._add_segmentation(probabilities, maps, entropy, label)
         elif self.num_classes and hard_label is not None and label is not None:
             _check(label, hard_label=hard_label)
             if int(hard_label.max()) >= self.num_classes:
                 raise ValueError(f'hard_label holds class {int(hard_label.max())} of '
                                  f'{self.num_classes}')
             self.segmentation['confusion'].update(hard_label, label)
-            accuracy = _mean((hard_label == label)[label < self.num_classes])
+            accuracy = _share((hard_label == label) & (label < self.num_classes),
+                              label < self.num_classes)
         if self.has_depth and depth is not None:
             variance = depth_variance
             if true_depth is not None:
@@ -121,45 +129,47 @@ class EvaluationSuite(nn.Module):
         return plain({'pixel_accuracy': accuracy, 'rmse': rmse,
                       **{f'mean_{name}': scores.get(name) for name in SCORES}})
 
-    def _add_segmentation(self, probabilities: torch.Tensor, entropy: torch.Tensor,
-                          squares: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:
-        confidence, guess = largest(probabilities)
-        label = label.long()
-        valid, accurate = label < self.num_classes, guess == label
+    def _add_segmentation(self, probabilities: torch.Tensor, maps: LabelMaps,
+                          entropy: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:
+        valid, accurate = label < self.num_classes, maps.guess == label
         for kind in THRESHOLDS:
             self.segmentation[kind].update(accurate, entropy, valid)
-        # Picked once: each metric below sees labelled pixels only.
-        index = valid.flatten().nonzero().squeeze(1)
-        label, guess, accurate, confidence, entropy, squares = (
-            x.flatten()[index] for x in (label, guess, accurate, confidence, entropy, squares))
-        p_true = probabilities.flatten(1)[label, index]
-        self.segmentation['confusion'].update(guess, label)
-        self.segmentation['ece'].update(confidence, accurate)
-        self.segmentation['ece_10'].update(confidence, accurate)
-        self.segmentation['proper'].update(p_true, squares)
-        self.segmentation['detection'].update(entropy, accurate)
-        self.segmentation['sparsification'].update(entropy, ~accurate)
-        return _mean(accurate)
+        rows, bins = probabilities.flatten(), entropy_bins(self.num_classes)
+        found = (x.flatten() for x in (label, maps.guess, maps.confidence, entropy, maps.squares))
+        for index, (true, guess, confidence, u, squares) in _runs(valid, *found):
+            right, true = guess == true, true.long()
+            place = bins.index(u)
+            self.segmentation['confusion'].update(guess, true)
+            self.segmentation['ece'].update(confidence, right)
+            self.segmentation['ece_10'].update(confidence, right)
+            self.segmentation['proper'].update(
+                rows.index_select(0, true * valid.numel() + index), squares)
+            self.segmentation['detection'].update(u, right, place)
+            self.segmentation['sparsification'].update(u, ~right, place)
+        return _share(accurate & valid, valid)
 
     def _add_depth(self, depth: torch.Tensor, variance: torch.Tensor | None,
                    true_depth: torch.Tensor) -> torch.Tensor | None:
         self.depth['errors'].update(depth, true_depth)
         valid = true_depth > 0
-        index = valid.flatten().nonzero().squeeze(1)
-        truth, guess = (x.flatten()[index].double() for x in (true_depth, depth))
-        squared = (guess - truth).square()
+        squares: list[torch.Tensor] = []
+        everywhere = torch.zeros_like(valid)
+        uncertainty = depth if variance is None else variance
+        for index, (y, mean, u) in _runs(valid, true_depth, depth, uncertainty):
+            truth, guess = y.double(), mean.double()
+            squares.append((guess - truth).square_())
+            if variance is None:
+                continue
+            right = torch.maximum(guess / truth, truth / guess) < 1.25
+            everywhere.view(-1)[index] = right
+            place = VARIANCE_BINS.index(u)
+            self.depth['gaussian'].update(mean, u, y)
+            self.depth['detection'].update(u, right, place)
+            self.depth['sparsification'].update(u, squares[-1], place)
         if variance is not None:
-            self.depth['gaussian'].update(depth, variance, true_depth)
-            accurate = torch.maximum(guess / truth, truth / guess) < 1.25
-            everywhere = torch.zeros_like(valid)
-            everywhere.view(-1)[index] = accurate
             for kind in THRESHOLDS:
                 self.depth[kind].update(everywhere, variance, valid)
-            u = variance.flatten()[index]
-            self.depth['detection'].update(u, accurate)
-            self.depth['sparsification'].update(u, squared)
-        mean = _mean(squared)
-        return None if mean is None else mean.sqrt()
+        return torch.cat(squares).mean().sqrt() if squares else None
 
     def compute(self) -> dict[str, Any]:
         """
@@ -196,39 +206,17 @@ class EvaluationSuite(nn.Module):
             metric.reset()
 
 
-def entropy_and_squares(probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _runs(valid: torch.Tensor, *maps: torch.Tensor,
+          ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
     """
-    Return the entropy -sum p·ln p in nats, with 0·ln 0 = 0, and sum p², each [H, W].
+    Yield the pixels with truth in runs that stay in the cache.
 
-    :param probabilities: [K, H, W].
+    :return: their places int64 [N], and what each map holds there [N].
     """
-    entropy = torch.zeros_like(probabilities[0], dtype=torch.float32)
-    squares = torch.zeros_like(entropy)
-    # One class at a time stays in the cache, and no second [K, H, W] is made.
-    for p in probabilities:
-        p = p.float()
-        entropy += torch.special.entr(p)
-        squares.addcmul_(p, p)
-    return entropy, squares
-
-
-def largest(probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Return the largest value and the first class that has it, as ``max(0)``.
-
-    :param probabilities: [K, H, W].
-    """
-    if probabilities.device.type != 'cpu':
-        return tuple(probabilities.max(0))  # type: ignore[return-value]
-    # Class by class the passes are of vectors; max(0) goes from class to class in each pixel.
-    top = probabilities[0].clone()
-    index = torch.zeros(top.shape, dtype=torch.uint8)
-    for number, p in enumerate(probabilities[1:], 1):
-        index.masked_fill_(p > top, number)
-        torch.maximum(top, p, out=top)
-    if bool(top.isnan().any()):
-        return tuple(probabilities.max(0))  # type: ignore[return-value]
-    return top, index.long()
+    index = valid.flatten().nonzero().squeeze(1)
+    if index.numel():
+        for part in index.split(_RUN if valid.device.type == 'cpu' else index.numel()):
+            yield part, [x.flatten().index_select(0, part) for x in maps]
 
 
 def _check(truth: torch.Tensor, **maps: torch.Tensor | None) -> None:
@@ -237,5 +225,7 @@ def _check(truth: torch.Tensor, **maps: torch.Tensor | None) -> None:
             raise ValueError(f'{name} {tuple(values.shape)}: its truth is {tuple(truth.shape)}')
 
 
-def _mean(values: torch.Tensor) -> torch.Tensor | None:
-    return values.double().mean() if values.numel() else None
+def _share(right: torch.Tensor, known: torch.Tensor) -> torch.Tensor | None:
+    """Return the share of the known pixels bool [H, W] that are right; None where none is."""
+    count = known.sum()
+    return right.sum().double() / count if int(count) else None

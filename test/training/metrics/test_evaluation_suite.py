@@ -16,7 +16,8 @@ import pytest
 from rounding import rounding
 from scipy.stats import entropy as scipy_entropy
 import torch
-from training.metrics.suite import entropy_and_squares, EvaluationSuite, largest
+from training.metrics.label_maps import label_maps
+from training.metrics.suite import EvaluationSuite
 
 CLASSES = 5
 CERTAINTY = ['p_accurate_given_certain', 'p_uncertain_given_inaccurate', 'pavpu']
@@ -73,7 +74,8 @@ def test_the_keys_are_those_promised_and_all_is_plain_json():
 
 def test_entropy_is_scipys_and_zero_times_log_zero_is_zero():
     probabilities = image(0)['probabilities']
-    entropy, squares = entropy_and_squares(probabilities)
+    found = label_maps(probabilities)
+    entropy, squares = found.entropy, found.squares
     exact = probabilities.double()
     # Of each class a logarithm, a product and a sum: together no more than log K nats.
     bound = rounding(5 * CLASSES, math.log(CLASSES))
@@ -81,8 +83,8 @@ def test_entropy_is_scipys_and_zero_times_log_zero_is_zero():
     np.testing.assert_allclose(squares, exact.square().sum(0), rtol=0,
                                atol=rounding(2 * CLASSES))
     sure = torch.tensor([1.0, 0.0]).view(2, 1, 1)
-    assert entropy_and_squares(sure)[0].tolist() == [[0.0]]
-    assert entropy_and_squares(torch.full((4, 1, 1), 0.25))[0].item() == pytest.approx(math.log(4))
+    assert label_maps(sure).entropy.tolist() == [[0.0]]
+    assert label_maps(torch.full((4, 1, 1), 0.25)).entropy.item() == pytest.approx(math.log(4))
 
 
 def test_segmentation_against_numpy():
@@ -281,9 +283,10 @@ def test_the_largest_is_that_of_max_with_ties_and_with_what_is_no_number():
     for spoil in (False, True):
         if spoil:
             probabilities[3, 2, 2] = torch.nan
-        top, index = largest(probabilities)
+        found = label_maps(probabilities)
+        top, index = found.confidence, found.guess
         expected, first = probabilities.max(0)
         assert torch.equal(top.nan_to_num(9), expected.nan_to_num(9)), spoil
-        assert torch.equal(index, first) and index.dtype == torch.long
+        assert torch.equal(index.long(), first)
     ones = torch.full((4, 2, 2), 0.25)
-    assert largest(ones)[1].tolist() == [[0, 0], [0, 0]], 'of ties the first'
+    assert label_maps(ones).guess.tolist() == [[0, 0], [0, 0]], 'of ties the first'
