@@ -11,7 +11,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from emu_perception.commands import emu, program
+from emu_perception.commands import emu, program, read_first
 from emu_perception.commands.offline import offline_package
 from emu_perception.commands.program import called_as, CommandParser
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, SUBCOMMANDS
@@ -61,11 +61,12 @@ for one in words:
 
 def test_what_makes_no_sense_is_said_before_the_command_is_imported(monkeypatch, capsys):
     modules = []
-    monkeypatch.setattr(emu, 'imported', lambda module: modules.append(module) or type(
+    monkeypatch.setattr(read_first, 'import_module', lambda module: modules.append(module) or type(
         'Module', (), {'parser': staticmethod(lambda: CommandParser('own', ''))}))
     with pytest.raises(SystemExit) as end:
         emu.main(['train', '--epoch', '3'])
-    assert end.value.code == 2 and modules == [SUBCOMMANDS['train'].arguments]
+    assert end.value.code == 2
+    assert modules == [SUBCOMMANDS['train'].arguments.replace(OFFLINE, offline_package())]
     capsys.readouterr()
 
 
