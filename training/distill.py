@@ -35,10 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().options(arguments)
 
     def command() -> None:
-        name = recipe_of(options).name
+        # As a student's from the start: some fields are wrong in any other recipe.
+        as_student = student_overrides(options.teacher)
+        name = recipe_of(options, *as_student).name
         if not any(override.startswith('name=') for override in options.overrides):
             options.overrides.append(f'name={name}_emuformer')
-        recipe = student_recipe(recipe_of(options, *student_overrides(options.teacher)))
+        recipe = student_recipe(recipe_of(options, *as_student))
         fit(recipe, resume=options.resume, progress=not options.no_progress)
     return run(command)
 

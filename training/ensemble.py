@@ -64,7 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
             raise RecipeError(f"field 'method' is '{recipe.method}': members learn from the truth "
                               'alone; give baseline, then training.distill')
         check_tasks(recipe, DatasetFolder(recipe.data))
-        recipes = [member_recipe(recipe, index) for index in chosen_members(options)]
+        if options.folds < 0 or options.folds == 1:
+            raise RecipeError(f'--folds is {options.folds}: give 2 or more, or 0 for none')
+        recipes = [member_recipe(recipe, index, options.folds)
+                   for index in chosen_members(options)]
         with kept(f'what the members in {recipe.folder} have done is kept; the same command goes '
                   'on'):
             failed = train_all(recipes, side_by_side(options.parallel, recipe),

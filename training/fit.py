@@ -45,6 +45,7 @@ from .methods.ensemble import Ensemble
 from .methods.module import TrainingModule
 from .recipes.options import plain, RecipeError
 from .recipes.recipe import Recipe
+from .runs.added_outputs import check_kept, with_added_outputs
 from .runs.building import build_network, check_tasks, load_teacher, make_module
 from .runs.callbacks import (
     first_frozen_epoch,
@@ -90,6 +91,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     check_aspect(recipe.input_size, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
+    if recipe.finetune.heads == 'epistemic':
+        check_kept(network, recipe.network.initial_weights, recipe)
     if recipe.processes > 1 and torch.cuda.is_available():  # There is no such thing on CPUs.
         # timm's own: torch's would take the activations out of its norms.
         network = convert_sync_batchnorm(network)
@@ -238,7 +241,9 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
     network = merged(network.cpu().eval())
     metadata = metadata_of(recipe, folder, network, licence, metrics, teacher, epoch=epoch,
                            epochs_run=epochs_run)
-    if network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:
+    if recipe.finetune.heads == 'epistemic':
+        metadata = with_added_outputs(network, recipe.network.initial_weights, metadata)
+    elif network.num_heads == 1 and metadata.tasks != (INSTANCE,) and recipe.validates:
         # No threshold is of instances, whose clustering takes longer than all else.
         predictor = Predictor(network, replace(metadata, instances=None),
                               device='cuda' if torch.cuda.is_available() else 'cpu')

@@ -21,6 +21,9 @@ def parser() -> RecipeParser:
     """Return the parser of the command's line."""
     parser = recipe_parser('ensemble', __doc__)
     parser.add_argument('--members', type=int, default=10, help='default 10, as in the paper')
+    parser.add_argument('--folds', type=int, default=0, metavar='N',
+                        help='member i learns without fold i of N, of whole runs of frames: '
+                        'more diverse, and each image is new to one of N members')
     parser.add_argument('--only', metavar='I,J', help='train these members only, from 0')
     parser.add_argument('--shard', metavar='I/N', help='train the I-th of N parts of the members')
     parser.add_argument('--parallel', default='1', metavar='N|auto',

@@ -70,6 +70,9 @@ class Recipe:
         'train', 'train+val: for the network that is shipped when all is chosen. It has no '
         'validation: best is the last epoch, and calibration comes from its twin (training.'
         'calibrate --constants-of)', choices=('train', 'train+val'))
+    left_out_fold: str = option(
+        'none', 'I/N: not learned from is the I-th of N folds, of whole runs of frames, of what '
+        'train_on names (training.ensemble --folds N gives each member another)')
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
     epochs: int = option(100, 'passes over the training images', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
@@ -155,10 +158,32 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
                           f'train_on={recipe.train_on} leaves nothing to validate by: leave it '
                           'out')
+    if recipe.finetune.heads == 'epistemic' and not (
+            recipe.method == 'emuformer' and recipe.emuformer.epistemic
+            and recipe.freeze_bn == 1 and recipe.network.initial_weights.endswith('.safetensors')):
+        raise RecipeError(f"{path}: field 'finetune.heads' is 'epistemic': outputs are added to a "
+                          'checkpoint of which nothing else changes, its batch norms neither: '
+                          'give method=emuformer (training.distill), emuformer.epistemic=true, '
+                          'freeze_bn=1 and network.initial_weights=FILE.safetensors')
+    if recipe.left_out_fold != 'none':
+        fold_of(recipe.left_out_fold)
     if recipe.batch_size % recipe.processes:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')
     return recipe
+
+
+def fold_of(text: str) -> tuple[int, int]:
+    """
+    Read 'I/N'.
+
+    :raises RecipeError: if it is no fold of two or more.
+    """
+    first, _, second = text.partition('/')
+    if first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second) >= 2:
+        return int(first), int(second)
+    raise RecipeError(f"field 'left_out_fold' is {text!r}: give 'none', or the I-th of N folds as "
+                      'I/N, N from 2, for example 1/4')
 
 
 def recipe_names() -> list[str]:

@@ -46,7 +46,7 @@ class NetworkRecipe:
 
 @dataclass(frozen=True)
 class FinetuneOptions:
-    """What of the encoder learns; all that is not the pretrained encoder always does."""
+    """What of the network learns: of the encoder as said, and the heads or a part of them."""
 
     encoder: str = option(
         'all', "'none' of it; of a vision transformer its 'last' blocks, or 'lora': low-rank "
@@ -55,6 +55,10 @@ class FinetuneOptions:
     blocks: int = option(4, 'last: how many', low=1, high=1000)
     rank: int = option(16, 'lora: of the additions', low=1, high=1024)
     alpha: float = option(16.0, 'lora: additions are scaled by alpha / rank', low=1e-6, high=1e6)
+    heads: str = option(
+        'all', "'epistemic': nothing but the outputs that emuformer.epistemic adds. All else, its "
+        'calibration too, stays as the checkpoint network.initial_weights has it',
+        choices=('all', 'epistemic'))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of a pretrained encoder learns: all, none, its last blocks or low-rank additions."""
+"""Which part learns: of a pretrained encoder all, none, blocks, low-rank additions; of heads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..recipes.options import RecipeError
 from ..recipes.sections import FinetuneOptions
+from .added_outputs import EPISTEMIC_PART
 from .lora import add_low_rank
 
 LOGGER = logging.getLogger('training')
@@ -24,6 +25,9 @@ def restrict(network: Network, options: FinetuneOptions) -> None:
 
     :raises RecipeError: if this encoder has no such part.
     """
+    if options.heads == 'epistemic':
+        _only_epistemic(network)
+        return
     if options.encoder == 'all':
         return
     encoder, model = network.encoder, network.encoder.model
@@ -48,7 +52,18 @@ def restrict(network: Network, options: FinetuneOptions) -> None:
         else:
             add_low_rank([layer for block in model.blocks for layer in block.attn.modules()
                           if isinstance(layer, nn.Linear)], options.rank, options.alpha)
+    _say(f'encoder={options.encoder}', network)
+
+
+def _only_epistemic(network: Network) -> None:
+    network.requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(EPISTEMIC_PART in name)
+    _say('heads=epistemic', network)
+
+
+def _say(what: str, network: Network) -> None:
     counts = [sum(parameter.numel() for parameter in network.parameters()
                   if parameter.requires_grad or not learning) for learning in (True, False)]
-    LOGGER.info('finetune.encoder=%s: %.2f of %.2f million parameters learn', options.encoder,
-                counts[0] / 1e6, counts[1] / 1e6)
+    LOGGER.info('finetune.%s: %.6g of %.2f million parameters learn', what, counts[0] / 1e6,
+                counts[1] / 1e6)

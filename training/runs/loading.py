@@ -17,6 +17,7 @@ from ..data.examples import (
     WholeImages,
 )
 from ..data.resident import DrawnViews
+from ..data.training_stems import training_stems
 from ..methods.module import TrainingModule
 from ..recipes.recipe import Recipe
 
@@ -25,10 +26,9 @@ def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache,
     """Return the examples of train and val, with the truth that the recipe's network learns."""
     truth = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
     train, val = (
-        ExampleCache(folder, [stem for split in splits.split('+') for stem in folder.stems(split)],
-                     recipe.cache_images, inverse='inverse' in truth,
+        ExampleCache(folder, stems, recipe.cache_images, inverse='inverse' in truth,
                      instance='instance' in truth)
-        for splits in (recipe.train_on, 'val'))
+        for stems in (training_stems(recipe, folder), folder.stems('val')))
     return train, val
 
 

@@ -44,9 +44,11 @@ class MemberRun:
         return epochs_done(self.recipe.folder)
 
 
-def member_recipe(recipe: Recipe, index: int) -> Recipe:
-    """Return the recipe of member ``index``."""
-    return replace(recipe, name=f'{recipe.name}/member_{index:02d}', seed=recipe.seed + index)
+def member_recipe(recipe: Recipe, index: int, folds: int = 0) -> Recipe:
+    """Return the recipe of member ``index``, without its fold of the training images if any."""
+    fold = f'{index % folds + 1}/{folds}' if folds else recipe.left_out_fold
+    return replace(recipe, name=f'{recipe.name}/member_{index:02d}', seed=recipe.seed + index,
+                   left_out_fold=fold)
 
 
 def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> list[Path]:

@@ -17,6 +17,7 @@ import tempfile
 import torch
 import yaml
 
+from ..data.training_stems import training_stems
 from ..recipes.options import plain, RecipeError
 from ..recipes.recipe import load_recipe, Recipe
 
@@ -94,8 +95,7 @@ def measure(recipe: Recipe, steps: int = 3) -> int:
     held = 0
     if recipe.views == 'device':
         size = folder.image(examples.stems[0]).shape[:2]
-        count = sum(len(folder.stems(split)) for split in recipe.train_on.split('+'))
-        held = resident_bytes(count, size)
+        held = resident_bytes(len(training_stems(recipe, folder)), size)
     return torch.cuda.max_memory_reserved() + held
 
 

@@ -20,6 +20,7 @@ import torch
 
 from ..data.dataset_folder import DatasetFolder
 from ..data.instances import instance_settings
+from ..data.training_stems import training_stems
 from ..methods.ensemble import Ensemble
 from ..recipes.recipe import Recipe
 from .ancestry import ancestors_of, command_line, source_in_words
@@ -53,7 +54,7 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence
         if segments and INSTANCE in network.tasks else None,
         provenance={
             'data_set': folder.name, 'split': recipe.train_on,
-            'images': sum(len(folder.stems(split)) for split in recipe.train_on.split('+')),
+            'images': len(training_stems(recipe, folder)),
             'recipe': asdict(recipe),
             **({'epoch': epoch, 'epochs_run': epochs_run} if epochs_run else {}),
             **({'command': command} if command else {}), 'git_commit': git_commit(),

@@ -11,7 +11,6 @@ from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.errors import ForeignFileError
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
-from emu_perception.preprocessing import focal_scale
 import torch
 
 from ..data.augmentation import base_scale
@@ -70,10 +69,14 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         LOGGER.warning('%s: %d of %d tensors do not fit and start anew, the first is %s', path,
                        len(left), len(own), left[0])
     if classifier is not None:
-        focal = view_focal(folder, recipe.input_size, recipe.view_size)
-        width = recipe.view_size[1]
-        scale = None if focal is None else focal_scale(metadata, focal * width, width, width)
-        if scale is not None and scale != 1.0:
+        # In the pixels of views at scale 1, of both alike: where an image lies within its view,
+        # as of another aspect, its own camera and size are a factor of 1.
+        own_px, given_px = (
+            None if camera is None else camera.fx * base_scale((camera.height, camera.width), size)
+            for camera, size in ((folder.intrinsics, recipe.input_size),
+                                 (metadata.intrinsics, metadata.input_size)))
+        scale = None if own_px is None or given_px is None else own_px / given_px
+        if scale not in (None, 1.0):
             LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
         factor = network.raw_depth_factor(scale or 1.0, metadata.architecture)
         if factor != 1.0:

@@ -1,0 +1,35 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network that starts from a checkpoint: the metres of its own camera, or another's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
+from emu_perception.visualization import default_palette
+import pytest
+from small_models import CLASSES, small_network
+import torch
+from training.data.dataset_folder import DatasetFolder
+from training.recipes.recipe import load_recipe
+from training.runs.warm_start import warm_start
+
+
+@pytest.mark.parametrize('camera, size, factor', [
+    # Views of 160x224 are letterboxed: 4:3 images fill but 213 of their 224 columns.
+    ('its own', (160, 224), 1.0), ('half the focal length', (160, 224), 2.0)])
+def test_depths_follow_the_focal_length_and_stay_on_their_own_camera_and_size(
+        synthetic, tmp_path, camera, size, factor):
+    folder, network = DatasetFolder(synthetic), small_network(1)
+    own = folder.intrinsics
+    made_for = own if camera == 'its own' else replace(own, fx=own.fx / 2, fy=own.fy / 2)
+    path = tmp_path / 'start.safetensors'
+    save_checkpoint(path, network, CheckpointMetadata(
+        architecture=network.arguments, input_size=size, intrinsics=made_for,
+        classes=CLASSES, palette=default_palette(len(CLASSES))))
+    recipe = load_recipe('nyuv2_lite0', [f'data={synthetic}', f'input_size={list(size)}'])
+    started = small_network(2)
+    warm_start(started, str(path), recipe, folder)
+    given, got = (one.depth_layer.get_parameter('weight') for one in (network, started))
+    assert torch.allclose(got[0], given[0] * factor, rtol=1e-6) and torch.equal(got[1], given[1])

@@ -1,0 +1,73 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A picture of what is not known apart from noise, on a photograph that may be shown.
+
+``python tools/epistemic_picture.py --out docs/epistemic.jpg`` takes Middlebury's motorcycle room,
+pastes a part of another photograph into it (upside down, in other colours, as ``emu study
+epistemic`` does), and lays out the whole uncertainty of labels and depth beside their epistemic
+parts, as the default model gives them in one pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+import tempfile
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+_ENTROPY_TOP, _SIGMA_TOP_M = 3.0, 1.5
+
+
+def main(args: list[str] | None = None) -> int:
+    """Draw and write."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--checkpoint', type=Path, help='default: the default model')
+    options = parser.parse_args(args)
+    sys.path.insert(0, str(ROOT))
+    from emu_perception import Predictor
+    from emu_perception.cameras.calibration_files import read_calibration
+    from emu_perception.cameras.image_files import read_image
+    from emu_perception.panels import scaled_tile, Tile
+    from emu_perception.ros.demo.frames import make_frames
+    from emu_perception.visualization import color_bar, label_color, panel, scalar_color
+    from training.studies.epistemic import with_foreign
+
+    with tempfile.TemporaryDirectory() as name:
+        frames = make_frames(Path(name))
+        image, other = (read_image(Path(name) / frame.name) for frame in (frames[0], frames[-1]))
+        fx = read_calibration(Path(name) / f'{Path(frames[0].name).stem}.yaml').k[0]
+    strange, _ = with_foreign(image, other, np.random.default_rng(3))
+    predictor = Predictor.load(*([options.checkpoint] if options.checkpoint else []))
+    found = predictor(strange, fx=fx)
+    if found.mutual_information is None or found.segmentation_entropy is None:
+        parser.error('the model has no epistemic outputs (docs/uncertainty.md)')
+
+    def in_nats(title: str, values: np.ndarray, top: float) -> Tile:
+        return Tile(title, scalar_color(values, 0.0, top), color_bar(top, 'nat', 230))
+    # An epistemic part is small beside its whole: each of the two has colours of its own.
+    tiles = [
+        Tile('image, a strange thing pasted in', strange),
+        in_nats('labels: entropy', found.segmentation_entropy, _ENTROPY_TOP),
+        in_nats('labels: mutual information', found.mutual_information,
+                float(np.percentile(found.mutual_information, 99))),
+        Tile('labels', label_color(found.label, predictor.metadata.palette)),
+        scaled_tile('depth: sigma', found.depth_sigma, _SIGMA_TOP_M),
+        scaled_tile('depth: epistemic sigma', found.depth_epistemic_sigma,
+                    float(np.percentile(found.depth_epistemic_sigma, 99))),
+    ]
+    picture = panel([(one.title, one.picture) for one in tiles], bars=[one.bar for one in tiles])
+    cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
+                [cv2.IMWRITE_JPEG_QUALITY, 80])
+    print(f'wrote {options.out}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
