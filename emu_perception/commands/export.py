@@ -8,8 +8,8 @@ emu export --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N | --
 What is written is run and held against the Predictor on real images (--images, else photographs
 that are here); if it says something else it is removed again. Beside it: NAME.json and NAME.md,
 what the outputs mean, and NAME_example.py, which needs no ROS. A TensorRT engine is not written:
-backend tensorrt of node and Predictor builds it where it runs, or trtexec of the ONNX file (NAME.md
-has the command). To ship a trained checkpoint: emu ship.
+backend tensorrt of node and Predictor builds it where it runs, or trtexec of the ONNX file, as
+NAME.md says. To ship a trained checkpoint: emu ship.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 import numpy as np
 
-# Of emu_perception.exporting.formats, said again: it would bring torch. A test holds them together.
+# Of exporting.formats, said again: it would bring torch. A test holds them together.
 _NAMES = ('onnx', 'openvino', 'torch', 'tensorrt')
 _IMAGES = 6
 _ANY_BATCH = (1, 3)  # What a file for any number of images is proven at.

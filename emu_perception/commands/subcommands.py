@@ -72,7 +72,7 @@ _ROWS = (
     Subcommand('nav2-layer', ROBOT, "the YAML of Nav2's semantic layer, for a checkpoint",
                'emu_perception.commands.nav2_layer', 'offline',
                'emu_perception.commands.nav2_layer_arguments'),
-    _offline('prepare', 'make and check data set folders: bag, nyuv2, cityscapes, check',
+    _offline('prepare', 'make and check data set folders: bag, check, nyuv2, cityscapes, ...',
              'prepare.__main__'),
     _offline('train', 'one network: --recipe robot data=DIR', 'fit'),
     _offline('ensemble', 'the members of a deep ensemble', 'ensemble'),

@@ -89,7 +89,8 @@ def readme(name: str, kind: str, about: str, metadata: CheckpointMetadata,
         f'`{name}.json`, or is no number. The node adds what one image cannot tell: silence, old '
         'images, unknown cameras, hysteresis.', '',
         f'**Proven** on {proof.images} images against the Predictor (PyTorch, float32). Largest '
-        f'errors, relative to values above 1: {errors}; labels that are ties: {proof.ties}.', '', *_OF_RUNTIMES[kind](name, document_)])
+        f'errors, relative to values above 1: {errors}; labels that are ties: {proof.ties}.', '',
+        *_OF_RUNTIMES[kind](name, document_)])
 
 
 def _of_onnx(name: str, document_: dict[str, Any]) -> list[str]:

@@ -80,6 +80,13 @@ def test_maps_have_type_size_layout_and_range_of_the_contract(predictor, image_s
     assert prediction.timing_ms.keys() == {'preprocess', 'network', 'postprocess'}
 
 
+def test_a_prediction_is_one_line_where_python_prints_it(predictor, image):
+    text = repr(predictor(image))
+    assert text.startswith('Prediction(') and '\n' not in text and 'array' not in text
+    assert 'depth_variance' in text and 'relative_depth_sigma=' in text
+    assert repr(Prediction({}, {}, (1, 1))) == 'Prediction(no maps; scores: none)'
+
+
 @pytest.mark.parametrize(('tasks', 'has', 'lacks', 'score'), [
     ((SEGMENTATION,), ('label', 'segmentation_entropy', 'confidence'),
      ('depth', 'depth_variance', 'depth_sigma'), 'segmentation_entropy'),
