@@ -65,7 +65,7 @@ _ROWS = (
                usage='CAMERA [CAMERA ...] [--ros-args ...]'),
     Subcommand('replay', ROBOT, 'a camera of files: images, a video or a bag, as topics',
                'emu_perception.ros.replay_camera', 'ros', ros=True, parameter='source',
-               usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate:=HZ -p loop:=false ...]'),
+               usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate_hz:=HZ -p loop:=false ...]'),
     Subcommand('commission', ROBOT, "make the flag this robot's own: a minute of driving",
                'emu_perception.commands.commission', 'offline',
                'emu_perception.commands.commission_arguments'),

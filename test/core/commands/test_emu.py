@@ -8,6 +8,7 @@ import argparse
 from importlib.util import find_spec
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -199,3 +200,12 @@ def test_what_is_wrong_with_a_line_is_not_lost_below_a_long_usage(capsys):
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) <= most and lines[-1].startswith(f'emu {name}: error: ')
         assert lines[0].startswith(f'emu {name} --help' if name == 'predict' else 'usage: ')
+
+
+@pytest.mark.parametrize('row', [row for row in SUBCOMMANDS.values() if '-p ' in row.usage],
+                         ids=lambda row: row.name)
+def test_a_parameter_that_a_usage_names_is_one(row):
+    """ROS drops one that is none, and says nothing."""
+    source = (ROOT / f"{row.module.replace('.', '/')}.py").read_text()
+    for name in re.findall(r'-p ([a-z_]+):=', row.usage):
+        assert f"'{name}'" in source
