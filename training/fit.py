@@ -55,6 +55,7 @@ from .runs.callbacks import (
     StopAfter,
     StopEarly,
 )
+from .runs.feature_filling import filled_store
 from .runs.folder_lock import locked
 from .runs.loading import example_caches, loaders
 from .runs.lora import merged
@@ -118,7 +119,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         (recipe.folder / 'finished.json').unlink(missing_ok=True)
         trainer = make_trainer(recipe, module, callbacks, progress,
                                min(LOG_EVERY, batches * recipe.epochs))
-        trainer.fit(module, *loaders(recipe, module, train, val, first_epoch),
+        store = filled_store(module, train, progress)
+        trainer.fit(module, *loaders(recipe, module, train, val, first_epoch, store),
                     ckpt_path=str(last) if resume else None,
                     weights_only=False if resume else None)
         path = recipe.folder / 'best.safetensors'
@@ -217,6 +219,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     start = len(list((recipe.folder / 'logs').glob('start_*')))
     # Steps are counted through all epochs: curves lose nothing where one has fewer than that.
     warnings.filterwarnings('ignore', message='The number of training batches')
+    # Meant so: batch norms of an encoder of which nothing learns.
+    warnings.filterwarnings('ignore', message=r'Found \d+ module\(s\) in eval mode')
     return lightning.Trainer(
         max_epochs=recipe.epochs, precision=recipe.precision,  # type: ignore[arg-type]
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,

@@ -116,7 +116,15 @@ class PyramidEncoder(nn.Module):
         raise InputError(f"stage_dropout: a stage of encoder '{self.name}' gives no map "
                          '[B, C, H, W]; choose another encoder or 0')
 
-    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Map images [B, 3, H, W] to maps [B, C_i, ceil(H/s_i), ceil(W/s_i)], finest first."""
+    def backbone(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return what the pretrained model alone makes of images: all there is, ``forward``."""
         maps = self.model(images)
         return [maps[i].permute(0, 3, 1, 2) if self._nhwc else maps[i] for i in self._indices]
+
+    def from_backbone(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the maps as the model gives them for images in channels-last memory."""
+        return [x.contiguous(memory_format=torch.channels_last) for x in maps]
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Map images [B, 3, H, W] to maps [B, C_i, ceil(H/s_i), ceil(W/s_i)], finest first."""
+        return self.backbone(images)

@@ -181,7 +181,14 @@ class MultitaskNetwork(nn.Module):
 
     def features(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map normalised images [B, 3, H, W] to the four maps that the heads read."""
-        *fine, coarsest = self.encoder(images)
+        return self._with_context(self.encoder(images))
+
+    def features_of(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return ``features`` of what the encoder's ``backbone`` made of the images."""
+        return self._with_context(self.encoder.from_backbone(maps))
+
+    def _with_context(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        *fine, coarsest = maps
         return [*fine, self.context(coarsest)]
 
     def decode(self, features: list[torch.Tensor], pair: int = 0) -> dict[str, torch.Tensor]:

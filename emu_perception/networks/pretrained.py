@@ -24,6 +24,7 @@ from emu_perception.networks.timm_weights import (
     licence_of,
     timm_encoder_weights,
 )
+from emu_perception.networks.vit_encoder import ViTEncoder
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
@@ -176,7 +177,7 @@ def initialize(network: Network, source: str) -> str:
     :return: the licence of the weights, for the checkpoint's provenance.
     :raises InputError: if the source does not exist or does not fit the encoder.
     """
-    name, arguments = network.encoder.name, network.arguments['encoder_arguments']
+    name = network.encoder.name
     head: Weights = {}
     if source == 'none':
         return 'none: random initial weights'
@@ -187,7 +188,7 @@ def initialize(network: Network, source: str) -> str:
         if name in _HUB:
             weights, licence = mit_encoder_weights(published), MIT_LICENCE
         else:
-            weights = timm_encoder_weights(name, arguments, network.encoder.model, published)
+            weights = _by_timm(network, published, source)
             licence = f'{licence_of(name)} (huggingface.co/{repository})'
     else:
         published = read_weights(source)
@@ -195,7 +196,7 @@ def initialize(network: Network, source: str) -> str:
             weights, licence = mit_encoder_weights(published), f'{MIT_LICENCE}; file {source}'
             head = segformer_head_weights(published)
         elif hub_repository(name) is not None:
-            weights = timm_encoder_weights(name, arguments, network.encoder.model, published)
+            weights = _by_timm(network, published, source)
             licence = f'{licence_of(name)}; file {source}'
         else:
             weights, licence = published, f'not known; file {source}'
@@ -210,6 +211,15 @@ def initialize(network: Network, source: str) -> str:
     return licence
 
 
+def _by_timm(network: Network, published: Weights, source: str) -> Weights:
+    try:
+        return timm_encoder_weights(
+            network.encoder.name, network.arguments['encoder_arguments'], network.encoder.model,
+            published)
+    except InputError as error:
+        raise InputError(f"'{source}': {error}") from error
+
+
 def _load_encoder(network: Network, weights: Weights, source: str) -> None:
     model = network.encoder.model
     # timm's feature extraction flattens 'stages.0' to 'stages_0', 'stem.0' to 'stem_0', and drops
@@ -219,13 +229,25 @@ def _load_encoder(network: Network, weights: Weights, source: str) -> None:
     missing = [name for name in own if name not in flat]
     if missing:
         raise InputError(f"initial weights '{source}' lack '{missing[0]}' ({len(missing)} "
-                         f"tensors) of encoder '{network.encoder.name}': give weights of this "
-                         'encoder')
+                         f"tensors) of encoder '{network.encoder.name}' (they hold "
+                         f"'{next(iter(weights), '')}' first): give weights of this encoder")
     wrong = [name for name in own if own[name].shape != flat[name].shape]
     if wrong:
         raise InputError(f"initial weights '{source}': '{wrong[0]}' is "
                          f"{list(flat[wrong[0]].shape)}, encoder '{network.encoder.name}' has "
                          f'{list(own[wrong[0]].shape)}: give weights of this encoder')
+    if isinstance(network.encoder, ViTEncoder):  # Others drop stages that they do not need.
+        blocks = len(model.blocks)
+        deeper = [name for name in weights if (found := re.match(r'blocks\.(\d+)\.', name))
+                  and int(found[1]) >= blocks]
+        if deeper:
+            raise InputError(f"initial weights '{source}' hold '{deeper[0]}', but encoder "
+                             f"'{network.encoder.name}' has {blocks} blocks: give weights of this "
+                             'encoder')
+    spoiled = [name for name in own if not torch.isfinite(flat[name]).all()]
+    if spoiled:
+        raise InputError(f"initial weights '{source}': '{spoiled[0]}' has values that are not "
+                         'finite: the file is damaged')
     model.load_state_dict({name: flat[name] for name in own})
 
 

@@ -40,6 +40,11 @@ def is_vit(name: object) -> bool:
     return isinstance(name, str) and is_model_in_modules(name, _MODULES)
 
 
+def _pool(name: str) -> str:
+    """Return the pooling of a head that is not there; a distilled DeiT wants to hear of one."""
+    return 'token' if 'distilled' in name else ''
+
+
 class ViTEncoder(nn.Module):
     """
     A vision transformer of timm with a pyramid.
@@ -60,14 +65,14 @@ class ViTEncoder(nn.Module):
             raise InputError(f"encoder argument '{refused[0]}' is not yours to set for "
                              f"'{name}', whose patches are {PATCH} pixels here: leave it out")
         with torch.device('meta'):  # For its shape alone: nothing is computed or held.
-            shape = timm_model(name, arguments, num_classes=0, global_pool='')
+            shape = timm_model(name, arguments, num_classes=0, global_pool=_pool(name))
         if not hasattr(shape, 'forward_intermediates') or len(shape.blocks) < len(STRIDES):
             raise InputError(f"encoder '{name}' has {len(shape.blocks)} blocks: a pyramid of "
                              f'{len(STRIDES)} levels needs as many')
         # The grid of the position embeddings, in patches of 16 pixels.
         arguments['img_size'] = tuple(PATCH * side for side in shape.patch_embed.grid_size)
         self.model = timm_model(name, arguments, patch_size=PATCH, dynamic_img_size=True,
-                                num_classes=0, global_pool='')
+                                num_classes=0, global_pool=_pool(name))
         rope = getattr(self.model, 'rope', None)
         self._remembered = Remembered()
         self._rope = Rope(rope, self._remembered) if rope is not None else None
@@ -85,12 +90,27 @@ class ViTEncoder(nn.Module):
         Map images [B, 3, H, W] to the patches of four blocks, [B, C, H/16, W/16].
 
         Each behind the network's last norm, which brings all blocks to one scale.
+
+        :raises InputError: if a side is no multiple of the coarsest stride.
         """
+        height, width = images.shape[-2:]
+        # Not while a graph is traced, where sides are no numbers: they have been checked by then.
+        if not torch.jit.is_tracing() and (height % STRIDES[-1] or width % STRIDES[-1]):
+            raise InputError(f"images are {height}x{width}: encoder '{self.name}' takes sides in "
+                             f'multiples of {STRIDES[-1]}, resize them')
         maps: list[torch.Tensor] = type(self.model).forward_intermediates(
             OnGrid(self.model, self._rope, self._remembered), images,
             indices=list(self.indices), norm=True, intermediates_only=True)
         return maps
 
+    def backbone(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return what the pretrained model alone makes of images: ``tokens``."""
+        return self.tokens(images)
+
+    def from_backbone(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the pyramid of what ``backbone`` gave."""
+        return [level(x) for level, x in zip(self.pyramid, maps)]
+
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map images, sides multiples of 32, to maps [B, C_i, H/s_i, W/s_i], finest first."""
-        return [level(x) for level, x in zip(self.pyramid, self.tokens(images))]
+        return self.from_backbone(self.tokens(images))

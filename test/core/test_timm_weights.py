@@ -148,10 +148,25 @@ def test_weights_by_name_come_from_timms_repository_with_their_licence(
 @pytest.mark.parametrize(('tensors', 'part'), [
     ({'layer.weight': torch.zeros(2)}, 'lack'),
     ({'patch_embed.proj.weight': torch.zeros(5)}, 'cannot convert'),
-    ({'blocks.0.norm1.weight': torch.zeros(5)}, 'lack')])
+    ({'blocks.0.norm1.weight': torch.zeros(5)}, 'lack'),
+    ({'embeddings.cls_token': torch.zeros(1, 1, 32)}, "'embeddings.cls_token' first")])
 def test_a_file_of_other_weights_is_one_clear_line(tensors, part, tmp_path):
     path: Path = tmp_path / 'a.safetensors'
     save_file(tensors, path)
     with pytest.raises(InputError) as caught:
         initialize(tiny_vit('vit_small_patch14_dinov2'), str(path))
     assert part in str(caught.value) and '\n' not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_weights_of_a_deeper_vit_or_that_are_no_numbers_are_refused(tmp_path):
+    name = 'vit_small_patch14_reg4_dinov2'
+    good = weights_of(tiny_vit(name))
+    deeper = {**good, **{key.replace('blocks.3.', 'blocks.4.'): tensor.clone()
+                         for key, tensor in good.items() if key.startswith('blocks.3.')}}
+    spoiled = {**good, 'blocks.1.norm1.weight': torch.full((32,), float('nan'))}
+    for tensors, part in ((deeper, 'has 4 blocks'), (spoiled, "'blocks.1.norm1.weight' has")):
+        save_file(tensors, tmp_path / 'a.safetensors')
+        with pytest.raises(InputError, match=part) as caught:
+            initialize(tiny_vit(name), str(tmp_path / 'a.safetensors'))
+        assert '\n' not in str(caught.value) and 'a.safetensors' in str(caught.value)

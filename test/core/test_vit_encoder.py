@@ -39,6 +39,20 @@ def test_a_vit_is_a_pyramid_of_strides_4_8_16_32_at_any_aspect(name, size):
 
 
 @pytest.mark.parametrize('name', VITS)
+@pytest.mark.parametrize('size', [(100, 130), (33, 47), (16, 16), (48, 64)])
+def test_sides_that_are_no_multiples_of_32_are_one_clear_line(name, size):
+    with pytest.raises(InputError, match=f'images are {size[0]}x{size[1]}.*multiples of 32'):
+        tiny_vit(name).encoder(torch.zeros(1, 3, *size))
+
+
+def test_a_distilled_deit_with_its_two_tokens_is_a_vit_too():
+    network = tiny_vit('deit_tiny_distilled_patch16_224')
+    with torch.no_grad():
+        maps = network.encoder(torch.randn(1, 3, 64, 96))
+    assert [x.shape[-2:] for x in maps] == [(64 // s, 96 // s) for s in STRIDES]
+
+
+@pytest.mark.parametrize('name', VITS)
 def test_the_tokens_are_those_of_timms_own_forward_intermediates(name):
     network = tiny_vit(name)
     grid = TINY['img_size'] // (14 if 'patch14' in name else 16)

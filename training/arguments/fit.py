@@ -8,6 +8,8 @@ The recipe's ``method`` says how: baseline, mc_dropout, sub_ensemble or emuforme
 
 Leaves in OUTPUT/NAME: best.safetensors and last.safetensors (self-describing checkpoints with risk
 thresholds), state/last.ckpt (for --resume), recipe.yaml (as it ran), logs/ and tensorboard/.
+With cache_features also OUTPUT/feature_cache, which any run there reads, and which may be removed
+while none trains.
 Several GPUs: devices=4 starts them itself; with torchrun or srun say nodes=N devices=M too.
 """
 

@@ -22,8 +22,9 @@ from ..recipes.earlier_names import renamed
 
 # Where things are, what chance decides, and how fast it goes.
 MAY_DIFFER = ('name', 'output', 'data', 'train_on', 'seed', 'workers', 'devices', 'nodes', 'views',
-              'cache_images', 'max_minutes', 'validate_every', 'validation_images',
-              'risk_percentile', 'emuformer.teacher', 'network.initial_weights')
+              'cache_images', 'cache_features', 'cache_features_gb', 'max_minutes',
+              'validate_every', 'validation_images', 'risk_percentile',
+              'emuformer.teacher', 'network.initial_weights')
 
 
 def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:

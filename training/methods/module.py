@@ -11,12 +11,13 @@ from typing import Any
 
 from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
-from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION
+from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, Outputs, SEGMENTATION
 from emu_perception.uncertainty import predictive_moments
 import lightning
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 import torch
 
+from ..data.feature_store import kept_maps
 from ..losses.lovasz import lovasz_softmax
 from ..losses.task_weights import TaskWeights
 from ..losses.terms import cross_entropy, depth_loss, IGNORE, VARIANCE_LOSSES
@@ -25,6 +26,7 @@ from ..metrics.segmentation import ConfusionMatrix
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
 from ..recipes.registry import PRECISIONS
+from .batch_norms import freeze_bn_statistics
 from .optimization import make_optimizer
 from .parts import Batch, CutViews, Parts
 from .sampling import one_pass, Sampled, size_of, Triple, triple
@@ -67,6 +69,7 @@ class TrainingModule(lightning.LightningModule):
         self._cut_views: CutViews | None = None
         self._samples = torch.empty(0, dtype=torch.int64)  # Of the batch that is trained on.
         self.check_losses()
+        self._keep_frozen()
         if recipe.loss_weights.mode != 'equal':
             LOGGER.info('loss weights: %s', self.task_weights.description())
 
@@ -123,9 +126,35 @@ class TrainingModule(lightning.LightningModule):
         """Yield what validation takes the mean of: logits, depth and variance at ``size``."""
         yield triple(self.network.outputs_at(self.network(x), size, self.depth_max))
 
+    def train(self, mode: bool = True) -> TrainingModule:
+        """
+        Set the mode of all parts but the batch norms of an encoder of which nothing learns.
+
+        Those use the statistics that came with its weights: others would make another encoder.
+        """
+        super().train(mode)
+        self._keep_frozen()
+        return self
+
+    def _keep_frozen(self) -> None:
+        if self.recipe.finetune.encoder == 'none':
+            freeze_bn_statistics(self.network.encoder)
+
     def raw(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the network's raw maps for a training batch."""
-        return self.network(self.normalized(batch['image']))
+        return self.through(batch)
+
+    def through(self, batch: Batch, **pair: int) -> dict[str, torch.Tensor]:
+        """
+        Return the raw maps of a batch, from the encoder's kept maps where it brings them.
+
+        :param pair: of heads, of a network that has several.
+        """
+        maps = kept_maps(batch)
+        if maps is None:
+            return self.network(self.normalized(batch['image']), **pair)
+        assert isinstance(self.network, MultitaskNetwork)  # No other family keeps any.
+        return self.network.decode(self.network.features_of(maps), **pair)
 
     def term_weights(self) -> dict[str, float]:
         """Return w of each term that ``terms`` gives, in its order (equation 7)."""

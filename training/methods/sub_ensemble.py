@@ -54,8 +54,7 @@ class SubEnsemble(TrainingModule):
 
     def raw(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the raw maps of the pair whose turn it is."""
-        return self.network(self.normalized(batch['image']),
-                            pair=self.global_step % self.network.num_heads)
+        return self.through(batch, pair=self.global_step % self.network.num_heads)
 
     def samples(self, x: torch.Tensor, size: tuple[int, int]) -> Iterator[Triple]:
         """Yield every pair's outputs."""

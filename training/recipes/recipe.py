@@ -15,11 +15,13 @@ from emu_perception.foreign_files import read_text
 from emu_perception.rules import known_fields
 import yaml
 
+from .cache_conditions import cache_refusal
 from .earlier_names import EARLIER_NAMES, renamed
 from .options import build, option, RecipeError
 from .registry import FAMILIES, PRECISIONS, TRAINED
 from .sections import (
     AugmentationRecipe,
+    CACHES,
     DistillationOptions,
     FinetuneOptions,
     loss_weights_section,
@@ -96,6 +98,12 @@ class Recipe:
         'loader', "who cuts views: 'loader' the workers, with OpenCV; 'device' the device that "
         'trains, which then holds all training images', choices=('loader', 'device'))
     cache_images: bool = option(True, 'keep decoded images in memory')
+    cache_features: str = option(
+        'none', 'with finetune.encoder=none: keep on disk, in OUTPUT/feature_cache, what the '
+        'encoder makes of the training images, which nothing but flips may change; float32 trains '
+        'the same network as without, float16 takes half the place', choices=CACHES)
+    cache_features_gb: float = option(
+        10.0, 'the most that OUTPUT/feature_cache may hold, 1e9 bytes', low=0, high=1e6)
     risk_percentile: float = option(
         95.0, 'of the validation images stay below each risk threshold', low=1, high=100)
 
@@ -140,6 +148,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if not recipe.data:
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
     _check_family(path, recipe)
+    refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
+    if refusal:
+        raise RecipeError(f'{path}: {refusal}')
     if recipe.augmentation.corruption_probability > 0 and recipe.views == 'device':
         raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
                           f"{recipe.augmentation.corruption_probability:g}, but only the loader "

@@ -14,6 +14,7 @@ from .registry import FAMILIES
 CONTEXTS = ('pyramid_pooling', 'transformer')
 CORRUPTIONS = ('dark', 'over_exposure', 'fog', 'glare', 'flare', 'blur', 'defocus', 'motion',
                'cover', 'dirt', 'drops', 'noise', 'rolling_lines', 'jpeg', 'low_resolution')
+CACHES = ('none', 'float16', 'float32')
 # exp of this is far beyond any loss, and far below what float32 holds.
 LARGEST_S = 30.0
 

@@ -19,11 +19,10 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..data.dataset_fields import IGNORE
 from ..data.examples import WholeImages
+from ..methods.batch_norms import freeze_bn_statistics
 from ..methods.sampling import size_of
 
 # Far below one epoch, far above the rounding of share times epochs.
@@ -175,15 +174,3 @@ class FreezeBN(lightning.Callback):
 def first_frozen_epoch(share: float, epochs: int) -> int:
     """Return the first of the last epochs of a run, 0-based; at least one where share is not 0."""
     return epochs - math.ceil(share * epochs - _ROUNDING)
-
-
-def freeze_bn_statistics(network: nn.Module) -> None:
-    """
-    Let batch norms use their running statistics and update them no more.
-
-    Their scales and shifts go on learning, now against what they meet at inference, where a batch
-    of few images does not blur the statistics.
-    """
-    for module in network.modules():
-        if isinstance(module, _BatchNorm):  # Synchronised and timm's own norms too.
-            module.eval()

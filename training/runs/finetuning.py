@@ -9,7 +9,6 @@ import logging
 from emu_perception.networks.families import Network
 from emu_perception.networks.vit_encoder import ViTEncoder
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..recipes.options import RecipeError
 from ..recipes.sections import FinetuneOptions
@@ -32,11 +31,7 @@ def restrict(network: Network, options: FinetuneOptions) -> None:
         return
     encoder, model = network.encoder, network.encoder.model
     if options.encoder == 'none':
-        if any(isinstance(part, _BatchNorm) for part in model.modules()):
-            # Their running statistics would go on changing under weights that do not.
-            raise RecipeError(f"field 'finetune.encoder' is 'none', but '{encoder.name}' has "
-                              'batch norms, whose statistics are of other images: choose a ViT '
-                              "or a ConvNeXt, or give 'all'")
+        # Its batch norms use the statistics they came with: see ``TrainingModule.train``.
         model.requires_grad_(False)
     else:
         if not isinstance(encoder, ViTEncoder):

@@ -16,6 +16,7 @@ from ..data.examples import (
     TrainingViews,
     WholeImages,
 )
+from ..data.feature_store import FeatureStore, ViewsWithFeatures
 from ..data.resident import DrawnViews
 from ..data.training_stems import training_stems
 from ..methods.module import TrainingModule
@@ -33,16 +34,21 @@ def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache,
 
 
 def loaders(recipe: Recipe, module: TrainingModule, train: ExampleCache, val: ExampleCache,
-            first_epoch: int = 0) -> tuple[DataLoader, DataLoader]:
+            first_epoch: int = 0, store: FeatureStore | None = None,
+            ) -> tuple[DataLoader, DataLoader]:
     """
     Return the loaders of training views and of whole validation images.
 
     :param first_epoch: of this part of the run. Worker processes are asked for views before
         Lightning has restored the epoch.
+    :param store: of the features of all training views; None = the encoder makes them.
     """
     processes = recipe.processes
     how = (recipe.input_size, recipe.augmentation, recipe.seed, recipe.crop_size)
-    views: DrawnViews | TrainingViews = TrainingViews(train, *how)
+    cut = TrainingViews(train, *how)
+    views: DrawnViews | TrainingViews | ViewsWithFeatures = cut
+    if store is not None:
+        views = ViewsWithFeatures(cut, store)
     if recipe.views == 'device':
         height, width = train.folder.image(train.stems[0]).shape[:2]
         views = DrawnViews(len(train), (height, width), *how)

@@ -14,7 +14,7 @@ from ..recipes.recipe import load_recipe, Recipe
 LOGGER = logging.getLogger('training')
 # How a run is carried out may change between its parts; what it computes may not.
 CARRIED_OUT = ('workers', 'max_minutes', 'early_stopping', 'cache_images', 'data', 'output',
-               'devices', 'nodes')
+               'cache_features_gb', 'devices', 'nodes')
 
 
 def check_same_recipe(recipe: Recipe, *, longer: bool = False) -> bool:

@@ -6,17 +6,26 @@ from __future__ import annotations
 
 import copy
 
-from emu_perception.checkpoint import load_checkpoint, read_metadata
+from emu_perception.checkpoint import (
+    CheckpointMetadata,
+    Intrinsics,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
+from emu_perception.commands import export
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.predictor import Predictor
 import pytest
 from rounding import NETWORK, rounding
-from small_models import small_network
+from small_models import CLASSES, small_network, small_recipe
 import torch
 from torch.nn import functional as F
 from training.data.dataset_folder import DatasetFolder
 from training.fit import fit
+from training.methods.baseline import Baseline
 from training.methods.optimization import parameter_groups
+from training.methods.parts import Parts
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
 from training.recipes.sections import FinetuneOptions, OptimizerRecipe
@@ -51,6 +60,26 @@ def test_of_a_frozen_encoder_only_pyramid_and_heads_learn():
     assert {name.split('.')[1] for name in learning(network)} == {'pyramid', SEGMENTATION, DEPTH}
 
 
+def test_batch_norms_of_a_frozen_encoder_keep_the_statistics_of_its_weights():
+    network = small_network(encoder='resnet10t', context='pyramid_pooling')
+    recipe = small_recipe(finetune={'encoder': 'none'})
+    restrict(network, recipe.finetune)
+    module = Baseline(network, recipe, Parts((0.5,) * 3, (0.25,) * 3))
+    norms = {name for name, part in network.named_modules()
+             if isinstance(part, torch.nn.BatchNorm2d)}
+    frozen = {name for name in norms if name.startswith('encoder.')}
+    assert frozen and norms - frozen
+    for _ in range(2):  # As it is made, and as whoever trains it sets it.
+        training = {name for name in norms if network.get_submodule(name).training}
+        assert training == norms - frozen
+        before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
+        module.through({'image': torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)})
+        assert all(torch.equal(value, before[key])
+                   for key, value in network.encoder.state_dict().items())
+        module.eval()
+        module.train()
+
+
 def test_the_last_blocks_and_the_norm_learn():
     network = vit('vit_small_patch14_dinov2')
     restrict(network, FinetuneOptions('last', blocks=2))
@@ -80,6 +109,28 @@ def test_low_rank_additions_start_at_nothing_learn_alone_and_are_merged(name):
     # What the robot gets is a network like any other.
     assert whole.state_dict().keys() == plain.state_dict().keys()
     assert any(is_addition(part) for part, _ in network.named_parameters()), 'it learns on'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('suffix', 'packages'), [
+    ('.onnx', ('onnx', 'onnxruntime')), ('.xml', ('openvino',))])
+def test_merged_additions_are_proven_in_what_is_exported(suffix, packages, synthetic, tmp_path,
+                                                         capsys):
+    for package in packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    network = vit('vit_small_patch14_reg4_dinov2')
+    restrict(network, FinetuneOptions('lora', rank=4, alpha=8.0))
+    with torch.no_grad():
+        for part, parameter in network.named_parameters():
+            if is_addition(part):
+                torch.nn.init.normal_(parameter, std=0.2)
+    save_checkpoint(tmp_path / 'a.safetensors', merged(network.eval()), CheckpointMetadata(
+        architecture=network.arguments, input_size=(64, 96), classes=CLASSES,
+        palette=((1, 2, 3),) * 3, intrinsics=Intrinsics(96, 64, 80.0, 80.0, 48.0, 32.0)))
+    assert export.main(['--model', str(tmp_path / 'a.safetensors'), '--images',
+                        str(synthetic / 'image/000.png'), '--out',
+                        str(tmp_path / f'out/a{suffix}')]) == 0
+    assert 'proven on 1 images' in capsys.readouterr().out
 
 
 def test_a_merged_layer_is_the_layer_and_its_two_products():
@@ -115,7 +166,6 @@ def test_pyramid_and_additions_learn_at_the_heads_rate():
 
 
 @pytest.mark.parametrize(('encoder', 'options', 'part'), [
-    ('resnet10t', FinetuneOptions('none'), 'batch norms'),
     ('resnet10t', FinetuneOptions('lora'), 'no vision transformer'),
     ('vit', FinetuneOptions('last', blocks=5), 'has 4')])
 def test_an_encoder_without_such_a_part_is_one_clear_line(encoder, options, part):
