@@ -51,8 +51,9 @@ class MapRow:
     :ivar task: the task a network needs for it, or what it gives beside one (``EPISTEMIC``).
     :ivar unit: of its values; '1' for plain numbers.
     :ivar dtype: of its values.
-    :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, and neither
-        can depths across an edge (it would invent points in mid-air) or beside +inf and NaN.
+    :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, nor what is
+        of them (how sure one class is says nothing of its neighbour), and neither can depths
+        across an edge (it would invent points in mid-air) or beside +inf and NaN.
     :ivar unknown: what a pixel holds of which nothing is known, in words.
     :ivar words: for people.
     :ivar topic: of what is given of it, below the node's name.
@@ -111,7 +112,7 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
            unknown='none', words='depth sigma', topic='depth_uncertainty', encoding='32FC1',
            given_name='depth_sigma', given_unit='m', given=np.sqrt, color=SCALE,
            color_topic='depth_uncertainty_color', top=lambda metadata: 1.0),
-    MapRow(name='confidence', task='segmentation', unit='1', dtype=np.float32, exact=False,
+    MapRow(name='confidence', task='segmentation', unit='1', dtype=np.float32, exact=True,
            unknown='none', words='confidence', topic='confidence', encoding='mono8',
            pixels=_byte),
     MapRow(name='depth_source', task='depth', unit='0 network, 1 corrected, 2 sensor',

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import operator
 import os
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -28,6 +29,9 @@ class PILImage(Protocol):
 
 Picture: TypeAlias = 'np.ndarray | str | os.PathLike[str] | torch.Tensor | PILImage'
 Pictures: TypeAlias = 'list[Picture] | tuple[Picture, ...]'
+MIN_SIDE = 32
+MAX_ASPECT = 6.0
+MAX_SIDE = 16384
 _WANTED = ('give an array uint8 [height, width, 3] rgb, a path, a PIL image, a uint8 tensor '
            '[3, height, width], or a list of these')
 # Of grey, RGB with opacity, palettes and the like; 16 bits and floats have no white.
@@ -79,3 +83,39 @@ def _of_pil(image: Any) -> np.ndarray:
     from PIL import ImageOps
     upright = ImageOps.exif_transpose(image)
     return np.asarray(upright.convert('RGB'))
+
+
+def check_image(image: np.ndarray) -> None:
+    """
+    Check that an array is an image the network can use.
+
+    :raises InputError: if it is not uint8 [H, W, 3], a side is below 32 pixels, or one side is
+        more than 6 times the other.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
+            or image.shape[2] != 3:
+        kind = (f'{image.dtype} {list(image.shape)}' if isinstance(image, np.ndarray)
+                else type(image).__name__)
+        raise InputError(f'image is {kind}: give uint8 [height, width, 3], rgb')
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f'image is {width}x{height}: both sides must be at least {MIN_SIDE} '
+                         'pixels')
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise InputError(f'image is {width}x{height}: one side is more than {MAX_ASPECT:g} times '
+                         'the other; crop it')
+
+
+def checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    """
+    Return the (height, width) that maps are asked for at.
+
+    :raises InputError: if it is none, or too large.
+    """
+    try:
+        height, width = (operator.index(side) for side in size)
+    except (TypeError, ValueError) as error:
+        raise InputError(f'size is {size}: give (height, width) in pixels') from error
+    if min(height, width) < 1 or max(height, width) > MAX_SIDE:
+        raise InputError(f'size is {size}: give (height, width), 1 to {MAX_SIDE} pixels each')
+    return height, width

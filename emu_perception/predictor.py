@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from itertools import islice
 import logging
-import operator
 from pathlib import Path
 from typing import overload
 
@@ -23,8 +21,9 @@ from emu_perception.backends import (
 )
 from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
-from emu_perception.errors import CheckpointError, InputError
-from emu_perception.familiarity import FittedScores, load_fitted_scores
+from emu_perception.devices import resolved_device
+from emu_perception.errors import InputError
+from emu_perception.familiarity.of_network import fitted_scores_of
 from emu_perception.fusion import (
     checked_hint,
     DepthHint,
@@ -36,23 +35,25 @@ from emu_perception.instances import need_clustering
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
-from emu_perception.networks.families import InferenceNetwork, Network
-from emu_perception.networks.multitask import DEPTH, FoldedNetwork
-from emu_perception.networks.statistics import statistics_length
-from emu_perception.pictures import batch_of, Picture, Pictures, rgb_picture
+from emu_perception.networks.families import Network
+from emu_perception.networks.multitask import DEPTH
+from emu_perception.pictures import (
+    batch_of,
+    check_image,
+    checked_size,
+    Picture,
+    Pictures,
+    rgb_picture,
+)
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
 from emu_perception.presenting import Presenter
 from emu_perception.region import Region
-from emu_perception.scores import names_of, SCORES
 import numpy as np
 import torch
 
 LOGGER = logging.getLogger('emu_perception')
-MIN_SIDE = 32
-MAX_ASPECT = 6.0
-MAX_SIDE = 16384
 
 
 class Predictor:
@@ -83,7 +84,7 @@ class Predictor:
         self.unknown_label_entropy = unknown_label_entropy
         _check_tasks(metadata)
         inference = network.folded()
-        self._fitted = _fitted_scores(metadata, inference)
+        self._fitted = fitted_scores_of(metadata, inference)
         self._options = BackendOptions(
             self.device, self.precision, metadata.mean, metadata.std,
             temperature=metadata.calibration.temperature,
@@ -217,7 +218,7 @@ class Predictor:
     def _request(self, image: np.ndarray, size: tuple[int, int] | None, fx: float | None,
                  unknown_label_entropy: float | None, score_region: Region | None) -> Request:
         height, width = image.shape[:2]
-        size = (height, width) if size is None else _checked_size(size)
+        size = (height, width) if size is None else checked_size(size)
         input_size = self.network_size((height, width))
         return Request(input_size, size, self._focal_scale(fx, width, input_size[1]),
                        unknown_label_entropy, score_region)
@@ -289,35 +290,6 @@ class Predictor:
         return 1.0 if scale is None else scale
 
 
-def _fitted_scores(metadata: CheckpointMetadata,
-                   network: InferenceNetwork) -> FittedScores | None:
-    """
-    Return the checkpoint's fitted scores, which have to be of this network; None = it has none.
-
-    :raises CheckpointError: if they are not.
-    """
-    source = metadata.name or 'checkpoint'
-    fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), source)
-    if fitted is None:
-        for name in metadata.calibration.scores:
-            if SCORES[name].fitted:
-                raise CheckpointError(f"{source}: field 'calibration' judges by {name}, but field "
-                                      "'statistics' has nothing that it is made of: calibrate it "
-                                      'again')
-        return None
-    if not isinstance(network, FoldedNetwork):
-        raise CheckpointError(f"{source}: field 'statistics' has familiarity.mean, but a network "
-                              f"of the family '{network.family}' gives no statistics: remove it")
-    length, failure = statistics_length(network), fitted.failure
-    needed = fitted.familiarity.length
-    if failure is not None:
-        needed += len(failure.weights) - len(failure.scores)
-    if needed > length or failure is not None and needed != length:
-        raise CheckpointError(f"{source}: field 'statistics': familiarity is of {needed} numbers, "
-                              f'the network gives {length}: it was fitted to another network')
-    return fitted
-
-
 def _check_tasks(metadata: CheckpointMetadata) -> None:
     """Say what the tasks of a checkpoint do not give, and refuse it where that is everything."""
     if metadata.tasks == (INSTANCE,):
@@ -331,68 +303,3 @@ def _check_tasks(metadata: CheckpointMetadata) -> None:
     if DEPTH in metadata.tasks and not metadata.pixel_variance:
         LOGGER.info("depth uncertainty is the task's noise, the same for every pixel of one "
                     'depth')
-
-
-def check_image(image: np.ndarray) -> None:
-    """
-    Check that an array is an image the network can use.
-
-    :raises InputError: if it is not uint8 [H, W, 3], a side is below 32 pixels, or one side is
-        more than 6 times the other.
-    """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
-            or image.shape[2] != 3:
-        kind = (f'{image.dtype} {list(image.shape)}' if isinstance(image, np.ndarray)
-                else type(image).__name__)
-        raise InputError(f'image is {kind}: give uint8 [height, width, 3], rgb')
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise InputError(f'image is {width}x{height}: both sides must be at least {MIN_SIDE} '
-                         'pixels')
-    if max(height, width) > MAX_ASPECT * min(height, width):
-        raise InputError(f'image is {width}x{height}: one side is more than {MAX_ASPECT:g} times '
-                         'the other; crop it')
-
-
-def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    try:
-        height, width = (operator.index(side) for side in size)
-    except (TypeError, ValueError) as error:
-        raise InputError(f'size is {size}: give (height, width) in pixels') from error
-    if min(height, width) < 1 or max(height, width) > MAX_SIDE:
-        raise InputError(f'size is {size}: give (height, width), 1 to {MAX_SIDE} pixels each')
-    return height, width
-
-
-@lru_cache(maxsize=1)
-def _say_that_there_is_no_gpu() -> None:
-    """Warn once in a process: each model that is loaded asks for the device again."""
-    LOGGER.warning("device 'auto': no usable CUDA GPU found, running on the CPU, which is much "
-                   'slower')
-
-
-def resolved_device(name: str) -> torch.device:
-    """
-    Return the device that a name stands for; 'auto' is CUDA where there is one.
-
-    :raises InputError: if it is not to be had.
-    """
-    if name == 'auto':
-        found = torch.cuda.is_available()
-        if not found:
-            _say_that_there_is_no_gpu()
-        return torch.device('cuda', torch.cuda.current_device()) if found else torch.device('cpu')
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device is '{name}': give auto, cpu, cuda or cuda:N") from error
-    if device.type not in ('cpu', 'cuda'):
-        raise InputError(f"device is '{name}': give auto, cpu, cuda or cuda:N")
-    if device.type == 'cuda':
-        count = torch.cuda.device_count()
-        if not torch.cuda.is_available() or (device.index or 0) >= count:
-            raise InputError(f"device is '{name}', but torch {torch.__version__} sees {count} "
-                             'usable CUDA GPUs: check the driver and that torch was built for '
-                             "CUDA, or give device 'cpu'")
-    return device
-

@@ -51,10 +51,10 @@ def main() -> int:
     options = parser.parse_args()
     from emu_perception.benchmarking.measure import interleaved, summary
     from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.devices import resolved_device
     from emu_perception.exporting.formats import need, written
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.model_file import default_model
-    from emu_perception.predictor import resolved_device
     import torch
     try:
         network, metadata = load_checkpoint(options.checkpoint or default_model())

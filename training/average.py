@@ -52,20 +52,22 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
     _check_one_each('--weight', weights, checkpoints)
     _check_one_each('--depth-factor', factors, checkpoints)
     check_apart(out, checkpoints)
+    hashes = _different(checkpoints)
     network, metadata = load_checkpoint(checkpoints[0])
     _scale_depth(network, metadata, factors[0])
     alike = tuple(name for name in ALIKE if input_size is None or name != 'input_size')
     total, share = network.state_dict(), [weight / sum(weights) for weight in weights]
     summed = {name: _part(values, share[0]) for name, values in total.items()}
-    ancestors = [_ancestor(checkpoints[0], metadata, share[0], factors[0])]
+    ancestors = [_ancestor(hashes[0], metadata, share[0], factors[0])]
     documents = [metadata]
-    for path, part, factor in zip(checkpoints[1:], share[1:], factors[1:], strict=True):
+    for path, sha256, part, factor in zip(checkpoints[1:], hashes[1:], share[1:], factors[1:],
+                                          strict=True):
         other, own = load_checkpoint(path)
         _check_alike(path, own, checkpoints[0], metadata, alike)
         _scale_depth(other, own, factor)
         for name, values in other.state_dict().items():
             summed[name] = summed[name] + _part(values, part)
-        ancestors.append(_ancestor(path, own, part, factor))
+        ancestors.append(_ancestor(sha256, own, part, factor))
         documents.append(own)
     network.load_state_dict({name: values.to(total[name].dtype)
                              for name, values in summed.items()})
@@ -89,6 +91,20 @@ def _check_one_each(option: str, values: Sequence[float], checkpoints: Sequence[
             raise InputError(f'{option} is {value:g}: give a number above 0')
 
 
+def _different(checkpoints: Sequence[Path]) -> list[str]:
+    """Return the hash of each file; one that is given twice would count twice, unsaid."""
+    found: dict[str, Path] = {}
+    for path in checkpoints:
+        try:
+            earlier = found.setdefault(file_hash(path), path)
+        except OSError as error:
+            raise InputError(f'{path}: cannot be read ({error.strerror})') from error
+        if earlier is not path:
+            raise InputError(f'--checkpoint {path}: is the same network as {earlier}: give each '
+                             'once; --weight lets one count more')
+    return [*found]
+
+
 def _part(values: torch.Tensor, share: float) -> torch.Tensor:
     return values.double() * share  # Counters of batches too: they are cut to whole numbers.
 
@@ -106,9 +122,9 @@ def _scale_depth(network: Network, metadata: CheckpointMetadata, factor: float) 
         network.depth_layer.get_parameter(name)[0] *= raw
 
 
-def _ancestor(path: Path, metadata: CheckpointMetadata, share: float,
+def _ancestor(sha256: str, metadata: CheckpointMetadata, share: float,
               factor: float) -> dict[str, object]:
-    return {'name': metadata.name, 'sha256': file_hash(path), 'share': share,
+    return {'name': metadata.name, 'sha256': sha256, 'share': share,
             **({} if factor == 1 else {'depth_factor': factor}),
             'recipe': metadata.provenance.get('recipe'),
             'git_commit': metadata.provenance.get('git_commit')}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import logging
 from pathlib import Path
 import sys
 
@@ -24,6 +25,8 @@ from .data.dataset_folder import DatasetFolder
 from .evaluation.measuring import file_hash
 from .losses.class_weights import label_counts
 from .runs.ancestry import ancestors_of
+
+LOGGER = logging.getLogger('training')
 
 
 def balance(checkpoint: Path, folder: DatasetFolder, tau: float, out: Path) -> CheckpointMetadata:
@@ -48,6 +51,11 @@ def balance(checkpoint: Path, folder: DatasetFolder, tau: float, out: Path) -> C
     if folder.classes != metadata.classes:
         raise InputError(f'{folder.root}/dataset.yaml: field classes is not that of {checkpoint}: '
                          'give the data set that it was trained on')
+    learned_from = metadata.provenance.get('data_set')
+    if learned_from is not None and learned_from != folder.name:
+        LOGGER.warning("%s/dataset.yaml: is of the data set '%s', %s was trained on '%s': what is "
+                       'taken out is the share of the classes in its training images: give those '
+                       'where they are others', folder.root, folder.name, checkpoint, learned_from)
     folder.restrict(('train',))
     counts = label_counts(folder, len(metadata.classes))
     if not counts.sum():

@@ -14,8 +14,8 @@ from typing import Any
 
 from emu_perception.benchmarking.measure import interleaved, summary
 from emu_perception.benchmarking.result import processor
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
-from emu_perception.predictor import resolved_device
 import numpy as np
 import torch
 

@@ -13,9 +13,10 @@ import sys
 from typing import Any
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 from emu_perception.scores import SCORES
 from rich.progress import track
 
@@ -38,6 +39,7 @@ from .command_line import check_figure, check_writable, run, write_result
 from .data.dataset_folder import DatasetFolder, training_focal
 from .data.frame_runs import folds, frame_runs
 from .data.leakage import trained_on
+from .data.unknown_camera import warn_of_camera
 from .evaluation.measuring import evaluate
 from .methods.ensemble import Ensemble
 from .reporting.promises import promises_figure
@@ -81,6 +83,7 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         if name not in metadata.classes:
             raise InputError(f"--drivable has '{name}', which is no class of {checkpoint}: give "
                              f'some of {", ".join(metadata.classes) or "a network with labels"}')
+    warn_of_camera(folder, metadata)
     folder.restrict((split,))
     stems = folder.stems(split)
     found = str(resolved_device(device))

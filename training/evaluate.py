@@ -8,8 +8,8 @@ import logging
 import re
 import sys
 
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
-from emu_perception.predictor import resolved_device
 import torch
 
 from .arguments.evaluate import parser

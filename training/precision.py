@@ -20,6 +20,7 @@ import torch
 from .arguments.precision import parser
 from .command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from .data.dataset_folder import DatasetFolder, Example, training_fx
+from .data.unknown_camera import warn_of_camera
 from .metrics.calibration import CalibrationError
 from .metrics.depth import DepthErrors
 from .metrics.gaussian_scores import GaussianScores
@@ -84,6 +85,8 @@ def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequ
     scores = {name: Score(len(predictor.metadata.classes), predictor.metadata.depth_max)
               for name, predictor in predictors.items()}
     fx = training_fx(folder)
+    for predictor in predictors.values():
+        warn_of_camera(folder, predictor.metadata)
     for predictor in predictors.values():
         predictor.warm_up(folder.image(stems[0]).shape[:2])
     for stem in track(stems, 'precision', disable=not progress):

@@ -25,11 +25,12 @@ from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.commands.sizes import size_of
+from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette
 from emu_perception.whole_files import write_json
 import numpy as np

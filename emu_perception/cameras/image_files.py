@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 
 import cv2
+from emu_perception.cameras import jpeg_bytes, png_bytes
 from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cameras.calibration_files import find_calibration, read_calibration
 from emu_perception.cameras.image_decoding import decoded
@@ -54,7 +55,8 @@ class ImageFiles:
             # Of a name that is no UTF-8 what can be written into a table and a message.
             name = os.fsencode(path.name).decode(errors='replace')
             yield InputImage(name, Header(stamp_ns, FRAME_ID), partial(read_image, path), info,
-                             problem, encoded=partial(_encoded, path))
+                             problem, encoded=partial(_encoded, path),
+                             orientation=partial(_orientation, path))
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -103,6 +105,15 @@ def rgb_of(data: bytes) -> np.ndarray:
     """
     return cv2.cvtColor(decoded(data, cv2.IMREAD_COLOR, f'file of {len(data)} bytes'),
                         cv2.COLOR_BGR2RGB)
+
+
+def orientation_of(data: bytes) -> int:
+    """Return the EXIF orientation of a JPEG or PNG, 1 for upright."""
+    return (png_bytes if data.startswith(png_bytes.START) else jpeg_bytes).orientation_of(data)
+
+
+def _orientation(path: Path) -> int:
+    return orientation_of(path.read_bytes())
 
 
 def _encoded(path: Path) -> tuple[bytes, str] | None:

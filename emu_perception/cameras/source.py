@@ -32,6 +32,8 @@ class InputImage:
     :ivar record: its message, where it comes from a bag.
     :ivar encoded: returns (file's bytes, format) that can go into a CompressedImage as they are,
         or None where they cannot.
+    :ivar orientation: returns the EXIF orientation that ``read`` turns it upright by, 1 for none;
+        maps of the same name are not turned.
     :ivar gap_s: the longest time between two neighbours since the image before, where only some
         of a source's images are taken.
     """
@@ -45,7 +47,16 @@ class InputImage:
     topic: str = ''
     record: Record | None = None
     encoded: Callable[[], tuple[bytes, str] | None] = lambda: None
+    orientation: Callable[[], int] = lambda: 1
     gap_s: float = 0.0
+
+    @property
+    def apart_from_maps(self) -> str:
+        """Return in one line why maps of its name are not of what ``read`` gives; '' else."""
+        turned = self.orientation()
+        return '' if turned == 1 else (
+            f'{self.name}: EXIF orientation {turned} turns it, and its maps not: have its pixels '
+            'turned for good, or the mark removed')
 
 
 class Source(Protocol):

@@ -89,7 +89,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         'installed')
     add('--topics', nargs='+', choices=NAMES, default=(), metavar='NAME',
         help=f"those of the recording, of {', '.join(NAMES)}; flag and scores are always in it; "
-        f'default: all but points and {LABEL_INFO}')
+        f'default: all but points, {LABEL_INFO} and promised maps')
+    add('--promise-level', type=number(0.01, 0.999), metavar='P',
+        help='share of the pixels for which depth/interval and label_set_size of the recording '
+        'hold, one that the checkpoint was fitted for; of images that are believed, while the '
+        'flag is lowered (default: 0.9)')
     add('--maps', action='store_true', help='maps/*.npz: the float maps')
     add('--output-size', choices=('camera', 'network'), default='camera',
         help='size of all maps (default: %(default)s)')

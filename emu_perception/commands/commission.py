@@ -24,11 +24,11 @@ from emu_perception.commands.commission_frames import observed, open_depths
 from emu_perception.commands.program import program
 from emu_perception.commissioning import commission, Commissioned, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
+from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
-from emu_perception.predictor import resolved_device
 from emu_perception.scores import names_of
 
 PERCENTILE = 95.0

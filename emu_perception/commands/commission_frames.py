@@ -47,9 +47,13 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
             yield of_bag
     else:
         folder = Path(given)
-        yield lambda image, camera: depth_in_view(
-            sensor_depth(folder, image.name, (camera.height, camera.width)), camera,
-            rectified=None)
+
+        def of_folder(image: InputImage, camera: Camera) -> np.ndarray | None:
+            if image.apart_from_maps:
+                raise InputError(image.apart_from_maps)
+            return depth_in_view(sensor_depth(folder, image.name, (camera.height, camera.width)),
+                                 camera, rectified=None)
+        yield of_folder
 
 
 def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: Depths | None,

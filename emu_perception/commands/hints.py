@@ -53,6 +53,8 @@ class FolderHints:
         path = self._folder / f'{Path(image.name).stem}.png'
         if not path.is_file():
             return None
+        if image.apart_from_maps:
+            raise InputError(image.apart_from_maps)
         stored = png_bytes.stored_values(path.read_bytes(), palette=False)
         if stored is None or stored.dtype != np.uint16:
             raise InputError(f'{path}: is no PNG of one channel and 16 bits, in millimetres')

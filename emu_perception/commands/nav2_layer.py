@@ -38,7 +38,8 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
     members(metadata.classes, ground, '--ground')
     members(metadata.classes, overhead, '--overhead')
     if twice := [name for name, count in Counter([*ground, *overhead]).items() if count > 1]:
-        raise InputError(f'{", ".join(twice)}: give a class as ground or as overhead, once')
+        raise InputError(f'--ground, --overhead: {", ".join(twice)}: give a class as ground or '
+                         'as overhead, once')
     rest = [name for name in dict.fromkeys(metadata.classes) if name not in (*ground, *overhead)]
     if not rest or not ground:
         raise InputError('give --ground some of the classes, and leave some to be obstacles')

@@ -25,6 +25,7 @@ from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.program import program
+from emu_perception.commands.promised_maps import PromisedMaps
 from emu_perception.commands.recorded_topics import RecordedTopics
 from emu_perception.commands.recording_output import RecordingOutput
 from emu_perception.commands.result import Output, Result
@@ -98,7 +99,11 @@ def run(options: argparse.Namespace) -> int:
                                metric='depth' in predictor.metadata.tasks,
                                rectify=options.rectify)
         record = RecordedTopics.of(options.topics, predictor.metadata.outputs,
-                                   hinted=hints is not None) if recording else None
+                                   hinted=hints is not None,
+                                   promises=predictor.metadata.calibration.promises
+                                   ) if recording else None
+        promised = PromisedMaps(predictor.metadata, record.promised if record else (),
+                                options.promise_level, hinted=hints is not None)
         if hints is not None and 'depth' not in predictor.metadata.tasks:
             raise InputError(f'--depth-hint: {model} has no task depth to join it to')
         truths = (TruthFolder.beside(options.input, predictor.metadata.classes)
@@ -108,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
-                        score_region=region, hints=track, truths=truths)
+                        score_region=region, promised=promised, hints=track, truths=truths)
         selection = Selection(options.every, options.start, options.end)
         made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 import logging
 from typing import Any
 
@@ -12,6 +13,7 @@ from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.hint_track import HintFigures, HintTrack
+from emu_perception.commands.promised_maps import PromisedMaps
 from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.commands.truth import Truth, TruthFolder
@@ -34,6 +36,7 @@ class Runner:
     :param at_network_size: maps at the network's size instead of the image's.
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above; 0: off.
     :param score_region: part of each image that its scores are the means over; None = all.
+    :param promised: maps that are asked for.
     :param hints: of a depth camera that is joined in; None = there is none.
     :param truths: what is true of the images; None = nobody knows.
     :ivar unusable: images that could not be read or inferred.
@@ -41,12 +44,13 @@ class Runner:
 
     def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
                  at_network_size: bool, unknown_label_entropy: float,
-                 score_region: Region | None, hints: HintTrack | None = None,
+                 score_region: Region | None, promised: PromisedMaps,
+                 hints: HintTrack | None = None,
                  truths: TruthFolder | None = None) -> None:
         self._predictor, self._risk, self._cameras, self._look = predictor, risk, cameras, look
         self._at_network_size = at_network_size
         self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
-        self._hints, self._truths = hints, truths
+        self._promised, self._hints, self._truths = promised, hints, truths
         self.unusable = 0
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
@@ -99,9 +103,11 @@ class Runner:
             else:
                 if self._hints is not None and camera is not None:
                     prediction, figures = self._hints.joined(image, view, prediction, camera)
-                shown = Shown(view, prediction, state, self._look)
+                shown = Shown(view, prediction, state, replace(
+                    self._look, promises=self._promised.of(state, camera)))
                 if self._truths is not None and view is rgb:  # A rectified view is another image.
-                    truth = self._truths.of(image.name, (height, width)).at(prediction.size)
+                    truth = self._truths.of(image.name, (height, width), image.apart_from_maps
+                                            ).at(prediction.size)
         return Result(index, image, rgb, camera, shown, state, went_stale, stale_ns, figures,
                       truth)
 

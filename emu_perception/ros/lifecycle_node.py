@@ -10,29 +10,28 @@ has a thread of its own, which answers while a transition loads a model too.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from emu_perception.errors import EmuError, InputError
+from emu_perception.errors import EmuError
 from emu_perception.model_file import resolve_model_file
-from emu_perception.promises.holding import level_problem, promise_lines
-from emu_perception.risk import RiskThresholds
 from emu_perception.ros import parameters
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.depth_hints import DepthHints
-from emu_perception.ros.diagnostics import diagnostic_array, Health, model_values
+from emu_perception.ros.diagnostics import model_values
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.hint_fusion import HintFusion
+from emu_perception.ros.introduction import introduce, say_promises
 from emu_perception.ros.logs import ForwardToRos, QuietLog
 from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.map_rate import MapRate
-from emu_perception.ros.model_swap import ModelSwap
+from emu_perception.ros.model_swap import check_level, ModelSwap
+from emu_perception.ros.node_health import NodeHealth, Running
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameter_files import unknown_parameters
 from emu_perception.ros.pipeline import Pipeline, WaitingImage
@@ -40,7 +39,6 @@ from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, Sha
 from emu_perception.ros.publishing_thread import PublishingThread
 from emu_perception.ros.qos import reliable, with_overrides
 from emu_perception.ros.risk_publisher import RiskPublisher
-from emu_perception.ros.silence import clock_problem
 from emu_perception.ros.subscriptions import Subscriptions
 from emu_perception.ros.transitions import answer_refused_transitions, describe, reported
 from emu_perception.ros.worker import Worker
@@ -51,11 +49,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-SILENT_AFTER_S = 5.0
 SWAP_PERIOD_S = 0.1
 DIAGNOSTICS_PERIOD_S = 1.0
 LOOK_PERIOD_S = 1.0
-LOST_LOG_EVERY_S = 60.0
 _OLD_WORKER_TIMEOUT_S = 10.0
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -106,9 +102,10 @@ class EmuNode(LifecycleNode):
         self._map_rate = MapRate()
         self.create_service(Trigger, '~/publish_next', self._on_publish_next)
         self._configure_problem = ''
-        self._drops_before: Counter[str] = Counter()
         self._model_values: dict[str, object] = {}
         self._swap = ModelSwap(self.predictor_pool)
+        self._health = NodeHealth(self, self._risk, self._statistics, self._inputs, self._swap,
+                                  self._log)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         # A timer of ROS time stands still under use_sim_time without /clock: these must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -252,7 +249,7 @@ class EmuNode(LifecycleNode):
                 # A new model is asked by the swap.
                 other_level = 'promise_level' in names and model in (None, predictor.key)
                 if other_level:
-                    _check_level(settings.promise_level, predictor)
+                    check_level(settings.promise_level, predictor.metadata)
                 if model == predictor.key:
                     settings.check_classes(predictor.metadata.classes)
                 elif model is None:  # else the swap has asked the new model
@@ -261,7 +258,7 @@ class EmuNode(LifecycleNode):
                 self._risk.configure(settings, predictor.metadata)
                 self._swap.begin(settings, model, predictor)
                 if other_level:
-                    self._say_promises(predictor)
+                    say_promises(self._log, predictor, self._settings)
         except EmuError as error:
             self._settings = before
             return SetParametersResult(successful=False, reason=str(error))
@@ -273,40 +270,10 @@ class EmuNode(LifecycleNode):
             self.trigger_activate()
 
     def _publish_diagnostics(self) -> None:
-        now_s = time.monotonic()
-        snapshot = self._statistics.snapshot(now_s)
-        drops = Counter(snapshot.drops)
-        camera = self._pipeline.camera if self._pipeline else None
-        active = self._session is not None and snapshot.image_age_s is not None
-        health = Health(
-            state=('unconfigured' if self._pipeline is None else
-                   'inactive' if self._session is None else 'active'),
-            image_topic=camera.image_topic if camera else self.resolve_topic_name('image'),
-            camera_info_topic=self.resolve_topic_name('camera_info'),
-            risk=self._risk.state, thresholds=self._risk.thresholds,
-            threshold_sources=self._risk.sources, configure_problem=self._configure_problem,
-            swap_problem=self._swap.problem, loading=self._swap.loading,
-            input_problem=self._find_input_problem(now_s, snapshot.image_age_s),
-            camera_problem=camera.problem if camera else '',
-            camera_warnings=camera.warnings if camera else '',
-            fallback=camera.fallback if camera else False,
-            rectifying=camera.rectifying if camera else '',
-            metres_withheld=self._pipeline.metres_withheld if active and self._pipeline else '',
-            warnings=self._find_warnings(now_s), lost_before=self._inputs.lost,
-            recent_drops=drops - self._drops_before, model=dict(self._model_values),
-            consumer_timeout_s=self._settings.consumer_timeout_s,
-            raises=self._risk.raises, name_problem=self._find_name_problem())
-        if self._pipeline is not None:
-            if self._pipeline.fusion is not None:
-                health.hints.update(self._pipeline.fusion.values)
-            predictor = self._pipeline.predictor
-            health.model['nodes_sharing_it'] = predictor.users
-            # One may be refused at a size that comes later.
-            health.model['backend_refused'] = '; '.join(predictor.backend_notes)
-        self._drops_before = drops
-        self._diagnostics.publish(diagnostic_array(
-            self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
-            snapshot, health))
+        self._diagnostics.publish(self._health.message(Running(
+            self._settings, self._pipeline,
+            None if self._session is None else self._activated_s, self._arrivals,
+            self._configure_problem, self._model_values)))
 
     # Helpers -------------------------------------------------------------------------------------
     def _configure(self) -> None:
@@ -321,7 +288,7 @@ class EmuNode(LifecycleNode):
                                              backend=settings.backend)
         try:
             settings.check_classes(predictor.metadata.classes)
-            _check_level(settings.promise_level, predictor)
+            check_level(settings.promise_level, predictor.metadata)
             maps = MapPublishers(self, predictor.metadata, hinted=settings.depth_hint)
         except Exception:
             predictor.close()
@@ -382,64 +349,12 @@ class EmuNode(LifecycleNode):
     def _introduce(self, predictor: SharedPredictor, converter: str) -> None:
         """Say what runs from now on, to people and to the diagnostics."""
         assert self._pipeline is not None
-        path = predictor.key.path
         self._swap.runs(self._settings)
-        self._model_values = model_values(path, predictor, converter)
-        self._log.info(f'configured: {path.name} on {predictor.device_description}, '
-                       f'{predictor.precision}; {converter}')
-        if ('segmentation' in predictor.metadata.tasks
-                and not self._pipeline.maps.publish_label_info()):
-            self._log.once('label_info', 'no ~/label_info: vision_msgs is not installed',
-                           warning=False)
-        self._say_promises(predictor)
-        if self._settings.risk_region:
-            self._log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were '
-                           'fitted on whole images; set those of this part (risk_threshold_*)')
-        if self._risk.thresholds == RiskThresholds():
-            self._log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk '
-                           'threshold: uncertainty never raises the risk flag')
-
-    def _say_promises(self, predictor: SharedPredictor) -> None:
-        for line in promise_lines(predictor.metadata, self._settings.promise_level,
-                                  hinted=self._settings.depth_hint):
-            self._log.once(line, line, warning=False)
-
-    def _find_input_problem(self, now_s: float, image_age_s: float | None) -> str:
-        if self._session is None or self._pipeline is None:
-            return ''
-        if self._inputs.advice:
-            return self._inputs.advice
-        silent_s = now_s - self._activated_s
-        if image_age_s is not None:
-            silent_s = min(silent_s, image_age_s)
-        if silent_s < SILENT_AFTER_S:
-            return clock_problem(self)
-        problem = '; '.join(filter(None, (clock_problem(self), self._inputs.explain_silence())))
-        self._log.every(30.0, 'silence', problem)
-        return problem
-
-    def _find_name_problem(self) -> str:
-        others = self._risk.foreign_publishers
-        if not others:
-            return ''
-        name = self.get_fully_qualified_name()
-        problem = (f'{others} more publish on {name}/risk: another node is called {name} too, or '
-                   'one was killed just now; each lowers the flag that the other raises')
-        self._log.every(30.0, 'name', problem)
-        return problem
-
-    def _find_warnings(self, now_s: float) -> str:
-        if self._session is None or self._pipeline is None:
-            return ''
-        camera = self._pipeline.camera
-        remarks = [remark.text for remark in self._arrivals.warnings]
-        remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
-        fusion = self._pipeline.fusion
-        hint = f'depth hint: {fusion.hints.problem}' if fusion and fusion.hints.problem else ''
-        lost = self._inputs.explain_losses(now_s)
-        if lost:
-            self._log.every(LOST_LOG_EVERY_S, 'lost', lost)
-        return '; '.join(filter(None, (*remarks, lost, camera.ended(now_s), hint)))
+        self._model_values = model_values(predictor.key.path, predictor, converter)
+        label_info = ('segmentation' in predictor.metadata.tasks
+                      and self._pipeline.maps.publish_label_info())
+        introduce(self._log, predictor, self._settings, converter,
+                  thresholds=self._risk.thresholds, label_info=label_info)
 
     def _stop_input(self) -> None:
         self._session = None
@@ -460,14 +375,3 @@ class EmuNode(LifecycleNode):
             self._pipeline.maps.destroy()
             self._pipeline = None
         self._model_values = {}
-
-
-def _check_level(level: float, predictor: SharedPredictor) -> None:
-    """
-    Refuse a level that the checkpoint was not fitted for.
-
-    :raises InputError: one line.
-    """
-    problem = level_problem(predictor.metadata, level)
-    if problem:
-        raise InputError(f'parameter {problem}')

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 import threading
+from typing import TYPE_CHECKING
 
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.model_file import resolve_model_file
@@ -28,7 +29,22 @@ from emu_perception.ros.transitions import describe
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+if TYPE_CHECKING:  # the checkpoint package needs torch, which may be missing until configure
+    from emu_perception.checkpoint.metadata import CheckpointMetadata
+
 MODEL_PARAMETERS = ('model_file', 'device', 'precision', 'backend')
+
+
+def check_level(level: float, metadata: CheckpointMetadata, about: str = '') -> None:
+    """
+    Refuse a ``promise_level`` that a checkpoint was not fitted for.
+
+    :param about: the parameter that names the checkpoint, for the error.
+    :raises InputError: one line.
+    """
+    problem = level_problem(metadata, level)
+    if problem:
+        raise InputError(f'parameter {about}{problem}')
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,7 @@ class ModelSwap:
         key = ModelKey.of(path, settings.device, settings.precision, settings.backend)
         if key != running.key:
             from emu_perception.checkpoint import read_metadata
-            from emu_perception.predictor import resolved_device
+            from emu_perception.devices import resolved_device
             if settings.device != self._values.get('device'):
                 resolved_device(settings.device)
             _check_backend(settings.backend)
@@ -99,9 +115,7 @@ class ModelSwap:
                 raise InputError(f'parameter model_file: {error}') from error
             tasks = metadata.outputs
             settings.check_classes(metadata.classes)
-            problem = level_problem(metadata, settings.promise_level)
-            if problem:
-                raise InputError(f'parameter model_file: {path}: {problem}')
+            check_level(settings.promise_level, metadata, f'model_file: {path}: ')
             self._classes = metadata.classes
             if set(tasks) != set(running.metadata.outputs):
                 raise InputError(

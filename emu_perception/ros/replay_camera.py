@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 import os
@@ -26,9 +25,9 @@ from emu_perception.cameras.topics import in_doubt, looks_rectified
 from emu_perception.commands.program import program
 from emu_perception.errors import InputError
 from emu_perception.ros.camera_info_messages import to_camera_info
+from emu_perception.ros.replay_parameters import RATE_HZ, ReplayParameters
 from emu_perception.ros.shared_memory import use_shared_memory
 import numpy as np
-from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -40,7 +39,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-_RATE_HZ = 10.0  # Of a source that has no rate.
 _MAX_SPIN_S = 0.1  # A signal does not wake the executor.
 
 
@@ -59,47 +57,26 @@ class ReplayCamera(Node):
         :raises InputError: if a parameter or the source cannot be used.
         """
         super().__init__('replay_camera', **kwargs)
-        source = self._text('source', 'Folder of images (or data set root), image, video file, '
-                            "ROS 2 bag, or camera: '0', '/dev/video0'.")
-        image_topic = self._text('image_topic', 'Of a bag; empty: the only one it has.')
-        rate_hz = self._number('rate_hz', 10.0, "Frames a second; 0: the source's own rate, "
-                               f'{_RATE_HZ:g} where it has none.', 0.0, 1000.0)
-        self._loop = self._flag('loop', True, 'Start over at the end.')
-        self._exit_at_end = self._flag('exit_at_end', False, 'End the process with the source.')
-        self._waiting = self._flag('wait_for_listener', False, 'Publish nothing until somebody '
-                                   'subscribes to the image.')
-        clock = self._flag('clock', False, "Keep the source's own stamps and publish them on "
-                           '/clock, for nodes with use_sim_time; for a bag.')
-        step = self._flag('step', False, 'Publish only when ~/step is called.')
-        self._frame_id = self._text('frame_id', 'Frame of the images (REP 103: z forward).',
-                                    'camera_optical_frame')
-        self._max_side = int(self._number('max_side', 1920, 'Larger images are made smaller (and '
-                                          'camera_info with them); 0: never.', 0, 16384))
-        transport = self._choice('transport', ('raw', 'compressed'), 'What to publish.')
-        reliability = self._choice('reliability', ('reliable', 'best_effort'), 'QoS.')
-        info_file = self._text('camera_info_file', 'ROS calibration YAML of all images; empty: '
-                               '<stem>.yaml beside each image, else dataset.yaml of the folder.')
-
-        if not source:
-            raise InputError('source is empty: give a folder of images, an image, a video, a bag, '
-                             "or a camera ('0', '/dev/video0')")
-        self._info = read_calibration(Path(info_file).expanduser()) if info_file else None
+        self._given = given = ReplayParameters.declared(self)
+        self._waiting = given.wait_for_listener
+        self._info = (read_calibration(Path(given.camera_info_file).expanduser())
+                      if given.camera_info_file else None)
         self._open = ExitStack()
         try:
             self._source = self._open.enter_context(open_source(
-                source, _RATE_HZ, image_topic=image_topic or None))
+                given.source, RATE_HZ, image_topic=given.image_topic or None))
         except InputError as error:
             raise InputError(f'source {error}') from error
-        if clock and not self._source.stamped:
+        if given.clock and not self._source.stamped:
             self._open.close()
-            raise InputError(f'parameter clock is set, but the images of {source} have no stamps '
-                             'of their own: give a bag')
-        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if clock else None
+            raise InputError(f'parameter clock is set, but the images of {given.source} have no '
+                             'stamps of their own: give a bag')
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if given.clock else None
         self._images = self._source.images()
         qos = QoSProfile(depth=1, reliability=(
-            QoSReliabilityPolicy.RELIABLE if reliability == 'reliable'
+            QoSReliabilityPolicy.RELIABLE if given.reliability == 'reliable'
             else QoSReliabilityPolicy.BEST_EFFORT))
-        self._compressed = transport == 'compressed'
+        self._compressed = given.transport == 'compressed'
         self._image_publisher = (
             self.create_publisher(CompressedImage, self.resolve_topic_name('image')
                                   + '/compressed', qos) if self._compressed
@@ -110,11 +87,11 @@ class ReplayCamera(Node):
         self._ended = False
         self._step_service = self.create_service(Trigger, '~/step', self._on_step)
         self._rectified = looks_rectified(self._image_publisher.topic_name)
-        rate = rate_hz or self._source.rate_hz
-        if not step:
+        rate = given.rate_hz or self._source.rate_hz
+        if not given.step:
             self._timer = self.create_timer(1.0 / rate, self._on_timer)
         self.get_logger().info(
-            f'{source}: {"frame by frame (~/step)" if step else f"{rate:g} Hz"} on '
+            f'{given.source}: {"frame by frame (~/step)" if given.step else f"{rate:g} Hz"} on '
             f'{self._image_publisher.topic_name}')
 
     def publish_next(self) -> tuple[str, Header] | None:
@@ -128,7 +105,7 @@ class ReplayCamera(Node):
                 return None
             if image is None:
                 # A whole round without one readable frame must not become an endless loop.
-                if not self._loop or rewound:
+                if not self._given.loop or rewound:
                     return None
                 self._images = self._source.images()
                 rewound = True
@@ -160,13 +137,14 @@ class ReplayCamera(Node):
         if self._clock_publisher is not None:
             stamp = Time(nanoseconds=image.header.stamp_ns)
             self._clock_publisher.publish(Clock(clock=stamp.to_msg()))
-        header = Header(stamp=stamp.to_msg(), frame_id=self._frame_id)
+        header = Header(stamp=stamp.to_msg(), frame_id=self._given.frame_id)
         height, width = pixels.shape[:2]
         camera = self._camera_of(image, width, height)
         as_it_is = camera is None or camera.rectification is None
         if camera is not None:
             pixels = camera.rectified(pixels)
-        scale = self._max_side / max(width, height) if self._max_side else 1.0
+        most = self._given.max_side
+        scale = most / max(width, height) if most else 1.0
         if scale < 1.0:
             height, width = (max(1, round(side * scale)) for side in (height, width))
             pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
@@ -243,37 +221,13 @@ class ReplayCamera(Node):
             self._ended = True
             self.get_logger().info(f'end of source: {self.published} published, '
                                    f'{self.skipped} skipped')
-        if self._exit_at_end:
+        if self._given.exit_at_end:
             raise SystemExit(0)
 
     def _say_once(self, text: str, key: str = '') -> None:
         if (key or text) not in self._told:
             self._told.add(key or text)
             self.get_logger().warning(text)
-
-    def _text(self, name: str, description: str, default: str = '') -> str:
-        # Dynamic: `source:=0` on a command line is a number, and names camera 0 all the same.
-        return str(self.declare_parameter(name, default, ParameterDescriptor(
-            description=description, dynamic_typing=True, read_only=True)).value)
-
-    def _flag(self, name: str, default: bool, description: str) -> bool:
-        return bool(self.declare_parameter(
-            name, default, ParameterDescriptor(description=description, read_only=True)).value)
-
-    def _choice(self, name: str, choices: Sequence[str], description: str) -> str:
-        value = self._text(name, f'{description} One of: {", ".join(choices)}.', choices[0])
-        if value not in choices:
-            raise InputError(f'parameter {name} is {value!r}: give one of {", ".join(choices)}')
-        return value
-
-    def _number(self, name: str, default: float, description: str, low: float,
-                high: float) -> float:
-        described = ParameterDescriptor(description=description, read_only=True,
-                                        dynamic_typing=True)
-        value = self.declare_parameter(name, default, described).value
-        if type(value) not in (int, float) or not low <= value <= high:
-            raise InputError(f'parameter {name} is {value!r}: give a number from {low} to {high}')
-        return float(value)
 
 
 def _raw(image: np.ndarray, header: Header) -> Image:

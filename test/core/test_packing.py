@@ -57,8 +57,10 @@ def test_maps_are_finished_as_by_numpy_and_opencv(size, unknown):
     assert np.array_equal(found.label, resized(label.astype(np.uint8), cv2.INTER_NEAREST_EXACT))
     assert np.allclose(found.depth, resized(depth.astype(np.float32), cv2.INTER_NEAREST_EXACT),
                        rtol=rounding(4), atol=0, equal_nan=True)
-    for name, values in (('segmentation_entropy', maps.entropy), ('confidence', maps.confidence),
-                         ('depth_variance', variance)):
+    # Of the label's own pixel.
+    assert np.array_equal(found.confidence,
+                          resized(maps.confidence.numpy(), cv2.INTER_NEAREST_EXACT))
+    for name, values in (('segmentation_entropy', maps.entropy), ('depth_variance', variance)):
         # OpenCV's coordinates are float32; both have two products and a sum for each axis.
         bound = weights_error(values, size) + 2 * rounding(8, float(values.max()))
         assert np.allclose(getattr(found, name), resized(values.numpy(), cv2.INTER_LINEAR),

@@ -87,6 +87,15 @@ def test_a_prediction_is_one_line_where_python_prints_it(predictor, image):
     assert repr(Prediction({}, {}, (1, 1))) == 'Prediction(no maps; scores: none)'
 
 
+def test_a_confidence_is_of_its_own_pixel_s_label_at_any_size(predictor):
+    """What is blended with a neighbour of another class would be sure of none of both."""
+    def pairs(size: tuple[int, int]) -> set[tuple[int, float]]:
+        found = predictor(noise(96, 128), size=size, fx=FX)
+        return set(zip(found.label.ravel().tolist(), found.confidence.ravel().tolist()))
+    there = pairs(predictor.network_size((96, 128)))
+    assert pairs((301, 517)) <= there and pairs((50, 61)) <= there
+
+
 @pytest.mark.parametrize(('tasks', 'has', 'lacks', 'score'), [
     ((SEGMENTATION,), ('label', 'segmentation_entropy', 'confidence'),
      ('depth', 'depth_variance', 'depth_sigma'), 'segmentation_entropy'),
@@ -453,11 +462,11 @@ def test_the_same_image_gives_the_same_maps(predictor, image):
 
 
 def test_missing_gpu_is_warned_of_once_and_not_for_each_model(monkeypatch, caplog):
-    from emu_perception import predictor
+    from emu_perception import devices
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    predictor._say_that_there_is_no_gpu.cache_clear()
-    with caplog.at_level('WARNING', logger=predictor.LOGGER.name):
+    devices._say_that_there_is_no_gpu.cache_clear()
+    with caplog.at_level('WARNING', logger=devices.LOGGER.name):
         for _ in range(3):
-            assert predictor.resolved_device('auto').type == 'cpu'
+            assert devices.resolved_device('auto').type == 'cpu'
     assert [record.message for record in caplog.records].count(
         "device 'auto': no usable CUDA GPU found, running on the CPU, which is much slower") == 1

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from emu_perception.ros import diagnostics, lifecycle_node
+from emu_perception.ros import diagnostics, lifecycle_node, node_health
 from emu_perception.ros.silence import explain_silence
 from node_bench import camera_info, rgb_image
 import pytest
@@ -18,7 +18,7 @@ PERIOD_S = lifecycle_node.DIAGNOSTICS_PERIOD_S  # before a bench hurries it
 @pytest.fixture
 def impatient(monkeypatch):
     """Call it silence after half a second."""
-    monkeypatch.setattr(lifecycle_node, 'SILENT_AFTER_S', 0.5)
+    monkeypatch.setattr(node_health, 'SILENT_AFTER_S', 0.5)
 
 
 def said(bench, *words):

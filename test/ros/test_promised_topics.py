@@ -80,3 +80,28 @@ def test_a_checkpoint_without_promises_has_no_such_topics_and_runs(make_bench):
     names = {name for name, _ in bench.node.get_publisher_names_and_types_by_node('emu', '/')}
     assert '/emu/depth/image' in names
     assert not names & {'/emu/depth/interval', '/emu/label_set_size'}
+
+
+@pytest.mark.parametrize('hinted', [False, True])
+def test_labels_alone_are_promised_without_a_focal_length_which_they_do_not_need(
+        make_bench, hinted):
+    predictor = FakePredictor(tasks=('segmentation',), calibration=fake_promises())
+    bench = make_bench(predictor=predictor, active=False, parameters={
+        'fallback_hfov_deg': 0.0, 'depth_hint': hinted})
+    said = bench.received.setdefault('/rosout', [])
+    bench.listen(Log, '/rosout')
+    assert bench.transition('configure') and bench.transition('activate')
+    label, size = (bench.listen(Image, name) for name in ('label', 'label_set_size'))
+    bench.until(lambda: label and size and bench.risk() is False, send=rgb_image())
+    assert predictor.calls[-1]['fx'] is None
+    assert values(size[-1], np.uint8)[5, 5] == 2
+    names = {name for name, _ in bench.node.get_publisher_names_and_types_by_node('emu', '/')}
+    assert not {name for name in names if name.startswith(('/emu/depth', '/emu/points'))}
+    # A depth camera is joined to metres, of which there are none.
+    assert any('joined to nothing' in one.msg for one in said) == hinted
+    # Another camera's images are others, whether metres are asked for or not.
+    feed(bench, lambda: predictor.calls[-1]['fx'] == 75.0, fx=75.0)
+    bench.until(lambda: bench.risk() is False)
+    del label[:], size[:]
+    feed(bench, lambda: len(label) > 3, fx=75.0)
+    assert not size

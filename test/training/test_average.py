@@ -100,3 +100,17 @@ def test_a_network_that_it_is_made_of_is_not_written_over(two, capsys):
     assert main(['--checkpoint', str(two[0]), '--checkpoint', str(two[1]),
                  '--out', str(two[1])]) == 1
     assert '--out is' in capsys.readouterr().err and two[1].read_bytes() == before
+
+
+@pytest.mark.parametrize('copied', [False, True])
+def test_one_network_twice_would_count_twice_and_is_refused(two, tmp_path, capsys, copied):
+    again = two[0]
+    if copied:
+        again = tmp_path / 'copy.safetensors'
+        again.write_bytes(two[0].read_bytes())
+    out = tmp_path / 'c.safetensors'
+    assert main([*(word for path in (*two, again) for word in ('--checkpoint', str(path))),
+                 '--out', str(out)]) == 1
+    error = capsys.readouterr().err
+    assert f'{again}: is the same network as {two[0]}' in error and error.count('\n') == 1
+    assert '--weight' in error and not out.exists()

@@ -102,3 +102,14 @@ def test_the_network_that_it_is_made_of_is_not_written_over(network, data, capsy
     before = network.read_bytes()
     assert balanced(network, data, network) == 1
     assert '--out is' in capsys.readouterr().err and network.read_bytes() == before
+
+
+@pytest.mark.parametrize('name, said', [('made up', True), ('synthetic', False), (None, False)])
+def test_the_prior_of_another_data_set_is_said(saved, data, tmp_path, caplog, name, said):
+    provenance = {} if name is None else {'data_set': name}
+    path = saved('named', provenance=provenance)
+    assert balanced(path, data, tmp_path / 'b.safetensors') == 0
+    lines = [one.getMessage() for one in caplog.records if 'data set' in one.getMessage()]
+    assert len(lines) == said
+    for line in lines:
+        assert str(data) in line and "'synthetic'" in line and "'made up'" in line

@@ -28,8 +28,9 @@ class ControlledRate:
     :ivar confidence: that a pixel needs to be called so; above 1 none is.
     :ivar groups: rooms that it is fitted to.
     :ivar before: that rate without it, mean over rooms.
-    :ivar after: with the confidence that the other rooms give.
-    :ivar worst_room: of those.
+    :ivar after: with the confidence that the other rooms give; None where those are too few to
+        give one, as 8 are for a tenth.
+    :ivar worst_room: of those, or None.
     :ivar kept: share of the drivable pixels that are still called so, of all rooms; before it is
         ``kept_before``.
     """
@@ -39,8 +40,8 @@ class ControlledRate:
     confidence: float
     groups: int
     before: float
-    after: float
-    worst_room: float
+    after: float | None
+    worst_room: float | None
     kept: float
     kept_before: float
 
@@ -77,12 +78,15 @@ def controlled_rate(seen: Mapping[str, Observation], runs: Sequence[Sequence[str
     left_out = []
     for room in range(len(rooms)):
         one = controlled(np.delete(losses, room, 0), CONFIDENCES, rate)
-        left_out.append(losses[room, _at(CONFIDENCES[-1] if one is None else one)])
+        if one is not None:
+            left_out.append(losses[room, _at(one)])
     right = (called - wrong).sum(0) / max(there.sum(), 1.0)
     called_so = tuple(name for name, one in zip(names, wanted) if one)
     return ControlledRate(called_so, rate, found, len(rooms),
-                          float(losses[:, 0].mean()), float(np.mean(left_out)),
-                          float(np.max(left_out)), float(right[_at(found)]), float(right[0]))
+                          float(losses[:, 0].mean()),
+                          float(np.mean(left_out)) if left_out else None,
+                          float(np.max(left_out)) if left_out else None,
+                          float(right[_at(found)]), float(right[0]))
 
 
 def _at(confidence: float) -> int:
@@ -104,9 +108,13 @@ def rate_lines(found: Mapping[str, Any] | None) -> list[str]:
     if found is None:
         return []
     shares = {name: f'{100 * found[name]:.1f}' for name in (
-        'rate', 'before', 'after', 'worst_room', 'kept_before', 'kept')}
+        'rate', 'before', 'after', 'worst_room', 'kept_before', 'kept')
+        if found[name] is not None}
+    measured = (f'{shares["before"]} -> {shares["after"]} % in rooms left out, '
+                f'{shares["worst_room"]} % in the worst' if 'after' in shares else
+                f'{shares["before"]} % before; not measured in rooms left out, for the '
+                f'{found["groups"] - 1} others are too few to promise it')
     return [f'ground_min_confidence {found["confidence"]:.2f}: of what is called '
             f'{", ".join(found["classes"])} at most {shares["rate"]} % is something else '
-            f'(promised; {shares["before"]} -> {shares["after"]} % in rooms left out, '
-            f'{shares["worst_room"]} % in the worst; {shares["kept_before"]} -> '
-            f'{shares["kept"]} % of it is called so)']
+            f'(promised; {measured}; {shares["kept_before"]} -> {shares["kept"]} % of it is '
+            'called so)']

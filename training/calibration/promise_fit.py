@@ -140,9 +140,20 @@ def _intervals(depth: Mapping[str, DepthSample], rooms: Sequence[Sequence[str]],
             depth, rooms, root, level, [factors[at] for factors in left_out])
             for at, level in enumerate(LEVELS)}
     for one in promise.levels:
-        figures[SCALED][f'{one.level:g}'] |= {'promised': one.promised,
+        figures[SCALED][f'{one.level:g}'] |= {**_promised(one.level, len(rooms)),
                                               'factors': list(one.factors)}
     return promise, figures
+
+
+def _promised(level: float, rooms: int) -> dict[str, object]:
+    """
+    Return what may be said of a level by so many rooms, and by those that are left of them.
+
+    With exactly as many as a promise takes, a room that is left out leaves too few: its figure is
+    of what the others calibrate, which is narrower than what is promised.
+    """
+    return {'promised': level <= most_promised(rooms), 'others': rooms - 1,
+            'others_promise': level <= most_promised(rooms - 1)}
 
 
 def _others(scores: Sequence[np.ndarray], index: int) -> list[np.ndarray]:
@@ -180,8 +191,8 @@ def _sets(seen: Seen, rooms: Sequence[Sequence[str]], calibration: Calibration,
             for temperature in {of_fold[room[0]].temperature for room in rooms}}
         figures[name] = _sets_left_out(way, seen, rooms, of_fold, by_temperature)
     for one in levels:
-        figures[ENTROPY][f'{one.level:g}'] |= {'promised': one.promised,
-                                                  'factor': one.factors[0]}
+        figures[ENTROPY][f'{one.level:g}'] |= {**_promised(one.level, len(rooms)),
+                                               'factor': one.factors[0]}
     return Promise(tuple(levels), len(rooms), fitted_on), figures
 
 
@@ -224,6 +235,16 @@ def promise_lines(figures: Mapping[str, Any]) -> list[str]:
             LABEL_SET_SIZE: figures.get(LABEL_SET_SIZE, {}).get(ENTROPY, {})}
     units = {DEPTH_INTERVAL: 'm wide', LABEL_SET_SIZE: 'classes'}
     return [f'{name} {level} ({"promised" if one["promised"] else "calibrated, not promised"}): '
-            f'in rooms left out it held for {100 * one["held"]:.1f} %, in the worst for '
+            f'{_left_out(one)} for {100 * one["held"]:.1f} %, in the worst for '
             f'{100 * one["worst_run"]:.0f} %; {one["size"]:.2f} {units[name]}'
             for name, levels in ways.items() for level, one in levels.items()]
+
+
+def _left_out(one: Mapping[str, Any]) -> str:
+    """Return of which rooms a figure is, and by which."""
+    if not one['others']:
+        return 'in the one room that it was fitted to it held'
+    if one['promised'] and not one['others_promise']:
+        return (f'in rooms left out what the {one["others"]} others calibrate held (they are too '
+                'few to promise it: of what is promised nothing is measured)')
+    return 'in rooms left out it held'

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import math
 from pathlib import Path
 
+from emu_perception.dataset_fields import DatasetError, IGNORE, read_fields
 from emu_perception.foreign_files import names_in, one_spelling, read_text
 import numpy as np
 import yaml
 
-from .dataset_fields import DatasetError, IGNORE, read_fields
 from .image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 
 
@@ -245,11 +245,7 @@ class DatasetFolder:
     def metres(self, raw: np.ndarray) -> np.ndarray:
         """Decode a stored depth map to float32, in metres or pixels of disparity, 0 = invalid."""
         assert self.depth is not None
-        metres = raw.astype(np.float32) * self.depth.scale + self.depth.offset
-        valid = (metres > self.depth.min) & (metres < self.depth.max)
-        if self.depth.invalid:
-            valid &= ~np.isin(raw, self.depth.invalid)
-        return np.where(valid, metres, 0.0).astype(np.float32)
+        return self.depth.decoded(raw)
 
     def _inverse(self, raw: np.ndarray | None, label: np.ndarray | None,
                  size: tuple[int, ...]) -> np.ndarray:

@@ -7,13 +7,12 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from emu_perception.cameras import jpeg_bytes, png_bytes
-from emu_perception.cameras.image_files import rgb_of
+from emu_perception.cameras import png_bytes
+from emu_perception.cameras.image_files import orientation_of, rgb_of
+from emu_perception.dataset_fields import DatasetError
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import is_litter, one_spelling
 import numpy as np
-
-from .dataset_fields import DatasetError
 
 IMAGE_SUFFIXES = ('.jpg', '.png', '.jpeg')
 
@@ -73,11 +72,6 @@ def read_image(path: Path) -> np.ndarray:
         raise
     except InputError as error:
         raise DatasetError(f'{path}: not a readable image: {error}') from error
-
-
-def orientation_of(data: bytes) -> int:
-    """Return the EXIF orientation of a JPEG or PNG, 1 for upright."""
-    return (png_bytes if data.startswith(png_bytes.START) else jpeg_bytes).orientation_of(data)
 
 
 def read_map(path: Path, *, palette: bool) -> np.ndarray | None:

@@ -24,6 +24,7 @@ from ..data.dataset_folder import (
     IGNORE,
     training_focal,
 )
+from ..data.unknown_camera import warn_of_camera
 from ..methods.ensemble import Ensemble, Member
 from ..metrics.suite import EvaluationSuite
 from .three_task_figures import has_three_task_figures, ThreeTaskFigures
@@ -50,6 +51,8 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     :raises EmuError: if a file of the data set cannot be used, or its classes are others.
     """
     check_classes(ensemble, folder)
+    for member in ensemble.members:
+        warn_of_camera(folder, member.metadata)
     suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks, void,
                             threshold).to(ensemble.device)
     focal = training_focal(folder)

@@ -10,11 +10,11 @@ import time
 
 import cv2
 from emu_perception.backends.postprocessing import in_range, resized_map
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
-from emu_perception.pictures import batch_of, Picture, Pictures, rgb_picture
+from emu_perception.pictures import batch_of, check_image, Picture, Pictures, rgb_picture
 from emu_perception.prediction import Prediction
-from emu_perception.predictor import check_image, resolved_device
 from emu_perception.preprocessing import focal_scale
 from emu_perception.presenting import Presenter
 from emu_perception.scores import measured

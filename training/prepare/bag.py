@@ -51,18 +51,22 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
     :param val_share: of the frames, from the end; 0 writes no val.txt.
     :raises EmuError: if the bag or an option cannot be used.
     """
-    if every < 1 or not 0 <= val_share < 1 or not max_stamp_difference_s >= 0:
-        raise InputError(f'every is {every}, val share {val_share}, max stamp difference '
-                         f'{max_stamp_difference_s} s: every >= 1, 0 <= share < 1 and '
-                         '0 <= difference are needed')
+    if every < 1:
+        raise InputError(f'--every is {every}: give 1 or more')
+    if not 0 <= val_share < 1:
+        raise InputError(f'--val-share is {val_share:g}: give a share from 0 up to below 1')
+    if not max_stamp_difference_s >= 0:
+        raise InputError(f'--max-stamp-difference is {max_stamp_difference_s:g}: give seconds, 0 '
+                         'or more')
     if bool(label_topic) != bool(class_names):
-        raise InputError(f'label topic is {label_topic} and class names are {list(class_names)}: '
-                         'they go together')
+        raise InputError(f'--label-topic is {label_topic or "not given"} and --class-names are '
+                         f'{", ".join(class_names) or "not given"}: they go together')
     topics = {'image': image_topic, 'depth': depth_topic}
     if label_topic:
         topics['label'] = label_topic
     if len(set(topics.values())) < len(topics):
-        raise InputError(f'topics are {", ".join(topics.values())}: each must be another one')
+        raise InputError(f'{", ".join(f"--{kind}-topic" for kind in topics)} are '
+                         f'{", ".join(topics.values())}: each must be another one')
     encoding = metric_encoding(*depth_range_m)
     stems: list[str] = []
     camera: Camera | None = None

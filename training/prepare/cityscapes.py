@@ -13,12 +13,12 @@ from pathlib import Path
 
 import cv2
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from emu_perception.errors import InputError
 import numpy as np
 from rich.progress import track
 
 from ..arguments.datasets.cityscapes import LABEL_KINDS
-from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from .cityscapes_classes import (
     label_table,
     NAMES,
@@ -85,7 +85,7 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
     :raises EmuError: if an input cannot be used.
     """
     if not 0 < scale <= 1:
-        raise InputError(f'scale is {scale}, 0 < scale <= 1 is needed')
+        raise InputError(f'--scale is {scale:g}: give a share above 0, up to 1')
     if depth == 'disparity' and not 0 < max_depth_m < math.inf:
         raise InputError(f'--max-depth is {max_depth_m}: give metres above 0')
     encoding: DepthEncoding | None = None
@@ -133,7 +133,7 @@ def _convert(frame: ImageFiles, writer: FolderWriter, metric: DepthEncoding | No
     full = image.shape[:2]
     size = (round(full[1] * scale), round(full[0] * scale))
     if min(size) < 1:
-        raise InputError(f'scale is {scale}: nothing is left of {full[1]}x{full[0]}')
+        raise InputError(f'--scale is {scale:g}: nothing is left of {full[1]}x{full[0]}')
 
     def read(path: Path, dtype: type[np.unsignedinteger]) -> np.ndarray:
         values = read_map(path, dtype)

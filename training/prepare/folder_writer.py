@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.commands.program import program
+from emu_perception.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import holds_anything
 from emu_perception.whole_files import write_whole
@@ -19,7 +20,6 @@ import numpy as np
 import yaml
 
 from ..arguments.datasets.output import IMAGE_FORMATS, JPEG_QUALITY
-from ..data.dataset_fields import DatasetError, DepthEncoding, IGNORE
 
 LOGGER = logging.getLogger('training')
 SPLITS = ('train', 'val', 'test')
@@ -36,12 +36,12 @@ def metric_encoding(min_m: float, max_m: float) -> DepthEncoding:
     :raises InputError: if min and max are not a range, or it does not fit.
     """
     if not 0 <= min_m < max_m:
-        raise InputError(f'depth range {min_m}..{max_m} m: the minimum must be below the maximum, '
-                         'and not negative')
+        raise InputError(f'--max-depth is {max_m:g}: the depth range {min_m:g}..{max_m:g} m has '
+                         'to begin at 0 or above, and end beyond')
     for scale in (0.001, 0.002):
         if max_m <= scale * _UINT16_MAX:
             return DepthEncoding(scale, 0.0, (0,), min_m, max_m)
-    raise InputError(f'maximum depth {max_m} m: at most 131 m fit into 16 bits in steps of 2 mm')
+    raise InputError(f'--max-depth is {max_m:g}: at most 131 m fit into 16 bits in steps of 2 mm')
 
 
 def encode_metres(metres: np.ndarray, encoding: DepthEncoding) -> np.ndarray:
@@ -62,7 +62,8 @@ class FolderWriter:
 
     def __init__(self, root: Path, *, image_format: str = 'png', force: bool = False) -> None:
         if image_format not in IMAGE_FORMATS:
-            raise InputError(f"image format is '{image_format}', one of {IMAGE_FORMATS} is needed")
+            raise InputError(f"--image-format is '{image_format}': give one of "
+                             f'{", ".join(IMAGE_FORMATS)}')
         self.root, self._image_format = root, image_format
         try:
             if root.exists() and not force and holds_anything(root):

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.image_maps import read_map
+from ..data.unknown_camera import NO_METRES
 from .instance_problems import about_things, instances_on_stuff
 from .problem import Problem
 
@@ -92,7 +93,7 @@ def _about_classes(folder: DatasetFolder) -> list[Problem]:
 def _about_intrinsics(folder: DatasetFolder) -> list[Problem]:
     camera, path = folder.intrinsics, folder.root / 'dataset.yaml'
     if camera is None:
-        return []
+        return [Problem(path, NO_METRES, note=True)] if folder.depth is not None else []
     info = pinhole_info(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
     judgement = judge(info, camera.width, camera.height, rectified=True,
                       what="field 'intrinsics'")

@@ -23,7 +23,7 @@ def validation_scenes(scenes: Sequence[str], share: float, seed: int = 0) -> set
     :raises InputError: if the share is no share, or no scene is small enough.
     """
     if not 0 <= share < 1:
-        raise InputError(f'validation share is {share}, 0 <= share < 1 is needed')
+        raise InputError(f'--val-share is {share:g}: give a share from 0 up to below 1')
     wanted = round(share * len(scenes))
     if not wanted:
         return set()
@@ -37,6 +37,6 @@ def validation_scenes(scenes: Sequence[str], share: float, seed: int = 0) -> set
             chosen.add(name)
             left -= sizes[name]
     if not chosen:
-        raise InputError(f'validation share {share} of {len(scenes)} images is {wanted}, but the '
-                         f'smallest scene has {min(sizes.values())}: a larger share is needed')
+        raise InputError(f'--val-share is {share:g}: of {len(scenes)} images that is {wanted}, '
+                         f'but the smallest scene has {min(sizes.values())}: give a larger share')
     return chosen

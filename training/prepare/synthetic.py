@@ -32,9 +32,9 @@ def prepare_synthetic(out: Path, *, images: int, size: tuple[int, int] = (64, 12
     :raises EmuError: if an argument is out of range or the folder cannot be written.
     """
     if images < 5:
-        raise InputError(f'images is {images}: give 5 or more, every fifth is for validation')
+        raise InputError(f'--images is {images}: give 5 or more, every fifth is for validation')
     if min(size) < 32 or max(size) > 4096:
-        raise InputError(f'size is {size[0]}x{size[1]}: give 32 to 4096 pixels each')
+        raise InputError(f'--size is {size[0]}x{size[1]}: give 32 to 4096 pixels each')
     writer = FolderWriter(out, image_format=image_format, force=force)
     encoding = metric_encoding(0.0, FAR_M + 1.0)
     stems = [f'{index:05d}' for index in range(images)]

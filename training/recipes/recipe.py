@@ -172,11 +172,13 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
                           'out')
     if recipe.finetune.heads == 'epistemic' and not (
             recipe.method == 'emuformer' and recipe.emuformer.epistemic
-            and recipe.freeze_bn == 1 and recipe.network.initial_weights.endswith('.safetensors')):
+            and recipe.freeze_bn == 1 and recipe.finetune.encoder in ('all', 'none')
+            and recipe.network.initial_weights.endswith('.safetensors')):
         raise RecipeError(f"{path}: field 'finetune.heads' is 'epistemic': outputs are added to a "
                           'checkpoint of which nothing else changes, its batch norms neither: '
                           'give method=emuformer (training.distill), emuformer.epistemic=true, '
-                          'freeze_bn=1 and network.initial_weights=FILE.safetensors')
+                          'freeze_bn=1, network.initial_weights=FILE.safetensors, and leave out '
+                          'finetune.encoder')
     if recipe.left_out_fold != 'none':
         fold_of(recipe.left_out_fold)
     if recipe.batch_size % recipe.processes:

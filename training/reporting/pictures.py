@@ -18,6 +18,7 @@ from emu_perception.visualization import default_palette, label_color, scalar_co
 import numpy as np
 
 from ..data.dataset_folder import DatasetError, DatasetFolder, training_fx
+from ..data.unknown_camera import warn_of_camera
 from .results import finite, Result
 
 Predict = Callable[[dict[str, Any], np.ndarray], Prediction]
@@ -65,6 +66,7 @@ def checkpoint_predict(folder: DatasetFolder) -> Predict:
         path = document['checkpoints'][0]
         if path not in loaded:
             loaded[path] = Predictor.load(path, 'cpu')
+            warn_of_camera(folder, loaded[path].metadata)
         return loaded[path](image, fx=training_fx(folder))
 
     return predict

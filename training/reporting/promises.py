@@ -19,7 +19,10 @@ _MAPS = {'depth_interval': ('scaled', 'depth intervals', 'm wide', '#d55e00'),
 
 
 def _kind(one: Mapping[str, Any]) -> str:
-    return 'promised' if one['promised'] else 'calibrated, not promised'
+    if not one['promised']:
+        return 'calibrated, not promised'
+    # What is drawn is of the others, which are too few where the rooms are just enough.
+    return 'promised' if one['others_promise'] else 'promised, drawn what was calibrated'
 
 
 @styled

@@ -21,6 +21,7 @@ from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.examples import ExampleCache
 from ..data.instances import instance_settings
 from ..data.leakage import check_leakage
+from ..data.unknown_camera import warn_of_training_camera
 from ..losses.class_weights import class_weights
 from ..methods.ensemble import Ensemble, expanded
 from ..methods.module import TrainingModule
@@ -63,6 +64,8 @@ def check_tasks(recipe: Recipe, folder: DatasetFolder) -> None:
     if DEPTH in tasks and folder.depth is None:
         raise DatasetError(f"{folder.root}/dataset.yaml: field 'depth' is missing, task depth "
                            'needs it')
+    if DEPTH in tasks:
+        warn_of_training_camera(folder)
     for kind, task, needed in (('label', SEGMENTATION, labels), ('depth', DEPTH, DEPTH in tasks)):
         if needed:
             check_truth(folder, kind, task)

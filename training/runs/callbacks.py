@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import cv2
+from emu_perception.dataset_fields import IGNORE
 from emu_perception.uncertainty import predictive_moments
 from emu_perception.visualization import default_palette, label_color, panel, scalar_color
 from emu_perception.whole_files import write_json
@@ -20,7 +21,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 import numpy as np
 import torch
 
-from ..data.dataset_fields import IGNORE
 from ..data.examples import WholeImages
 from ..methods.batch_norms import freeze_bn_statistics
 from ..methods.sampling import size_of

@@ -15,9 +15,10 @@ import cv2
 from emu_perception.benchmarking.measure import gmac, interleaved, summary
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import MultitaskNetwork
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 import torch
@@ -25,6 +26,7 @@ import torch
 from ..arguments.studies.epistemic import parser
 from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, training_focal
+from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
 from ..metrics.image_ranks import auroc, rank_correlation
@@ -144,6 +146,7 @@ def study(checkpoint: Path, teacher: Sequence[Path], folder: DatasetFolder, limi
         raise InputError(f'--teacher {teacher[0]}: one sample cannot disagree with itself: give '
                          'the members of an ensemble, or their folder')
     check_classes(ensemble, folder)
+    warn_of_camera(folder, metadata)
     focal = training_focal(folder)
     stems = evenly_spaced(folder.stems('val'), limit)
     pixels: dict[str, tuple[list[float], list[float]]] = {}

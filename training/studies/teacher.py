@@ -10,8 +10,8 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
-from emu_perception.predictor import resolved_device
 from emu_perception.uncertainty import DepthMixture, PredictiveMoments
 import numpy as np
 from rich.progress import track
@@ -21,6 +21,7 @@ from torchvision.transforms import v2 as transforms
 from ..arguments.studies.teacher import parser
 from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, training_focal
+from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
 
@@ -117,6 +118,7 @@ def study(teacher: Sequence[Path], folder: DatasetFolder, images: int | None,
     Ensemble(paths)  # Checks that they agree on tasks and classes.
     members = [Ensemble([path], device=found) for path in paths]
     check_classes(members[0], folder)
+    warn_of_camera(folder, members[0].members[0].metadata)
     focal = training_focal(folder)
     val = evenly_spaced(folder.stems('val'), images)
     train = evenly_spaced(folder.stems('train'), len(val))

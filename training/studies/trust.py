@@ -13,9 +13,9 @@ from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.corruptions.content import restyled
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer
-from emu_perception.predictor import resolved_device
 from emu_perception.scores import fitted_scores
 import numpy as np
 from rich.progress import track
@@ -34,6 +34,7 @@ from ..command_line import (
 )
 from ..data.dataset_folder import DatasetError, DatasetFolder, Example
 from ..data.leakage import check_unseen
+from ..data.unknown_camera import warn_of_camera
 from ..reporting.style import save
 from ..reporting.trust_study import table, trust_figure
 from .image_folders import image_files
@@ -61,6 +62,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     if metadata.classes and folder.classes and metadata.classes != folder.classes:
         raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
                            f'not the {len(metadata.classes)} of {checkpoint}')
+    warn_of_camera(folder, metadata)
     observer = Observer(network, metadata, checkpoint, resolved_device(device))
     border = border_of(metadata)
     stems = evenly_spaced(folder.stems('train'), train_limit)

@@ -13,8 +13,9 @@ from typing import Any
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
+from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
-from emu_perception.predictor import Predictor, resolved_device
+from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskMonitor, RiskThresholds
 from emu_perception.scores import SCORES
 import numpy as np
@@ -30,6 +31,7 @@ from ..command_line import (
     write_result,
 )
 from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
+from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes, compared
 from ..methods.ensemble import Ensemble
 from ..metrics.image_ranks import auroc, rank_correlation
@@ -150,6 +152,7 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
                             backend='eager'), checkpoint)
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
     check_classes(ensemble, folder)
+    warn_of_camera(folder, metadata)
     # First: a file that is no image ends the study.
     last = [without_truth(judge, name, files, progress) for name, files in others.items()]
     groups = [with_truth(judge, ensemble, folder, stems, kind, progress)

@@ -33,7 +33,8 @@ def findings(model: str, device: str, seconds: float) -> Iterator[Finding]:
         return
     from emu_perception.backends.registry import is_installed, preferred
     from emu_perception.checkpoint import load_checkpoint
-    from emu_perception.predictor import Predictor, resolved_device
+    from emu_perception.devices import resolved_device
+    from emu_perception.predictor import Predictor
     try:
         network, metadata = load_checkpoint(path)
     except EmuError as error:

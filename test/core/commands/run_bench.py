@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+import struct
 from typing import Any
 
 import cv2
@@ -38,6 +39,17 @@ def write_images(folder: Path, count: int, suffix: str = '.png') -> list[Path]:
     for index, path in enumerate(paths):
         cv2.imwrite(str(path), cv2.cvtColor(scene(index), cv2.COLOR_RGB2BGR))
     return paths
+
+
+def turn_by_exif(path: Path, orientation: int = 3) -> Path:
+    """Write an image again as a JPEG that its EXIF orientation turns; 3 is upside down."""
+    data = cv2.imencode('.jpg', cv2.imread(str(path)))[1].tobytes()
+    block = (b'II*\0' + struct.pack('<IH', 8, 1)
+             + struct.pack('<HHIHH', 0x112, 3, 1, orientation, 0))
+    turned = path.with_suffix('.jpg')
+    turned.write_bytes(data[:2] + b'\xff\xe1' + struct.pack('>H', 8 + len(block)) + b'Exif\0\0'
+                       + block + data[2:])
+    return turned
 
 
 def header(index: int, step_ns: int = STEP_NS) -> Header:
@@ -112,7 +124,7 @@ def read_bag(path: Path) -> dict[str, list[tuple[int, Any]]]:
 def pixels(message: Any) -> np.ndarray:
     """Return the pixels of an Image."""
     kind, channels = {'mono8': ('u1', 1), 'rgb8': ('u1', 3), '16UC1': ('<u2', 1),
-                      '32FC1': ('<f4', 1)}[message.encoding]
+                      '32FC1': ('<f4', 1), '32FC2': ('<f4', 2)}[message.encoding]
     shape = (message.height, message.width, channels)
     return np.frombuffer(bytes(message.data), kind).reshape(shape).squeeze()
 

@@ -29,6 +29,7 @@ from run_bench import (
     recording,
     scene,
     table,
+    turn_by_exif,
     WIDTH,
     write_bag,
     write_images,
@@ -188,6 +189,20 @@ def test_a_folder_of_depths_is_joined_to_images_of_the_same_names(tmp_path, chec
     assert 'depth hint: in 1 of 2 images, 50 % of their pixels are holes' in (
         capsys.readouterr().out)
     assert len(list((tmp_path / 'out/panels').glob('*.png'))) == 1
+
+
+def test_depth_of_an_image_that_exif_turns_is_left_out_and_said(tmp_path, checkpoint, capsys):
+    """The image upside down, its depth not: near would be where far is, and nothing else tells."""
+    path, = write_images(tmp_path / 'in', 1)
+    turn_by_exif(path)
+    path.unlink()
+    (tmp_path / 'depth').mkdir()
+    cv2.imwrite(str(tmp_path / 'depth' / path.name), sensor())
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--fx', str(FX), ANY,
+                   '--depth-hint', str(tmp_path / 'depth')) == 0
+    assert 'EXIF orientation 3 turns it, and its maps not' in capsys.readouterr().err
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())['depth_hint']
+    assert summary['with_hint'] == 0 and summary['left_out'] == {'unusable': 1}
 
 
 def test_depth_of_another_size_is_left_out_and_said(tmp_path, checkpoint, capsys):

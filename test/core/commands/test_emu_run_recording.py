@@ -13,6 +13,7 @@ from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.cloud_layout import POINT
 from emu_perception.commands.recorded_topics import NAMES, RecordedTopics
 from emu_perception.label_names import label_names
+from emu_perception.maps import MAPS as MAPS_OF_TABLE
 from emu_perception.outputs import EPISTEMIC
 from emu_perception.predictor import Predictor
 from emu_perception.scores import scores_of
@@ -161,12 +162,16 @@ def test_all_topics_are_those_of_the_node_but_for_the_planners():
         everything = RecordedTopics.of(['all'], ('segmentation', 'depth'), hinted=hinted)
         assert everything.maps == topics_of(('segmentation', 'depth'), hinted=hinted)
         assert everything.input and everything.label_info
-    # No recording has the promised maps, so they are not to be asked for either.
+    tasks, promises = ('segmentation', 'depth', 'instance', *EPISTEMIC.values()), [
+        name for name, row in MAPS_OF_TABLE.items() if row.made]
     assert set(NAMES) - {'all', 'input', 'label_info'} == {
-        topic.name for topic in topics_of(('segmentation', 'depth', 'instance',
-                                           *EPISTEMIC.values()), hinted=True)}
-    default = RecordedTopics.of((), ('depth',), hinted=False)
+        topic.name for hinted in (False, True)
+        for topic in topics_of(tasks, hinted=hinted, promises=promises)}
+    everything = RecordedTopics.of(['all'], tasks, hinted=False, promises=promises)
+    assert set(everything.promised) == {*promises}
+    default = RecordedTopics.of((), ('depth',), hinted=False, promises=promises)
     assert 'points' not in {topic.name for topic in default.maps} and default.input
+    assert not default.promised, 'what is not asked for is not made'
 
 
 @pytest.mark.slow

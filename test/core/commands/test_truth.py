@@ -10,12 +10,13 @@ from types import SimpleNamespace
 
 from core_bench import CLASSES
 import cv2
+from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.commands.truth import TruthFolder
 from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import InputError
 import numpy as np
 import pytest
-from run_bench import emu_run, FX, HEIGHT, WIDTH, write_images
+from run_bench import emu_run, FX, HEIGHT, turn_by_exif, WIDTH, write_images
 import yaml
 
 NAMES = tuple(f'class {i}' for i in range(CLASSES))
@@ -56,6 +57,18 @@ def test_a_map_of_another_size_than_its_image_is_said_and_not_stretched(tmp_path
     assert f'frame_8.png: is 10x10, its image {WIDTH}x{HEIGHT}' in log.text
 
 
+def test_an_image_that_exif_turns_has_a_truth_that_is_not_and_is_not_compared(tmp_path, log):
+    found = TruthFolder.beside(folder(tmp_path), NAMES)
+    turned = turn_by_exif(tmp_path / 'image/frame_8.png')
+    image, = ImageFiles([turned], 10.0).images()
+    # Upside down it has the same size, so that nothing else would tell.
+    truth = found.of(image.name, image.read().shape[:2], image.apart_from_maps)
+    assert truth.label is None and truth.depth is None
+    assert 'frame_8.jpg: EXIF orientation 3 turns it' in log.text and 'not compared' in log.text
+    upright, = ImageFiles([tmp_path / 'image/frame_9.png'], 10.0).images()
+    assert found.of(upright.name, (HEIGHT, WIDTH), upright.apart_from_maps).label is not None
+
+
 def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log):
     found = TruthFolder.beside(folder(tmp_path, depth={**DEPTH, 'quantity': 'disparity'}),
                                ('floor', 'wall'))
@@ -64,13 +77,18 @@ def test_labels_of_other_classes_and_disparities_are_not_compared(tmp_path, log)
     assert 'its classes are not those of the checkpoint' in log.text
 
 
-@pytest.mark.parametrize(('field', 'value'), [
-    ('depth', {'offset': 1.0}), ('depth', {**DEPTH, 'scale': 'x'}),
-    ('depth', {**DEPTH, 'offset': float('nan')}), ('depth', {**DEPTH, 'invalid': 0}),
-    ('ignore_index', 0.5)])
-def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value):
-    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' cannot be used"):
+@pytest.mark.parametrize(('field', 'value', 'words'), [
+    ('depth', {'offset': 1.0}, "'depth' is {'offset': 1.0}: give 'scale'"),
+    ('depth', {**DEPTH, 'scale': 'x'}, "'depth.scale' is 'x': give a number"),
+    ('depth', {**DEPTH, 'offset': float('nan')}, "'depth.offset' is nan: give a number"),
+    ('depth', {**DEPTH, 'invalid': 0}, "'depth.invalid' is 0: give a list of stored values"),
+    ('depth', {**DEPTH, 'min': 9.0}, 'min must be below max'),
+    ('depth', {**DEPTH, 'scales': 1}, "did you mean 'scale'?"),
+    ('ignore_index', 0.5, "'ignore_index' is 0.5: give a whole number")])
+def test_a_dataset_yaml_that_cannot_be_used_is_named(tmp_path, field, value, words):
+    with pytest.raises(InputError) as error:
         TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
+    assert f"dataset.yaml: field '{field}'" in str(error.value) and words in str(error.value)
 
 
 def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(tmp_path):
@@ -84,7 +102,7 @@ def test_what_training_takes_as_given_may_be_left_out_of_dataset_yaml_here_too(t
 @pytest.mark.parametrize(('field', 'value'), [
     ('classes', 5), ('depth', 5), ('classes', 'wall'), ('ignore_index', 'none')])
 def test_a_field_that_is_no_list_or_section_is_named_in_one_line(tmp_path, field, value):
-    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is '{value}': give"):
+    with pytest.raises(InputError, match=f"dataset.yaml: field '{field}' is {value!r}: give"):
         TruthFolder.beside(folder(tmp_path, **{field: value}), NAMES)
 
 

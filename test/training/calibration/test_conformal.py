@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import json
 import math
 
 from emu_perception.checkpoint import Calibration
@@ -24,6 +25,7 @@ from training.calibration.promise_fit import (
     scaled,
     sides,
 )
+from training.reporting.promises import promises_figure
 
 
 def rooms(rng, count, spread=0.3):
@@ -182,3 +184,36 @@ def test_false_floor_is_kept_below_the_rate_by_asking_for_confidence():
     assert controlled_rate(seen, runs, names, ('road',), 1.0) is None and rate_lines(None) == []
     # Eight rooms cannot promise a tenth: the ninth is one of nine.
     assert controlled_rate(seen, runs[:8], names, ('floor',), 1.0) is None
+
+
+@pytest.mark.parametrize('rooms_of, level', [(4, '0.8'), (9, '0.9'), (19, '0.95')])
+def test_with_just_enough_rooms_figures_of_rooms_left_out_are_not_called_the_promise_s(
+        rooms_of, level):
+    def lines(count):
+        seen, runs = observations(count, pixels=50)
+        of_fold = dict.fromkeys(seen, Calibration())
+        found = fitted_promises(seen, runs, Calibration(), of_fold, {})[1]
+        one = found[DEPTH_INTERVAL]['scaled'][level]
+        promises_figure({'promises': found})
+        return one['promised'], one['others_promise'], [
+            line for line in promise_lines(found) if f' {level} ' in line]
+    promised, by_others, said = lines(rooms_of)
+    assert promised and not by_others
+    assert len(said) == 2 and all(f'what the {rooms_of - 1} others calibrate' in line
+                                  for line in said)
+    promised, by_others, said = lines(rooms_of + 1)
+    assert promised and by_others and 'calibrate' not in ' '.join(said)
+
+
+def test_a_single_room_is_not_said_to_be_left_out():
+    seen, runs = observations(1)
+    found = fitted_promises(seen, runs, Calibration(), dict.fromkeys(seen, Calibration()), {})[1]
+    assert all('in the one room that it was fitted to' in line for line in promise_lines(found))
+
+
+def test_nine_rooms_promise_a_rate_of_floor_that_eight_cannot_measure():
+    seen, runs = observations(9, pixels=400)
+    found = controlled_rate(seen, runs, ('floor', 'wall', 'chair'), ('floor',), 1.0)
+    assert found.groups == 9 and found.after is found.worst_room is None
+    line, = rate_lines(json.loads(json.dumps(found.as_json())))
+    assert 'not measured in rooms left out, for the 8 others are too few' in line

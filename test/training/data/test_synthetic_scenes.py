@@ -90,8 +90,9 @@ def test_the_command_writes_a_folder_without_faults(tmp_path):
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    (['--images', '3'], 'images is 3'), (['--size', 'big'], "--size is 'big'"),
-    (['--size', '8x8'], 'size is 8x8'), (['--seed', '-1'], '--seed is -1')])
+    (['--images', '3'], '--images is 3'), (['--images', '0'], '--images is 0'),
+    (['--size', 'big'], "--size is 'big'"),
+    (['--size', '8x8'], '--size is 8x8'), (['--seed', '-1'], '--seed is -1')])
 def test_what_cannot_be_drawn_is_one_line(tmp_path, capsys, options, words):
     assert main(['synthetic', '--out', str(tmp_path / 'x'), '--no-progress', *options]) == 1
     assert words in capsys.readouterr().err

@@ -459,8 +459,9 @@ def test_a_bag_that_does_not_fit_is_one_line(tmp_path, capsys, messages, options
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    (('--every', '0'), 'every is 0'), (('--val-share', '1'), 'val share 1.0'),
-    (('--max-depth', '0.05'), 'depth range'), (('--label-topic', LABEL), 'class names'),
+    (('--every', '0'), '--every is 0'), (('--val-share', '1'), '--val-share is 1'),
+    (('--max-stamp-difference', '-1'), '--max-stamp-difference is -1'),
+    (('--max-depth', '0.05'), '--max-depth is 0.05'), (('--label-topic', LABEL), '--class-names'),
     (('--camera-info-topic', '/nothing'), "'/nothing'"),
     (('--label-topic', LABEL, '--class-names', 'floor'), 'holds class 2'),
 ])

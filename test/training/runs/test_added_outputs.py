@@ -20,6 +20,7 @@ import torch
 from training.fit import fit
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
+from training.reporting.model_card import model_card
 import yaml
 
 FITTED = Calibration(temperature=1.25, variance_scale=2.5, scores={
@@ -61,6 +62,8 @@ def test_all_that_was_stays_bit_for_bit_and_what_was_fitted_holds(trained, added
     said = after.provenance['epistemic']
     assert said['start'] == 'start' and len(said['teacher']) == 2 and said['epochs_run'] == 2
     assert {one['role'] for one in after.provenance['ancestors']} == {'teacher', 'start'}
+    assert 'added to `start`, of which nothing else changed; taught by 2' in model_card(
+        after, more)
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
     answers = [Predictor.load(path, 'cpu', backend='eager')(image) for path in added]
     for name, values in answers[0].maps.items():
@@ -80,7 +83,7 @@ def test_what_would_change_it_is_said_before_anything_runs(trained, added, overr
 
 @pytest.mark.parametrize('override', [
     'freeze_bn=0.5', 'emuformer.epistemic=false', 'method=baseline',
-    'network.initial_weights=package'])
+    'network.initial_weights=package', 'finetune.encoder=lora'])
 def test_a_recipe_that_cannot_keep_it_is_refused(trained, tmp_path, override):
     with pytest.raises(RecipeError, match="'finetune.heads' is 'epistemic': outputs are added"):
         recipe(trained, tmp_path / 'start.safetensors', override)

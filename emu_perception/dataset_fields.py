@@ -1,6 +1,10 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of a data set folder's dataset.yaml, each by a rule of ``emu_perception.rules``."""
+"""
+The fields of a data set folder's dataset.yaml, each by a rule of ``emu_perception.rules``.
+
+Training reads the whole folder by them, ``emu predict`` what is true of its images.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ from pathlib import Path
 import textwrap
 from typing import Any
 
-from emu_perception.errors import EmuError
+from emu_perception.errors import InputError
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.rules import checked_fields, FieldError, Rule
+import numpy as np
 
 IGNORE = 255
 _INTRINSICS = ('width', 'height', 'fx', 'fy', 'cx', 'cy')
@@ -24,7 +29,7 @@ _SHOWN = 120  # Characters of a value in a message.
 _NOTES = ('source', 'note', 'licence', 'license')
 
 
-class DatasetError(EmuError):
+class DatasetError(InputError):
     """A data set folder that cannot be used; the message names file, field and value."""
 
 
@@ -42,6 +47,14 @@ class DepthEncoding:
     min: float  # noqa: A003
     max: float  # noqa: A003
     quantity: str = 'depth'
+
+    def decoded(self, stored: np.ndarray) -> np.ndarray:
+        """Return stored values as float32, metres or pixels of disparity; 0 where invalid."""
+        values = stored.astype(np.float32) * self.scale + self.offset
+        valid = (values > self.min) & (values < self.max)
+        if self.invalid:
+            valid &= ~np.isin(stored, self.invalid)
+        return np.where(valid, values, 0.0).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,44 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""What people are told of a model that begins to run, and of what it does not give."""
+
+from __future__ import annotations
+
+from emu_perception.promises.holding import promise_lines
+from emu_perception.risk import RiskThresholds
+from emu_perception.ros.logs import QuietLog
+from emu_perception.ros.parameters import Settings
+from emu_perception.ros.predictor_pool import SharedPredictor
+
+
+def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, converter: str, *,
+              thresholds: RiskThresholds, label_info: bool) -> None:
+    """
+    Say what runs from now on, and what of it a user may miss.
+
+    :param converter: what makes messages to arrays.
+    :param thresholds: that the flag is raised by.
+    :param label_info: whether the names of the classes could be published.
+    """
+    tasks = predictor.metadata.tasks
+    log.info(f'configured: {predictor.key.path.name} on {predictor.device_description}, '
+             f'{predictor.precision}; {converter}')
+    if 'segmentation' in tasks and not label_info:
+        log.once('label_info', 'no ~/label_info: vision_msgs is not installed', warning=False)
+    say_promises(log, predictor, settings)
+    if settings.depth_hint and 'depth' not in tasks:
+        log.once('depth_hint', 'depth_hint is set, but the checkpoint has no task depth: the '
+                 'depth camera is joined to nothing')
+    if settings.risk_region:
+        log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were fitted on '
+                 'whole images; set those of this part (risk_threshold_*)')
+    if thresholds == RiskThresholds():
+        log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk threshold: '
+                 'uncertainty never raises the risk flag')
+
+
+def say_promises(log: QuietLog, predictor: SharedPredictor, settings: Settings) -> None:
+    """Say what of the promised maps is not promised, or not there."""
+    for line in promise_lines(predictor.metadata, settings.promise_level,
+                              hinted=settings.depth_hint):
+        log.once(line, line, warning=False)
