@@ -3,10 +3,10 @@
 """
 A picture of what is not known apart from noise, on a photograph that may be shown.
 
-``python tools/epistemic_picture.py --out docs/epistemic.jpg`` takes Middlebury's motorcycle room,
-pastes a part of another photograph into it (upside down, in other colours, as ``emu study
-epistemic`` does), and lays out the whole uncertainty of labels and depth beside their epistemic
-parts, as the default model gives them in one pass.
+``python tools/epistemic_picture.py --checkpoint FILE --out docs/epistemic.jpg`` takes Middlebury's
+motorcycle room, pastes a part of another photograph into it (upside down, in other colours, as
+``emu study epistemic`` does), and lays out the whole uncertainty of labels and depth beside their
+epistemic parts, as a student gives them in one pass.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-_ENTROPY_TOP, _SIGMA_TOP_M = 3.0, 1.5
+_ENTROPY_TOP, _SIGMA_TOP_M = 3.0, 3.0
 
 
 def main(args: list[str] | None = None) -> int:
@@ -28,7 +28,8 @@ def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--checkpoint', type=Path, help='default: the default model')
+    parser.add_argument('--checkpoint', type=Path, required=True,
+                        help='of training.distill emuformer.epistemic=true')
     options = parser.parse_args(args)
     sys.path.insert(0, str(ROOT))
     from emu_perception import Predictor
@@ -44,7 +45,7 @@ def main(args: list[str] | None = None) -> int:
         image, other = (read_image(Path(name) / frame.name) for frame in (frames[0], frames[-1]))
         fx = read_calibration(Path(name) / f'{Path(frames[0].name).stem}.yaml').k[0]
     strange, _ = with_foreign(image, other, np.random.default_rng(3))
-    predictor = Predictor.load(*([options.checkpoint] if options.checkpoint else []))
+    predictor = Predictor.load(options.checkpoint)
     found = predictor(strange, fx=fx)
     if found.mutual_information is None or found.segmentation_entropy is None:
         parser.error('the model has no epistemic outputs (docs/uncertainty.md)')

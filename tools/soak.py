@@ -6,18 +6,20 @@ Run the real node at full rate for a while and see whether it grows.
 ``python tools/soak.py --minutes 30 --out out/soak`` starts ``emu_node`` of this source tree in
 a process of its own, sends it images faster than it can serve, listens to every topic it has, and
 samples its memory, latency and drops. Every five minutes the camera is taken away for three
-seconds and comes back as another publisher. It writes ``memory.csv``, ``memory.png`` and
+seconds and comes back as another publisher. At the end, the camera running on, the node is killed
+(SIGKILL) and started again, a few times over. It writes ``memory.csv``, ``memory.png`` and
 ``soak.json``; the exit code is 1 where memory grows faster than ``--bound`` after the warm-up, the
 most of its last third is more than ``--bound-of-thirds`` above the most of its middle third, the
-node does not serve a camera that came back, ends early, stops processing, fails on an image, or
-does not end with code 0.
+node does not serve a camera that came back, takes longer than ``--bound-of-restart`` from its
+start to its first labels, ends early, stops processing, fails on an image, or does not end with
+code 0.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import csv
 from dataclasses import asdict, astuple, dataclass, fields
 from importlib import import_module
@@ -73,6 +75,12 @@ def sample(pid: int, time_s: float, diagnostics: Mapping[str, str]) -> Sample:
                   sum(drops(diagnostics).values()))
 
 
+def processor_s(pid: int) -> float:
+    """Return what a process has computed so far: what else the machine does changes it little."""
+    after_name = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    return round(sum(map(int, after_name[11:13])) / os.sysconf('SC_CLK_TCK'), 2)
+
+
 def number(text: str) -> float:
     """Return a figure of the diagnostics; NaN where there is none."""
     return float('nan') if text == 'n/a' else float(text)
@@ -110,6 +118,8 @@ class Surroundings:
         self.diagnostics: dict[str, str] = {}
         self.sent = 0
         self.recoveries_s: list[float | None] = []
+        self.node_restarts_s: list[float | None] = []
+        self.restart_processor_s: list[float] = []
         self._period_s, self._kinds = 1.0 / options.rate, (Image, CameraInfo)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         width, height = options.size
@@ -136,14 +146,28 @@ class Surroundings:
         for publisher in (self._image, self._info):
             self.node.destroy_publisher(publisher)
         self.spin(CAMERA_AWAY_S)
+        self.recoveries_s.append(self._until_labels(name, self._open_camera))
+
+    def restart_node(self, name: str, process: subprocess.Popen[bytes],
+                     start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        """Kill the node, start another; keep what its first labels took from its start."""
+        process.kill()
+        process.wait()
+        self.spin(0.5)  # what it had sent has arrived
+        started = []
+        self.node_restarts_s.append(self._until_labels(name, lambda: started.append(start())))
+        self.restart_processor_s.append(processor_s(started[0].pid))
+        return started[0]
+
+    def _until_labels(self, name: str, begins: Callable[[], None]) -> float | None:
+        """Return the seconds until labels come; None where none came."""
         before, begin = self.counts[f'/{name}/label'], time.monotonic()
-        self._open_camera()
+        begins()
         while self.counts[f'/{name}/label'] == before:
             self.spin(0.05)
             if time.monotonic() - begin > RECOVERY_TIMEOUT_S:
-                self.recoveries_s.append(None)
-                return
-        self.recoveries_s.append(round(time.monotonic() - begin, 2))
+                return None
+        return round(time.monotonic() - begin, 2)
 
     def listen_to_everything(self, name: str) -> list[str]:
         """Subscribe to all topics of the node; raw, because only the node is to be busy."""
@@ -197,7 +221,7 @@ def start_node(options: argparse.Namespace, log: Path) -> subprocess.Popen[bytes
               'mask_classes': f'[{name}]', 'scan_frame': 'level', 'scan_camera_height_m': '1.0',
               **{row.parameter: str(row.highest) for row in SCORES.values()}}
     arguments = [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
-    with log.open('wb') as stream:
+    with log.open('ab') as stream:
         return subprocess.Popen(
             [sys.executable, '-m', 'emu_perception.ros.node', '--ros-args', *arguments],
             cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
@@ -231,7 +255,7 @@ def run(options: argparse.Namespace, around: Surroundings,
 
 
 def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
-          around: Surroundings, exit_code: int) -> dict[str, Any]:
+          around: Surroundings, exit_code: int, load: tuple[float, ...]) -> dict[str, Any]:
     """Return the figures and, in ``problems``, what is wrong with them."""
     table = np.array([astuple(one) for one in samples])
     times = table[:, 0]
@@ -246,12 +270,22 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
     for cause in ('unusable_input', 'failure'):
         if lost[cause]:
             problems.append(f'{lost[cause]} images were dropped for {cause}')
-    middle, last = (float(part.max()) for part in np.array_split(table[:, 1], 3)[1:])
-    if last - middle > options.bound_of_thirds:
-        problems.append(f'the most memory of the last third is {last - middle:.1f} MB above that '
-                        f'of the middle third, more than {options.bound_of_thirds:g}')
+    # The heap too: of the rest a kernel that is short of memory takes pages back, which would hide
+    # what has grown.
+    thirds = {}
+    for name, column in (('resident', 1), ('anonymous', 2)):
+        middle, last = (float(part.max()) for part in np.array_split(table[:, column], 3)[1:])
+        thirds[name] = {'middle': middle, 'last': last}
+        if last - middle > options.bound_of_thirds:
+            problems.append(f'the most {name} memory of the last third is {last - middle:.1f} MB '
+                            f"above the middle third's, more than {options.bound_of_thirds:g}")
     if None in around.recoveries_s:
         problems.append('a camera that came back was not served')
+    for seconds in around.node_restarts_s:
+        if seconds is None or seconds > options.bound_of_restart:
+            problems.append(f'a node that was started again gave no labels within '
+                            f'{options.bound_of_restart:g} s of its start ({seconds}; load '
+                            f'average {load[0]:.1f} before)')
     if slope > options.bound:
         problems.append(f'memory grows by {slope:.1f} MB/hour, more than {options.bound:g}')
     if times[-1] < 60.0 * options.minutes - 3 * SAMPLE_EVERY_S:
@@ -265,16 +299,20 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
         problems.append(f'nothing came on {", ".join(silent)}')
     stages = {key: value for key, value in around.diagnostics.items() if key.endswith('_ms')}
     return {
-        'problems': problems, 'minutes': round(times[-1] / 60, 2), 'model': options.model,
+        'problems': problems, 'command': 'python ' + ' '.join(sys.argv),
+        'minutes': round(times[-1] / 60, 2),
+        'model': os.path.relpath(options.model, ROOT), 'load_average': load,
         'device': around.diagnostics.get('device', ''), 'image_size': options.size,
         'camera_rate_hz': options.rate, 'warm_up_s': float(times[warm][0]),
         'slope_mb_per_hour': round(slope, 2), 'slope_bound_mb_per_hour': options.bound,
         'anonymous_slope_mb_per_hour': round(anonymous, 2), 'offset_mb': round(offset, 2),
         'rss_mb': {'first': samples[0].rss_mb, 'after_warm_up': float(table[warm, 1][0]),
                    'last': samples[-1].rss_mb, 'most': float(table[:, 1].max())},
-        'most_of_thirds_mb': {'middle': middle, 'last': last,
-                              'bound': options.bound_of_thirds},
+        'most_of_thirds_mb': {**thirds, 'bound': options.bound_of_thirds},
         'camera_restarts': len(around.recoveries_s), 'recoveries_s': around.recoveries_s,
+        'node_restarts_s': around.node_restarts_s,
+        'node_restart_bound_s': options.bound_of_restart,
+        'node_restarts_processor_s': around.restart_processor_s,
         'threads': {'after_warm_up': int(table[warm, 4][0]), 'last': samples[-1].threads},
         'open_files': {'after_warm_up': int(table[warm, 5][0]), 'last': samples[-1].open_files},
         'images_sent': around.sent, 'images_received': int(around.diagnostics['received']),
@@ -288,7 +326,7 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
 
 def last_above_middle(result: Mapping[str, Any]) -> float:
     """Return by how much the most memory of the last third is above the middle third's, MB."""
-    thirds = result['most_of_thirds_mb']
+    thirds = result['most_of_thirds_mb']['resident']
     return float(thirds['last'] - thirds['middle'])
 
 
@@ -349,6 +387,10 @@ def parsed(args: list[str] | None) -> argparse.Namespace:
                         help='largest growth from the middle to the last third of the run, MB')
     parser.add_argument('--restart-camera-every', type=float, default=300.0, metavar='S',
                         help='seconds from one restart of the camera to the next; 0: none')
+    parser.add_argument('--restart-node', type=int, default=3, metavar='N',
+                        help='restarts of the node at the end')
+    parser.add_argument('--bound-of-restart', type=float, default=3.0, metavar='S',
+                        help="longest from a restarted node's start to its first labels")
     return parser.parse_args(args)
 
 
@@ -364,17 +406,24 @@ def main(args: list[str] | None = None) -> int:
     sys.path[:0] = [str(ROOT), str(ROOT / 'test/ros')]
     import rclpy
     rclpy.init()
-    process = start_node(options, options.out / 'node.log')
+    log = options.out / 'node.log'
+    log.unlink(missing_ok=True)
+    process = start_node(options, log)
     try:
         around = Surroundings(options)
         samples, topics = run(options, around, process)
+        load = os.getloadavg()  # two processes of its own and whatever else the machine does
+        last = dict(around.diagnostics)
+        for _ in range(options.restart_node if process.poll() is None else 0):
+            process = around.restart_node('emu', process, lambda: start_node(options, log))
+        around.diagnostics = last
         process.send_signal(signal.SIGINT)
         exit_code = process.wait(30.0)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-    result = judge(options, samples, topics, around, exit_code)
+    result = judge(options, samples, topics, around, exit_code, load)
     with (options.out / 'memory.csv').open('w', newline='') as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Sample)])
         writer.writeheader()
@@ -384,7 +433,8 @@ def main(args: list[str] | None = None) -> int:
     print(f'{result["images_processed"]} images, {result["fps"]:g}/s; '
           f'{result["slope_mb_per_hour"]:+.1f} MB/hour (bound {options.bound:g}), last third '
           f'{last_above_middle(result):+.1f} MB (bound {options.bound_of_thirds:g}); '
-          f'{result["camera_restarts"]} restarts of the camera; '
+          f'{result["camera_restarts"]} restarts of the camera; node back after '
+          f'{result["node_restarts_s"]} s; '
           f'see {options.out}')
     for problem in result['problems']:
         print(f'PROBLEM: {problem}')

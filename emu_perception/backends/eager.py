@@ -20,7 +20,7 @@ from emu_perception.networks.multitask import (
     upsample,
 )
 from emu_perception.networks.statistics import STATISTICS, with_statistics
-from emu_perception.precisions import DTYPES
+from emu_perception.precisions import autocast, DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import resized_image
 from emu_perception.uncertainty import segmentation_maps
@@ -55,8 +55,7 @@ class EagerBackend(Stages[torch.Tensor, dict[str, torch.Tensor]], Backend):
 
     def network(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the raw maps by task, and the statistics where they are asked for."""
-        precision = self.options.precision
-        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != 'fp32'):
+        with autocast(self.device, DTYPES[self.options.precision]):
             if not self.options.statistics:
                 return self._network(x)
             assert isinstance(self._network, FoldedNetwork), 'others give none: Predictor checks'

@@ -11,10 +11,9 @@ import sys
 import time
 from typing import Any
 
+from emu_perception.errors import InputError
 import numpy as np
 import torch
-from torch.nn.attention import sdpa_kernel, SDPBackend
-from torch.utils.flop_counter import FlopCounterMode
 
 WARM_UP = 3
 
@@ -60,7 +59,14 @@ def gmac(function: Callable[[torch.Tensor], Any], size: tuple[int, int],
     Return the multiply-accumulates of one image, in units of 1e9.
 
     :param attention: count the products of attention too, which papers leave out.
+    :raises InputError: if torch is too old to count them; a robot's may be, which needs none.
     """
+    try:
+        from torch.nn.attention import sdpa_kernel, SDPBackend
+        from torch.utils.flop_counter import FlopCounterMode
+    except ImportError as error:
+        raise InputError(f'torch {torch.__version__} cannot count operations: use 2.3 or newer '
+                         'to benchmark') from error
     # The other kernels of attention are one operation, of which torch counts nothing on a CPU.
     kernel = sdpa_kernel(SDPBackend.MATH) if attention else nullcontext()
     with torch.no_grad(), kernel, FlopCounterMode(display=False) as counter:

@@ -19,7 +19,7 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.mix_transformer import CONFIGURATIONS
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
 from emu_perception.networks.pretrained import mit_encoder_weights, segformer_head_weights
-from emu_perception.precisions import DTYPES
+from emu_perception.precisions import autocast, DTYPES
 from emu_perception.preprocessing import network_size, resized_image
 import numpy as np
 import torch
@@ -54,8 +54,7 @@ class Textbook:
         at = network_size((size[0], size[1]), self.metadata.input_size)
         x = torch.from_numpy(resized_image(image, at).copy()).permute(2, 0, 1).float() / 255.0
         x = ((x - self._mean) / self._std)[None].to(self.device)
-        with torch.autocast(self.device.type, self.dtype,
-                            enabled=self.dtype is not torch.float32):
+        with autocast(self.device, self.dtype):
             raw = self.raw(x)
         maps: dict[str, torch.Tensor] = {}
         if SEGMENTATION in raw:

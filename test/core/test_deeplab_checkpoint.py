@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 import math
 from pathlib import Path
 
@@ -83,6 +84,8 @@ def test_a_checkpoint_without_its_noise_is_refused(checkpoint):
     one_line(checkpoint, "lacks tensor 'depth_noise'")
 
 
+@pytest.mark.skipif(find_spec('torch.nn.attention') is None,
+                    reason='NOT TESTED: torch before 2.3 cannot count operations')
 def test_the_benchmark_runs_it_and_says_what_it_is_not(checkpoint, capsys):
     arguments = ['--checkpoint', str(checkpoint), '--rounds', '1', '--no-memory', '--no-progress',
                  '--device', 'cpu']

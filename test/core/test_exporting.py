@@ -217,7 +217,9 @@ def test_a_number_of_images_is_given_or_left_open_but_not_both(checkpoint, pictu
 @pytest.mark.parametrize(('more', 'words'), [
     (['--size', '100x128'], '--size'), (['--out', 'a.txt'], '.onnx'),
     (['--images', '/no/such'], '/no/such'), (['--model', '/no/such'], '/no/such')])
-def test_what_cannot_be_exported_is_one_line(checkpoint, picture, tmp_path, capsys, more, words):
+def test_what_cannot_be_exported_is_one_line(checkpoint, picture, tmp_path, capsys, monkeypatch,
+                                             more, words):
+    monkeypatch.setattr(formats, 'find_spec', lambda name: 'there')  # onnx comes into none of it
     assert run(checkpoint, picture, tmp_path / 'a.onnx', *more) == 1
     line, = capsys.readouterr().err.splitlines()
     assert words in line and not (tmp_path / 'a.onnx').exists()
@@ -229,7 +231,9 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
         formats.need('onnx')
 
 
-def test_a_file_that_is_there_is_not_replaced_unasked(checkpoint, picture, tmp_path, capsys):
+def test_a_file_that_is_there_is_not_replaced_unasked(checkpoint, picture, tmp_path, capsys,
+                                                      monkeypatch):
+    monkeypatch.setattr(formats, 'find_spec', lambda name: 'there')
     (tmp_path / 'a.onnx').write_text('mine')
     assert run(checkpoint, picture, tmp_path / 'a.onnx') == 1
     assert '--force' in capsys.readouterr().err

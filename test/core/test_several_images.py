@@ -60,7 +60,8 @@ def test_a_list_is_answered_in_its_order_and_the_network_runs_once_a_batch(image
         assert one.risk.raised == other.risk.raised
         for name, score in one.scores.items():
             assert other.scores[name] == pytest.approx(score, rel=1e-4)
-        np.testing.assert_allclose(other.depth, one.depth, rtol=1e-3)
+        # Of depths of 0.1 mm float32 leaves no thousandth: they are differences of larger numbers.
+        np.testing.assert_allclose(other.depth, one.depth, rtol=1e-3, atol=1e-6)
         assert other.plot().shape == one.plot().shape
 
 

@@ -99,6 +99,14 @@ def test_a_package_that_does_not_work_is_a_fault_with_what_it_says():
     assert tried('print("a"); print("b")') == ('b', '')
 
 
+@pytest.mark.parametrize('build, level', [
+    ('1.13.1', WARNING), ('strange', WARNING), ('2.0.1+cpu', WARNING), ('2.5.0a0+nv24.8', OK),
+    ('2.14.1+cu130', OK)])
+def test_a_torch_that_is_too_old_is_a_warning(build, level):
+    found = machine.torch_build(build, 'None')
+    assert found.level == level and build in found.text and bool(found.remedy) == (level != OK)
+
+
 def test_a_driver_without_a_torch_for_it_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, '_DRIVER', tmp_path / 'version')
     assert machine.graphics('None', '').level == OK

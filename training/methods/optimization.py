@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emu_perception.precisions import DTYPES
+from emu_perception import precisions
 import torch
 from torch import nn
 
@@ -61,5 +61,4 @@ def make_optimizer(network: nn.Module, recipe: OptimizerRecipe, total_steps: int
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """Return what computes as a recipe's ``precision`` says, where Lightning does not."""
-    dtype = DTYPES[PRECISIONS[precision]]
-    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
+    return precisions.autocast(device, precisions.DTYPES[PRECISIONS[precision]])

@@ -18,6 +18,7 @@ from emu_perception.ros.doctor.finding import FAULT, Finding, OK, tried, WARNING
 _GB = 1e9
 # torch with a small network holds about one; OpenVINO compiles in another.
 _NEEDED_GB, _EASY_GB = 1.0, 2.0
+_OLDEST_TORCH = (2, 2)  # that was tried with all that does not ask for float16 on a CPU
 _MEMORY, _DRIVER = Path('/proc/meminfo'), Path('/proc/driver/nvidia/version')
 _PYPI = "pip install '.[pypi]' in the folder of emu_perception"
 
@@ -39,8 +40,7 @@ def findings() -> Iterator[Finding]:
         yield found
         return
     build, cuda, device = (part.strip() for part in found.text.split('|'))
-    yield Finding('torch', OK, f'{build}, '
-                  + ('built for CPUs' if cuda == 'None' else f'built for CUDA {cuda}'))
+    yield torch_build(build, cuda)
     yield graphics(cuda, device)
 
 
@@ -78,6 +78,23 @@ def module(name: str, code: str, remedy: str) -> Finding:
     if problem:
         return Finding(name, FAULT, f'does not work: {problem}', remedy)
     return Finding(name, OK, said)
+
+
+def torch_build(build: str, cuda: str) -> Finding:
+    """
+    Return what torch is of, and whether it is one that this package is known to run with.
+
+    :param build: its version, such as '2.5.0a0+nv24.8'.
+    :param cuda: version that it was built for, or 'None'.
+    """
+    text = f'{build}, ' + ('built for CPUs' if cuda == 'None' else f'built for CUDA {cuda}')
+    numbers = re.match(r'(\d+)\.(\d+)', build)
+    if numbers and (int(numbers[1]), int(numbers[2])) >= _OLDEST_TORCH:
+        return Finding('torch', OK, text)
+    oldest = '.'.join(map(str, _OLDEST_TORCH))
+    return Finding('torch', WARNING, f'{text}: this package was not tried with one before '
+                   f'{oldest}', f'pip install a torch of {oldest} or later into the virtual '
+                   "environment (on a Jetson NVIDIA's own)")
 
 
 def graphics(cuda: str, device: str) -> Finding:

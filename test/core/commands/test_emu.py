@@ -185,6 +185,7 @@ def test_a_ros_of_wheels_is_found_where_none_is_sourced(tmp_path, monkeypatch, s
     if wheels:
         (tmp_path / 'share/ament_index').mkdir(parents=True)
     monkeypatch.setattr(sys, 'prefix', str(tmp_path))
+    monkeypatch.setattr(emu, 'find_spec', lambda module: 'there')  # also where there is no ROS 2
     seen = []
     monkeypatch.setattr(emu, 'load', lambda row: seen.append(
         os.environ.get('AMENT_PREFIX_PATH')) or (lambda words: 0))

@@ -385,8 +385,13 @@ def test_max_rate_thins_the_maps_but_no_image_is_left_unjudged(make_bench):
     del labels[:]
     before, begun = len(bench.predictor.calls), time.monotonic()
     paced(bench, 40, 0.05)
-    bench.until(lambda: bench.diagnostics()['inference']['processed'] ==
-                bench.diagnostics()['input']['received'])
+
+    def settled() -> bool:
+        inference, received = bench.diagnostics()['inference'], bench.diagnostics()['input']
+        # A busy machine may hand over two images at once, of which the older is dropped.
+        return int(inference['processed']) + int(inference['dropped_newer_image']) == int(
+            received['received'])
+    bench.until(settled)
     # One more for the period that was under way, one for where the count begins.
     assert 1 <= len(labels) <= (time.monotonic() - begun) * 5.0 + 2
     assert len(bench.predictor.calls) - before > 2 * len(labels), 'the flag is of every image'
