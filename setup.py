@@ -66,13 +66,13 @@ setup(
     entry_points={
         'console_scripts': [
             f'emu = {PACKAGE}.commands.emu:main',
-            f'emu_node = {PACKAGE}.ros.node:main',
-            f'emu_multi = {PACKAGE}.ros.node:main_multi',
-            f'replay_camera = {PACKAGE}.ros.replay_camera:main',
+            f'emu_node = {PACKAGE}.commands.scripts:emu_node',
+            f'emu_multi = {PACKAGE}.commands.scripts:emu_multi',
+            f'replay_camera = {PACKAGE}.commands.scripts:replay_camera',
             f'wait_for_frame = {PACKAGE}.ros.wait_for_frame:main',
-            f'emu_run = {PACKAGE}.commands.run:main',
-            *([f'emu_demo = {PACKAGE}.ros.demo.command:main',
-               f'emu_benchmark = {PACKAGE}.benchmarking.command:main'] if WITH_DEMO else []),
+            f'emu_run = {PACKAGE}.commands.scripts:emu_run',
+            *([f'emu_demo = {PACKAGE}.commands.scripts:emu_demo',
+               f'emu_benchmark = {PACKAGE}.commands.scripts:emu_benchmark'] if WITH_DEMO else []),
         ],
     },
 )

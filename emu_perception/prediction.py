@@ -86,6 +86,13 @@ class Prediction:
     scale: Scale | None = None
     presenter: Presents | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        """Return what there is, in one line: the maps themselves are hundreds of numbers."""
+        sizes = {f'{values.shape[1]}x{values.shape[0]}' for values in self.maps.values()}
+        scores = ', '.join(f'{name}={value:.3g}' for name, value in self.scores.items())
+        maps = f'{" ".join(sorted(sizes))}: {", ".join(self.maps)}' if sizes else 'no maps'
+        return f'Prediction({maps}; scores: {scores or "none"})'
+
     @property
     def label(self) -> np.ndarray | None:
         """Return the class index of each pixel, uint8 HxW; 255 = unlabelled."""

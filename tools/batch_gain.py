@@ -17,21 +17,20 @@ from functools import partial
 from pathlib import Path
 import sys
 import tempfile
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from emu_perception.benchmarking.measure import interleaved, summary
-from emu_perception.checkpoint import load_checkpoint
-from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError
-from emu_perception.exporting.formats import need, Runs, written
-from emu_perception.exporting.whole_model import WholeModel
-from emu_perception.model_file import default_model
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # --help does not wait for torch.
+    from emu_perception.exporting.formats import Runs
+    from emu_perception.exporting.whole_model import WholeModel
+    import torch
 
 
 def in_pytorch(model: WholeModel, device: torch.device) -> Runs:
     """Return what answers a batch in PyTorch, its answers in host memory."""
+    import torch
     model = model.eval().to(device)
 
     def run(images: np.ndarray) -> list[np.ndarray]:
@@ -50,6 +49,13 @@ def main() -> int:
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--device', default='auto')
     options = parser.parse_args()
+    from emu_perception.benchmarking.measure import interleaved, summary
+    from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.devices import resolved_device
+    from emu_perception.exporting.formats import need, written
+    from emu_perception.exporting.whole_model import WholeModel
+    from emu_perception.model_file import default_model
+    import torch
     try:
         network, metadata = load_checkpoint(options.checkpoint or default_model())
         device = resolved_device(options.device)

@@ -20,21 +20,14 @@ import platform
 import sys
 import tempfile
 import time
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from emu_perception.benchmarking.measure import interleaved, summary
-from emu_perception.benchmarking.result import processor
 from emu_perception.errors import EmuError
 from emu_perception.whole_files import write_json
-import torch
-from training.data.feature_store import FeatureStore
-from training.methods.baseline import Baseline
-from training.methods.parts import Parts
 from training.recipes.recipe import load_recipe, Recipe
-from training.runs.building import normalization
-from training.runs.finetuning import restrict
-from training.speed.steps import training_step
-from training.speed.synthetic_models import synthetic_batch, synthetic_network
+
+if TYPE_CHECKING:  # --help does not wait for torch.
+    from training.data.feature_store import FeatureStore
 
 CLASSES = 40
 FROZEN = ('finetune.encoder=none', 'cache_features=float16', 'augmentation.scale=[1,1]',
@@ -48,6 +41,13 @@ def step(recipe: Recipe, store: FeatureStore | None) -> Callable[[], float]:
 
     :param store: of the features that each step reads; None = the encoder makes them.
     """
+    import torch
+    from training.methods.baseline import Baseline
+    from training.methods.parts import Parts
+    from training.runs.building import normalization
+    from training.runs.finetuning import restrict
+    from training.speed.steps import training_step
+    from training.speed.synthetic_models import synthetic_batch, synthetic_network
     device = torch.device('cpu')
     network = synthetic_network(recipe, 'baseline', CLASSES)
     restrict(network, recipe.finetune)
@@ -70,6 +70,9 @@ def step(recipe: Recipe, store: FeatureStore | None) -> Callable[[], float]:
 
 def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of a recipe."""
+    from emu_perception.benchmarking.measure import interleaved, summary
+    import torch
+    from training.data.feature_store import FeatureStore
     recipe = load_recipe(name, [*FROZEN, f'batch_size={options.batch}'])
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder), torch.float16)
@@ -92,6 +95,8 @@ def main() -> int:
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--json', type=Path, metavar='OUT')
     options = parser.parse_args()
+    from emu_perception.benchmarking.result import processor
+    import torch
     result: dict[str, Any] = {
         'command': ' '.join(['tools/feature_cache_gain.py', *sys.argv[1:]]),
         'processor': processor(), 'threads': torch.get_num_threads(),

@@ -19,8 +19,6 @@ import sys
 import time
 
 from emu_perception.whole_files import write_json
-import torch
-from training.fit import main as fit
 from training.prepare.__main__ import main as prepare
 from training.runs.run_folder import epochs_done
 
@@ -40,6 +38,8 @@ def part(out: Path, seconds: float) -> tuple[int, bool]:
 
     :return: its exit code, and whether it was within a save.
     """
+    import torch  # --help does not wait for it.
+    from training.fit import main as fit
     state = out / 'killed/state'
     command = ['--recipe', str(out / 'recipe.yaml'), f'data={out / "data"}', f'output={out}',
                '--no-progress']
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--kills', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
     options = parser.parse_args(arguments)
+    import torch
     out, draw = options.out, random.Random(options.seed)
     prepare(['synthetic', '--out', str(out / 'data'), '--images', '20', '--no-progress'])
     (out / 'recipe.yaml').write_text(RECIPE)

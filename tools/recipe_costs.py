@@ -21,14 +21,10 @@ import platform
 import sys
 from typing import Any
 
-from emu_perception.backends import is_installed
 from emu_perception.benchmarking.arguments import parser as benchmark_parser
-from emu_perception.benchmarking.command import benchmark, memory, subject
-from emu_perception.benchmarking.measure import gmac
 from emu_perception.benchmarking.result import processor
 from emu_perception.errors import EmuError, InputError
 from emu_perception.whole_files import write_json, write_whole
-import torch
 from training.recipes.recipe import load_recipe
 
 BEGIN = '<!-- recipe costs: tools/recipe_costs.py writes this -->'
@@ -41,6 +37,10 @@ def costs(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
     :raises EmuError: if there is no such recipe.
     """
+    from emu_perception.backends import is_installed  # --help does not wait for torch.
+    from emu_perception.benchmarking.command import benchmark, memory, subject
+    from emu_perception.benchmarking.measure import gmac
+    import torch
     recipe = load_recipe(name, ['data=made up'])
     words = ['--encoder', recipe.network.encoder, '--head-dim', str(recipe.network.head_dim),
              '--size', 'x'.join(map(str, recipe.input_size)), '--device', 'cpu', '--backend',
@@ -110,6 +110,7 @@ def main() -> int:
     parser.add_argument('--json', type=Path, metavar='OUT')
     parser.add_argument('--page', type=Path, metavar='FILE')
     options = parser.parse_args()
+    import torch
     try:
         page = options.page.read_text() if options.page else None
         result: dict[str, Any] = {

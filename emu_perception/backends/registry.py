@@ -113,13 +113,13 @@ def _named(name: str, device: str) -> list[str]:
     """Return a backend that was asked for, and what goes on in its place if need be."""
     if name not in BACKENDS:
         raise InputError(f"backend is '{name}': give auto, {', '.join(BACKENDS)}")
+    record = BACKENDS[name]
+    if device not in record.devices:  # First: what is installed would be in vain.
+        raise InputError(f"backend is '{name}', which runs on {' and '.join(record.devices)}, not "
+                         f"on '{device}': give 'auto'")
     if not is_installed(name):
         raise InputError(f"backend is '{name}', which is not installed: pip install {name}, or "
                          "give 'auto'")
-    record = BACKENDS[name]
-    if device not in record.devices:
-        raise InputError(f"backend is '{name}', which runs on {' and '.join(record.devices)}, not "
-                         f"on '{device}': give 'auto'")
     names = [name]
     while record.stand_in is not None:
         names.append(record.stand_in)

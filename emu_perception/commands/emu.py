@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 import sys
 import textwrap
-from types import ModuleType
 
 from emu_perception import __version__
 from emu_perception.commands.offline import IN_THE_TREE, INSTALLED, offline_package
-from emu_perception.commands.program import called_as, meant
+from emu_perception.commands.program import called_as, meant, program
+from emu_perception.commands.read_first import read_first
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, Subcommand, SUBCOMMANDS
 from emu_perception.errors import EmuError
 
@@ -42,11 +42,16 @@ def main(arguments: list[str] | None = None) -> int:
     if row is None:
         print(f'emu: {unknown(words)}', file=sys.stderr)
         return 2
-    with called_as(f'emu {row.name}'):
+    return called(f'emu {row.name}', row, rest)
+
+
+def called(name: str, row: Subcommand, arguments: list[str]) -> int:
+    """Run a subcommand by a name; returns its exit code."""
+    with called_as(name):
         try:
-            return run(row, rest)
+            return run(row, arguments)
         except EmuError as error:
-            print(f'emu {row.name}: {error}', file=sys.stderr)
+            print(f'{name}: {error}', file=sys.stderr)
             return 1
 
 
@@ -78,7 +83,7 @@ def run(row: Subcommand, arguments: list[str]) -> int:
     :raises EmuError: in one line, if something is not installed that it needs.
     """
     if row.usage and {'-h', '--help'} & {*arguments}:  # A ROS 2 program has none of its own.
-        print(f'usage: emu {row.name} {row.usage}\n\n{row.help}')
+        print(f'usage: {_own_name(row)} {row.usage}\n\n{row.help}')
         return 0
     if row.usage and find_spec('rclpy') is None:  # The node knows only how to mend a sourced one.
         raise EmuError(lacking(row, 'rclpy'))
@@ -100,7 +105,7 @@ def find_wheels() -> None:
 
 def ros_words(row: Subcommand, arguments: list[str]) -> list[str]:
     """Return the arguments of a ROS 2 program: its name first, a bare word as its parameter."""
-    words = [f'emu {row.name}', *arguments]
+    words = [_own_name(row), *arguments]
     if row.parameter and arguments and not arguments[0].startswith('-'):
         # Quoted: a folder named 0001 is no number.
         words[1:2] = ['--ros-args', '-p', f'{row.parameter}:="{arguments[0]}"', '--']
@@ -111,17 +116,16 @@ def load(row: Subcommand) -> Callable[[list[str]], int]:
     """Return a subcommand's function, which reads its words before it imports what it needs."""
     def command(arguments: list[str]) -> int:
         if row.arguments:
-            # Ends here on --help and on what makes no sense; the command reads them once more.
-            imported(row.arguments).parser().options(arguments)
-        code: int = getattr(imported(row.module), row.function)(arguments)
+            read_first(module_name(row.arguments), arguments)
+        code: int = getattr(import_module(module_name(row.module)), row.function)(arguments)
         return code
     return command
 
 
-def imported(module: str) -> ModuleType:
-    """Import a module of the table."""
-    return import_module(module.replace(OFFLINE, offline_package())
-                         if module.startswith(OFFLINE) else module)
+def module_name(module: str) -> str:
+    """Return the name of a module of the table, as it can be imported here."""
+    return (module.replace(OFFLINE, offline_package()) if module.startswith(OFFLINE)
+            else module)
 
 
 def lacking(row: Subcommand, module: str) -> str:
@@ -158,6 +162,10 @@ def usage(family: str = '') -> str:
         lines += [f'  {row.name.split()[-1]:<{_WIDTH}}{row.help}' for row in members]
     return '\n'.join([*lines, '', f'emu {f"{family} " if family else ""}COMMAND --help says more; '
                       'emu --version'])
+
+
+def _own_name(row: Subcommand) -> str:
+    return program(f'emu {row.name}')
 
 
 def _is_a_family(word: str) -> bool:

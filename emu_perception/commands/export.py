@@ -7,8 +7,9 @@ emu export --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N | --
 
 What is written is run and held against the Predictor on real images (--images, else photographs
 that are here); if it says something else it is removed again. Beside it: NAME.json and NAME.md,
-what the outputs mean, and NAME_example.py, which needs no ROS. A TensorRT engine is made of the
-ONNX file by trtexec, or by the node (backend: tensorrt). To ship a trained checkpoint: emu ship.
+what the outputs mean, and NAME_example.py, which needs no ROS. A TensorRT engine is not written:
+backend tensorrt of node and Predictor builds it where it runs, or trtexec of the ONNX file, as
+NAME.md says. To ship a trained checkpoint: emu ship.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 import numpy as np
 
-_NAMES = ('onnx', 'openvino', 'torch')
+# Of exporting.formats, said again: it would bring torch. A test holds them together.
+_NAMES = ('onnx', 'openvino', 'torch', 'tensorrt')
 _IMAGES = 6
 _ANY_BATCH = (1, 3)  # What a file for any number of images is proven at.
 # Of scikit-image: a room, people, things.
@@ -42,15 +44,14 @@ def run(options: argparse.Namespace) -> None:
     """
     from emu_perception.checkpoint import load_checkpoint
     from emu_perception.exporting import beside
-    from emu_perception.exporting.formats import FORMATS, need, written
+    from emu_perception.exporting.formats import chosen, FORMATS, need, written
     from emu_perception.exporting.proof import Proof, proof
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.predictor import Predictor
     from emu_perception.whole_files import write_json, write_whole
     import torch
     out = options.out
-    kind = options.format or next(
-        (name for name, row in FORMATS.items() if row.suffix == out.suffix), _NAMES[0])
+    kind = chosen(options.format, out)
     row = need(kind)
     if out.suffix != row.suffix:
         ends = row.suffix if options.format else ', '.join(one.suffix for one in FORMATS.values())
@@ -79,8 +80,8 @@ def run(options: argparse.Namespace) -> None:
     document = beside.document(metadata, model.names, size,
                                None if options.any_batch else options.batch)
     write_json(out.with_suffix('.json'), document, indent=2)
-    write_whole(out.with_suffix('.md'), beside.readme(out.stem, row.about, metadata, document,
-                                                      found))
+    write_whole(out.with_suffix('.md'), beside.readme(out.stem, kind, row.about, metadata,
+                                                      document, found))
     write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, kind))
     print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB), proven on {found.images} images: at '
           f'most {max(found.largest.values()):.1g} off, {found.ties} labels that are ties; beside '

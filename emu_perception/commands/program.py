@@ -14,6 +14,7 @@ from typing import NoReturn
 
 _called_as = ''  # Of the process: one command runs in it.
 _UNKNOWN = 'unrecognized arguments: '
+_LONGEST_USAGE = 6  # Lines.
 
 
 @contextmanager
@@ -75,7 +76,10 @@ class CommandParser(argparse.ArgumentParser):
         if message.startswith(_UNKNOWN):
             first = message[len(_UNKNOWN):].split()[0]
             message += meant(first.partition('=')[0], self.words())
-        super().error(message)
+        usage = self.format_usage()
+        if usage.count('\n') > _LONGEST_USAGE:  # Else what is wrong is lost below it.
+            usage = f'{self.prog} --help lists the options\n'
+        self.exit(2, f'{usage}{self.prog}: error: {message}\n')
 
     def words(self) -> list[str]:
         """Return the words that an unknown option may be meant to be."""

@@ -19,7 +19,6 @@ from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import Source
 from emu_perception.commands import output_folder
-from emu_perception.commands.arguments import parse
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
 from emu_perception.commands.hint_track import HintTrack
@@ -50,13 +49,8 @@ import numpy as np
 LOGGER = logging.getLogger('emu_perception')
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Return 0, 1 with one line on bad input, or 128 + the signal that ended the run early."""
-    return answer(parse(arguments))
-
-
 def answer(options: argparse.Namespace) -> int:
-    """Do what the options say; returns the exit code."""
+    """Return 0, 1 with one line on bad input, or 128 + the signal that ended the run early."""
     print_any_name()
     with logging_lines():
         try:
@@ -244,7 +238,3 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
     if loss:  # After all that could be read is done.
         raise InputError(loss)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

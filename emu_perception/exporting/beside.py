@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
@@ -35,10 +36,13 @@ print('classes', [about['names'][i] for i in np.unique(label)])
 print(f'median depth {{np.nanmedian(depth):.2f}} m, sigma {{np.median(sigma):.2f}} m')
 print('RISK', above) if above else print('no risk')
 '''
+# Neither runtime shall report to its maker: said before it is imported.
 _RUNS = {
-    'onnx': ('import onnxruntime', "session = onnxruntime.InferenceSession('{name}.onnx')\n"
+    'onnx': ("import os\n\nos.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')  # No reports."
+             '\nimport onnxruntime', "session = onnxruntime.InferenceSession('{name}.onnx')\n"
              "run = lambda batch: session.run(None, {{'image': batch}})"),
-    'openvino': ('import openvino', "model = openvino.Core().compile_model('{name}.xml', 'CPU', "
+    'openvino': ("sys.modules.setdefault('openvino_telemetry', None)  # No reports."
+                 '\nimport openvino', "model = openvino.Core().compile_model('{name}.xml', 'CPU', "
                  "{{'INFERENCE_PRECISION_HINT': 'f32'}})\n"
                  'run = lambda batch: list(model([batch]).to_tuple())'),
     'torch': ('import torch', "model = torch.export.load('{name}.pt2').module()\n"
@@ -66,8 +70,8 @@ def example(name: str, kind: str) -> str:
     return _EXAMPLE.format(name=name, imports=imports, load=load)
 
 
-def readme(name: str, about: str, metadata: CheckpointMetadata, document_: dict[str, Any],
-           proof: Proof) -> str:
+def readme(name: str, kind: str, about: str, metadata: CheckpointMetadata,
+           document_: dict[str, Any], proof: Proof) -> str:
     """Return NAME.md: inputs, outputs, how metres are made, what was proven."""
     rows = [f'| `{output}` | {_meaning(output)} |' for output in document_['outputs']]
     errors = ', '.join(f'{output} {error:.1g}' for output, error in proof.largest.items())
@@ -85,7 +89,35 @@ def readme(name: str, about: str, metadata: CheckpointMetadata, document_: dict[
         f'`{name}.json`, or is no number. The node adds what one image cannot tell: silence, old '
         'images, unknown cameras, hysteresis.', '',
         f'**Proven** on {proof.images} images against the Predictor (PyTorch, float32). Largest '
-        f'errors, relative to values above 1: {errors}; labels that are ties: {proof.ties}.', ''])
+        f'errors, relative to values above 1: {errors}; labels that are ties: {proof.ties}.', '',
+        *_OF_RUNTIMES[kind](name, document_)])
+
+
+def _of_onnx(name: str, document_: dict[str, Any]) -> list[str]:
+    """Return what users of an ONNX file have to know of two runtimes."""
+    engine = (
+        f'`trtexec --onnx={name}.onnx --saveEngine={name}.engine --noTF32`, on the machine that '
+        'runs it: shapes are those of the file; float32, since a variance spans more than float16 '
+        'does, and TF32 keeps 10 bits' if document_['batch'] is not None else
+        'of a file for a given number of images (`--batch N`): the loop over images here needs '
+        'sequences, which TensorRT does not have')
+    return [
+        '**ONNX Runtime** reports to its maker unless `ORT_DISABLE_TELEMETRY=1` is in the '
+        'environment before it is imported, as the example sees to.', '',
+        f'**TensorRT**, without Python: {engine}. Never run by us, for want of a GPU: TensorRT '
+        'makes float32 of the float64 of the scores, and documents no conversion of integers to '
+        'the uint8 of `label`. Hold an engine against this file before you believe it. With '
+        "Python and torch, backend `tensorrt` of emu_perception's Predictor and node builds an "
+        'engine of the network and holds it against PyTorch by itself.', '']
+
+
+def _of_openvino(name: str, document_: dict[str, Any]) -> list[str]:
+    return ['**OpenVINO** reports to its maker where the package openvino-telemetry is installed, '
+            'unless that is kept from being imported, as the example sees to.', '']
+
+
+_OF_RUNTIMES: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
+    'onnx': _of_onnx, 'openvino': _of_openvino, 'torch': lambda name, document_: []}
 
 
 def _meaning(output: str) -> str:

@@ -20,6 +20,8 @@ import threading
 import time
 from typing import Any
 
+from emu_perception.commands.program import program
+
 _END_TIMEOUT_S = 1.0
 _MAX_SPIN_S = 0.5
 
@@ -174,7 +176,7 @@ def main_multi(args: Sequence[str] | None = None) -> int:
     own = words[1:words.index('--ros-args')] if '--ros-args' in words else words[1:]
     cameras = [camera for word in own for camera in word.split(',') if camera]
     if not cameras or any(camera.startswith('-') for camera in cameras):
-        print('usage: emu_multi CAMERA [CAMERA ...] [--ros-args ...]\n'
+        print(f'usage: {program("emu_multi")} CAMERA [CAMERA ...] [--ros-args ...]\n'
               'One node, CAMERA/emu, for each camera; it reads CAMERA/image and '
               'CAMERA/camera_info.\nThe nodes share one network where model_file, device, '
               'precision and backend agree.', file=sys.stderr)

@@ -22,6 +22,7 @@ from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage
 from emu_perception.cameras.topics import in_doubt, looks_rectified
+from emu_perception.commands.program import program
 from emu_perception.errors import InputError
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.replay_parameters import RATE_HZ, ReplayParameters
@@ -251,7 +252,7 @@ def main(args: list[str] | None = None) -> int:
         node.get_logger().info(shared_memory)
     except Exception as error:
         # Anything a user can cause: a parameter of another type, a path, a device.
-        print(f'replay_camera: {error}', file=sys.stderr)
+        print(f'{program("replay_camera")}: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
     executor = SingleThreadedExecutor()

@@ -53,8 +53,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """Wait, then be the command; 0 where a signal came before."""
     words = list(sys.argv[1:] if args is None else args)
     if len(words) < 3 or words[1] not in _TYPES:
-        print('usage: wait_for_frame TOPIC raw|compressed COMMAND [ARGUMENT ...]', file=sys.stderr)
-        return 2
+        asked = words[:1] in (['-h'], ['--help'])
+        print('usage: wait_for_frame TOPIC raw|compressed COMMAND [ARGUMENT ...]',
+              file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -142,7 +142,9 @@ def test_auto_falls_back_loudly_from_a_network_the_fast_one_cannot_take(monkeypa
 
 @pytest.mark.parametrize(('name', 'words'), [
     ('tensorflow', ["'tensorflow'", 'auto, eager, openvino']),
-    ('openvino', ['not installed', 'pip install openvino'])])
+    ('openvino', ['not installed', 'pip install openvino']),
+    # Gigabytes that would be in vain are not asked for.
+    ('tensorrt', ['runs on cuda', "not on 'cpu'"])])
 def test_a_backend_that_is_not_to_be_had_is_refused_with_what_to_do(monkeypatch, name, words):
     monkeypatch.setattr(registry, 'is_installed', lambda name: name == 'eager')
     network = make_network()

@@ -20,7 +20,7 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.commands import export
 from emu_perception.errors import InputError
-from emu_perception.exporting import formats
+from emu_perception.exporting import beside, formats
 from emu_perception.exporting.proof import proof
 from emu_perception.exporting.whole_model import WholeModel
 from emu_perception.model_file import default_model
@@ -88,6 +88,7 @@ def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
     assert json.loads(out.with_suffix('.json').read_text())['batch'] == batch
     page = out.with_suffix('.md').read_text()
     assert all(f'`{name}`' in page for name in names) and '**Proven** on 1 images' in page
+    assert kind != 'onnx' or ('trtexec --onnx=small.onnx' in page) is (batch is not None)
     example = out.with_name('small_example.py')
     assert len(example.read_text().splitlines()) < 30
     assert 'emu_perception' not in example.read_text()
@@ -98,6 +99,41 @@ def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
     said = float(done.stdout.split('median depth ')[1].split()[0])
     # It prints two digits; its maps have the network's size, those here the image's.
     assert abs(said - float(np.median(metres.depth))) < 0.03
+
+
+def test_names_of_formats_are_the_commands_and_each_has_its_example_and_its_words():
+    assert export._NAMES == (*formats.FORMATS, *formats.NOT_WRITTEN)
+    assert beside._RUNS.keys() == beside._OF_RUNTIMES.keys() == formats.FORMATS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('kind', 'seen', 'expected'), [
+    ('onnx', "os.environ['ORT_DISABLE_TELEMETRY']", '1'),
+    ('openvino', "__import__('openvino.tools.ovc.telemetry_utils').tools.ovc.telemetry_utils.tm."
+     '__name__', 'openvino.tools.ovc.telemetry_stub')])
+def test_an_example_lets_its_runtime_report_to_nobody(kind, seen, expected):
+    """In a process of its own, as a user starts it: the runtime is imported there and then."""
+    for package in formats.FORMATS[kind].packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    imports = beside.example('small', kind).split('about = ')[0]
+    said, imported = imports.index('TELEMETRY' if kind == 'onnx' else 'telemetry'), imports.index(
+        f'import {formats.FORMATS[kind].packages[-1]}')
+    assert said < imported
+    environment = {name: value for name, value in os.environ.items()
+                   if name != 'ORT_DISABLE_TELEMETRY'}
+    done = subprocess.run([sys.executable, '-c', f'{imports}\nprint({seen})'], text=True,
+                          capture_output=True, env=environment)
+    assert done.stdout.split() == [expected], done.stderr
+
+
+@pytest.mark.parametrize('name', ['a.engine', 'a.plan', 'a.onnx'])
+def test_a_tensorrt_engine_is_refused_with_what_builds_one(checkpoint, picture, tmp_path, capsys,
+                                                           name):
+    words = ['--format', 'tensorrt'] if name == 'a.onnx' else []
+    assert run(checkpoint, picture, tmp_path / name, *words) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert 'tensorrt is not written' in line and 'trtexec' in line and '--out NAME.onnx' in line
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.slow

@@ -80,6 +80,13 @@ def test_maps_have_type_size_layout_and_range_of_the_contract(predictor, image_s
     assert prediction.timing_ms.keys() == {'preprocess', 'network', 'postprocess'}
 
 
+def test_a_prediction_is_one_line_where_python_prints_it(predictor, image):
+    text = repr(predictor(image))
+    assert text.startswith('Prediction(') and '\n' not in text and 'array' not in text
+    assert 'depth_variance' in text and 'relative_depth_sigma=' in text
+    assert repr(Prediction({}, {}, (1, 1))) == 'Prediction(no maps; scores: none)'
+
+
 def test_a_confidence_is_of_its_own_pixel_s_label_at_any_size(predictor):
     """What is blended with a neighbour of another class would be sure of none of both."""
     def pairs(size: tuple[int, int]) -> set[tuple[int, float]]:
@@ -87,7 +94,6 @@ def test_a_confidence_is_of_its_own_pixel_s_label_at_any_size(predictor):
         return set(zip(found.label.ravel().tolist(), found.confidence.ravel().tolist()))
     there = pairs(predictor.network_size((96, 128)))
     assert pairs((301, 517)) <= there and pairs((50, 61)) <= there
-
 
 
 @pytest.mark.parametrize(('tasks', 'has', 'lacks', 'score'), [

@@ -11,7 +11,7 @@ from typing import Any
 
 from emu_perception import risk_status
 from emu_perception.checkpoint import Calibration, FittedThreshold
-from emu_perception.commands.run import main
+from emu_perception.commands.predict import main
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
 from emu_perception.ros import diagnostics
 from emu_perception.scores import SCORES, scores_of

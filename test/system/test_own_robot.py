@@ -63,24 +63,29 @@ def record(path: Path) -> None:
                     x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)))
 
 
-def readme_commands() -> list[list[str]]:
-    """Return the training commands of the section, split into words."""
-    text = (ROOT / 'README.md').read_text()
-    section = text.split('## Your own robot')[1].split('\n## ')[0].replace('\\\n', ' ')
+def commands(page: str, title: str) -> list[list[str]]:
+    """Return the training commands of a section, split into words."""
+    text = (ROOT / page).read_text()
+    section = text.split(f'## {title}')[1].split('\n## ')[0].replace('\\\n', ' ')
     return [shlex.split(line)
             for line in section.splitlines() if re.match(r' {4}emu ', line)]
+
+
+def test_the_page_of_own_data_says_what_the_readme_says():
+    assert commands('docs/own_data.md', 'From a bag to the node') == commands(
+        'README.md', 'Your own robot')
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_lead_from_a_bag_to_a_model_for_the_node(
         tmp_path, monkeypatch, capsys):
-    commands = readme_commands()
-    assert [words[1] for words in commands] == [
+    steps = commands('README.md', 'Your own robot')
+    assert [words[1] for words in steps] == [
         'prepare', 'prepare', 'train', 'calibrate', 'evaluate', 'ship']
     monkeypatch.chdir(tmp_path)
     record(tmp_path / 'my_bag')
     small = ['epochs=1', 'input_size=[96, 128]', 'batch_size=4', '--no-progress']
-    for words in commands:
+    for words in steps:
         more = small if words[1] == 'train' else []
         assert emu.main([*words[1:], *more]) == 0, (words, capsys.readouterr().err)
     metadata = read_metadata(tmp_path / 'mine.safetensors')

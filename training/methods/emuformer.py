@@ -70,7 +70,9 @@ class EMUFormer(TrainingModule):
         if self.confusion is not None and tuple(classes) != teacher.classes:
             raise RecipeError(f'the teacher {teacher.members[0].path} knows the classes '
                               f'{list(teacher.classes)}, the data set names {list(classes)}: they '
-                              'must be the same, in the same order')
+                              'must be the same, in the same order; for classes of your own '
+                              'learn without a teacher: method=baseline '
+                              'network.initial_weights=FILE (docs/own_data.md)')
         if self._options.members_per_step > len(teacher.members):
             raise RecipeError(f"field 'emuformer.members_per_step' is "
                               f'{self._options.members_per_step}, the teacher has '

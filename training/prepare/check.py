@@ -83,6 +83,6 @@ def run(options: argparse.Namespace) -> int:
         console.print(split_table(folder, statistics))
     if folder.classes and statistics:
         console.print(class_table(folder, statistics))
-    print(f'{folder.root}: {len(faults)} faults in {len({fault.path for fault in faults})} files, '
-          f'{len(found) - len(faults)} notes')
+    places = f' in {len({fault.path for fault in faults})} files' if faults else ''
+    print(f'{folder.root}: {len(faults)} faults{places}, {len(found) - len(faults)} notes')
     return 1 if faults else 0

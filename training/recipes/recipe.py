@@ -143,9 +143,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     document = renamed(document, str(path))  # An override may have brought a whole section.
     if 'loss_weights' in document:
         document['loss_weights'] = loss_weights_section(document['loss_weights'])
-    if not document.get('data'):
+    # A field that is not known may be the misspelled 'data': it is said first.
+    recipe: Recipe = build(Recipe, {**document, 'data': document.get('data') or ''}, str(path))
+    if not recipe.data:
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
-    recipe: Recipe = build(Recipe, document, str(path))
     _check_family(path, recipe)
     refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
     if refusal:

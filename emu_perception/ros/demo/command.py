@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata, read_metadata
+from emu_perception.commands.program import program
 from emu_perception.errors import EmuError
 from emu_perception.model_file import default_model
 from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
@@ -39,10 +40,10 @@ def main(args: Sequence[str] | None = None) -> int:
         os.environ.update(environment)
         return run(options, environment)
     except (EmuError, TimeoutError) as error:
-        print(f'emu_demo: {error}', file=sys.stderr)
+        print(f'{program("emu_demo")}: {error}', file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
-        print('emu_demo: interrupted', file=sys.stderr)
+        print(f'{program("emu_demo")}: interrupted', file=sys.stderr)
         return 130
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import cv2
 from emu_perception.cameras.calibration import pinhole_info
-from emu_perception.commands.run import main
+from emu_perception.commands.arguments import parse
+from emu_perception.commands.run import answer
 from emu_perception.recordings.messages import Header, MessageFactory
 import numpy as np
 from rosbags.highlevel import AnyReader
@@ -99,8 +100,8 @@ def emu_run(source: Path, out: Path, checkpoint: Path, *options: str) -> int:
     """Run the command, quick by default: neither video nor MCAP."""
     quick = [option for option, other in (('--no-video', '--video'), ('--no-mcap', '--mcap'))
              if other not in options]
-    return main([str(source), '--out', str(out), '--model', str(checkpoint), '--device', 'cpu',
-                 '--no-progress', *quick, *options])
+    return answer(parse([str(source), '--out', str(out), '--model', str(checkpoint), '--device',
+                         'cpu', '--no-progress', *quick, *options]))
 
 
 def table(out: Path) -> list[dict[str, str]]:

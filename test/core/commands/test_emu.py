@@ -8,10 +8,11 @@ import argparse
 from importlib.util import find_spec
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 
-from emu_perception.commands import emu, program
+from emu_perception.commands import emu, program, read_first
 from emu_perception.commands.offline import offline_package
 from emu_perception.commands.program import called_as, CommandParser
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, SUBCOMMANDS
@@ -61,11 +62,12 @@ for one in words:
 
 def test_what_makes_no_sense_is_said_before_the_command_is_imported(monkeypatch, capsys):
     modules = []
-    monkeypatch.setattr(emu, 'imported', lambda module: modules.append(module) or type(
+    monkeypatch.setattr(read_first, 'import_module', lambda module: modules.append(module) or type(
         'Module', (), {'parser': staticmethod(lambda: CommandParser('own', ''))}))
     with pytest.raises(SystemExit) as end:
         emu.main(['train', '--epoch', '3'])
-    assert end.value.code == 2 and modules == [SUBCOMMANDS['train'].arguments]
+    assert end.value.code == 2
+    assert modules == [SUBCOMMANDS['train'].arguments.replace(OFFLINE, offline_package())]
     capsys.readouterr()
 
 
@@ -189,3 +191,23 @@ def test_a_ros_of_wheels_is_found_where_none_is_sourced(tmp_path, monkeypatch, s
         os.environ.get('AMENT_PREFIX_PATH')) or (lambda words: 0))
     assert emu.run(SUBCOMMANDS['node'], []) == 0
     assert seen == [expected and expected.format(prefix=tmp_path)]
+
+
+def test_what_is_wrong_with_a_line_is_not_lost_below_a_long_usage(capsys):
+    """Of ``emu predict`` the usage has thirty lines; of a short command it is shown."""
+    for name, most in (('predict', 2), ('doctor', 4)):
+        with pytest.raises(SystemExit):
+            emu.main([name, '--nonsense'])
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) <= most and lines[-1].startswith(f'emu {name}: error: ')
+        assert lines[0].startswith(f'emu {name} --help' if name == 'predict' else 'usage: ')
+
+
+@pytest.mark.parametrize('row', [row for row in SUBCOMMANDS.values() if '-p ' in row.usage],
+                         ids=lambda row: row.name)
+def test_a_parameter_that_a_usage_names_is_one(row):
+    """ROS drops one that is none, and says nothing."""
+    folder = (ROOT / row.module.replace('.', '/')).parent
+    source = ''.join(path.read_text() for path in folder.glob(f'{row.name}*.py'))
+    for name in re.findall(r'-p ([a-z_]+):=', row.usage):
+        assert f"'{name}'" in source

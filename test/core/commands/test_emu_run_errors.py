@@ -146,7 +146,7 @@ def test_without_rosbags_images_work_and_bags_say_what_to_install(
                         lambda name: None if name == 'rosbags' else find(name))
     for name in [name for name in sys.modules if name.split('.')[0] == 'rosbags']:
         monkeypatch.setitem(sys.modules, name, None)
-    from emu_perception.commands.run import main
+    from emu_perception.commands.predict import main
     common = ['--model', str(checkpoint), '--device', 'cpu', '--no-progress', '--no-video']
     assert main([str(inputs / 'images'), '--out', str(tmp_path / 'a'), *common]) == 0
     assert 'no MCAP is written: pip install rosbags' in capsys.readouterr().err
@@ -163,8 +163,8 @@ def test_ctrl_c_leaves_files_that_open_and_a_summary(tmp_path, checkpoint):
     source = write_video(tmp_path / 'in.mp4', 2000)
     out = tmp_path / 'out'
     process = subprocess.Popen(
-        [sys.executable, '-m', 'emu_perception.commands.run', str(source), '--out', str(out),
-         '--model', str(checkpoint), '--device', 'cpu', '--no-progress', '--mcap'],
+        [sys.executable, '-m', 'emu_perception.commands.emu', 'predict', str(source), '--out',
+         str(out), '--model', str(checkpoint), '--device', 'cpu', '--no-progress', '--mcap'],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         cwd=Path(__file__).resolve().parents[3])
     deadline = time.monotonic() + 300

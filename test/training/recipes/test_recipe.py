@@ -65,6 +65,8 @@ def test_missing_data_and_missing_file_say_what_to_do(tmp_path):
     path.write_text('name: x')
     with pytest.raises(RecipeError, match='data=DIR'):
         load_recipe(path)
+    with pytest.raises(RecipeError, match="'dat' is not known.*did you mean 'data'"):
+        load_recipe(path, ['dat=somewhere'])
 
 
 @pytest.mark.parametrize(('fields', 'overrides'), [

@@ -252,7 +252,7 @@ def test_float16_is_half_as_large(tmp_path):
 
 
 def test_the_command_on_the_page_is_a_recipe(tmp_path):
-    page = (Path(__file__).parents[3] / 'docs/training.md').read_text()
+    page = (Path(__file__).parents[3] / 'docs/encoders.md').read_text()
     command = next(block for block in page.replace('\\\n', ' ').splitlines()
                    if block.startswith('    emu train') and 'cache_features' in block)
     words = command.split()[4:]
