@@ -108,11 +108,11 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
                     yaml.safe_dump(plain(recipe), sort_keys=False))
         best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
                                mode='max', enable_version_counter=False)
-        callbacks: list[lightning.Callback] = [best] if recipe.validates else []
+        callbacks: list[lightning.Callback] = [best] if recipe.chooses else []
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
-        telling = Telling(shown=not (progress and sys.stderr.isatty()))
+        telling = Telling(shown=not (progress and sys.stderr.isatty()), chooses=recipe.chooses)
         callbacks.append(telling)
         batches = len(train) // recipe.batch_size
         warn_of_what_never_comes(recipe, batches)

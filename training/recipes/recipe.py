@@ -127,6 +127,11 @@ class Recipe:
         """Return whether there are images that the run does not train on."""
         return self.train_on == 'train'
 
+    @property
+    def chooses(self) -> bool:
+        """Return whether validations tell epochs apart: of added outputs they measure nothing."""
+        return self.validates and self.finetune.heads == 'all'
+
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
@@ -166,10 +171,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         if size is not None and any(side < 32 or side % 32 for side in size):
             raise RecipeError(f"{path}: field '{name}' is {list(size)}: give height and width in "
                               'multiples of 32')
-    if recipe.early_stopping and not recipe.validates:
+    if recipe.early_stopping and not recipe.chooses:
+        why = ('finetune.heads=epistemic changes nothing that is validated' if recipe.validates
+               else f'train_on={recipe.train_on} leaves nothing to validate by')
         raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
-                          f'train_on={recipe.train_on} leaves nothing to validate by: leave it '
-                          'out')
+                          f'{why}: leave it out')
     if recipe.finetune.heads == 'epistemic' and not (
             recipe.method == 'emuformer' and recipe.emuformer.epistemic
             and recipe.freeze_bn == 1 and recipe.finetune.encoder in ('all', 'none')

@@ -57,6 +57,10 @@ def test_all_that_was_stays_bit_for_bit_and_what_was_fitted_holds(trained, added
     new = two.state_dict().keys() - one.state_dict().keys()
     assert new and all('.epistemic.' in name for name in new)
     assert two.head('depth').epistemic.bias.item() != -3.0, 'nothing was learned'
+    # What is validated is the same in each epoch: no score can choose an earlier one.
+    last = load_checkpoint(more.with_name('last.safetensors'))[0].state_dict()
+    assert all(torch.equal(last[name], two.state_dict()[name]) for name in new)
+    assert after.provenance['epistemic']['epoch'] == 2
     assert after.calibration == before.calibration == FITTED
     assert after.metrics == before.metrics and after.name == 'more'
     said = after.provenance['epistemic']
@@ -79,6 +83,11 @@ def test_all_that_was_stays_bit_for_bit_and_what_was_fitted_holds(trained, added
 def test_what_would_change_it_is_said_before_anything_runs(trained, added, override, word):
     with pytest.raises(RecipeError, match=f"'finetune.heads' is 'epistemic'.*{word}"):
         fit(recipe(trained, added[0], 'name=other', override), progress=False)
+
+
+def test_early_stopping_would_end_it_at_once_and_is_refused(trained, tmp_path):
+    with pytest.raises(RecipeError, match="'early_stopping' is 3, but finetune.heads=epistemic"):
+        recipe(trained, tmp_path / 'start.safetensors', 'early_stopping=3')
 
 
 @pytest.mark.parametrize('override', [
