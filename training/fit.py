@@ -45,6 +45,7 @@ from .methods.ensemble import Ensemble
 from .methods.module import TrainingModule
 from .recipes.options import plain, RecipeError
 from .recipes.recipe import Recipe
+from .recipes.sections import FinetuneOptions
 from .runs.added_outputs import check_kept, with_added_outputs
 from .runs.building import build_network, check_tasks, load_teacher, make_module
 from .runs.callbacks import (
@@ -61,7 +62,7 @@ from .runs.loading import example_caches, loaders
 from .runs.lora import merged
 from .runs.provenance import classes_of, metadata_of
 from .runs.run_folder import check_same_recipe, epochs_done
-from .runs.state_files import StateFiles, what_is_kept
+from .runs.state_files import StateFiles, take_weights, what_is_kept
 from .runs.stopping import Stopped
 from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
@@ -92,6 +93,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     check_aspect(recipe.input_size, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
+    if resume and recipe.finetune != FinetuneOptions():
+        take_weights(network, last)
     if recipe.finetune.heads == 'epistemic':
         check_kept(network, recipe.network.initial_weights, recipe)
     if recipe.processes > 1 and torch.cuda.is_available():  # There is no such thing on CPUs.

@@ -26,6 +26,7 @@ EPISTEMIC_PART = '.epistemic.'
 # Of the student's provenance: what is of the added outputs alone.
 _OF_STUDENT = ('data_set', 'split', 'images', 'data_source', 'data_licence', 'recipe', 'epoch',
                'epochs_run', 'command', 'git_commit', 'versions', 'teacher')
+_ROUNDING = 1e-6  # Of float32, a few bits.
 
 
 def check_kept(network: Network, start: str, recipe: Recipe) -> None:
@@ -44,10 +45,12 @@ def check_kept(network: Network, start: str, recipe: Recipe) -> None:
                           f'input_size={list(metadata.input_size)}')
     other = sorted(name for name in kept | {n for n in given if EPISTEMIC_PART not in n}
                    if name not in given or name not in own or given[name].shape != own[name].shape
-                   or not torch.equal(given[name].to(own[name].dtype), own[name]))
+                   # Of a run that goes on it is an average of equal weights.
+                   or not torch.allclose(given[name].to(own[name].dtype), own[name], _ROUNDING, 0))
     if other:
         raise RecipeError(f'{where} {other[0]} is another ({len(other)} of {len(kept)} tensors): '
-                          "give the checkpoint's own network, and data of its camera and classes")
+                          "give the checkpoint's own network, data of its camera and classes, and "
+                          'to --resume the file that the run began with')
 
 
 def with_added_outputs(network: Network, start: str,

@@ -92,6 +92,19 @@ def test_what_would_change_it_is_said_before_anything_runs(trained, added, overr
         fit(recipe(trained, added[0], 'name=other', override), progress=False)
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_checkpoint_that_it_began_with_or_says_so(trained, added):
+    start, before = added[0], added[0].read_bytes()
+    network, metadata = load_checkpoint(start)
+    network.depth_layer.get_parameter('bias').data += 0.5
+    save_checkpoint(start, network, metadata)
+    try:
+        with pytest.raises(RecipeError, match="'finetune.heads'.*depth.*1 of .*began with"):
+            fit(recipe(trained, start, 'epochs=3'), resume=True, progress=False)
+    finally:
+        start.write_bytes(before)
+
+
 def test_what_the_outputs_learned_from_is_said_and_cannot_measure_them(tmp_path):
     start, network = tmp_path / 'start.safetensors', small_network(1)
     own = CheckpointMetadata(
