@@ -186,7 +186,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
                           'freeze_bn=1, network.initial_weights=FILE.safetensors, and leave out '
                           'finetune.encoder')
     if recipe.left_out_fold != 'none':
-        fold_of(recipe.left_out_fold)
+        try:
+            fold_of(recipe.left_out_fold)
+        except RecipeError as error:
+            raise RecipeError(f'{path}: {error}') from error
     if recipe.batch_size % recipe.processes:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')
