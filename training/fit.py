@@ -88,8 +88,10 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     train, val = example_caches(recipe, folder)
     if len(train) < recipe.batch_size:
         lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
+        fold = recipe.left_out_fold
+        less = '' if fold == 'none' else f' without fold {fold}'
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
-                          f'has {len(train)} images: lower it')
+                          f'has {len(train)} images{less}: lower it')
     check_aspect(recipe.input_size, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
