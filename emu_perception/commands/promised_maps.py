@@ -41,7 +41,7 @@ class PromisedMaps:
             return
         problem = level_problem(metadata, self._level)
         if problem:
-            raise InputError(problem.replace('promise_level', '--promise-level', 1))
+            raise InputError(_as_typed(problem))
         for line in promise_lines(metadata, self._level, hinted=hinted):
             LOGGER.info(line)
 
@@ -64,7 +64,12 @@ class PromisedMaps:
             one = self._metadata.calibration.promises[name].at(self._level)
             if problem and problem not in self._said:
                 self._said.add(problem)
-                LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, problem)
+                LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, _as_typed(problem))
             elif one is not None and not problem:
                 found[name] = one
         return found
+
+
+def _as_typed(problem: str) -> str:
+    """Return what a node would say of its parameter with the option that is typed here."""
+    return problem.replace('promise_level', '--promise-level', 1)

@@ -60,7 +60,7 @@ def test_a_level_that_one_map_was_not_fitted_for_leaves_it_out_and_is_said(
                      '--promise-level', '0.8')
     assert len(found['/emu/depth/interval']) == 2 and '/emu/label_set_size' not in found
     said = capsys.readouterr().err
-    assert said.count('no label_set_size is recorded: promise_level is 0.8') == 1
+    assert said.count('no label_set_size is recorded: --promise-level is 0.8') == 1
 
 
 @pytest.mark.parametrize('camera, words', [
