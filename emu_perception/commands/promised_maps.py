@@ -36,7 +36,7 @@ class PromisedMaps:
                              '--topics names none: leave it out')
         self._metadata, self._names, self._hinted = metadata, tuple(names), hinted
         self._level = LEVEL if level is None else level
-        self._said: set[str] = set()
+        self._said: set[tuple[str, str]] = set()
         if not names:
             return
         problem = level_problem(metadata, self._level)
@@ -62,11 +62,11 @@ class PromisedMaps:
             problem = promise_problem(self._metadata, name, self._level, focal=focal,
                                       fused=self._hinted)
             one = self._metadata.calibration.promises[name].at(self._level)
-            if problem and problem not in self._said:
-                self._said.add(problem)
-                LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, _as_typed(problem))
-            elif one is not None and not problem:
+            if one is not None and not problem:
                 found[name] = one
+            elif (name, problem) not in self._said:
+                self._said.add((name, problem))
+                LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, _as_typed(problem))
         return found
 
 

@@ -71,7 +71,9 @@ def test_of_another_camera_or_an_image_that_is_not_believed_there_is_none(
     found = recorded(tmp_path, promising, *camera, '--topics', 'label', *BOTH)
     assert len(found['/emu/label']) == 2
     assert not {f'/emu/{name}' for name in BOTH} & set(found)
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr().err
+    # Each map that is missing is named, and once.
+    assert [said.count(f'no {name} is recorded: {words}') for name in BOTH] == [bool(words)] * 2
 
 
 @pytest.mark.parametrize('options, words', [
