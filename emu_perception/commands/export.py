@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
     write_json(out.with_suffix('.json'), document, indent=2)
     write_whole(out.with_suffix('.md'), beside.readme(out.stem, kind, row.about, metadata,
                                                       document, found))
-    write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, kind))
+    write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, kind, document))
     print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB), proven on {found.images} images: at '
           f'most {max(found.largest.values()):.1g} off, {found.ties} labels that are ties; beside '
           f'it {out.stem}.json, {out.stem}.md, {out.stem}_example.py')

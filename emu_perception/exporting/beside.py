@@ -13,7 +13,7 @@ from emu_perception.exporting.whole_model import SCORE
 from emu_perception.maps import MAPS
 from emu_perception.scores import SCORES
 
-_EXAMPLE = '''"""Labels, metres and flag of one image: python {name}_example.py IMAGE FX_PIXELS."""
+_EXAMPLE = '''"""{what} of one image: python {name}_example.py IMAGE{argument}."""
 import json
 import sys
 
@@ -26,16 +26,18 @@ about = json.load(open('{name}.json'))
 image = cv2.cvtColor(cv2.imread(sys.argv[1]), cv2.COLOR_BGR2RGB)
 small = cv2.resize(image, (about['width'], about['height']), interpolation=cv2.INTER_AREA)
 found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'] or 1, axis=0))))
-scale = float(sys.argv[2]) / image.shape[1] * about['depth_scale_per_fx_of_width']
-label, depth = found['label'][0], found['depth'][0] * scale
-sigma = np.sqrt(found['depth_variance'][0]) * scale
+scale = {scale}
+{lines}
 scores = {{name: float(found['score_' + name][0]) * (scale if name == 'depth_sigma' else 1.0)
           for name in about['scores']}}
 above = [name for name, limit in about['thresholds'].items() if not scores[name] <= limit]
-print('classes', [about['names'][i] for i in np.unique(label)])
-print(f'median depth {{np.nanmedian(depth):.2f}} m, sigma {{np.median(sigma):.2f}} m')
 print('RISK', above) if above else print('no risk')
 '''
+_LABELS = "print('classes', [about['names'][i] for i in np.unique(found['label'][0])])"
+_METRES = """depth, sigma = found['depth'][0] * scale, np.sqrt(found['depth_variance'][0]) * scale
+print(f'median depth {np.nanmedian(depth):.2f} m, sigma {np.median(sigma):.2f} m')"""
+# A node raises its flag for it and lets no metres out.
+_NO_METRES = "print('RISK: no metres, the model does not know the focal length it learned with')"
 # Neither runtime shall report to its maker: said before it is imported.
 _RUNS = {
     'onnx': ("import os\n\nos.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')  # No reports."
@@ -64,10 +66,18 @@ def document(metadata: CheckpointMetadata, names: tuple[str, ...], size: tuple[i
                        if name in scores}}
 
 
-def example(name: str, kind: str) -> str:
+def example(name: str, kind: str, document_: dict[str, Any]) -> str:
     """Return the example for a format, which runs in the folder of its file."""
     imports, load = (part.format(name=name) for part in _RUNS[kind])
-    return _EXAMPLE.format(name=name, imports=imports, load=load)
+    labels, depth = ('label' in document_['outputs'], 'depth' in document_['outputs'])
+    metres = depth and document_['depth_scale_per_fx_of_width'] is not None
+    words = [*(['labels'] if labels else []), *(['metres'] if metres else []), 'flag']
+    return _EXAMPLE.format(
+        name=name, imports=imports, load=load, argument=' FX_PIXELS' if metres else '',
+        what=(', '.join(words[:-1]) + ' and ' * (len(words) > 1) + words[-1]).capitalize(),
+        scale="float(sys.argv[2]) / image.shape[1] * about['depth_scale_per_fx_of_width']"
+        if metres else '1.0', lines='\n'.join(line for line, there in (
+            (_LABELS, labels), (_METRES, metres), (_NO_METRES, depth and not metres)) if there))
 
 
 def readme(name: str, kind: str, about: str, metadata: CheckpointMetadata,
@@ -81,16 +91,28 @@ def readme(name: str, kind: str, about: str, metadata: CheckpointMetadata,
         f'# {name}', '', f'{metadata.name} as {about}; `{name}_example.py` runs it without ROS.',
         '', f'Input `image`: uint8 [{batch}, {height}, {width}, 3], rgb, shrunk by areas ('
         '`cv2.INTER_AREA`). Outputs, in this order:', '', '| output | meaning |', '|---|---|',
-        *rows, '', '**Metres.** Depth is that of the training camera. For a camera of focal '
-        'length fx in pixels, at the width of its own image, multiply depth, its sigma and '
-        f"`score_depth_sigma` by fx / width * {document_['depth_scale_per_fx_of_width']}, the "
-        'variance by its square. Without the focal length there are no metres.', '',
+        *rows, '', *_metres(document_),
         '**The flag.** Risk is raised where a score is above its threshold in '
         f'`{name}.json`, or is no number. The node adds what one image cannot tell: silence, old '
         'images, unknown cameras, hysteresis.', '',
         f'**Proven** on {proof.images} images against the Predictor (PyTorch, float32). Largest '
         f'errors, relative to values above 1: {errors}; labels that are ties: {proof.ties}.', '',
         *_OF_RUNTIMES[kind](name, document_)])
+
+
+def _metres(document_: dict[str, Any]) -> list[str]:
+    """Return how depths become metres, where there are depths."""
+    if 'depth' not in document_['outputs']:
+        return []
+    factor = document_['depth_scale_per_fx_of_width']
+    if factor is None:
+        return ['**No metres.** The model does not know the focal length it learned with, so its '
+                'depths are metres of no camera that could be named: a node raises its flag and '
+                'withholds them.', '']
+    return ['**Metres.** Depth is that of the training camera. For a camera of focal length fx in '
+            'pixels, at the width of its own image, multiply depth, its sigma and '
+            f'`score_depth_sigma` by fx / width * {factor}, the variance by its square. Without '
+            'the focal length there are no metres.', '']
 
 
 def _of_onnx(name: str, document_: dict[str, Any]) -> list[str]:

@@ -77,8 +77,11 @@ class BlackBox(Node):
         self._client.call_async(self._request()).add_done_callback(self._on_answer)
 
     def _on_answer(self, future):
-        good = future.exception() is None and future.result().success
-        self.get_logger().info('the snapshot is written' if good else 'the recorder wrote nothing')
+        if future.exception() is None and future.result().success:
+            self.get_logger().info('the snapshot is written')
+            return
+        self._taken_s = None  # The next raise is not to be lost for what was not written.
+        self.get_logger().error('the recorder wrote nothing')
 
 
 def main():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 import os
 import subprocess
@@ -101,6 +102,36 @@ def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
     assert abs(said - float(np.median(metres.depth))) < 0.03
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(('change', 'said', 'page'), [
+    ({'tasks': ['segmentation']}, 'classes', None),
+    ({'tasks': ['depth']}, 'median depth', '**Metres.**'),
+    ({'intrinsics': None}, 'RISK: no metres', '**No metres.**')])
+def test_an_example_runs_for_one_task_and_says_where_there_are_no_metres(
+        checkpoint, picture, tmp_path, change, said, page):
+    for package in formats.FORMATS['onnx'].packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    metadata = load_checkpoint(checkpoint)[1]
+    tasks = change.get('tasks', ['segmentation', 'depth'])
+    network = MultitaskNetwork('mobilenetv3_small_050', tasks, num_classes=5, head_dim=32).eval()
+    labels = 'segmentation' in tasks
+    path = tmp_path / 'one.safetensors'
+    save_checkpoint(path, network, replace(
+        metadata, architecture=network.arguments, calibration=Calibration(),
+        classes=metadata.classes if labels else (), palette=metadata.palette if labels else (),
+        intrinsics=change.get('intrinsics', metadata.intrinsics)))
+    out = tmp_path / 'one.onnx'
+    assert run(path, picture, out) == 0
+    done = subprocess.run([sys.executable, 'one_example.py', str(picture), '200'], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and said in done.stdout, done.stderr
+    assert ('classes' in done.stdout) is labels
+    assert ('median depth' in done.stdout) is ('depth' in tasks and 'intrinsics' not in change)
+    text = out.with_suffix('.md').read_text()
+    assert page in text if page else 'etres.**' not in text
+    assert 'None' not in text
+
+
 def test_names_of_formats_are_the_commands_and_each_has_its_example_and_its_words():
     assert export._NAMES == (*formats.FORMATS, *formats.NOT_WRITTEN)
     assert beside._RUNS.keys() == beside._OF_RUNTIMES.keys() == formats.FORMATS.keys()
@@ -115,7 +146,7 @@ def test_an_example_lets_its_runtime_report_to_nobody(kind, seen, expected):
     """In a process of its own, as a user starts it: the runtime is imported there and then."""
     for package in formats.FORMATS[kind].packages:
         pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
-    imports = beside.example('small', kind).split('about = ')[0]
+    imports = beside.example('small', kind, {'outputs': ['label']}).split('about = ')[0]
     said, imported = imports.index('TELEMETRY' if kind == 'onnx' else 'telemetry'), imports.index(
         f'import {formats.FORMATS[kind].packages[-1]}')
     assert said < imported

@@ -40,7 +40,7 @@ class Recorder:
 
     def __init__(self, node: Any, folder: Path) -> None:
         """Keep the last images and flags, and write them when asked."""
-        self.folder, self.calls = folder, 0
+        self.folder, self.calls, self.fails = folder, 0, False
         self.images: list[Image] = []
         self.flags: list[bool] = []
         node.create_subscription(Image, '/image', self.images.append, 10)
@@ -50,6 +50,8 @@ class Recorder:
     def _on_call(self, _: Any, response: Any) -> Any:
         from emu_perception.recordings.writer import RecordingWriter
         self.calls += 1
+        if self.fails:
+            return response
         bag = RecordingWriter(self.folder / str(self.calls))
         for image in self.images[-20:]:
             stamp = image.header.stamp
@@ -135,6 +137,18 @@ def test_flag_that_flaps_is_kept_no_oftener_than_is_said(box, every, calls):
         if number <= calls:
             bench.until(lambda wanted=number: recorder.calls == wanted)
     assert recorder.calls == calls
+
+
+@pytest.mark.slow
+def test_a_snapshot_that_failed_keeps_no_later_one_from_being_taken(box):
+    bench, recorder, start = box
+    start(after_s=0.0, at_most_every_s=1000.0)
+    recorder.fails = True
+    flap(bench)
+    bench.until(lambda: recorder.calls == 1)
+    recorder.fails = False
+    flap(bench)
+    bench.until(lambda: recorder.calls == 2)
 
 
 @pytest.mark.slow
