@@ -11,7 +11,7 @@ from pathlib import Path
 import re
 
 import cv2
-from emu_perception.cameras import jpeg_bytes, png_bytes, webp_bytes
+from emu_perception.cameras import jpeg_bytes, png_bytes, tiff_bytes, webp_bytes
 from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cameras.calibration_files import find_calibration, read_calibration
 from emu_perception.cameras.image_decoding import decoded
@@ -22,7 +22,6 @@ from emu_perception.recordings.messages import Header
 import numpy as np
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
-_TIFF = (b'II*\0', b'MM\0*')
 
 
 class ImageFiles:
@@ -114,8 +113,8 @@ def orientation_of(data: bytes) -> int:
         return png_bytes.orientation_of(data)
     if data.startswith(webp_bytes.START):
         return webp_bytes.orientation_of(data)
-    if data.startswith(_TIFF):  # EXIF is a TIFF without a picture.
-        return jpeg_bytes.orientation_in(data)
+    if data.startswith(tiff_bytes.STARTS):
+        return tiff_bytes.orientation_of(data)
     return jpeg_bytes.orientation_of(data)
 
 

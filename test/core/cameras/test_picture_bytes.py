@@ -116,8 +116,17 @@ def test_no_kind_of_file_is_turned_unseen(orientation, order):
             + struct.pack(f'{order}I', 8 + width * height) + grey.tobytes()
             + struct.pack(f'{order}H', len(tags)) + b''.join(dict(sorted(tags)).values())
             + b'\0' * 4)
-    assert image_files.orientation_of(tiff) == orientation
-    assert np.array_equal(image_files.rgb_of(tiff)[..., 0], grey) == (orientation == 1)
+    # With offsets of 64 bits: 16 bytes lie before the pixels.
+    big = [(0x111, struct.pack(f'{order}HHQQ', 0x111, 16, 1, 16))]
+    big += [(tag, struct.pack(f'{order}HHQH6x', tag, 3, 1, value)) for tag, value in shorts]
+    big += [(0x117, struct.pack(f'{order}HHQQ', 0x117, 16, 1, width * height))]
+    large = ({'<': b'II+\0', '>': b'MM\0+'}[order]
+             + struct.pack(f'{order}HHQ', 8, 0, 16 + width * height) + grey.tobytes()
+             + struct.pack(f'{order}Q', len(big)) + b''.join(dict(sorted(big)).values())
+             + b'\0' * 8)
+    for data in (tiff, large):
+        assert image_files.orientation_of(data) == orientation
+        assert np.array_equal(image_files.rgb_of(data)[..., 0], grey) == (orientation == 1)
     plain = cv2.imencode('.webp', RGB, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
     block = exif(orientation, order)
     flags = struct.pack('<4sIB3x', b'VP8X', 10, 8)  # 8: there is EXIF.
@@ -130,7 +139,8 @@ def test_no_kind_of_file_is_turned_unseen(orientation, order):
         assert image_files.orientation_of(webp) == orientation
         turned = not np.array_equal(image_files.rgb_of(webp), image_files.rgb_of(plain))
         assert not turned or orientation != 1
-    for damaged in (b'RIFF', b'RIFF\xff\xff\xff\xffWEBPEXIF\xff\xff\xff\xff', tiff[:9]):
+    for damaged in (b'RIFF', b'RIFF\xff\xff\xff\xffWEBPEXIF\xff\xff\xff\xff', tiff[:9],
+                    large[:17], large[:8] + b'\xff' * 8):
         assert image_files.orientation_of(damaged) == 1
 
 
