@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         recipe = recipe_of(options)
         if kind_of(recipe).needs_teacher:
             raise RecipeError(f"field 'method' is '{recipe.method}': members learn from the truth "
-                              'alone; give baseline, then training.distill')
+                              'alone; give baseline, then emu distill')
         check_tasks(recipe, DatasetFolder(recipe.data))
         if options.folds < 0 or options.folds == 1:
             raise RecipeError(f'--folds is {options.folds}: give 2 or more, or 0 for none')

@@ -86,7 +86,7 @@ def contestants(names: list[str], network: Network, metadata: CheckpointMetadata
         elif name == 'unjudged':
             if not metadata.statistics:
                 raise InputError("--against names 'unjudged', but the checkpoint has no fitted "
-                                 'scores to leave out: training.calibrate --fit-scores makes them')
+                                 'scores to leave out: emu calibrate --fit-scores makes them')
             made[name] = Predictor(network, metadata.without_fitted_scores(), device=str(device),
                                    precision=precision, backend=backend)
         else:
