@@ -29,9 +29,9 @@ def called_as(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def logging_from(level: int) -> Iterator[None]:
-    """Let the package log from a level on, and no less, while a command speaks for itself."""
-    logger = logging.getLogger('emu_perception')
+def logging_from(level: int, package: str = 'emu_perception') -> Iterator[None]:
+    """Let a package log from a level on, and no less, while a command speaks for itself."""
+    logger = logging.getLogger(package)
     before = logger.level
     logger.setLevel(level)
     try:
