@@ -47,8 +47,9 @@ def main(args: list[str] | None = None) -> int:
     strange, _ = with_foreign(image, other, np.random.default_rng(3))
     predictor = Predictor.load(options.checkpoint)
     found = predictor(strange, fx=fx)
-    if found.mutual_information is None or found.segmentation_entropy is None:
-        parser.error('the model has no epistemic outputs (docs/uncertainty.md)')
+    if found.mutual_information is None or found.depth_epistemic_sigma is None:
+        parser.error(f'--checkpoint {options.checkpoint}: has no epistemic outputs of labels and '
+                     'depth (docs/uncertainty.md says how it gets them)')
 
     def in_nats(title: str, values: np.ndarray, top: float) -> Tile:
         return Tile(title, scalar_color(values, 0.0, top), color_bar(top, 'nat', 230))

@@ -81,12 +81,12 @@ class Launch:
 
 def main(args: list[str] | None = None) -> int:
     """Launch, write, judge."""
-    from ament_index_python.packages import get_package_share_directory
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--images', required=True, help='what the replay camera publishes')
     parser.add_argument('--out', type=Path, required=True)
     options = parser.parse_args(args)
+    from ament_index_python.packages import get_package_share_directory
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     file = Path(get_package_share_directory('emu_perception')) / 'launch' / 'emu.launch.py'
     log = options.out.with_suffix('.part')

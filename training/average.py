@@ -96,12 +96,13 @@ def _different(checkpoints: Sequence[Path]) -> list[str]:
     found: dict[str, Path] = {}
     for path in checkpoints:
         try:
-            earlier = found.setdefault(file_hash(path), path)
+            sha256 = file_hash(path)
         except OSError as error:
             raise InputError(f'{path}: cannot be read ({error.strerror})') from error
-        if earlier is not path:
-            raise InputError(f'--checkpoint {path}: is the same network as {earlier}: give each '
-                             'once; --weight lets one count more')
+        if sha256 in found:
+            raise InputError(f'--checkpoint {path}: is the same network as {found[sha256]}: give '
+                             'each once; --weight lets one count more')
+        found[sha256] = path
     return [*found]
 
 

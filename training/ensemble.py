@@ -12,6 +12,7 @@ import sys
 from .arguments.ensemble import parser
 from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetFolder
+from .data.training_stems import training_stems
 from .recipes.options import RecipeError
 from .runs.building import check_tasks, kind_of
 from .runs.members import member_recipe, train_all
@@ -19,6 +20,8 @@ from .runs.peak_memory import side_by_side
 from .runs.stopping import kept
 
 LOGGER = logging.getLogger('training')
+
+
 def chosen_members(options: argparse.Namespace) -> list[int]:
     """
     Return the members this process is to train.
@@ -63,11 +66,17 @@ def main(arguments: list[str] | None = None) -> int:
         if kind_of(recipe).needs_teacher:
             raise RecipeError(f"field 'method' is '{recipe.method}': members learn from the truth "
                               'alone; give baseline, then emu distill')
-        check_tasks(recipe, DatasetFolder(recipe.data))
+        folder = DatasetFolder(recipe.data)
+        check_tasks(recipe, folder)
         if options.folds < 0 or options.folds == 1:
             raise RecipeError(f'--folds is {options.folds}: give 2 or more, or 0 for none')
+        if options.folds and recipe.left_out_fold != 'none':
+            raise RecipeError(f"--folds is {options.folds}, but field 'left_out_fold' is "
+                              f'{recipe.left_out_fold}: give one of them')
         recipes = [member_recipe(recipe, index, options.folds)
                    for index in chosen_members(options)]
+        for member in recipes:
+            training_stems(member, folder)  # Here: each member would say it in a log of its own.
         with kept(f'what the members in {recipe.folder} have done is kept; the same command goes '
                   'on'):
             failed = train_all(recipes, side_by_side(options.parallel, recipe),

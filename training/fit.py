@@ -41,6 +41,7 @@ from .methods.ensemble import Ensemble
 from .methods.module import TrainingModule
 from .recipes.options import plain, RecipeError
 from .recipes.recipe import Recipe
+from .recipes.sections import FinetuneOptions
 from .runs.added_outputs import check_kept, with_added_outputs
 from .runs.building import build_network, check_tasks, load_teacher, make_module
 from .runs.callbacks import (
@@ -58,7 +59,7 @@ from .runs.lora import merged
 from .runs.progress_bar import EpochBar
 from .runs.provenance import classes_of, metadata_of
 from .runs.run_folder import check_same_recipe, epochs_done
-from .runs.state_files import StateFiles, what_is_kept
+from .runs.state_files import StateFiles, take_weights, what_is_kept
 from .runs.stopping import Stopped
 from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
@@ -84,11 +85,15 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     train, val = example_caches(recipe, folder)
     if len(train) < recipe.batch_size:
         lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
+        fold = recipe.left_out_fold
+        less = '' if fold == 'none' else f' without fold {fold}'
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
-                          f'has {len(train)} images: lower it')
+                          f'has {len(train)} images{less}: lower it')
     check_aspect(recipe.input_size, folder)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
+    if resume and recipe.finetune != FinetuneOptions():
+        take_weights(network, last)
     if recipe.finetune.heads == 'epistemic':
         check_kept(network, recipe.network.initial_weights, recipe)
     if recipe.processes > 1 and torch.cuda.is_available():  # There is no such thing on CPUs.
@@ -105,11 +110,11 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
                     yaml.safe_dump(plain(recipe), sort_keys=False))
         best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
                                mode='max', enable_version_counter=False)
-        callbacks: list[lightning.Callback] = [best] if recipe.validates else []
+        callbacks: list[lightning.Callback] = [best] if recipe.chooses else []
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
-        telling = Telling(shown=not (progress and sys.stderr.isatty()))
+        telling = Telling(shown=not (progress and sys.stderr.isatty()), chooses=recipe.chooses)
         callbacks.append(telling)
         batches = len(train) // recipe.batch_size
         warn_of_what_never_comes(recipe, batches)

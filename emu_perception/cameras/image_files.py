@@ -11,7 +11,7 @@ from pathlib import Path
 import re
 
 import cv2
-from emu_perception.cameras import jpeg_bytes, png_bytes
+from emu_perception.cameras import jpeg_bytes, png_bytes, tiff_bytes, webp_bytes
 from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cameras.calibration_files import find_calibration, read_calibration
 from emu_perception.cameras.image_decoding import decoded
@@ -108,8 +108,14 @@ def rgb_of(data: bytes) -> np.ndarray:
 
 
 def orientation_of(data: bytes) -> int:
-    """Return the EXIF orientation of a JPEG or PNG, 1 for upright."""
-    return (png_bytes if data.startswith(png_bytes.START) else jpeg_bytes).orientation_of(data)
+    """Return the orientation that :func:`rgb_of` turns an image file by, 1 for upright."""
+    if data.startswith(png_bytes.START):
+        return png_bytes.orientation_of(data)
+    if data.startswith(webp_bytes.START):
+        return webp_bytes.orientation_of(data)
+    if data.startswith(tiff_bytes.STARTS):
+        return tiff_bytes.orientation_of(data)
+    return jpeg_bytes.orientation_of(data)
 
 
 def _orientation(path: Path) -> int:

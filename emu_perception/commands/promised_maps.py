@@ -36,12 +36,12 @@ class PromisedMaps:
                              '--topics names none: leave it out')
         self._metadata, self._names, self._hinted = metadata, tuple(names), hinted
         self._level = LEVEL if level is None else level
-        self._said: set[str] = set()
+        self._said: set[tuple[str, str]] = set()
         if not names:
             return
         problem = level_problem(metadata, self._level)
         if problem:
-            raise InputError(problem.replace('promise_level', '--promise-level', 1))
+            raise InputError(_as_typed(problem))
         for line in promise_lines(metadata, self._level, hinted=hinted):
             LOGGER.info(line)
 
@@ -62,9 +62,14 @@ class PromisedMaps:
             problem = promise_problem(self._metadata, name, self._level, focal=focal,
                                       fused=self._hinted)
             one = self._metadata.calibration.promises[name].at(self._level)
-            if problem and problem not in self._said:
-                self._said.add(problem)
-                LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, problem)
-            elif one is not None and not problem:
+            if one is not None and not problem:
                 found[name] = one
+            elif (name, problem) not in self._said:
+                self._said.add((name, problem))
+                LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, _as_typed(problem))
         return found
+
+
+def _as_typed(problem: str) -> str:
+    """Return what a node would say of its parameter with the option that is typed here."""
+    return problem.replace('promise_level', '--promise-level', 1)

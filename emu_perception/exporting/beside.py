@@ -31,12 +31,14 @@ scale = {scale}
 scores = {{name: float(found['score_' + name][0]) * (scale if name == 'depth_sigma' else 1.0)
           for name in about['scores']}}
 above = [name for name, limit in about['thresholds'].items() if not scores[name] <= limit]
-print('RISK', above) if above else print('no risk')
+{verdict}
 '''
 _LABELS = "print('classes', [about['names'][i] for i in np.unique(found['label'][0])])"
 _METRES = """depth, sigma = found['depth'][0] * scale, np.sqrt(found['depth_variance'][0]) * scale
 print(f'median depth {np.nanmedian(depth):.2f} m, sigma {np.median(sigma):.2f} m')"""
-# A node raises its flag for it and lets no metres out.
+_VERDICT = "print('RISK', above) if above else print('no risk')"
+# A node raises its flag for it and lets no metres out, whatever the scores say.
+_MORE = "if above:\n    print('RISK', above)"
 _NO_METRES = "print('RISK: no metres, the model does not know the focal length it learned with')"
 # Neither runtime shall report to its maker: said before it is imported.
 _RUNS = {
@@ -77,7 +79,8 @@ def example(name: str, kind: str, document_: dict[str, Any]) -> str:
         what=(', '.join(words[:-1]) + ' and ' * (len(words) > 1) + words[-1]).capitalize(),
         scale="float(sys.argv[2]) / image.shape[1] * about['depth_scale_per_fx_of_width']"
         if metres else '1.0', lines='\n'.join(line for line, there in (
-            (_LABELS, labels), (_METRES, metres), (_NO_METRES, depth and not metres)) if there))
+            (_LABELS, labels), (_METRES, metres), (_NO_METRES, depth and not metres)) if there),
+        verdict=_MORE if depth and not metres else _VERDICT)
 
 
 def readme(name: str, kind: str, about: str, metadata: CheckpointMetadata,

@@ -91,6 +91,6 @@ def promise_lines(metadata: CheckpointMetadata, level: float, *, hinted: bool) -
             lines.append(f"no {topic} with depth_hint: the promise is of the network's own depth")
         elif one is not None and not one.promised:
             lines.append(f'{topic} at {level:g} is calibrated, not promised: with '
-                         f'{promise.groups} rooms a promise ends at '
+                         f'{promise.groups} room{"s" * (promise.groups != 1)} a promise ends at '
                          f'{most_promised(promise.groups):.4g}')
     return lines

@@ -126,6 +126,7 @@ def test_an_example_runs_for_one_task_and_says_where_there_are_no_metres(
                           capture_output=True, text=True)
     assert done.returncode == 0 and said in done.stdout, done.stderr
     assert ('classes' in done.stdout) is labels
+    assert ('no risk' in done.stdout) is ('intrinsics' not in change), 'one word on the flag'
     assert ('median depth' in done.stdout) is ('depth' in tasks and 'intrinsics' not in change)
     text = out.with_suffix('.md').read_text()
     assert page in text if page else 'etres.**' not in text

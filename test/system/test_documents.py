@@ -45,6 +45,12 @@ def test_every_link_leads_somewhere(page):
         assert not anchor or anchor in anchors(file), f'{page.name} links to {target}'
 
 
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_page_has_a_word_that_stands_for_what_was_to_come(page):
+    left = re.findall(r'^(?:[A-Z_]{4,}|.*\b(?:TODO|FIXME|TBD)\b.*)$', page.read_text(), re.M)
+    assert not left, f'{page.name}: {left}'
+
+
 def test_code_that_is_shown_is_in_the_file_it_names():
     blocks = re.findall(r'```python\n# (\S+)\n(.*?)```', DOCUMENTS[0].read_text(), re.S)
     assert len(blocks) >= 3

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.errors import InputError
 import pytest
 import torch
-from training.average import main
+from training.average import average, main
 
 PROVENANCE = {'data_set': 'made up', 'split': 'train', 'calibration': {'images': 3},
               'recipe': {'name': 'one'}}
@@ -114,3 +115,5 @@ def test_one_network_twice_would_count_twice_and_is_refused(two, tmp_path, capsy
     error = capsys.readouterr().err
     assert f'{again}: is the same network as {two[0]}' in error and error.count('\n') == 1
     assert '--weight' in error and not out.exists()
+    with pytest.raises(InputError, match='is the same network as'):
+        average([two[0], two[0]], [1, 1], out)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 from emu_perception.corruptions import corrupted, SEVERITIES
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.preprocessing import resized_image
 import numpy as np
 
@@ -174,6 +175,16 @@ def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def base_scale(image_size: tuple[int, ...], whole: tuple[int, int]) -> float:
     """Return the scale in pixels at which an image fits ``whole``."""
     return min(whole[0] / image_size[0], whole[1] / image_size[1])
+
+
+def focal_in_views(camera: Intrinsics, whole: tuple[int, int]) -> float:
+    """
+    Return a camera's focal length in pixels of its views, whatever their scale.
+
+    At scale 1 an image fits ``whole``, with a border where it is of another aspect; depths are
+    divided by any other scale.
+    """
+    return camera.fx * base_scale((camera.height, camera.width), whole)
 
 
 def jittered(image: np.ndarray, factors: tuple[float, float, float]) -> np.ndarray:

@@ -14,10 +14,14 @@ from .dataset_folder import DatasetFolder
 
 
 def trained_on(metadata: CheckpointMetadata, folder: DatasetFolder, split: str) -> bool:
-    """Return whether a network has learned from the images of this split of this data set."""
+    """
+    Return whether a network has learned from the images of this split of this data set.
+
+    Outputs that were added to it may have learned from others than it did.
+    """
     provenance = metadata.provenance
-    return (provenance.get('data_set') == folder.name
-            and split in str(provenance.get('split')).split('+'))
+    return any(part.get('data_set') == folder.name and split in str(part.get('split')).split('+')
+               for part in (provenance, provenance.get('epistemic') or {}))
 
 
 def check_unseen(path: Path, metadata: CheckpointMetadata, folder: DatasetFolder,

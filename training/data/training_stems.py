@@ -23,7 +23,8 @@ def training_stems(recipe: Recipe, folder: DatasetFolder) -> list[str]:
     fold, count = fold_of(recipe.left_out_fold)
     parts = folds(frame_runs(stems), count)
     if len(parts) < count:
+        most = f'give I/{len(parts)} at most' if len(parts) > 1 else "give 'none'"
         raise RecipeError(f"field 'left_out_fold' is {recipe.left_out_fold}, but {folder.root} "
-                          f'has {len(parts)} runs of frames: give I/{len(parts)} at most')
+                          f'has {len(parts)} run{"s" * (len(parts) != 1)} of frames: {most}')
     left_out = frozenset(parts[fold - 1])
     return [stem for stem in stems if stem not in left_out]

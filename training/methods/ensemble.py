@@ -25,6 +25,7 @@ from emu_perception.uncertainty import predictive_moments, PredictiveMoments
 import numpy as np
 import torch
 
+from ..data.augmentation import focal_in_views
 from ..recipes.registry import METHODS, TRAINED
 from .registry import training_class
 from .sampling import Sampled, Triple
@@ -119,19 +120,21 @@ class Ensemble:
                 members: Sequence[int] | None = None,
                 epistemic: bool = False) -> PredictiveMoments:
         """
-        Return the mean softmax and the moments of the depth.
+        Return the mean softmax and the moments of the depth, of training views.
 
         :param images: uint8 [B, 3, H, W], for all members alike.
         :param size: (height, width) of the maps.
-        :param focal: focal length in units of the images' width; depth is scaled from each
-            member's training camera to it. None = not scaled.
+        :param focal: focal length in units of the views' width; depth is scaled to it from that of
+            the views that each member learned from. None = not scaled.
         :param seed: of Monte Carlo dropout.
         :param members: indices of those that answer; None = all.
         :param epistemic: as ``predictive_moments``.
         """
         chosen = range(len(self.members)) if members is None else members
+        focal_px = None if focal is None else focal * images.shape[-1]
         return predictive_moments((sample for i in chosen for sample in self._samples(
-            self.members[i], images, size, focal, seed + i)), epistemic)
+            self.members[i], images, size, _view_factor(self.members[i], focal_px), seed + i)),
+            epistemic)
 
     @torch.no_grad()
     def predict(self, image: np.ndarray, *, focal: float | None = None,
@@ -155,19 +158,16 @@ class Ensemble:
             if at not in inputs:
                 array = np.require(resized_image(image, at), requirements=('C', 'W'))
                 inputs[at] = torch.from_numpy(array).permute(2, 0, 1)[None]
-            yield from self._samples(member, inputs[at], (height, width), focal, seed + i)
+            factor = (None if focal is None else
+                      focal_scale(member.metadata, focal * at[1], at[1], at[1]))
+            yield from self._samples(member, inputs[at], (height, width), factor or 1.0, seed + i)
 
     def _samples(self, member: Member, images: torch.Tensor, size: tuple[int, int],
-                 focal: float | None, seed: int) -> Iterator[Triple]:
+                 factor: float, seed: int) -> Iterator[Triple]:
         scale, shift = (part.to(self.device) for part in member.normalization)
         x = images.to(self.device).to(memory_format=torch.channels_last).float() * scale + shift
         calibration = (member.metadata.calibration if member.sampled.calibrated
                        else Calibration())
-        width = images.shape[-1]
-        factor = None
-        if focal is not None:
-            factor = focal_scale(member.metadata, focal * width, width, width)
-        factor = 1.0 if factor is None else factor
         for raw in member.sampled.sampler(member.network, x, seed):
             if SEGMENTATION in raw and calibration.temperature != 1.0:
                 raw[SEGMENTATION] = raw[SEGMENTATION].float() / calibration.temperature
@@ -198,6 +198,14 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
     if not found:
         raise InputError('no checkpoint was given: name one or more .safetensors files')
     return found
+
+
+def _view_factor(member: Member, focal_px: float | None) -> float:
+    """Return the factor to the depths of views of this focal length; 1 where one is not known."""
+    camera = member.metadata.intrinsics
+    if focal_px is None or camera is None:
+        return 1.0
+    return focal_px / focal_in_views(camera, member.metadata.input_size)
 
 
 def _member(path: Path, method: str, samples: int | None) -> Member:

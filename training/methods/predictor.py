@@ -18,7 +18,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale
 from emu_perception.presenting import Presenter
 from emu_perception.scores import measured
-from emu_perception.uncertainty import by_class, DepthMixture, MeanProbability
+from emu_perception.uncertainty import class_probabilities, DepthMixture, MeanProbability
 import numpy as np
 import torch
 
@@ -132,7 +132,7 @@ class EnsemblePredictor:
         expected: torch.Tensor | None = None
         for logits, depth, variance in self.ensemble.samples_of(image, focal=focal, seed=seed):
             if logits is not None:
-                probabilities = by_class(logits.float()).softmax(dim=1)
+                probabilities = class_probabilities(logits)
                 one = _entropy(probabilities)
                 mean.add(probabilities)
                 expected = one if expected is None else expected.lerp_(one, 1.0 / mean.count)

@@ -64,11 +64,14 @@ def settled(nearly: torch.Tensor, probabilities: torch.Tensor, bins: Bins) -> to
 
     They compare so with the edges of the bins, and with the mean and the median of the image.
 
-    :param nearly: what ``nearly_entropy`` gave, [H, W]; is written over.
+    :param nearly: what ``nearly_entropy`` gave, [H, W], which is written over; on another device
+        than a CPU what ``plain_entropy`` gave.
     :param probabilities: float32 [K, H, W].
     :param bins: linear, from 0.
     """
-    if nearly.device.type != 'cpu' or nearly.numel() < _FEW:
+    if nearly.device.type != 'cpu':
+        return nearly  # Plain as it is.
+    if nearly.numel() < _FEW:
         return plain_entropy(probabilities)
     share = 2.0 * (len(probabilities) + 6) * _ROUNDING
     u = nearly.flatten()

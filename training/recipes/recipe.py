@@ -127,6 +127,11 @@ class Recipe:
         """Return whether there are images that the run does not train on."""
         return self.train_on == 'train'
 
+    @property
+    def chooses(self) -> bool:
+        """Return whether validations tell epochs apart: of added outputs they measure nothing."""
+        return self.validates and self.finetune.heads == 'all'
+
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
@@ -166,10 +171,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         if size is not None and any(side < 32 or side % 32 for side in size):
             raise RecipeError(f"{path}: field '{name}' is {list(size)}: give height and width in "
                               'multiples of 32')
-    if recipe.early_stopping and not recipe.validates:
+    if recipe.early_stopping and not recipe.chooses:
+        why = ('finetune.heads=epistemic changes nothing that is validated' if recipe.validates
+               else f'train_on={recipe.train_on} leaves nothing to validate by')
         raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
-                          f'train_on={recipe.train_on} leaves nothing to validate by: leave it '
-                          'out')
+                          f'{why}: leave it out')
     if recipe.finetune.heads == 'epistemic' and not (
             recipe.method == 'emuformer' and recipe.emuformer.epistemic
             and recipe.freeze_bn == 1 and recipe.finetune.encoder in ('all', 'none')
@@ -180,7 +186,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
                           'freeze_bn=1, network.initial_weights=FILE.safetensors, and leave out '
                           'finetune.encoder')
     if recipe.left_out_fold != 'none':
-        fold_of(recipe.left_out_fold)
+        try:
+            fold_of(recipe.left_out_fold)
+        except RecipeError as error:
+            raise RecipeError(f'{path}: {error}') from error
     if recipe.batch_size % recipe.processes:
         raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')

@@ -58,7 +58,8 @@ class FinetuneOptions:
     alpha: float = option(16.0, 'lora: additions are scaled by alpha / rank', low=1e-6, high=1e6)
     heads: str = option(
         'all', "'epistemic': nothing but the outputs that emuformer.epistemic adds. All else, its "
-        'calibration too, stays as the checkpoint network.initial_weights has it',
+        'calibration too, stays as the checkpoint network.initial_weights has it. Validations say '
+        'nothing of them: best is the last epoch',
         choices=('all', 'epistemic'))
 
 

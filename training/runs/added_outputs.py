@@ -23,8 +23,10 @@ from ..recipes.recipe import Recipe
 from .ancestry import ancestors_of
 
 EPISTEMIC_PART = '.epistemic.'
-# Of the student's provenance: what its start's says nothing of.
-_OF_STUDENT = ('recipe', 'epoch', 'epochs_run', 'command', 'git_commit', 'versions', 'teacher')
+# Of the student's provenance: what is of the added outputs alone.
+_OF_STUDENT = ('data_set', 'split', 'images', 'data_source', 'data_licence', 'recipe', 'epoch',
+               'epochs_run', 'command', 'git_commit', 'versions', 'teacher')
+_ROUNDING = 1e-6  # Of float32, a few bits.
 
 
 def check_kept(network: Network, start: str, recipe: Recipe) -> None:
@@ -43,10 +45,12 @@ def check_kept(network: Network, start: str, recipe: Recipe) -> None:
                           f'input_size={list(metadata.input_size)}')
     other = sorted(name for name in kept | {n for n in given if EPISTEMIC_PART not in n}
                    if name not in given or name not in own or given[name].shape != own[name].shape
-                   or not torch.equal(given[name].to(own[name].dtype), own[name]))
+                   # Of a run that goes on it is an average of equal weights.
+                   or not torch.allclose(given[name].to(own[name].dtype), own[name], _ROUNDING, 0))
     if other:
         raise RecipeError(f'{where} {other[0]} is another ({len(other)} of {len(kept)} tensors): '
-                          "give the checkpoint's own network, and data of its camera and classes")
+                          "give the checkpoint's own network, data of its camera and classes, and "
+                          'to --resume the file that the run began with')
 
 
 def with_added_outputs(network: Network, start: str,
@@ -62,10 +66,13 @@ def with_added_outputs(network: Network, start: str,
     source, metadata = load_checkpoint(start)
     network.load_state_dict({name: tensor for name, tensor in source.state_dict().items()
                              if EPISTEMIC_PART not in name}, strict=False)
-    parents = [('start', metadata)]
+    # With its own terms where it learned from another data set than its start did.
+    ancestors = (student.provenance['ancestors']
+                 if student.provenance['data_set'] == metadata.provenance.get('data_set')
+                 else ancestors_of([('added outputs', student)]))
     trained = {name: student.provenance[name] for name in _OF_STUDENT
                if name in student.provenance}
     return replace(metadata, architecture=network.arguments, name=student.name, provenance={
         **metadata.provenance,
         'epistemic': {**trained, 'start': metadata.name, 'start_sha256': file_hash(Path(start))},
-        'ancestors': [*student.provenance.get('ancestors', ancestors_of(parents))]})
+        'ancestors': ancestors})

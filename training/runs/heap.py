@@ -18,7 +18,7 @@ def keep_freed_memory() -> bool:
 
     PyTorch on a CPU allocates every map anew. By default each larger one is mapped from the
     system and given back, so that the kernel zeroes all of a step's gigabytes page by page: a
-    fifth to a quarter of the CPU seconds of a step (docs/training.md). The process holds its peak
+    sixth to a fifth of the CPU seconds of a step (docs/training.md). The process holds its peak
     memory until it ends.
     """
     if not sys.platform.startswith('linux'):

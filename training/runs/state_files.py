@@ -11,8 +11,11 @@ from typing import Any
 from emu_perception.whole_files import write_whole
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
+from torch import nn
 
 from .run_folder import epochs_done
+
+_NETWORK = 'network.'  # What a module calls its network.
 
 
 class StateFiles(TorchCheckpointIO):
@@ -34,6 +37,18 @@ class StateFiles(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         write_whole(path, buffer.getvalue())
+
+
+def take_weights(network: nn.Module, last: Path) -> None:
+    """
+    Give a network the weights of a state, as whatever it started from may hold others by now.
+
+    Lightning does it later, after what is made of the parts that do not learn.
+    """
+    # Our own file: it may hold more than tensors.
+    state = torch.load(last, map_location='cpu', weights_only=False)['state_dict']
+    network.load_state_dict({name.removeprefix(_NETWORK): tensor for name, tensor in state.items()
+                             if name.startswith(_NETWORK)})
 
 
 def what_is_kept(folder: Path, epochs: int) -> str:

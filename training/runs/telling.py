@@ -49,12 +49,13 @@ class Telling(lightning.Callback):
     Its state goes with the run's, so that a resumed one knows its best.
 
     :param shown: whether the lines of epochs are: a bar at a terminal says as much.
+    :param chooses: whether the best is that of the highest score; else it is the last.
     :ivar best: the figures of the best validation so far, with its ``epoch``, from 1; empty
         before the first.
     """
 
-    def __init__(self, *, shown: bool = True) -> None:
-        self._shown = shown
+    def __init__(self, *, shown: bool = True, chooses: bool = True) -> None:
+        self._shown, self._chooses = shown, chooses
         self.best: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._losses: list[torch.Tensor] = []
@@ -83,7 +84,7 @@ class Telling(lightning.Callback):
         found = {name: float(value) for name, value in trainer.callback_metrics.items()
                  if name.startswith('val/')}
         self._last = {**found, 'epoch': trainer.current_epoch + 1}
-        if not self.best or found[_SCORE] > self.best[_SCORE]:
+        if not self.best or not self._chooses or found[_SCORE] > self.best[_SCORE]:
             self.best = self._last
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:

@@ -13,7 +13,7 @@ from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
 import torch
 
-from ..data.augmentation import base_scale
+from ..data.augmentation import focal_in_views
 from ..data.dataset_folder import DatasetFolder
 from ..data.leakage import check_leakage
 from ..recipes.options import RecipeError
@@ -72,7 +72,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         # In the pixels of views at scale 1, of both alike: where an image lies within its view,
         # as of another aspect, its own camera and size are a factor of 1.
         own_px, given_px = (
-            None if camera is None else camera.fx * base_scale((camera.height, camera.width), size)
+            None if camera is None else focal_in_views(camera, size)
             for camera, size in ((folder.intrinsics, recipe.input_size),
                                  (metadata.intrinsics, metadata.input_size)))
         scale = None if own_px is None or given_px is None else own_px / given_px
@@ -96,4 +96,4 @@ def view_focal(folder: DatasetFolder, whole: tuple[int, int],
     camera = folder.intrinsics
     if camera is None:
         return None
-    return camera.fx * base_scale((camera.height, camera.width), whole) / view[1]
+    return focal_in_views(camera, whole) / view[1]

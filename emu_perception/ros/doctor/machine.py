@@ -18,7 +18,8 @@ from emu_perception.ros.doctor.finding import FAULT, Finding, OK, tried, WARNING
 _GB = 1e9
 # torch with a small network holds about one; OpenVINO compiles in another.
 _NEEDED_GB, _EASY_GB = 1.0, 2.0
-_OLDEST_TORCH = (2, 2)  # that was tried with all that does not ask for float16 on a CPU
+# That was tried with all that asks for no float16 on a CPU; of 2.0 less works (docs/robot.md).
+_OLDEST_TORCH = (2, 2)
 _MEMORY, _DRIVER = Path('/proc/meminfo'), Path('/proc/driver/nvidia/version')
 _PYPI = "pip install '.[pypi]' in the folder of emu_perception"
 
@@ -82,7 +83,7 @@ def module(name: str, code: str, remedy: str) -> Finding:
 
 def torch_build(build: str, cuda: str) -> Finding:
     """
-    Return what torch is of, and whether it is one that this package is known to run with.
+    Return what torch is of, and whether it is one that all of this package is known to run with.
 
     :param build: its version, such as '2.5.0a0+nv24.8'.
     :param cuda: version that it was built for, or 'None'.
@@ -92,8 +93,8 @@ def torch_build(build: str, cuda: str) -> Finding:
     if numbers and (int(numbers[1]), int(numbers[2])) >= _OLDEST_TORCH:
         return Finding('torch', OK, text)
     oldest = '.'.join(map(str, _OLDEST_TORCH))
-    return Finding('torch', WARNING, f'{text}: this package was not tried with one before '
-                   f'{oldest}', f'pip install a torch of {oldest} or later into the virtual '
+    return Finding('torch', WARNING, f'{text}: with one before {oldest} not all of this package '
+                   'is known to run', f'pip install a torch of {oldest} or later into the virtual '
                    "environment (on a Jetson NVIDIA's own)")
 
 

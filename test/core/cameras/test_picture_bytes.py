@@ -10,7 +10,7 @@ from typing import Any
 import zlib
 
 import cv2
-from emu_perception.cameras import jpeg_bytes, png_bytes
+from emu_perception.cameras import image_files, jpeg_bytes, png_bytes
 from emu_perception.cameras.depth_decoding import decode_label
 from emu_perception.cameras.image_decoding import compressed_to_rgb, DamagedImage, lacks_end
 import numpy as np
@@ -99,6 +99,49 @@ def test_the_orientation_is_read_where_opencv_reads_it(orientation, order):
     assert png_bytes.orientation_of(png[:33] + chunk(b'eXIf', block) + png[33:]) == orientation
     for damaged in (block[:9], block[:20], b'XX' + block[2:], b''):
         assert jpeg_bytes.orientation_in(damaged) == 1
+
+
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+def test_no_kind_of_file_is_turned_unseen(orientation, order):
+    """OpenCV turns TIFFs, and from version 5 on WebPs: maps of their names would lie askew."""
+    height, width = RGB.shape[:2]
+    grey = np.ascontiguousarray(RGB[..., 0])
+    shorts = [(0x100, width), (0x101, height), (0x102, 8), (0x103, 1), (0x106, 1),
+              (0x112, orientation), (0x115, 1), (0x116, height)]
+    longs = [(0x111, 8), (0x117, width * height)]  # Where the pixels are, and how many.
+    tags = [(tag, struct.pack(f'{order}HHIHH', tag, 3, 1, value, 0)) for tag, value in shorts]
+    tags += [(tag, struct.pack(f'{order}HHII', tag, 4, 1, value)) for tag, value in longs]
+    tiff = ({'<': b'II*\0', '>': b'MM\0*'}[order]
+            + struct.pack(f'{order}I', 8 + width * height) + grey.tobytes()
+            + struct.pack(f'{order}H', len(tags)) + b''.join(dict(sorted(tags)).values())
+            + b'\0' * 4)
+    # With offsets of 64 bits: 16 bytes lie before the pixels.
+    big = [(0x111, struct.pack(f'{order}HHQQ', 0x111, 16, 1, 16))]
+    big += [(tag, struct.pack(f'{order}HHQH6x', tag, 3, 1, value)) for tag, value in shorts]
+    big += [(0x117, struct.pack(f'{order}HHQQ', 0x117, 16, 1, width * height))]
+    large = ({'<': b'II+\0', '>': b'MM\0+'}[order]
+             + struct.pack(f'{order}HHQ', 8, 0, 16 + width * height) + grey.tobytes()
+             + struct.pack(f'{order}Q', len(big)) + b''.join(dict(sorted(big)).values())
+             + b'\0' * 8)
+    for data in (tiff, large):
+        assert image_files.orientation_of(data) == orientation
+        assert np.array_equal(image_files.rgb_of(data)[..., 0], grey) == (orientation == 1)
+    plain = cv2.imencode('.webp', RGB, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    block = exif(orientation, order)
+    flags = struct.pack('<4sIB3x', b'VP8X', 10, 8)  # 8: there is EXIF.
+    size = b''.join((side - 1).to_bytes(3, 'little') for side in (width, height))
+    for prefix in (b'', b'Exif\0\0'):
+        content = prefix + block + b'\0' * (len(block) % 2)
+        body = b'WEBP' + flags + size + plain[12:] + struct.pack(
+            '<4sI', b'EXIF', len(content)) + content
+        webp = b'RIFF' + struct.pack('<I', len(body)) + body
+        assert image_files.orientation_of(webp) == orientation
+        turned = not np.array_equal(image_files.rgb_of(webp), image_files.rgb_of(plain))
+        assert not turned or orientation != 1
+    for damaged in (b'RIFF', b'RIFF\xff\xff\xff\xffWEBPEXIF\xff\xff\xff\xff', tiff[:9],
+                    large[:17], large[:8] + b'\xff' * 8):
+        assert image_files.orientation_of(damaged) == 1
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

@@ -40,7 +40,7 @@ from emu_perception.predictor import Predictor
 from emu_perception.scores import names_of
 import numpy as np
 import pytest
-from run_bench import header, IMAGE, INFO, MAKE, write_bag
+from run_bench import header, IMAGE, INFO, MAKE, turn_by_exif, write_bag
 import torch
 
 DATA = Path(os.environ.get('EMU_SHARED', Path(__file__).parents[4] / 'shared')) / 'data'
@@ -151,6 +151,21 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
 
 
 @pytest.mark.slow
+def test_metres_of_an_image_that_exif_turns_are_not_held_against_a_depth_that_is_not(
+        model, drive, tmp_path, capsys):
+    (tmp_path / 'in').mkdir()
+    for path in sorted((drive / 'image').iterdir())[:8]:
+        (tmp_path / 'in' / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / 'in/000.png'
+    turn_by_exif(path)
+    path.unlink()
+    assert commission.main([str(tmp_path / 'in'), '--model', str(model), '--out',
+                            str(tmp_path / 'a.safetensors'), '--device', 'cpu', '--fx', '110',
+                            '--depth', str(drive / 'depth')]) == 1
+    assert '000.jpg: EXIF orientation 3 turns it' in capsys.readouterr().err
+    assert not (tmp_path / 'a.safetensors').exists()
+
+
 def test_a_bag_brings_its_camera_and_its_depth_rectified_as_the_node_does(model, tmp_path, capsys):
     info = replace(pinhole_info(128, 96, 110.0), d=(-0.25, 0.05, 0.0, 0.0, 0.0))
     metres = np.full((96, 128), 2.0, np.float32)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from training import ensemble
 from training.data.dataset_folder import DatasetFolder
 from training.data.frame_runs import frame_runs
 from training.data.training_stems import training_stems
@@ -53,10 +54,25 @@ def test_folds_are_of_all_that_is_trained_on(folder):
 
 @pytest.mark.parametrize('text', ['1', '0/4', '5/4', '1/1', 'a/b', '-1/4', '1/4/2', '²/3'])
 def test_what_is_no_fold_is_said_before_anything_runs(folder, text):
-    with pytest.raises(RecipeError, match="'left_out_fold'.*1/4"):
+    with pytest.raises(RecipeError, match=r"nyuv2_lite0\.yaml: field 'left_out_fold'.*1/4"):
         recipe(folder, f"left_out_fold='{text}'")
 
 
 def test_more_folds_than_runs_of_frames_are_said(folder):
     with pytest.raises(RecipeError, match="'left_out_fold' is 1/99.*has 7 runs.*I/7"):
         training_stems(recipe(folder, 'left_out_fold=1/99'), folder)
+
+
+def test_folds_that_cannot_be_are_said_before_any_member_starts(
+        synthetic, tmp_path, capsys, monkeypatch):
+    def started(*_, **__):
+        raise AssertionError('a member was started')
+    monkeypatch.setattr(ensemble, 'train_all', started)
+    command = ['--recipe', 'nyuv2_lite0', '--members', '2', '--folds', '2', '--no-progress',
+               f'data={synthetic}', f'output={tmp_path}']
+    assert ensemble.main(command) == 1
+    assert 'is 1/2, but' in (error := capsys.readouterr().err) and error.count('\n') == 1
+    # Its four images are neighbours: I/1 would be no fold either.
+    assert "has 1 run of frames: give 'none'" in error
+    assert ensemble.main([*command, 'left_out_fold=1/3']) == 1
+    assert "--folds is 2, but field 'left_out_fold' is 1/3: give one" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emu_perception.checkpoint import Calibration, load_checkpoint
+from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import outputs_at
 from emu_perception.predictor import Predictor
@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from small_models import SIZE
 import torch
+from training.data.dataset_folder import DatasetFolder
 from training.methods.ensemble import Ensemble, expanded
+from training.runs.warm_start import view_focal
 
 IMAGES = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8,
                        generator=torch.Generator().manual_seed(0))
@@ -87,6 +89,21 @@ def test_depth_is_brought_from_the_training_camera_to_the_images_camera(saved):
     assert torch.allclose(same.depth, ensemble.moments(IMAGES, SIZE).depth)
     assert torch.allclose(twice.depth, 2 * same.depth)
     assert torch.allclose(twice.depth_variance, 4 * same.depth_variance)
+
+
+def test_views_of_a_teachers_own_camera_and_size_are_at_its_metres(saved, synthetic):
+    size = (160, 224)  # 4:3 images fill but 213 of their 224 columns.
+    folder, path = DatasetFolder(synthetic), saved('a')
+    network, metadata = load_checkpoint(path)
+    save_checkpoint(path, network, replace(metadata, intrinsics=folder.intrinsics,
+                                           input_size=size))
+    ensemble = Ensemble([path])
+    views = torch.zeros(1, 3, *size, dtype=torch.uint8)
+    plain = ensemble.moments(views, size)
+    for whole, factor in ((size, 1.0), ((80, 112), 0.5)):
+        found = ensemble.moments(views, size, focal=view_focal(folder, whole, size))
+        assert torch.allclose(found.depth, factor * plain.depth, rtol=1e-6)
+        assert torch.allclose(found.depth_variance, factor**2 * plain.depth_variance, rtol=1e-6)
 
 
 def test_one_checkpoint_says_what_the_robots_predictor_says(saved):

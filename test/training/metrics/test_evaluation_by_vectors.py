@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from rounding import rounding
 import torch
 from torch.nn import functional as F
 from training.metrics.bins import (
@@ -74,7 +75,16 @@ def test_all_counts_are_those_of_the_plain_formulas(spoiled):
         assert torch.equal(of[name].count, torch.bincount(place, minlength=bins))
         assert torch.equal(of[name].correct, torch.bincount(
             place[accurate[known]], minlength=bins))
-        assert torch.equal(of[name].confidence[2] > 0, of[name].confidence[2] != 0)
+        assert torch.equal(of[name].confidence, torch.zeros(3, bins, dtype=torch.long).index_add_(
+            1, place, fixed_point(confidence[known])))
+    p_true = p.double().gather(0, label.clamp(max=CLASSES - 1)[None])[0][known]
+    squares = p.double().square().sum(0)[known]
+    # Of each class a product and a sum in float32: together no more than 1.
+    brier = pytest.approx(float((squares - 2 * p_true + 1).mean()), abs=rounding(2 * CLASSES),
+                          nan_ok=True)
+    assert float(of['proper'].compute()['brier']) == brier
+    assert float(of['proper'].compute()['nll']) == pytest.approx(
+        float(-p_true.clamp(min=1e-12).log().mean()), abs=2.0**-40, nan_ok=True)
     place = entropy_bins(CLASSES).index(u)
     for row, mask in enumerate((known & accurate, known & ~accurate)):
         assert torch.equal(of['detection'].counts[row],

@@ -8,19 +8,25 @@ from dataclasses import replace
 
 from emu_perception.checkpoint import (
     Calibration,
+    CheckpointMetadata,
     FittedThreshold,
     load_checkpoint,
     save_checkpoint,
 )
 from emu_perception.predictor import Predictor
+from emu_perception.visualization import default_palette
 import numpy as np
 import pytest
+from small_models import CLASSES, small_network
 from synthetic_data import FIELDS, members
 import torch
+from training.data.dataset_folder import DatasetFolder
+from training.data.leakage import trained_on
 from training.fit import fit
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
 from training.reporting.model_card import model_card
+from training.runs.added_outputs import with_added_outputs
 import yaml
 
 FITTED = Calibration(temperature=1.25, variance_scale=2.5, scores={
@@ -57,10 +63,15 @@ def test_all_that_was_stays_bit_for_bit_and_what_was_fitted_holds(trained, added
     new = two.state_dict().keys() - one.state_dict().keys()
     assert new and all('.epistemic.' in name for name in new)
     assert two.head('depth').epistemic.bias.item() != -3.0, 'nothing was learned'
+    # What is validated is the same in each epoch: no score can choose an earlier one.
+    last = load_checkpoint(more.with_name('last.safetensors'))[0].state_dict()
+    assert all(torch.equal(last[name], two.state_dict()[name]) for name in new)
+    assert after.provenance['epistemic']['epoch'] == 2
     assert after.calibration == before.calibration == FITTED
     assert after.metrics == before.metrics and after.name == 'more'
     said = after.provenance['epistemic']
     assert said['start'] == 'start' and len(said['teacher']) == 2 and said['epochs_run'] == 2
+    assert said['data_set'] == 'synthetic' and said['split'] == 'train'
     assert {one['role'] for one in after.provenance['ancestors']} == {'teacher', 'start'}
     assert 'added to `start`, of which nothing else changed; taught by 2' in model_card(
         after, more)
@@ -79,6 +90,46 @@ def test_all_that_was_stays_bit_for_bit_and_what_was_fitted_holds(trained, added
 def test_what_would_change_it_is_said_before_anything_runs(trained, added, override, word):
     with pytest.raises(RecipeError, match=f"'finetune.heads' is 'epistemic'.*{word}"):
         fit(recipe(trained, added[0], 'name=other', override), progress=False)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_checkpoint_that_it_began_with_or_says_so(trained, added):
+    start, before = added[0], added[0].read_bytes()
+    network, metadata = load_checkpoint(start)
+    network.depth_layer.get_parameter('bias').data += 0.5
+    save_checkpoint(start, network, metadata)
+    try:
+        with pytest.raises(RecipeError, match="'finetune.heads'.*depth.*1 of .*began with"):
+            fit(recipe(trained, start, 'epochs=3'), resume=True, progress=False)
+    finally:
+        start.write_bytes(before)
+
+
+def test_what_the_outputs_learned_from_is_said_and_cannot_measure_them(tmp_path):
+    start, network = tmp_path / 'start.safetensors', small_network(1)
+    own = CheckpointMetadata(
+        architecture=network.arguments, input_size=(96, 128), classes=CLASSES, name='start',
+        palette=default_palette(len(CLASSES)),
+        provenance={'data_set': 'rooms', 'split': 'train', 'ancestors': []})
+    save_checkpoint(start, network, own)
+    other = {'data_set': 'halls', 'split': 'train+val', 'data_licence': 'not for sale',
+             'ancestors': [{'role': 'start', 'name': 'start', 'data_set': 'rooms'}]}
+    (tmp_path / 'dataset.yaml').write_text('name: halls')
+    for provenance, roles, seen in ((other, ['added outputs', 'start'], True),
+                                    ({**other, 'data_set': 'rooms'}, ['start'], False)):
+        more = with_added_outputs(small_network(2), str(start), replace(
+            own, name='more', provenance=provenance))
+        assert [one['role'] for one in more.provenance['ancestors']] == roles
+        assert trained_on(more, DatasetFolder(tmp_path), 'val') is seen
+        assert not trained_on(own, DatasetFolder(tmp_path), 'val')
+    (tmp_path / 'dataset.yaml').write_text('name: rooms')
+    assert trained_on(more, DatasetFolder(tmp_path), 'val'), 'the outputs have seen val'
+    assert not trained_on(own, DatasetFolder(tmp_path), 'val')
+
+
+def test_early_stopping_would_end_it_at_once_and_is_refused(trained, tmp_path):
+    with pytest.raises(RecipeError, match="'early_stopping' is 3, but finetune.heads=epistemic"):
+        recipe(trained, tmp_path / 'start.safetensors', 'early_stopping=3')
 
 
 @pytest.mark.parametrize('override', [

@@ -109,6 +109,19 @@ def test_kept_features_survive_a_power_cut_and_are_made_once_for_all(
 
 
 @pytest.mark.slow
+def test_a_run_that_goes_on_reads_features_of_its_own_encoder_whatever_it_started_from(
+        recipe, tmp_path, power_cut):
+    start = fit(recipe('start', 'epochs=1', cache='none'), progress=False)
+    cut = recipe('cut', 'epochs=3', f'network.initial_weights={start}')
+    power_cut(cut)
+    before = kept(tmp_path)
+    start.write_bytes(fit(recipe('other', 'epochs=1', 'seed=1', cache='none'),
+                          progress=False).read_bytes())
+    fit(cut, resume=True, progress=False)
+    assert kept(tmp_path) == before, 'features of an encoder that this run does not have'
+
+
+@pytest.mark.slow
 def test_another_encoder_or_image_never_reads_what_was_kept(recipe, synthetic, tmp_path, passes):
     fit(recipe('a', 'epochs=1'), progress=False)
     first = kept(tmp_path)

@@ -8,6 +8,7 @@ import json
 import logging
 from pathlib import Path
 import re
+from types import SimpleNamespace
 
 from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
@@ -21,7 +22,7 @@ from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe, Recipe
 from training.runs.callbacks import _wrong, StopAfter
 from training.runs.run_folder import epochs_done
-from training.runs.telling import figures, warn_of_what_never_comes
+from training.runs.telling import figures, Telling, warn_of_what_never_comes
 import yaml
 
 
@@ -93,6 +94,15 @@ def test_what_never_comes_is_warned_of_at_the_start(tmp_path, caplog, overrides,
         assert any(words in record.getMessage() for record in caplog.records), caplog.text
     else:
         assert not caplog.records, caplog.text
+
+
+@pytest.mark.parametrize('chooses, best', [(True, 1), (False, 2)])
+def test_the_best_is_that_which_is_exported(chooses, best):
+    telling = Telling(chooses=chooses)
+    for epoch, score in enumerate((0.5, 0.5)):
+        telling.on_validation_end(SimpleNamespace(
+            callback_metrics={'val/score': score}, current_epoch=epoch), None)
+    assert telling.best['epoch'] == best
 
 
 def test_early_stopping_needs_something_to_validate_by(tmp_path):
