@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 import re
 
+from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
@@ -490,6 +491,8 @@ def test_pictures_run_the_first_checkpoint(synthetic, tmp_path, monkeypatch):
     loaded = []
 
     class Stub:
+        metadata = CheckpointMetadata(architecture={'tasks': ['segmentation', 'depth']},
+                                      input_size=(96, 128), intrinsics=folder.intrinsics)
 
         def __call__(self, image: np.ndarray, *, fx: float) -> Prediction:
             assert fx == folder.intrinsics.fx

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 import copy
-import fcntl
 import hashlib
 import json
 import logging
@@ -28,6 +26,7 @@ from ..methods.module import TrainingModule
 from ..methods.optimization import autocast
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
+from .folder_lock import alone
 
 LOGGER = logging.getLogger('training')
 _FORMAT = 1
@@ -57,7 +56,8 @@ def filled_store(module: TrainingModule, examples: ExampleCache,
     maker.check_repeats(first)
     content = store.content(maker.maps([first])[0])
     store.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(store.folder.parent / 'lock', store.folder):
+    with alone(store.folder.parent, 'another training makes features there: waiting'):
+        remove_partial(store.folder)
         left = [(path, one) for path, one in (
             (store.path(view(*one)), one)
             for one in track(views, 'features: images', disable=not progress))
@@ -164,19 +164,3 @@ def _check_room(recipe: Recipe, store: FeatureStore, views: int, left: int, leng
                           f'{needed / 1e9:.3g} GB more in {root}, where {free / 1e9:.3g} GB are '
                           'free: make room, give output=DIR on another disk, or '
                           'cache_features=none')
-
-
-@contextmanager
-def _alone(lock: Path, folder: Path) -> Iterator[None]:
-    """Wait for whoever makes features here: members of an ensemble make them once for all."""
-    with lock.open('w') as file:
-        try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                LOGGER.info('%s: another training makes features there: waiting', lock.parent)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            remove_partial(folder)
-        except OSError as error:  # No locks on this file system: some are made twice, no harm.
-            LOGGER.warning('%s: cannot be locked (%s)', lock, error.strerror)
-        yield

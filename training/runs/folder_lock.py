@@ -1,9 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lock of a run's folder: two that train into one would spoil each other's state."""
+"""Locks of folders: two that train into one would spoil each other's state."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import errno
 import fcntl
 import logging
@@ -34,3 +36,25 @@ def locked(folder: Path, processes: int = 1) -> IO[str]:
         raise RecipeError(f'{folder}: another process is training here: wait for it, stop '
                           'it, or choose another name=...') from error
     return file
+
+
+@contextmanager
+def alone(folder: Path, waiting: str) -> Iterator[None]:
+    """
+    Have a folder for this process, and wait for it where another one has it.
+
+    Where the file system has no locks nobody waits, which is said.
+
+    :param waiting: what to say of it, a clause that the folder's name precedes.
+    """
+    path = folder / 'lock'
+    with path.open('w') as file:
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                LOGGER.info('%s: %s', folder, waiting)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            LOGGER.warning('%s: cannot be locked (%s)', path, error.strerror)
+        yield
