@@ -109,7 +109,7 @@ def commission(fitted: FittedScores, thresholds: Mapping[str, float], recording:
     count = len(recording.time_s)
     if not thresholds:
         raise InputError('the checkpoint has no risk thresholds to commission: run '
-                         'training.calibrate on it')
+                         'emu calibrate on it')
     if count < _LEAST_FRAMES:
         raise InputError(f'the recording has {count} frames: commissioning needs '
                          f'{_LEAST_FRAMES}, and {FEWEST_FRAMES} to say something')

@@ -116,7 +116,7 @@ class Predictor:
         if (metadata.provenance.get('recipe') or {}).get('method') == 'mc_dropout':
             LOGGER.warning('%s: was trained with Monte Carlo dropout and runs as one '
                            'deterministic pass, whose uncertainty is not that of its samples: '
-                           'distil it (training.distill), or take EnsemblePredictor',
+                           'distil it (emu distill), or take EnsemblePredictor',
                            metadata.name)
         return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)

@@ -7,13 +7,16 @@ Stop a robot on risk: zero velocity while the flag is up, or after a second with
     python3 examples/risk_stop.py --ros-args -r risk:=/emu/risk -r cmd_vel:=/cmd_vel_risk
 
 Give cmd_vel to twist_mux as the input of the highest priority (timeout 0.2 s): while there is no
-risk nothing is published, and the others drive. It needs ROS 2 alone, not emu_perception, and
-should run in another process than what it watches, on the robot's own computer.
+risk nothing is published, and the others drive. Where the robot's commands are TwistStamped (Nav2
+from Kilted on, twist_mux with ``use_stamped: true``) add ``-p stamped:=true``: ROS connects no two
+types, and a Twist would stop nothing; an error says so where that is seen. It needs ROS 2 alone,
+not emu_perception, and should run in another process than what it watches, on the robot's own
+computer.
 """
 
 import time
 
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import Twist, TwistStamped
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
@@ -22,6 +25,7 @@ from std_msgs.msg import Bool
 
 SILENCE_S = 1.0  # of the flag, which comes every 0.25 s; README's contract
 PERIOD_S = 0.05
+LOOK_S = 1.0  # between two looks at who listens
 
 
 class RiskStop(Node):
@@ -31,11 +35,15 @@ class RiskStop(Node):
         super().__init__('risk_stop')
         self._lowered_s = None  # when the last lowered flag came; None: it is raised, or none came
         self._stopping = None
-        self._cmd_vel = self.create_publisher(Twist, 'cmd_vel', 1)
+        self._kind = (TwistStamped if self.declare_parameter('stamped', False).value else Twist)
+        self._cmd_vel = self.create_publisher(self._kind, 'cmd_vel', 1)
+        self._deaf = set()  # types of listeners that hear nothing of this, as they were said
         self.create_subscription(Bool, 'risk', self._on_flag, 1)
         # Steady: the clock of ROS may stand still (use_sim_time) or jump, and silence is told by
         # this process's own timer, not by events of the middleware that may never come.
-        self.create_timer(PERIOD_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(PERIOD_S, self._on_timer, clock=steady)
+        self.create_timer(LOOK_S, self._look, clock=steady)
 
     def _on_flag(self, flag):
         self._lowered_s = None if flag.data else time.monotonic()
@@ -45,10 +53,24 @@ class RiskStop(Node):
     def _on_timer(self):
         silent = self._lowered_s is None or time.monotonic() - self._lowered_s > SILENCE_S
         if silent:
-            self._cmd_vel.publish(Twist())
+            self._cmd_vel.publish(self._zero())
         if silent != self._stopping:
             self._stopping = silent
             self.get_logger().warning('STOP: risk, or no flag' if silent else 'go: no risk')
+
+    def _zero(self):
+        command = self._kind()
+        if self._kind is TwistStamped:
+            command.header.stamp = self.get_clock().now().to_msg()
+        return command
+
+    def _look(self):
+        own, topic = f'geometry_msgs/msg/{self._kind.__name__}', self._cmd_vel.topic_name
+        deaf = {info.topic_type for info in self.get_subscriptions_info_by_topic(topic)} - {own}
+        for other in sorted(deaf - self._deaf):
+            self.get_logger().error(f'{topic} is read as {other}, but this sends {own}: it stops '
+                                    'nothing there; set the parameter stamped')
+        self._deaf = deaf
 
 
 def main():

@@ -25,8 +25,8 @@ def student_recipe(recipe: Recipe) -> Recipe:
     :raises RecipeError: if the arguments made it something else.
     """
     if recipe.method != 'emuformer':
-        raise RecipeError(f"field 'method' is '{recipe.method}': training.distill trains an "
-                          'emuformer; use training.fit')
+        raise RecipeError(f"field 'method' is '{recipe.method}': emu distill trains an "
+                          'emuformer; use emu train')
     return recipe
 
 

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         recipe = recipe_of(options)
         if kind_of(recipe).needs_teacher:
             raise RecipeError(f"field 'method' is '{recipe.method}': members learn from the truth "
-                              'alone; give baseline, then training.distill')
+                              'alone; give baseline, then emu distill')
         folder = DatasetFolder(recipe.data)
         check_tasks(recipe, folder)
         if options.folds < 0 or options.folds == 1:

@@ -41,10 +41,10 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     try:
         measured: dict[str, Any] = json.loads(metrics.read_text())
     except OSError as error:
-        raise InputError(f'{metrics}: {why_unread(error)}: give what training.evaluate --json has '
+        raise InputError(f'{metrics}: {why_unread(error)}: give what emu evaluate --json has '
                          'written') from error
     except ValueError as error:
-        raise InputError(f'{metrics}: not a metrics file of training.evaluate '
+        raise InputError(f'{metrics}: not a metrics file of emu evaluate '
                          f'({error})') from error
     twin = metadata.provenance.get('calibration', {})
     hashes = measured.get('sha256') if isinstance(measured, dict) else None
@@ -59,7 +59,7 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     if measured.get('seen_in_training'):
         raise InputError(f'{metrics}: was measured on images that {checkpoint} was trained on: '
                          'evaluate another split; or, trained on train+val, its twin, with whose '
-                         'constants (training.calibrate --constants-of) it is shipped')
+                         'constants (emu calibrate --constants-of) it is shipped')
     # The curves and the single images stay in the file beside the checkpoint.
     measured = {name: measured[name] for name in KEPT if name in measured}
     if of_twin:

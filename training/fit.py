@@ -21,11 +21,7 @@ from emu_perception.predictor import Predictor
 from emu_perception.preprocessing import network_size
 from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
-from lightning.pytorch.callbacks import (
-    EMAWeightAveraging,
-    ModelCheckpoint,
-    RichProgressBar,
-)
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.progress import track
 from timm.layers import convert_sync_batchnorm
@@ -60,6 +56,7 @@ from .runs.feature_filling import filled_store
 from .runs.folder_lock import locked
 from .runs.loading import example_caches, loaders
 from .runs.lora import merged
+from .runs.progress_bar import EpochBar
 from .runs.provenance import classes_of, metadata_of
 from .runs.run_folder import check_same_recipe, epochs_done
 from .runs.state_files import StateFiles, take_weights, what_is_kept
@@ -216,7 +213,7 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
                   else None)
         callbacks.append(EMAWeightAveraging(device=device, decay=recipe.ema_decay))
     if progress:
-        callbacks.append(RichProgressBar())
+        callbacks.append(EpochBar())
     strategy = 'auto'
     if recipe.processes > 1:
         strategy = 'ddp_find_unused_parameters_true' if module.leaves_parameters_out else 'ddp'
@@ -226,6 +223,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     warnings.filterwarnings('ignore', message='The number of training batches')
     # Meant so: batch norms of an encoder of which nothing learns.
     warnings.filterwarnings('ignore', message=r'Found \d+ module\(s\) in eval mode')
+    # Lightning's own: the torch that is installed is newer than it.
+    warnings.filterwarnings('ignore', message=r'`isinstance\(treespec, LeafSpec\)`')
     return lightning.Trainer(
         max_epochs=recipe.epochs, precision=recipe.precision,  # type: ignore[arg-type]
         devices=recipe.devices, num_nodes=recipe.nodes, strategy=strategy,

@@ -48,14 +48,14 @@ def parser() -> BenchmarkParser:
     add('--backend', default='auto', help="of 'ours'")
     add('--precision', default='fp32', choices=PRECISIONS)
     add('--against', default='unfolded', metavar='A,B',
-        help=f'of {", ".join(PUBLISHED)}, unjudged, and the backends by name; or nothing; '
+        help=f'of {", ".join(PUBLISHED)}, unjudged, and the backends by name; "" for none; '
         '%(default)s')
     add('--rounds', type=int, default=30)
     add('--threads', type=int, help='of the CPU; default: all cores')
     add('--json', type=Path, metavar='OUT')
     add('--no-memory', action='store_true', help='do not measure memory')
     add('--no-progress', action='store_true')
-    add('--node', action='store_true',
-        help='measure the running ROS 2 node instead; see emu_benchmark --node --help')
+    add('--node', action='store_true', help=(
+        f'measure the running ROS 2 node instead; see {parser.prog} --node --help'))
     add('--only', help=argparse.SUPPRESS)
     return parser

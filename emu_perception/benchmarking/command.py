@@ -25,6 +25,7 @@ from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.commands.sizes import size_of
+from emu_perception.commands.tables import WholeTable
 from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
@@ -85,7 +86,7 @@ def contestants(names: list[str], network: Network, metadata: CheckpointMetadata
         elif name == 'unjudged':
             if not metadata.statistics:
                 raise InputError("--against names 'unjudged', but the checkpoint has no fitted "
-                                 'scores to leave out: training.calibrate --fit-scores makes them')
+                                 'scores to leave out: emu calibrate --fit-scores makes them')
             made[name] = Predictor(network, metadata.without_fitted_scores(), device=str(device),
                                    precision=precision, backend=backend)
         else:
@@ -192,24 +193,21 @@ def peak_resident_mb() -> float:
 
 def print_table(result: dict[str, Any]) -> None:
     """Print the result for people."""
-    from rich.console import Console
-    from rich.table import Table
     image, size = ('x'.join(map(str, result[name])) for name in ('image', 'network_size'))
-    table = Table(box=None, title=(
-        f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
-        f"{result['parameters_m']:.1f} M parameters, {result['gmac_with_attention']:.1f} GMAC "
-        'with the products of attention\n'
-        f"{result['processor']}, {result['device']}"))
-    for heading in ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
-                    'differs by'):
-        table.add_column(heading, justify='right' if heading else 'left', no_wrap=not heading)
+    rows = []
     for name, row in result['rows'].items():
         peak = row['peak_memory_mb']
-        table.add_row(name, row['backend'], f"{row['median_ms']:.1f}", f"{row['p99_ms']:.1f}",
-                      f"{1e3 / row['median_ms']:.1f}", f"{row['times_ours']:.2f}",
-                      f"{row['gmac']:.1f}", '' if peak is None else f'{peak:.0f}',
-                      f"{row['largest_depth_difference_m']:.1e}")
-    Console().print(table)
+        rows.append((name, row['backend'], f"{row['median_ms']:.1f}", f"{row['p99_ms']:.1f}",
+                     f"{1e3 / row['median_ms']:.1f}", f"{row['times_ours']:.2f}",
+                     f"{row['gmac']:.1f}", '' if peak is None else f'{peak:.0f}',
+                     f"{row['largest_depth_difference_m']:.1e}"))
+    WholeTable(
+        ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
+         'differs by m'), rows, left=('',), title=(
+            f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
+            f"{result['parameters_m']:.1f} M parameters, {result['gmac_with_attention']:.1f} GMAC "
+            'with the products of attention\n'
+            f"{result['processor']}, {result['device']}")).print()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -68,6 +68,6 @@ def _metadata(file: Any, path: Path) -> CheckpointMetadata:
     text = (file.metadata() or {}).get(KEY)
     if text is None:
         raise ForeignFileError(f"{path}: field '{KEY}': missing, so this .safetensors file is no "
-                               'emu_perception checkpoint; make one with training.export')
+                               'emu_perception checkpoint; make one with emu ship')
     metadata, shapes = from_text(text, path)
     return replace(metadata, statistics=statistics_of(file, shapes, path))

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     network, metadata = load_checkpoint(model)
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), str(model))
     if fitted is None:
-        raise InputError(f'{model}: holds no familiarity to commission: run training.calibrate '
+        raise InputError(f'{model}: holds no familiarity to commission: run emu calibrate '
                          '--fit-scores on it')
     observer = Observer(network, metadata, model, resolved_device(options.device))
     info = None if options.camera_info is None else read_calibration(options.camera_info)

@@ -11,11 +11,13 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 import json
+import logging
 import os
 from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.commands.program import logging_from
 from emu_perception.errors import InputError
 
 # `training` is a name that anybody's code may have: installed, it is this one's.
@@ -68,7 +70,10 @@ def train(data: str | Path, recipe: str | Path = 'robot', *, resume: bool = Fals
     overrides = [f'{name}={json.dumps(value)}' for name, value in fields.items()]
     load = _of_offline('recipes.recipe').load_recipe
     found = load(recipe, [f'data={json.dumps(str(data))}', *overrides])
-    best: Path = _of_offline('fit').fit(found, resume=resume, progress=progress)
+    fit = _of_offline('fit').fit
+    # Lightning's advertisements and hints; its warnings stay. As the command has it.
+    with logging_from(logging.WARNING, 'lightning.pytorch'):
+        best: Path = fit(found, resume=resume, progress=progress)
     return best
 
 

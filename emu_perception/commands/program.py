@@ -29,9 +29,9 @@ def called_as(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def logging_from(level: int) -> Iterator[None]:
-    """Let the package log from a level on, and no less, while a command speaks for itself."""
-    logger = logging.getLogger('emu_perception')
+def logging_from(level: int, package: str = 'emu_perception') -> Iterator[None]:
+    """Let a package log from a level on, and no less, while a command speaks for itself."""
+    logger = logging.getLogger(package)
     before = logger.level
     logger.setLevel(level)
     try:
@@ -60,11 +60,13 @@ class CommandParser(argparse.ArgumentParser):
     """
     Argparse's, named as it was called, that says which option an unknown one may be meant to be.
 
-    :param own: the command's name where nothing else has called it.
+    :param own: the command's name where nothing else has called it; its description says the
+        name that it was called by in place of this one.
     """
 
     def __init__(self, own: str, description: str | None) -> None:
-        super().__init__(prog=program(own), description=description,
+        said = None if description is None else description.replace(own, program(own))
+        super().__init__(prog=program(own), description=said,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def options(self, arguments: list[str] | None) -> argparse.Namespace:

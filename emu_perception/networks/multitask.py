@@ -271,7 +271,7 @@ class MultitaskNetwork(nn.Module):
         """
         if self.num_heads > 1:
             raise InputError(f'num_heads is {self.num_heads}: a sub-ensemble is a teacher, not a '
-                             'network for the robot; distil it with training.distill')
+                             'network for the robot; distil it with emu distill')
         return FoldedNetwork(self)
 
 

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import Twist, TwistStamped
 from node_bench import camera_info, rgb_image
 import pytest
+import rclpy
 from test_node_process import ONE_LOAD, Process, TIMEOUT_S
 
 EXAMPLE = Path(__file__).parents[2] / 'examples' / 'risk_stop.py'
@@ -81,3 +82,39 @@ def test_it_stops_when_the_node_is_killed(make_bench, stop, domain_id):
     finally:
         node.process.kill()
         node.process.wait()
+
+
+@pytest.mark.parametrize(('stamped', 'kind', 'other'), [
+    ('true', TwistStamped, Twist), ('false', Twist, TwistStamped)])
+def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
+        stamped, kind, other, ros, domain_id):
+    """A Twist connects to no TwistStamped, as Nav2 has it from Kilted on: it stopped nothing."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE), '--ros-args', '-r', f'cmd_vel:=/cmd_{stamped}', '-p',
+         f'stamped:={stamped}'], env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+        stderr=subprocess.PIPE, text=True)
+    helper = rclpy.create_node(f'robot_{stamped}')
+    apart = rclpy.Context()  # One participant takes one type of a topic.
+    apart.init(domain_id=domain_id)
+    deaf = rclpy.create_node(f'deaf_{stamped}', context=apart)
+    heard: list[object] = []
+    try:
+        helper.create_subscription(kind, f'/cmd_{stamped}', heard.append, 1)
+        deaf.create_subscription(other, f'/cmd_{stamped}', heard.append, 1)
+        end = time.monotonic() + TIMEOUT_S
+        while not heard:
+            assert time.monotonic() < end, 'no command came'
+            rclpy.spin_once(helper, timeout_sec=0.1)
+        assert isinstance(heard[0], kind)
+        if kind is TwistStamped:
+            assert heard[0].twist == Twist() and heard[0].header.stamp.sec > 0
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if 'is read as' in line)
+        assert f'geometry_msgs/msg/{other.__name__}, but this sends' in said
+        assert 'set the parameter stamped' in said
+    finally:
+        process.kill()
+        process.communicate()
+        helper.destroy_node()
+        deaf.destroy_node()
+        apart.shutdown()

@@ -16,7 +16,7 @@ from emu_perception.ros.demo.geometry import (
     seen_through,
     Window,
 )
-from emu_perception.ros.demo.own_images import own_frames, read_true_depth
+from emu_perception.ros.demo.own_images import own_frames, own_images, read_true_depth
 import numpy as np
 import pytest
 import yaml
@@ -142,7 +142,7 @@ def test_own_images_are_limited_and_bring_their_depth(image_folder: Path, tmp_pa
     cv2.imwrite(str(root / 'depth' / 'a.png'), values)
     (root / 'dataset.yaml').write_text(
         'depth: {scale: 0.001, offset: 0.0, invalid: [0], min: 0.1, max: 10.0}\n')
-    listed = own_frames(root, tmp_path / 'links', limit=2)
+    listed = own_frames(frames.evenly_spaced(own_images(root), 2), tmp_path / 'links')
     assert [frame.name for frame in listed] == ['a.png', 'c.png']
     assert listed[1].depth_file is None and listed[0].depth_file is not None
     depth = read_true_depth(listed[0].depth_file)

@@ -71,3 +71,12 @@ def test_the_quick_tests_leave_out_what_the_document_says():
     said = (ROOT / 'CONTRIBUTING.md').read_text().split('`make quick` leaves out', 1)[1]
     assert left_out == set(re.findall(r'`(\w+)`', said.split(';', 1)[0])) == {
         'slow', 'ros', 'system', 'gpu'}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_line_stands_for_one_that_was_to_be_written(page):
+    """``COSTLINE`` stood in a page where the cost was to come."""
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.M | re.S)
+    for line in text.splitlines():
+        assert not re.fullmatch(r'[A-Z][A-Z_0-9]{3,}', line.strip()), f'{page.name}: {line}'
+        assert not re.search(r'\b(TODO|FIXME|XXX|TBD)\b', line), f'{page.name}: {line}'

@@ -43,7 +43,7 @@ def parser() -> CommandParser:
                         'thresholds of all scores together')
     parser.add_argument('--observations', type=Path, metavar='FOLDER',
                         help='with --fit-scores: keep there what the network gave of the training '
-                        'pictures, for training.studies.trust or the next time')
+                        'pictures, for emu study trust or the next time')
     parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
     parser.add_argument('--percentile', type=float,
                         help='of these images stay below each risk threshold; default 95')

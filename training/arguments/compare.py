@@ -8,7 +8,7 @@ python -m training.compare --recipe training/recipes/nyuv2_small.yaml data=DIR [
 Trains SegFormer, DepthFormer and SegDepthFormer, Monte Carlo dropout, a deep sub-ensemble, a deep
 ensemble and its student EMUFormer in OUTPUT/NAME, one after the other with the same number of
 epochs, and a control: the baseline with as many epochs as the student has had in all. Then each is
-measured on the validation split, and training.report makes results/report.html. What is there
+measured on the validation split, and emu report makes results/report.html. What is there
 already is not done again: say the same command to go on after a stop.
 """
 

@@ -5,10 +5,10 @@ Distil a teacher into a student (EMUFormer).
 
 python -m training.distill --recipe FILE --teacher runs/NAME [--teacher F ...] data=DIR
 
-The teacher is a folder that training.ensemble wrote, or any checkpoints: members of an ensemble, a
+The teacher is a folder that emu ensemble wrote, or any checkpoints: members of an ensemble, a
 sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member
 unless network.initial_weights=... is said here; NAME becomes NAME_emuformer. All else is
-training.fit.
+emu train.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Train the members of a deep ensemble.
 
 python -m training.ensemble --recipe FILE --members 10 data=DIR
 
-Member i is ``training.fit`` with seed + i in OUTPUT/NAME/member_0i: the same encoder weights,
+Member i is ``emu train`` with seed + i in OUTPUT/NAME/member_0i: the same encoder weights,
 heads drawn anew, another order and other views. Each is a process of its own, so one that fails
 does not take the others along. Finished members are skipped, interrupted ones resumed: say the
 same command again. --parallel runs several side by side (on one GPU as many as fit); --shard 1/4,

@@ -21,7 +21,7 @@ def parser() -> CommandParser:
     parser = command_parser('export', __doc__)
     parser.add_argument('--checkpoint', required=True, type=Path, help='what to ship')
     parser.add_argument('--metrics', required=True, type=Path,
-                        help='JSON that training.evaluate wrote for this very file, or its twin')
+                        help='JSON that emu evaluate wrote for this very file, or its twin')
     parser.add_argument('--out', required=True, type=Path,
                         help='the file to write; its card goes beside it')
     parser.add_argument('--name', help='default: the name of --out')

@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Make and check data set folders: training.prepare nyuv2 | cityscapes | bag | synthetic | check.
+Make and check data set folders: emu prepare nyuv2 | cityscapes | bag | synthetic | check.
 
 Each converter writes image/, depth/, label/, {train,val,test}.txt and, last of all, dataset.yaml:
 a folder without dataset.yaml is a conversion that did not finish. `COMMAND --help` says more.

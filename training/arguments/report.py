@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Write one HTML page that compares results of training.evaluate, also with the paper's tables.
+Write one HTML page that compares results of emu evaluate, also with the paper's tables.
 
 python -m training.report RESULT.json [RESULT.json ...] --out report.html [--data DIR]
 
@@ -23,7 +23,7 @@ def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = command_parser('report', __doc__)
     parser.add_argument('results', nargs='+', type=Path, metavar='RESULT.json',
-                        help='written by training.evaluate, of one data set and split')
+                        help='written by emu evaluate, of one data set and split')
     parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='the page, HTML')
     parser.add_argument('--data', metavar='DIR', help='data set folder, to show images from')
     parser.add_argument('--title', help='default: data set and split')

@@ -50,7 +50,7 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
     if not done or other.provenance.get('split') != 'train' \
             or done['data_set'] != other.provenance.get('data_set'):
         raise InputError(f'--constants-of {twin}: is not calibrated on images it has not seen: '
-                         'train it on train, and run training.calibrate on it')
+                         'train it on train, and run emu calibrate on it')
     # What is fitted to the twin's own maps says nothing of this network's.
     calibration = other.without_fitted_scores().calibration
     calibration = replace(calibration, promises=unpromised(calibration.promises))

@@ -191,7 +191,7 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
             single = path / 'best.safetensors'
             if not members and not single.exists():
                 raise InputError(f'{path}: holds no member_*/best.safetensors: give a folder that '
-                                 'training.ensemble wrote, or checkpoints')
+                                 'emu ensemble wrote, or checkpoints')
             found += members or [single]
         else:
             found.append(path)

@@ -241,7 +241,7 @@ class TrainingModule(lightning.LightningModule):
         if bad:  # Else only the squares are beyond float32.
             raise FloatingPointError(
                 f'the loss is finite but the gradient of {len(bad)} tensors is not, {bad[0]} '
-                f'first, {self._where()}: look at these samples (training.prepare check), lower '
+                f'first, {self._where()}: look at these samples (emu prepare check), lower '
                 'optimizer.learning_rate or set optimizer.gradient_clip, and give another '
                 'name=...')
 

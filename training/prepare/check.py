@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import argparse
 
+from emu_perception.commands.tables import WholeTable
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from ..data.dataset_folder import DatasetFolder
 from .problems import inspect, SplitStatistics
@@ -32,15 +31,13 @@ def depth_percentiles(folder: DatasetFolder, raw_depth: np.ndarray) -> tuple[lis
     return metres[order][ranks].tolist(), valid / int(raw_depth.sum())
 
 
-def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> Table:
+def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> WholeTable:
     """Return the table of each split: files, share of labelled and of valid pixels, depth."""
     unit = folder.depth_unit
-    table = Table(title=f'{folder.root} ({folder.name}, {len(folder.classes)} classes)')
-    for name in ('split', 'images', 'labels', 'labelled', 'depths', 'valid',
-                 *(f'p{percentile} {unit}' for percentile in PERCENTILES)):
-        table.add_column(name, justify='left' if name == 'split' else 'right')
-    if folder.things:
-        table.add_column('instances', justify='right')
+    headings = ['split', 'images', 'labels', 'labelled', 'depths', 'valid',
+                *(f'p{percentile} {unit}' for percentile in PERCENTILES),
+                *(('instances',) if folder.things else ())]
+    rows = []
     for split, values in statistics.items():
         labelled = int(values.class_pixels.sum())
         pixels = labelled + values.unlabelled_pixels
@@ -49,26 +46,26 @@ def split_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -
         if values.depth_maps:
             percentiles, valid = depth_percentiles(folder, values.raw_depth)
             row += [f'{valid:.1%}', *(f'{value:.2f}' for value in percentiles)]
-        row += [''] * (len(table.columns) - len(row) - (1 if folder.things else 0))
+        row += [''] * (len(headings) - len(row) - (1 if folder.things else 0))
         if folder.things:
             row.append(str(values.instances))
-        table.add_row(*row)
-    return table
+        rows.append(row)
+    return WholeTable(headings, rows, left=('split',), title=(
+        f'{folder.root} ({folder.name}, {len(folder.classes)} classes)'))
 
 
-def class_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> Table:
+def class_table(folder: DatasetFolder, statistics: dict[str, SplitStatistics]) -> WholeTable:
     """Return the table of each class: its share of the labelled pixels, and images it is in."""
-    table = Table(title='classes: share of labelled pixels, images')
-    for name in ('index', 'class', *statistics):
-        table.add_column(name, justify='left' if name == 'class' else 'right')
+    rows = []
     for index, name in enumerate(folder.classes):
         cells = []
         for values in statistics.values():
             total = max(1, int(values.class_pixels.sum()))
             cells.append(f'{values.class_pixels[index] / total:.2%}, '
                          f'{values.class_images[index]}')
-        table.add_row(str(index), name, *cells)
-    return table
+        rows.append((str(index), name, *cells))
+    return WholeTable(('index', 'class', *statistics), rows, left=('class',),
+                       title='classes: share of labelled pixels, images')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,11 +75,10 @@ def run(options: argparse.Namespace) -> int:
     faults = [problem for problem in found if not problem.note]
     for problem in found:
         print(f'{"note: " if problem.note else ""}{problem}')
-    console = Console()
     if statistics:
-        console.print(split_table(folder, statistics))
+        split_table(folder, statistics).print()
     if folder.classes and statistics:
-        console.print(class_table(folder, statistics))
+        class_table(folder, statistics).print()
     places = f' in {len({fault.path for fault in faults})} files' if faults else ''
     print(f'{folder.root}: {len(faults)} faults{places}, {len(found) - len(faults)} notes')
     return 1 if faults else 0

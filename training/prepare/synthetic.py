@@ -49,7 +49,7 @@ def prepare_synthetic(out: Path, *, images: int, size: tuple[int, int] = (64, 12
     writer.finish(
         {'train': stems[:-len(val)], 'val': val}, name='synthetic', classes=CLASSES,
         palette=PALETTE, things=THINGS, depth=encoding,
-        source=f'drawn by training.prepare synthetic, seed {seed}',
+        source=f'drawn by emu prepare synthetic, seed {seed}',
         intrinsics=Intrinsics(width, height, FOCAL * width, FOCAL * width, (width - 1) / 2,
                               (height - 1) / 2))
 

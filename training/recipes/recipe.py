@@ -70,11 +70,11 @@ class Recipe:
         '(emu_perception/instances.py)')
     train_on: str = option(
         'train', 'train+val: for the network that is shipped when all is chosen. It has no '
-        'validation: best is the last epoch, and calibration comes from its twin (training.'
-        'calibrate --constants-of)', choices=('train', 'train+val'))
+        'validation: best is the last epoch, and calibration comes from its twin ('
+        'emu calibrate --constants-of)', choices=('train', 'train+val'))
     left_out_fold: str = option(
         'none', 'I/N: not learned from is the I-th of N folds, of whole runs of frames, of what '
-        'train_on names (training.ensemble --folds N gives each member another)')
+        'train_on names (emu ensemble --folds N gives each member another)')
     batch_size: int = option(8, 'in total, over all devices', low=2, high=4096)
     epochs: int = option(100, 'passes over the training images', low=1, high=100000)
     ema_decay: float = option(0.0, 'of weights and buffers; 0 = off', low=0, high=0.99999)
@@ -182,7 +182,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             and recipe.network.initial_weights.endswith('.safetensors')):
         raise RecipeError(f"{path}: field 'finetune.heads' is 'epistemic': outputs are added to a "
                           'checkpoint of which nothing else changes, its batch norms neither: '
-                          'give method=emuformer (training.distill), emuformer.epistemic=true, '
+                          'give method=emuformer (emu distill), emuformer.epistemic=true, '
                           'freeze_bn=1, network.initial_weights=FILE.safetensors, and leave out '
                           'finetune.encoder')
     if recipe.left_out_fold != 'none':

@@ -71,7 +71,7 @@ FAMILIES: dict[str, Family] = {
          'loss.inverse_depth', 'clustering'),
         {'train_on': ('train', "whose noise is measured on val: give 'train'"),
          'method': ('baseline', 'which has one noise a task, no second head and no variance for a '
-                    'pixel: give method baseline (training.ensemble makes several)'),
+                    'pixel: give method baseline (emu ensemble makes several)'),
          'views': ('loader', 'whose inverse depths and instances only the loader cuts: give '
                    'views=loader')},
         trains='DeepLab')}

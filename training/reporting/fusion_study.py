@@ -18,6 +18,7 @@ import numpy as np
 from .style import INK, new_figure, styled
 from .tables import DASH, markdown, number
 
+_COVERAGE_FROM = 0.7  # The axis; further where less held, so that no point is left out.
 _SOURCES = {NETWORK: ('#b8bec4', 'network'), CORRECTED: ('#e69f00', 'corrected'),
             SENSOR: ('#0072b2', 'sensor')}
 _WAYS = (('network', '#b8bec4', 'network'), ('one_factor', '#8d96a0', 'network x one factor'),
@@ -141,7 +142,8 @@ def _bars(axes: Axes, kinds: Sequence[Mapping[str, Any]]) -> None:
     for i, (way, color, words) in enumerate(_WAYS):
         axes.bar(at + 0.2 * (i - 1.5), [found['rmse'][found['best_fill'] if way == 'best' else way]
                                         for found in kinds], 0.19, color=color, label=words)
-    axes.set_xticks(at, [f'{found["kind"]}\n-{100 * found["gain"]:.0f} %' for found in kinds])
+    # Of the error, not of the gain: + is worse.
+    axes.set_xticks(at, [f'{found["kind"]}\n{-100 * found["gain"]:+.0f} %' for found in kinds])
     axes.set(ylabel='RMSE of the hidden part, m',
              title='by kind of hole; below it, fused against the best fill without a network')
     axes.legend(fontsize=7)
@@ -151,11 +153,13 @@ def _coverage(axes: Axes, held: Mapping[str, Any]) -> None:
     names = [*held['by_kind'], *(_cells(found['cells']) for found in held['by_distance'])]
     found = [*held['by_kind'].values(), *held['by_distance']]
     known = [(name, one) for name, one in zip(names, found) if one['share'] is not None]
+    least = _COVERAGE_FROM
     for i, (_, one) in enumerate(known):
         low, high = one['interval'] or (one['share'], one['share'])
+        least = min(least, low - 0.02, one['share'] - 0.02)
         axes.plot([low, high], [i, i], color='#0072b2')
         axes.plot(one['share'], i, 'o', color='#0072b2')
     axes.axvspan(0.87, 0.93, color='#009e73', alpha=0.2)
     axes.set_yticks(range(len(known)), [name for name, _ in known], fontsize=7)
     axes.invert_yaxis()
-    axes.set(xlim=(0.7, 1.0), title='90 % intervals hold (runs left out)')
+    axes.set(xlim=(least, 1.0), title='90 % intervals hold (runs left out)')

@@ -53,7 +53,7 @@ def _read(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ReportError(f'{file}: not JSON ({error})') from error
     if not isinstance(document, dict):
-        raise ReportError(f'{file}: a JSON object is expected, as training.evaluate writes it')
+        raise ReportError(f'{file}: a JSON object is expected, as emu evaluate writes it')
     try:
         _check(document)
     except ReportError as error:
@@ -66,7 +66,7 @@ def _check(document: dict[str, Any]) -> None:
         raise ReportError(f"field 'format' is {document['format']!r}, this report reads {FORMAT}")
     for field in ('format', 'name', 'method', 'tasks', 'data_set', 'split', 'void', 'threshold'):
         if document.get(field) is None:
-            raise ReportError(f"field '{field}' is missing; training.evaluate writes it")
+            raise ReportError(f"field '{field}' is missing; emu evaluate writes it")
         if field not in ('format', 'tasks'):
             _expect(document, field, str)
     if document['method'] not in METHODS:

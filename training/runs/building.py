@@ -114,7 +114,7 @@ def load_teacher(recipe: Recipe, folder: DatasetFolder) -> Ensemble | None:
         return None
     if not recipe.emuformer.teacher:
         raise RecipeError("field 'emuformer.teacher' is missing: name checkpoints, or the folder "
-                          'that training.ensemble wrote')
+                          'that emu ensemble wrote')
     teacher = Ensemble(recipe.emuformer.teacher)
     LOGGER.info('teacher: %d networks, %d samples', len(teacher.members), teacher.samples)
     for member in teacher.members:

@@ -117,10 +117,10 @@ def _simulated(path: Path) -> dict[str, float]:
         return {row['camera']: float(np.log(row['factor']['median'])) for row in rows
                 if row['camera'] != _SAME}
     except OSError as error:
-        raise InputError(f'{path}: {why_unread(error)}: give what training.studies.cameras --json '
+        raise InputError(f'{path}: {why_unread(error)}: give what emu study cameras --json '
                          'has written') from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f'{path}: not what training.studies.cameras --json writes '
+        raise InputError(f'{path}: not what emu study cameras --json writes '
                          f'({error})') from error
 
 

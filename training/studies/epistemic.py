@@ -139,7 +139,7 @@ def study(checkpoint: Path, teacher: Sequence[Path], folder: DatasetFolder, limi
     network, metadata = load_checkpoint(checkpoint)
     if metadata.outputs == metadata.tasks or not isinstance(network, MultitaskNetwork):
         raise InputError(f'--checkpoint {checkpoint}: has no epistemic outputs: train it with '
-                         'training.distill emuformer.epistemic=true')
+                         'emu distill emuformer.epistemic=true')
     predictor = Predictor.load(checkpoint, device, backend=backend)
     ensemble = Ensemble(expanded(teacher), device=resolved_device(device))
     if ensemble.samples < 2:

@@ -57,7 +57,7 @@ class Judge:
         self.predictor = predictor
         self.thresholds = calibration.thresholds
         if not self.thresholds:
-            raise InputError(f'{name}: has no risk thresholds: run training.calibrate on it')
+            raise InputError(f'{name}: has no risk thresholds: run emu calibrate on it')
 
     def __call__(self, image: np.ndarray, fx: float | None) -> dict[str, Any]:
         """Return the scores of an image and whether each raises the flag; None: not judged."""

@@ -12,14 +12,16 @@ import sys
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata, read_metadata
+from emu_perception.commands.output_folder import check_apart
 from emu_perception.commands.program import program
-from emu_perception.errors import EmuError
+from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
 from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
 from emu_perception.ros.demo.demo_arguments import parser
-from emu_perception.ros.demo.frames import DemoFrame, make_frames
+from emu_perception.ros.demo.frames import DemoFrame, evenly_spaced, make_frames, thinned
 from emu_perception.ros.demo.listener import Answer, Listener
-from emu_perception.ros.demo.own_images import own_frames, read_true_depth
+from emu_perception.ros.demo.out_folder import clear, FRAMES, LOG, PROCESSES, SUMMARY
+from emu_perception.ros.demo.own_images import own_frames, own_images, read_true_depth
 from emu_perception.ros.demo.processes import arguments, Child, isolated_environment
 from emu_perception.ros.demo.show import print_summary, progress
 from emu_perception.whole_files import write_json
@@ -51,12 +53,16 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
     """Make frames, start the processes, collect the answers, write panels and summary."""
     out: Path = options.out
     metadata = read_metadata(options.model or default_model())
-    for old in out.glob('*.png'):
-        old.unlink()
-    (out / 'log').mkdir(parents=True, exist_ok=True)
-    folder = out / 'frames'
-    frames = (make_frames(folder) if options.images is None
-              else own_frames(options.images, folder, options.limit))
+    if options.limit < 1:
+        raise InputError(f'--limit is {options.limit}: give 1 or more')
+    own, folder = None, out / FRAMES
+    if options.images is not None:
+        own = own_images(options.images)
+        for written in (out, folder):
+            check_apart(options.images, written)
+    clear(out)
+    frames = (thinned(make_frames(folder), folder, options.limit) if own is None
+              else own_frames(evenly_spaced(own, options.limit), folder))
     node_parameters: dict[str, Any] = {
         'stale_after_s': _STALE_AFTER_S, 'max_image_age_s': _STALE_AFTER_S,
         # Nobody knows the cameras of the photographs that are no rooms: their flag is to be the
@@ -70,11 +76,10 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
     rclpy.init()
     listener = Listener()
     try:
-        for name, parameters in (
-                ('replay_camera', {'source': str(folder), 'loop': False, 'step': True}),
-                ('emu_node', node_parameters)):
+        for name, parameters in zip(PROCESSES, (
+                {'source': str(folder), 'loop': False, 'step': True}, node_parameters)):
             children.append(Child(name, arguments(parameters), environment,
-                                  out / 'log' / f'{name}.txt'))
+                                  out / LOG / f'{name}.txt'))
         listener.wait_until_ready(_START_TIMEOUT_S, lambda: _check(children))
         answers, scores, changes = _collect(listener, frames, out, options.frame_timeout,
                                             metadata)
@@ -84,7 +89,7 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> int:
         rclpy.try_shutdown()
     summary = summarize(frames, answers, scores, changes)
     summary['exit_codes'] = codes
-    write_json(out / 'summary.json', summary, indent=2)
+    write_json(out / SUMMARY, summary, indent=2)
     print_summary(summary, out)
     return 0 if summary['images_answered'] == summary['images_sent'] == len(frames) else 1
 

@@ -15,9 +15,10 @@ def parser() -> CommandParser:
     parser.add_argument('--images', type=Path, help='folder of images or data set root; default: '
                         'photographs that come inside scikit-image')
     parser.add_argument('--model', type=Path, help='checkpoint; default: the one of the package')
-    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='%(default)s')
-    parser.add_argument('--limit', type=int, default=60, help='own images, at most '
-                        '(evenly spaced); %(default)s')
-    parser.add_argument('--frame-timeout', type=float, default=60.0,
-                        help='seconds to wait for an answer; %(default)s')
+    parser.add_argument('--out', type=Path, default=Path('out/demo'),
+                        help='a folder of its own (default: %(default)s)')
+    parser.add_argument('--limit', type=int, default=60, metavar='N',
+                        help='at most so many images, evenly spaced (default: %(default)s)')
+    parser.add_argument('--frame-timeout', type=float, default=60.0, metavar='S',
+                        help='seconds to wait for an answer (default: %(default)s)')
     return parser

@@ -10,10 +10,11 @@ calibration beside it, one whose depth is known a ``.npy`` of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import shutil
+from typing import TypeVar
 
 import cv2
 from emu_perception.cameras.calibration import pinhole_info
@@ -42,6 +43,7 @@ _ROOM_FRAMES = 12
 _BETWEEN_FRAMES = 4
 _CORRUPTED_FRAMES = 3
 _NO_ROOM_FRAMES = 3
+_Item = TypeVar('_Item')
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,22 @@ def make_frames(folder: Path) -> list[DemoFrame]:
             image = cut(photograph, window, width, height)
             frames.append(_write(folder, len(frames), 'no room', image))
     return frames
+
+
+def evenly_spaced(items: Sequence[_Item], limit: int) -> list[_Item]:
+    """Return at most ``limit`` (1 or more) of the items, from the first to the last."""
+    if len(items) <= limit:
+        return [*items]
+    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+
+
+def thinned(frames: list[DemoFrame], folder: Path, limit: int) -> list[DemoFrame]:
+    """Return at most ``limit`` frames, evenly spaced; the others are removed from ``folder``."""
+    kept = evenly_spaced(frames, limit)
+    for frame in frames:
+        if frame not in kept:
+            (folder / frame.name).unlink()
+    return kept
 
 
 def _room_plan() -> Iterator[str]:

@@ -16,18 +16,19 @@ import numpy as np
 import yaml
 
 
-def own_frames(images: Path, folder: Path, limit: int) -> list[DemoFrame]:
+def own_images(images: Path) -> list[Path]:
     """
-    Link at most ``limit`` images, evenly spaced, into ``folder`` (emptied first).
+    Return the images of a folder, or of a data set's.
 
     :raises InputError: if ``images`` is no folder with images.
     """
     if not images.is_dir():
         raise InputError(f'{images}: give a folder of images')
-    picked = image_paths(images)
-    if len(picked) > limit:
-        chosen = np.linspace(0, len(picked) - 1, limit).round().astype(int)
-        picked = [picked[index] for index in chosen]
+    return image_paths(images)
+
+
+def own_frames(picked: list[Path], folder: Path) -> list[DemoFrame]:
+    """Link images into ``folder`` (emptied first), each with what is known of it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     description = _dataset_file(picked[0])

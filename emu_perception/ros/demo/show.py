@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emu_perception.commands.tables import WholeTable
 from emu_perception.ros.demo.answers import score_key
 from emu_perception.scores import SCORES
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 
 @contextmanager
@@ -29,25 +28,23 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
 def print_summary(summary: dict[str, Any], out: Path) -> None:
     """Print the figures of summary.json."""
     console = Console(width=max(Console().width, 99))
-    table = Table(title='What the model itself says, by kind of image',
-                  caption='uncertain: above a threshold in itself. risk: the flag, with its '
-                  'hysteresis. Depth errors where the true depth is known.', box=SIMPLE,
-                  padding=0)
     given = [row for row in SCORES.values()
              if any(values[f'mean_{score_key(row)}'] is not None
                     for values in summary['kinds'].values())]
     scores = [row.words.removeprefix('mean ') + row.suffix.replace('_', ' ') for row in given]
-    for column in ('kind', 'images', *scores, 'uncertain', 'risk', 'RMSE m', 'abs rel',
-                   'delta1'):
-        table.add_column(column, justify='left' if column == 'kind' else 'right')
+    rows = []
     for kind, values in summary['kinds'].items():
         truth = values['depth_against_truth'] or {}
-        table.add_row(kind, str(values['images']),
-                      *(_text(values[f'mean_{score_key(row)}'], 2) for row in given),
-                      _percent(values['share_judged_uncertain']),
-                      _percent(values['share_with_risk_raised']),
-                      *(_text(truth.get(name), 2) for name in ('rmse_m', 'abs_rel', 'delta1')))
-    console.print(table)
+        rows.append((kind, str(values['images']),
+                     *(_text(values[f'mean_{score_key(row)}'], 2) for row in given),
+                     _percent(values['share_judged_uncertain']),
+                     _percent(values['share_with_risk_raised']),
+                     *(_text(truth.get(name), 2) for name in ('rmse_m', 'abs_rel', 'delta1'))))
+    WholeTable(
+        ('kind', 'images', *scores, 'uncertain', 'risk', 'RMSE m', 'abs rel', 'delta1'), rows,
+        title='What the model itself says, by kind of image', left=('kind',),
+        caption='uncertain: above a threshold in itself. risk: the flag, with its hysteresis. '
+        'Depth errors where the true depth is known.').print()
     console.print('thresholds: ' + ', '.join(
         f'{row.words} {_text(limit)}{row.suffix.replace("_", " ")}' for row in given
         if (limit := summary[f'threshold_{score_key(row)}']) is not None))

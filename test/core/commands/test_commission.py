@@ -216,7 +216,7 @@ def test_a_checkpoint_without_familiarity_is_refused(drive, tmp_path, capsys):
     save_checkpoint(bare, network, make_metadata(network))
     assert commission.main([str(drive / 'image'), '--model', str(bare), '--out',
                             str(tmp_path / 'x'), '--device', 'cpu']) == 1
-    assert 'training.calibrate --fit-scores' in capsys.readouterr().err
+    assert 'emu calibrate --fit-scores' in capsys.readouterr().err
 
 
 @pytest.mark.slow

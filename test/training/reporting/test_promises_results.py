@@ -45,3 +45,11 @@ def test_the_figure_has_a_panel_a_map_and_all_rooms(result):
     panels = promises_figure(result).axes
     assert [panel.get_title() for panel in panels] == ['depth intervals', 'sets of classes']
     assert all(len(panel.lines[0].get_xdata()) == result['runs'] for panel in panels)
+
+
+@pytest.mark.parametrize(('runs', 'words'), [(15, 'a room left out'),
+                                             (1, 'the one room, fitted to')])
+def test_the_legend_says_whether_a_room_was_left_out(result, runs, words):
+    panels = promises_figure({**result, 'runs': runs}).axes
+    for panel in panels:
+        assert panel.get_legend().get_texts()[0].get_text() == words

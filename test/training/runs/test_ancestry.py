@@ -93,4 +93,4 @@ def test_a_network_of_dropout_says_that_it_runs_as_one_pass(member, tmp_path, ca
     Predictor.load(member, 'cpu', backend='eager')
     assert 'Monte Carlo' not in caplog.text
     Predictor.load(tmp_path / 'dropout.safetensors', 'cpu', backend='eager')
-    assert 'one deterministic pass' in caplog.text and 'training.distill' in caplog.text
+    assert 'one deterministic pass' in caplog.text and 'emu distill' in caplog.text

@@ -67,8 +67,8 @@ def test_the_command_measures_a_camera(trained, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('text', 'words'), [
-    (None, 'no such file'), ('{', 'not what training.studies.cameras --json writes'),
-    ('{"cameras": 3}', 'not what training.studies.cameras --json writes')])
+    (None, 'no such file'), ('{', 'not what emu study cameras --json writes'),
+    ('{"cameras": 3}', 'not what emu study cameras --json writes')])
 def test_cameras_that_cannot_be_read_are_one_line(tmp_path, capsys, text, words):
     path = tmp_path / 'cameras.json'
     if text is not None:

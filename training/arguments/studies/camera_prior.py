@@ -29,7 +29,7 @@ def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = command_parser('studies.camera_prior', __doc__)
     parser.add_argument('--cameras', required=True, type=Path, metavar='JSON',
-                        help='of training.studies.cameras')
+                        help='of emu study cameras')
     parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
     parser.add_argument('--data', action='append', required=True, metavar='DIR',
                         help='data set folder of another camera, with depth and intrinsics; may '

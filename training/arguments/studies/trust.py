@@ -39,6 +39,6 @@ def parser() -> CommandParser:
     parser.add_argument('--train-limit', type=int, help='only so many training images')
     parser.add_argument('--observations', type=Path, metavar='FOLDER',
                         help='keep there what the network gave of the training pictures, and take '
-                        'it from there the next time; training.calibrate has the same')
+                        'it from there the next time; emu calibrate has the same')
     parser.add_argument('--figure', type=Path, metavar='PNG', help='draw them here')
     return parser

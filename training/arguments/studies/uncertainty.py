@@ -12,7 +12,7 @@ image, the share that the checkpoint's own risk thresholds flag, and how well th
 tells an unlike image from a clean one (AUROC). Where the truth is known also what the network gets
 right, and how well the uncertainty finds the wrong pixels. The thresholds were fixed before; on
 the clean images that they were made from the share flagged is what their percentile leaves
-(training.calibrate measures false alarms across runs).
+(emu calibrate measures false alarms across runs).
 """
 
 from __future__ import annotations
