@@ -39,7 +39,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.mark.parametrize(('what', 'backend'), [
     ('configure', 'openvino'), ('swap', 'openvino'), ('swap', 'eager')])
 def test_memory_does_not_grow_with_each_model_that_is_loaded(checkpoints, what, backend):
-    """All loops together cost less than the weights of one model: what leaks at each cannot."""
+    """What leaks at each loop, be it a tenth of a model's weights, costs the weights of two."""
     if not is_installed(backend):
         pytest.skip(f'NOT TESTED: {backend} is not installed (requirements/cpu.txt)')
     done = subprocess.run(
@@ -51,4 +51,5 @@ def test_memory_does_not_grow_with_each_model_that_is_loaded(checkpoints, what, 
     # The least of a few: what a thread still holds at one moment is no growth.
     before, after = min(resident[WARM - 3:WARM]), min(resident[-3:])
     weights = checkpoints[0].stat().st_size
-    assert after - before < weights, [round(value / 1e6) for value in resident]
+    # Not of one: an arena that the allocator takes once, whenever it does, is no growth.
+    assert after - before < LOOPS * weights / 10, [round(value / 1e6) for value in resident]

@@ -194,7 +194,7 @@ def test_with_just_enough_rooms_figures_of_rooms_left_out_are_not_called_the_pro
         of_fold = dict.fromkeys(seen, Calibration())
         found = fitted_promises(seen, runs, Calibration(), of_fold, {})[1]
         one = found[DEPTH_INTERVAL]['scaled'][level]
-        promises_figure({'promises': found})
+        promises_figure({'promises': found, 'runs': count})
         return one['promised'], one['others_promise'], [
             line for line in promise_lines(found) if f' {level} ' in line]
     promised, by_others, said = lines(rooms_of)
