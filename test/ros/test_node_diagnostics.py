@@ -251,3 +251,13 @@ def test_a_backend_that_was_refused_is_a_warning_also_when_it_is_refused_later(m
     model = bench.diagnostics()['model']
     assert 'openvino' in model['message'] and 'depth is off' in model['backend_refused']
     assert model['backend'] == 'fake backend'
+
+
+def test_an_activation_has_no_images_of_the_one_before(make_bench):
+    bench = make_bench(parameters={'fallback_hfov_deg': 0.0})
+    bench.until(lambda: bench.diagnostics()['input']['withheld'] != 'none', send=rgb_image())
+    assert bench.transition('deactivate') and bench.transition('activate')
+    bench.until(lambda: bench.diagnostics()['inference']['state'] == 'active'
+                and bench.diagnostics()['input']['message'] == 'waiting for the first image')
+    source = bench.diagnostics()['input']
+    assert (source['image_age_s'], source['withheld']) == ('n/a', 'none')
