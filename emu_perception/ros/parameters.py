@@ -126,9 +126,8 @@ class Settings(PlannerSettings):
         low=0.05, high=3600.0)
     max_image_age_s: float = _parameter(
         1.0, 'Age by its stamp, on arrival or when the network has answered, from which on an '
-        "image raises the risk flag; where stamps are of another clock than the node's, how far it may "
-        'lag behind the quickest.', unit='s',
-        low=0.01, high=3600.0)
+        "image raises the risk flag; where stamps are of another clock than the node's, how far "
+        'it may lag behind the quickest.', unit='s', low=0.01, high=3600.0)
     frozen_after_s: float = _parameter(
         0.0, 'Time with the same pixels in every image after which the risk flag is raised; 0: '
         'off (a warning tells of it). Not under use_sim_time.', unit='s', low=0.0, high=3600.0)
