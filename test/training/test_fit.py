@@ -215,8 +215,8 @@ def test_a_depth_head_of_logarithms_trains_is_calibrated_and_answers_in_metres(
     figures = calibrate(best, folder, 'val', out, count=1, progress=False)
     # The scale that is fitted makes the mean squared z 1, of the logarithms.
     assert figures['after']['depth']['nll'] <= figures['before']['depth']['nll'] + 1e-6
-    found = Predictor.load(out, 'cpu')(folder.image('000'), fx=110.0)
-    truth = folder.example('000').depth
+    example = DatasetFolder(synthetic).example('000')
+    found, truth = Predictor.load(out, 'cpu')(example.image, fx=110.0), example.depth
     assert np.median(np.abs(found.depth - truth)[truth > 0] / truth[truth > 0]) < 0.5
     assert np.isfinite(found.depth_sigma).all() and (found.depth_sigma > 0).all()
 
