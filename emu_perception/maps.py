@@ -56,7 +56,9 @@ class MapRow:
     :ivar dtype: of its values.
     :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, nor what is
         of them (how sure one class is says nothing of its neighbour), and neither can depths
-        across an edge (it would invent points in mid-air) or beside +inf and NaN.
+        across an edge (it would invent points in mid-air) or beside +inf and NaN. Entropies and
+        variances are blended with their neighbours of the network's grid: beside an edge they are
+        between both sides', and not of the one pixel that label and depth are of.
     :ivar unknown: what a pixel holds of which nothing is known, in words.
     :ivar words: for people.
     :ivar topic: of what is given of it, below the node's name.

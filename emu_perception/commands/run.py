@@ -139,6 +139,8 @@ def run(options: argparse.Namespace) -> int:
                     closing.close()
                     output_folder.discard(options.out, made)
                 raise
+        if summary.images and promised.missed:
+            LOGGER.warning(promised.missed)
         summary.unusable = runner.unusable
         summary.depth_hint = None if track is None else track.summary()
         loss = source.loss

@@ -67,7 +67,8 @@ def test_nothing_is_imported_that_humble_lacks() -> None:
                         'DeclareLaunchArgument', 'EmitEvent', 'LogInfo', 'OpaqueFunction',
                         'Shutdown', 'LaunchConfiguration', 'Node', 'ParameterValue',
                         'get_package_prefix', 'PackageNotFoundError',
-                        'profile_variables', 'SWITCH'}  # of this package, which imports no ROS
+                        'profile_variables', 'SWITCH',  # of this package, which imports no ROS
+                        'get_close_matches'}  # of Python's own library
 
 
 @needs_launch
@@ -261,6 +262,17 @@ def test_wrong_flags_are_refused_by_name(installed: Path, arguments: dict[str, s
     """A typo must not mean false."""
     with pytest.raises(RuntimeError, match=next(iter(arguments))):
         started(**arguments)
+
+
+@needs_launch
+def test_an_argument_that_is_nearly_one_is_said(installed: Path) -> None:
+    """``ros2 launch`` takes any name and says nothing of one that nobody reads."""
+    module = load()
+    line, = module._misspelt({'image_topc': '/x', 'image_topic': '/y', 'namespace': ''})
+    assert 'image_topc is none' in line and line.endswith('did you mean image_topic?')
+    # Of the launch system itself, of examples/, and of a file that includes this one.
+    assert module._misspelt(dict.fromkeys(
+        ('ros_namespace', 'ros_params', 'depth_topic', 'robot_name', 'map', 'slam'), '')) == []
 
 
 @needs_launch
