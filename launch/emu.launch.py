@@ -178,6 +178,9 @@ def nodes(context):
             remappings=moved if prefix else [], **_frame_first(
                 given('rviz_frame'), _resolved(places[0], image_topic), transport or 'raw')))
     lines = [*([said] if said else []), *_misspelt(context.launch_configurations)]
+    if given('replay') and given('depth_hint_topic'):
+        lines.append('the replay sends images and camera_info alone: '
+                     f"{given('depth_hint_topic')} has to come from elsewhere, as ros2 bag play")
     return [*(LogInfo(msg=line) for line in lines), *actions]
 
 

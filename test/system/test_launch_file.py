@@ -276,6 +276,20 @@ def test_an_argument_that_is_nearly_one_is_said(installed: Path) -> None:
 
 
 @needs_launch
+def test_a_replay_beside_a_depth_camera_says_that_it_is_none(
+        installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who tries fusion with a recording waits for depths that nobody sends."""
+    module, said = load(), []
+    monkeypatch.setattr(module, 'LogInfo', lambda msg: said.append(msg))
+    monkeypatch.setitem(globals(), 'load', lambda: module)
+    launched(replay='/bag', depth_hint_topic='/cam/aligned_depth')
+    assert [line for line in said if '/cam/aligned_depth has to come from elsewhere' in line]
+    said.clear()
+    launched(depth_hint_topic='/cam/aligned_depth')
+    assert not [line for line in said if 'elsewhere' in line]
+
+
+@needs_launch
 def test_missing_parameter_file_is_refused_by_name(installed: Path) -> None:
     """launch_ros alone would warn and start the node with other parameters."""
     with pytest.raises(RuntimeError, match="params_file is '/nowhere.yaml': no such file"):
