@@ -167,6 +167,11 @@ def method_of(ensemble: Ensemble, sampled: str) -> str:
     return 'baseline' if method == 'mc_dropout' and sampled == 'deterministic' else method
 
 
+def named(ensemble: Ensemble, method: str) -> str:
+    """Return what a table calls a row that nobody named: its own name, of several the method."""
+    return method if len(ensemble.members) > 1 else ensemble.members[0].metadata.name or method
+
+
 def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
     """Return what was measured: method, networks, size."""
     first = ensemble.members[0]
@@ -179,10 +184,17 @@ def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
             'checkpoints': [str(m.path) for m in ensemble.members],
             'seeds': [_recipe(member).get('seed') for member in ensemble.members],
             'trained_as': _trained_as(ensemble),
+            'made_of': sorted({role for member in ensemble.members for role in roles(member)}),
             'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
             'encoder': first.metadata.architecture['encoder'],
             'parameters': ensemble.parameters, 'input_size': list(first.metadata.input_size),
             'classes': list(ensemble.classes)}
+
+
+def roles(member: Member) -> set[str]:
+    """Return as what other networks went into one: start, averaged, balanced, teacher."""
+    return {str(ancestor.get('role'))
+            for ancestor in member.metadata.provenance.get('ancestors') or ()}
 
 
 def _recipe(member: Member) -> dict[str, Any]:
