@@ -78,7 +78,7 @@ class Maps(nn.Module):
         return maps
 
     def _moments(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.form.name != LINEAR.name:  # Exponentials are exact in OpenVINO.
+        if self.form.logarithmic:  # Exponentials are exact in OpenVINO.
             return self.form.moments(raw)
         mean, variance = raw.unbind(1)
         return F.relu(mean), _softplus(variance) + VARIANCE_FLOOR

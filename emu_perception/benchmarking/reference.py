@@ -15,7 +15,6 @@ from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
-from emu_perception.networks.depth_forms import LINEAR
 from emu_perception.networks.families import Network
 from emu_perception.networks.mix_transformer import CONFIGURATIONS
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork, SEGMENTATION
@@ -78,7 +77,7 @@ def _textbook_moments(raw: torch.Tensor, depth_max: float) -> tuple[torch.Tensor
 
 def _moments_of(network: Network) -> Moments | None:
     """Return how a network's depth channels are read; None = as the paper has it."""
-    plain = isinstance(network, MultitaskNetwork) and network.depth_form is LINEAR
+    plain = isinstance(network, MultitaskNetwork) and not network.depth_form.logarithmic
     return None if plain else network.depth_moments
 
 

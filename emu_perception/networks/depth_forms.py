@@ -24,6 +24,11 @@ variance has the whole density,
     -ln p(y) = ln y + ½ ln 2π + ln sigma_log + ½ ((ln y - ln depth) / sigma_log)²
 
 whose first term is the change of variables from the logarithm to metres.
+
+``median``: the channels of ``linear``, read as median and sigma² of that log-normal. A network
+that was trained by a Gaussian's likelihood may say more truth so: true depths lie beyond a
+symmetric interval more often than before it (``training.density`` measures it, and changes a
+checkpoint's form). No map of it changes.
 """
 
 from __future__ import annotations
@@ -54,7 +59,8 @@ class DepthForm(ABC):
 
     :cvar name: in architectures and recipes.
     :cvar words: for people, behind 'depth as'.
-    :cvar logarithmic: whether an error of the first channel multiplies the depth.
+    :cvar logarithmic: whether an error of the first channel multiplies the depth; forms that agree
+        in it have the same channels.
     """
 
     name: ClassVar[str]
@@ -128,7 +134,27 @@ class LinearDepth(DepthForm):
         return torch.zeros_like(truth)
 
 
-class LogDepth(DepthForm):
+class _LogNormal(DepthForm):
+    """The density of forms whose depth is the median of a log-normal."""
+
+    def as_gaussian(self, depth: torch.Tensor, variance: torch.Tensor,
+                    truth: torch.Tensor) -> Triple:
+        """Return ln depth, sigma_log² and ln truth."""
+        depth = depth.clamp(min=_NEAREST_M)
+        return depth.log(), variance / depth.square(), truth.log()
+
+    def log_slope(self, truth: torch.Tensor) -> torch.Tensor:
+        """Return ln(1 / y)."""
+        return -truth.log()
+
+
+class MedianDepth(_LogNormal, LinearDepth):
+    """Median and variance in metres, of a log-normal."""
+
+    name, words = 'median', 'median and variance of a log-normal'
+
+
+class LogDepth(_LogNormal):
     """Mean and log-sigma of the depth's natural logarithm."""
 
     name, words, logarithmic = 'log', 'mean and log-sigma of its logarithm', True
@@ -148,19 +174,10 @@ class LogDepth(DepthForm):
         """Add the factor's logarithm to the mean's bias."""
         layer.get_parameter('bias')[0] += math.log(factor)
 
-    def as_gaussian(self, depth: torch.Tensor, variance: torch.Tensor,
-                    truth: torch.Tensor) -> Triple:
-        """Return ln depth, sigma_log² and ln truth."""
-        depth = depth.clamp(min=_NEAREST_M)
-        return depth.log(), variance / depth.square(), truth.log()
-
-    def log_slope(self, truth: torch.Tensor) -> torch.Tensor:
-        """Return ln(1 / y)."""
-        return -truth.log()
-
 
 LINEAR = LinearDepth()
-DEPTH_FORMS: Mapping[str, DepthForm] = {form.name: form for form in (LINEAR, LogDepth())}
+DEPTH_FORMS: Mapping[str, DepthForm] = {
+    form.name: form for form in (LINEAR, LogDepth(), MedianDepth())}
 
 
 def depth_form(name: object) -> DepthForm:

@@ -3,9 +3,10 @@
 """
 How far a student's depth is from its teacher's, a row for each form of the student's depth head.
 
-A teacher is asked for metres, so that it may be of either form, or of both: to a student that says
-logarithms, its mean depth d_t and variance sigma_t² are ln d_t and (sigma_t / d_t)², which is what
-a teacher of that form has said, and what the delta method makes of another.
+A teacher is asked for metres, so that it may be of any form, or of several: to a student whose
+errors are the logarithm's, its mean depth d_t and variance sigma_t² are ln d_t and
+(sigma_t / d_t)², which is what a teacher of that form has said, and what the delta method makes of
+another.
 """
 
 from __future__ import annotations
@@ -95,4 +96,5 @@ def _mean_depth(teacher_depth: torch.Tensor, teacher_variance: torch.Tensor,
 
 DEPTH_DISTANCES: Mapping[str, DepthDistances] = {
     'linear': DepthDistances(_paper_variance, _mean_depth),
-    'log': DepthDistances(log_sigma_rms, log_depth_l1)}
+    'log': DepthDistances(log_sigma_rms, log_depth_l1),
+    'median': DepthDistances(log_sigma_rms, log_depth_l1)}

@@ -56,7 +56,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         # As many classes, but others: a layer of the right shape and the wrong meaning.
         fits = {name: tensor for name, tensor in fits.items()
                 if not re.match(r'(heads|decoders)\.segmentation(_\d+)?\.classifier\.', name)}
-    if DEPTH in source.tasks and network.depth_form is not source.depth_form:
+    if DEPTH in source.tasks and network.depth_form.logarithmic != source.depth_form.logarithmic:
         LOGGER.info("%s: its depth_output is '%s', this one's '%s': the last layer of the depth "
                     'starts anew', path, source.depth_form.name, network.depth_form.name)
         fits = {name: tensor for name, tensor in fits.items()
