@@ -23,6 +23,7 @@ from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
 from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
+from emu_perception.commands.in_vain import in_vain
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.program import program
 from emu_perception.commands.promised_maps import PromisedMaps
@@ -87,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
             predictor.metadata.calibration, options.risk_scores)
         each = (isinstance(source, ImageFiles) if options.judge == 'auto'
                 else options.judge == 'each')
+        for line in in_vain(options, each=each):
+            LOGGER.warning(line)
         risk = RiskTrack(RiskMonitor(
             thresholds, expected=dict.fromkeys((*predictor.metadata.score_names,
                                                 *options.risk_scores)),
@@ -138,6 +141,8 @@ def run(options: argparse.Namespace) -> int:
                     closing.close()
                     output_folder.discard(options.out, made)
                 raise
+        if summary.images and promised.missed:
+            LOGGER.warning(promised.missed)
         summary.unusable = runner.unusable
         summary.depth_hint = None if track is None else track.summary()
         loss = source.loss
