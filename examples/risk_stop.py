@@ -78,8 +78,14 @@ def main():
     rclpy.init()
     node = RiskStop()
     try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while rclpy.ok():
+            try:
+                rclpy.spin(node)
+            except ExternalShutdownException:
+                break
+            except Exception as error:  # whatever it is: without this the others would drive on
+                node.get_logger().error(f'goes on after {type(error).__name__}: {error}')
+    except KeyboardInterrupt:
         pass
     finally:
         node.destroy_node()

@@ -216,7 +216,10 @@ class _Load:
             problem = f'{key.path} cannot take over: {describe(error)}'
         if problem:
             # After the exception is gone, whose traceback held on to what was half loaded.
-            empty_cuda_cache()
+            try:
+                empty_cuda_cache()
+            except Exception as error:  # CUDA itself may be broken; the outcome is told.
+                problem = f'{problem}; {describe(error)}'
         outcome = Outcome(key, predictor, problem)
         with self._lock:
             self.outcome = outcome
