@@ -93,8 +93,9 @@ def run(options: argparse.Namespace) -> int:
         risk = RiskTrack(RiskMonitor(
             thresholds, expected=dict.fromkeys((*predictor.metadata.score_names,
                                                 *options.risk_scores)),
-            raise_after=options.raise_after, clear_after=options.clear_after,
-            clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
+            chosen=options.risk_scores, raise_after=options.raise_after,
+            clear_after=options.clear_after, clear_below=options.clear_below,
+            stale_after_s=options.stale_after), each=each)
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max,
                                              'depth': options.depth_color_max or 0.0},
                        unknown_depth_sigma=options.unknown_depth_sigma)
