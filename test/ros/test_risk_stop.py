@@ -150,3 +150,29 @@ def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
         helper.destroy_node()
         deaf.destroy_node()
         apart.shutdown()
+
+
+@pytest.mark.parametrize(('example', 'misspelt'), [
+    (EXAMPLE, 'stampd'), (EXAMPLE.parent / 'black_box/black_box.py', 'after_s2')])
+def test_a_misspelt_parameter_of_an_example_is_an_error(example, misspelt, domain_id, tmp_path):
+    """ROS drops it: a robot of TwistStamped would be stopped by nobody, and nothing is said."""
+    interfaces = tmp_path / 'rosbag2_interfaces'  # What is asked for a snapshot; not of a wheel.
+    interfaces.mkdir()
+    (interfaces / '__init__.py').touch()
+    (interfaces / 'srv.py').write_text('from std_srvs.srv import Trigger as Snapshot\n')
+    process = subprocess.Popen(
+        [sys.executable, str(example), '--ros-args', '-p', f'{misspelt}:=true'],
+        stderr=subprocess.PIPE, text=True, env={
+            **os.environ, 'ROS_DOMAIN_ID': str(domain_id),
+            'PYTHONPATH': os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])})
+    try:
+        said = ''
+        for line in process.stderr:
+            said += line
+            if misspelt in line:
+                break
+        assert f"parameter '{misspelt}' was set, and is none of this node's" in said
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
