@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_counts(options, 'limit', 'samples', 'min_instance_pixels', 'time')
         stems = evenly_spaced(stems, options.limit)
         check_writable(options.json)
+        if options.trivial:
+            folder.stems('train')  # Of which it is made: said before all is measured.
         crop, progress = crop_of(options.crop), not options.no_progress
         device = resolved_device(options.device)
         ensemble = Ensemble(options.checkpoint, method=options.method, samples=options.samples,

@@ -14,15 +14,17 @@ import sys
 import warnings
 
 from emu_perception.checkpoint import save_checkpoint
+from emu_perception.errors import InputError
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
+from emu_perception.pictures import check_image
 from emu_perception.predictor import Predictor
 from emu_perception.preprocessing import network_size
 from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from rich.progress import track
 from timm.layers import convert_sync_batchnorm
 import torch
@@ -32,11 +34,9 @@ import yaml
 from .arguments.fit import parser
 from .calibration.risk_thresholds import risk_thresholds
 from .command_line import recipe_of, run
-from .data.dataset_folder import DatasetFolder
+from .data.dataset_folder import DatasetError, DatasetFolder
 from .data.device_views import views_on_device
-from .data.examples import (
-    WholeImages,
-)
+from .data.examples import WholeImages
 from .methods.ensemble import Ensemble
 from .methods.module import TrainingModule
 from .recipes.options import plain, RecipeError
@@ -52,6 +52,7 @@ from .runs.callbacks import (
     StopAfter,
     StopEarly,
 )
+from .runs.choosing import can_choose
 from .runs.feature_filling import filled_store
 from .runs.folder_lock import locked
 from .runs.loading import example_caches, loaders
@@ -59,7 +60,14 @@ from .runs.lora import merged
 from .runs.progress_bar import EpochBar
 from .runs.provenance import classes_of, metadata_of
 from .runs.run_folder import check_same_recipe, epochs_done
-from .runs.state_files import StateFiles, take_weights, what_is_kept
+from .runs.state_files import (
+    check_fits,
+    KeptState,
+    MovingAverage,
+    StateFiles,
+    take_weights,
+    what_is_kept,
+)
 from .runs.stopping import Stopped
 from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
@@ -90,6 +98,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
                           f'has {len(train)} images{less}: lower it')
     check_aspect(recipe.input_size, folder)
+    chooses = can_choose(recipe, val)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
     if resume and recipe.finetune != FinetuneOptions():
@@ -102,19 +111,24 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     module = make_module(network, recipe, folder, teacher, views_on_device(
         train, recipe.view_size, recipe.input_size, recipe.augmentation, progress,
     ) if recipe.views == 'device' else None)
+    if resume:
+        check_fits(module, last, folder.root)
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    with locked(recipe.folder, recipe.processes), told(recipe):
-        for place in (recipe.folder, recipe.folder / 'state'):
-            remove_partial(place)
-        write_whole(recipe.folder / 'recipe.yaml',
-                    yaml.safe_dump(plain(recipe), sort_keys=False))
-        best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
-                               mode='max', enable_version_counter=False)
-        callbacks: list[lightning.Callback] = [best] if recipe.chooses else []
+    first = recipe.processes == 1 or rank_zero_only.rank == 0
+    with locked(recipe.folder, first=first), told(recipe):
+        if first:
+            # One alone: another's file would be gone before it is whole.
+            for place in (recipe.folder, recipe.folder / 'state'):
+                remove_partial(place)
+            write_whole(recipe.folder / 'recipe.yaml',
+                        yaml.safe_dump(plain(recipe), sort_keys=False))
+        best = KeptState(recipe.folder / 'state', filename='best', monitor='val/score',
+                         mode='max', enable_version_counter=False)
+        callbacks: list[lightning.Callback] = [best] if chooses else []
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
-        telling = Telling(shown=not (progress and sys.stderr.isatty()), chooses=recipe.chooses)
+        telling = Telling(shown=not (progress and sys.stderr.isatty()), chooses=chooses)
         callbacks.append(telling)
         batches = len(train) // recipe.batch_size
         warn_of_what_never_comes(recipe, batches)
@@ -128,8 +142,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         path = recipe.folder / 'best.safetensors'
         if not trainer.is_global_zero:
             return path
-        finished = {key: float(value) for key, value in trainer.callback_metrics.items()
-                    if key.startswith('val/')}
+        finished = telling.last
         module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
         done = epoch = trainer.current_epoch
         export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
@@ -196,8 +209,8 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     """Return Lightning's trainer with the run's logs, its last state and further callbacks."""
     state = recipe.folder / 'state'
     # Every epoch's end, not only those with a validation: a power cut costs one epoch at most.
-    callbacks = [*callbacks, ModelCheckpoint(state, filename='last', save_on_train_epoch_end=True,
-                                             enable_version_counter=False),
+    callbacks = [*callbacks, KeptState(state, filename='last', save_on_train_epoch_end=True,
+                                       enable_version_counter=False),
                  ProgressFile(recipe.folder / 'progress.json')]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
@@ -211,7 +224,7 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         # would stay there, and all weights be copied to it at every step.
         device = (f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available()
                   else None)
-        callbacks.append(EMAWeightAveraging(device=device, decay=recipe.ema_decay))
+        callbacks.append(MovingAverage(device=device, decay=recipe.ema_decay))
     if progress:
         callbacks.append(EpochBar())
     strategy = 'auto'
@@ -272,8 +285,14 @@ def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
     scaled by another focal length than they were learned with.
 
     :raises RecipeError: if they have not; it names a size that has.
+    :raises DatasetError: if they are none that a robot's network answers for.
     """
-    height, width = folder.image(folder.stems('val')[0]).shape[:2]
+    first = folder.image(folder.stems('val')[0])
+    try:
+        check_image(first)
+    except InputError as error:
+        raise DatasetError(f"{folder.image_path(folder.stems('val')[0])}: {error}") from error
+    height, width = first.shape[:2]
     if abs(height * size[1] / (width * size[0]) - 1) > 0.08:
         better = list(network_size((height, width), size))
         raise RecipeError(f"field 'input_size' is {list(size)}, of another aspect "

@@ -113,6 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         stems = folder.stems(options.split)
         stems = evenly_spaced(stems, options.limit)
         network, metadata = load_checkpoint(options.checkpoint)
+        folder.check_classes(metadata.classes, options.checkpoint)
         predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
                                       backend=options.backend) for name in names}
         figures = compare(predictors, folder, stems, not options.no_progress)

@@ -521,6 +521,12 @@ def test_without_pictures_the_page_says_why(synthetic, tmp_path):
             in report(files, out, data=synthetic).read_text())
 
 
+def test_names_that_are_no_utf_8_are_written(synthetic, tmp_path):
+    document = made_result(DatasetFolder(synthetic)) | {'checkpoints': ['caf\udce9/a.safetensors']}
+    out = report(write(tmp_path / 'in', [document]), tmp_path / 'page.html', data=synthetic)
+    assert b'caf\xe9/a.safetensors, which is not there' in out.read_bytes()
+
+
 def changed(**values: object) -> dict:
     """Return a result with other values; None removes a field."""
     document = {**make_result('x', 'baseline'), **values}
