@@ -221,6 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.observations is not None and not options.fit_scores:
             raise InputError('--observations: nothing is observed without --fit-scores: leave it '
                              'out')
+        if options.observations is not None:
+            options.observations.mkdir(parents=True, exist_ok=True)  # Said before the work.
         if split == 'train':
             raise InputError("--split is 'train': a network is surer of what it was trained on; "
                              'give val')

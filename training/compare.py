@@ -137,6 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.members < 2:
             raise RecipeError(f'--members is {options.members}: an ensemble has 2 or more')
         results = options.results or recipe.folder / 'results'
+        results.mkdir(parents=True, exist_ok=True)  # What cannot be written is said before.
         with kept(GOES_ON):
             files = compare(recipe, options.members, results,
                             side_by_side(options.parallel, recipe),

@@ -550,6 +550,12 @@ def changed(**values: object) -> dict:
      "field 'curves.depth.coverage' has columns of [0, 1] values"),
     (changed(curves={'depth': {'coverage': {'nominal': ['a']}}}),
      "field 'curves.depth.coverage.nominal[0]' is 'a'"),
+    (changed(trivial={'depth': 3}), "field 'trivial.depth' is 3: an object is expected"),
+    (changed(seeds=[[1]], trained_as='x'), "field 'seeds[0]' is [1]: a whole number is expected"),
+    (changed(checkpoints=[3]), "field 'checkpoints[0]' is 3: a text is expected"),
+    (changed(classes=[[1]], class_iou=[0.5]), "field 'classes[0]' is [1]: a text is expected"),
+    (changed(dropout='x'), "field 'dropout' is 'x': a number or null is expected"),
+    (changed(encoder=[1]), "field 'encoder' is [1]: a text is expected"),
     ([1], 'a JSON object is expected'),
 ])
 def test_wrong_file_is_one_line_that_names_file_and_field(document, words, tmp_path, capsys):
