@@ -77,6 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
             result.update(inference_time(ensemble, folder, stems[0], options.time))
         if options.trivial:
             result['trivial'] = trivial(folder, stems, crop, progress)
+        for task in ensemble.tasks:
+            if task not in result:
+                LOGGER.warning("%s/%s.txt: no image has a truth for task '%s': nothing of it is "
+                               'measured', folder.root, options.split, task)
         print(figure_table(result))
         write_result(options.json, result)
     return run(command)

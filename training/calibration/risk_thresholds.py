@@ -11,6 +11,7 @@ import math
 
 from emu_perception.checkpoint import Calibration, FittedThreshold
 from emu_perception.errors import InputError
+from emu_perception.familiarity.joint_threshold import LEAST
 from emu_perception.pictures import check_image
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores
@@ -19,8 +20,6 @@ import numpy as np
 from ..data.dataset_folder import DatasetFolder, training_fx
 
 LOGGER = logging.getLogger('training')
-# A checkpoint's thresholds are above 0.
-_LEAST = 1e-6
 # Of one image, by name of the score.
 Scores = Mapping[str, float]
 _OF_SIGMA = ('depth_sigma', 'relative_depth_sigma')
@@ -54,7 +53,8 @@ def limits(scores: Sequence[Scores], percentile: float) -> dict[str, float]:
 
     A score that is 0 on them all, as the entropy of a single class, has a threshold just above.
     """
-    return {name: max(_LEAST, float(np.percentile([own[name] for own in scores], percentile)))
+    return {name: float(np.maximum(LEAST, np.percentile([own[name] for own in scores],
+                                                        percentile)))
             for name in (scores[0] if scores else ())}
 
 

@@ -125,5 +125,6 @@ def figures(found: Mapping[str, float]) -> str:
     """Return what a validation found, for people."""
     shown = {name.removeprefix('val/'): value for name, value in found.items()
              if name.startswith('val/')}
-    return 'val ' + ', '.join(f'{name} {value:.4g}' for name, value in shown.items()
-                              if name not in _NOT_SHOWN)
+    text = ', '.join(f'{name} {value:.4g}' for name, value in shown.items()
+                     if name not in _NOT_SHOWN)
+    return f'val {text or "has no truth to measure by"}'
