@@ -14,13 +14,10 @@ import sys
 import warnings
 
 from emu_perception.checkpoint import save_checkpoint
-from emu_perception.errors import InputError
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
-from emu_perception.pictures import check_image
 from emu_perception.predictor import Predictor
-from emu_perception.preprocessing import network_size
 from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -34,7 +31,7 @@ import yaml
 from .arguments.fit import parser
 from .calibration.risk_thresholds import risk_thresholds
 from .command_line import recipe_of, run
-from .data.dataset_folder import DatasetError, DatasetFolder
+from .data.dataset_folder import DatasetFolder
 from .data.device_views import views_on_device
 from .data.examples import WholeImages
 from .methods.ensemble import Ensemble
@@ -59,7 +56,7 @@ from .runs.loading import example_caches, loaders
 from .runs.lora import merged
 from .runs.progress_bar import EpochBar
 from .runs.provenance import classes_of, metadata_of
-from .runs.run_folder import check_same_recipe, epochs_done
+from .runs.starting import check_aspect, check_batch, check_start
 from .runs.state_files import (
     check_fits,
     KeptState,
@@ -91,12 +88,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     folder.restrict(('train', 'val'))
     teacher = load_teacher(recipe, folder)
     train, val = example_caches(recipe, folder)
-    if len(train) < recipe.batch_size:
-        lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
-        fold = recipe.left_out_fold
-        less = '' if fold == 'none' else f' without fold {fold}'
-        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
-                          f'has {len(train)} images{less}: lower it')
+    check_batch(recipe, folder, len(train))
     check_aspect(recipe.input_size, folder)
     chooses = can_choose(recipe, val)
     classes, palette = classes_of(folder, teacher)
@@ -181,29 +173,6 @@ def told(recipe: Recipe) -> Iterator[None]:
                           f'{what_is_kept(recipe.folder, recipe.epochs)}') from error
 
 
-def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
-    """
-    Check that a run may start, or go on, in its folder.
-
-    :return: the epoch it begins with.
-    :raises RecipeError: if an earlier run would be lost, or is another, or there is none.
-    """
-    if resume and not last.exists():
-        raise RecipeError(f'--resume: {last} does not exist; start without --resume')
-    if not resume:
-        if last.exists():
-            raise RecipeError(f'{recipe.folder}: holds a run of {epochs_done(recipe.folder)} '
-                              'epochs: add --resume to go on, or choose another name=...')
-        return 0
-    check_same_recipe(recipe, longer=True)
-    try:
-        # Our own file: it may hold more than tensors.
-        return int(torch.load(last, map_location='cpu', weights_only=False)['epoch']) + 1
-    except Exception as error:  # A damaged pickle raises many kinds.
-        raise RecipeError(f'{last}: not a state of a run ({type(error).__name__}): remove '
-                          f'{recipe.folder} and start again') from error
-
-
 def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightning.Callback],
                  progress: bool, log_every: int) -> lightning.Trainer:
     """Return Lightning's trainer with the run's logs, its last state and further callbacks."""
@@ -275,29 +244,6 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
         metadata = replace(metadata, calibration=calibration)
     save_checkpoint(path, network, metadata)
     LOGGER.info('wrote %s', path)
-
-
-def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
-    """
-    Check that whole images have the aspect of the network's input.
-
-    Else views would be letterboxed where validation and the robot stretch, and depths would be
-    scaled by another focal length than they were learned with.
-
-    :raises RecipeError: if they have not; it names a size that has.
-    :raises DatasetError: if they are none that a robot's network answers for.
-    """
-    first = folder.image(folder.stems('val')[0])
-    try:
-        check_image(first)
-    except InputError as error:
-        raise DatasetError(f"{folder.image_path(folder.stems('val')[0])}: {error}") from error
-    height, width = first.shape[:2]
-    if abs(height * size[1] / (width * size[0]) - 1) > 0.08:
-        better = list(network_size((height, width), size))
-        raise RecipeError(f"field 'input_size' is {list(size)}, of another aspect "
-                          f'than the images of {folder.root} ({height}x{width}): give '
-                          f'input_size={better}')
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -74,7 +74,8 @@ class Score:
             found['ece'] = float(self.calibration.compute()['ece'])
         if self.sigmas:
             found['mean_sigma_m'] = float(np.mean(self.sigmas))
-            found['rmse_m'] = float(self.errors.compute()['rmse'])
+            if int(self.errors.pixels):  # Of none it would be 0 m.
+                found['rmse_m'] = float(self.errors.compute()['rmse'])
             found['depth_nll'] = float(self.gaussian.compute()['nll'])
         return {name: value for name, value in found.items() if math.isfinite(value)}
 

@@ -594,6 +594,16 @@ def test_other_classes_of_the_data_set_are_refused(synthetic, tmp_path, capsys):
     assert "field 'classes' has not the classes of" in capsys.readouterr().err
 
 
+def test_a_network_of_three_tasks_is_reported_by_the_two_that_all_have(tmp_path):
+    """Its file, which emu evaluate had written, was refused."""
+    file, = write(tmp_path, [changed(tasks=['segmentation', 'depth', 'instance'], name='Three',
+                                     instance={'ap': 0.1})])
+    result, = load_results([file])
+    assert result.tasks == ('segmentation', 'depth') and result.model == 'DeepLab'
+    page = report([file], tmp_path / 'page.html').read_text()
+    assert 'Three' in page and 'DeepLab' in page
+
+
 @pytest.mark.slow
 def test_command_writes_page_and_table(tmp_path, capsys):
     file, = write(tmp_path, [make_result('x', 'baseline')])

@@ -11,7 +11,7 @@ from typing import Any
 
 from emu_perception.errors import EmuError
 
-from .results import DEPTH, METHODS, Result, SEGMENTATION, TASKS
+from .results import DEPTH, INSTANCE, METHODS, Result, SEGMENTATION, TASKS
 
 FORMAT = 1
 _CURVES = {SEGMENTATION: ('reliability', 'sparsification', 'threshold'),
@@ -74,10 +74,11 @@ def _check(document: dict[str, Any]) -> None:
         raise ReportError(f"field 'method' is '{document['method']}': one of "
                           f'{", ".join(METHODS)} is expected')
     tasks = document['tasks']
-    if not (isinstance(tasks, list) and tasks and all(task in TASKS for task in tasks)):
+    if not (isinstance(tasks, list) and any(task in TASKS for task in tasks)
+            and all(task in (*TASKS, INSTANCE) for task in tasks)):
         raise ReportError(f"field 'tasks' is {tasks!r}: a list of {' and '.join(TASKS)} is "
                           'expected')
-    if all(document.get(task) is None for task in tasks):
+    if all(document.get(task) is None for task in tasks if task in TASKS):
         raise ReportError(f"field '{tasks[0]}' is missing: nothing was measured")
     for field in (*TASKS, 'curves', 'inference_ms', 'trivial'):
         _expect(document, field, dict)
