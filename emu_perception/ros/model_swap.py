@@ -96,8 +96,22 @@ class ModelSwap:
         Return the key of the model that the settings ask for; None if that was not changed.
 
         :param changed: names of the parameters that were set, be it to the value they have.
-        :raises EmuError: one line, if it is plain that this model cannot take over.
+        :raises EmuError: one line, if it is plain that this model cannot take over, or settings
+            are not for the model that will run.
         """
+        key, metadata = self._asked_for(changed, settings, running), running.metadata
+        if key in (None, running.key):
+            if 'promise_level' in changed:
+                check_level(settings.promise_level, metadata)
+            if key is None:
+                settings.check_classes(self.loading_classes or metadata.classes, changed)
+            else:
+                settings.check_classes(metadata.classes)
+        return key
+
+    def _asked_for(self, changed: Collection[str], settings: Settings,
+                   running: SharedPredictor) -> ModelKey | None:
+        """Return the key likewise; another model than the one that runs is checked here."""
         if self._reverting or not set(changed) & set(MODEL_PARAMETERS):
             return None
         path = resolve_model_file(settings.model_file)

@@ -11,6 +11,7 @@ import logging
 import sys
 from typing import Any
 
+from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError
 from emu_perception.foreign_files import print_any_name
 
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     try:
-        with stops_raised(), kept(_left(options)):
+        with stops_raised(), kept(_left(options)), reader_may_leave():
             run: Callable[[Any], int] = import_module(f'.{options.module}', __package__).run
             return run(options)
     except EmuError as error:

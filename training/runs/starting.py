@@ -16,6 +16,8 @@ from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
 from .run_folder import check_same_recipe, epochs_done
 
+_ASPECT_OFF = 0.08  # What validation and the robot may stretch an image by.
+
 
 def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
     """
@@ -71,8 +73,8 @@ def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
     except InputError as error:
         raise DatasetError(f"{folder.image_path(folder.stems('val')[0])}: {error}") from error
     height, width = first.shape[:2]
-    if abs(height * size[1] / (width * size[0]) - 1) > 0.08:
-        better = list(network_size((height, width), size))
+    if abs(height * size[1] / (width * size[0]) - 1) > _ASPECT_OFF:
+        better = list(network_size((height, width), size, _ASPECT_OFF))
         raise RecipeError(f"field 'input_size' is {list(size)}, of another aspect "
                           f'than the images of {folder.root} ({height}x{width}): give '
                           f'input_size={better}')

@@ -33,7 +33,7 @@ from ..command_line import (
 from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
 from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
-from ..evaluation.measuring import check_classes, compared
+from ..evaluation.measuring import answered, check_classes, compared
 from ..methods.ensemble import Ensemble
 from ..metrics.image_ranks import auroc, rank_correlation
 from ..metrics.suite import EvaluationSuite
@@ -87,14 +87,15 @@ def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
 def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: Sequence[str],
                kind: str | None, progress: bool) -> dict[str, Any]:
     """Return a group of the split's own images, with what the network gets right."""
-    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks)
+    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks,
+                            form=ensemble.depth_form)
     suite.to(ensemble.device)
     rows = []
     for stem in track(stems, kind or 'clean', disable=not progress):
         example = folder.example(stem)
         image = as_seen(example.image, kind, stem)
-        moments = ensemble.predict(image, focal=training_focal(folder))
-        figures = compared(suite, moments, example)
+        answer = answered(ensemble, image, training_focal(folder))
+        figures = compared(suite, answer, example)
         rows.append({'image': stem, **judge(image, training_fx(folder)),
                      **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
     found = suite.compute()
