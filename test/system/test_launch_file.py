@@ -20,6 +20,7 @@ from emu_perception.ros.shared_memory import PROFILES
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
+RUN = FILE.parents[1] / 'tools' / 'launch_file.py'
 TREE = ast.parse(FILE.read_text())
 # facts of the package's interface: to take one away breaks somebody's robot
 PROMISED = {'namespace', 'cameras', 'params_file', 'use_sim_time', 'log_level', 'autostart',
@@ -270,19 +271,6 @@ def test_missing_parameter_file_is_refused_by_name(installed: Path) -> None:
         started(params_file='/nowhere.yaml')
 
 
-_LAUNCH = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-service = LaunchService()
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(sys.argv[1]),
-    launch_arguments=[argument.split(':=', 1) for argument in sys.argv[2:]])]))
-sys.exit(service.run())
-"""
-
-
 @needs_launch
 @pytest.mark.system
 def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
@@ -297,7 +285,7 @@ def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
     log = tmp_path / 'launch.txt'
     with log.open('wb') as output:
         process = subprocess.Popen(
-            [sys.executable, '-c', _LAUNCH,
+            [sys.executable, str(RUN),
              str(installed / 'share/emu_perception/launch/emu.launch.py'),
              f'replay:={image_folder}', 'replay_rate:=5', f'model_file:={random_checkpoint}',
              'device:=cpu', 'namespace:=front', 'depth_hint_topic:=/depth'],
