@@ -12,7 +12,6 @@ from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import (
     DEPTH,
-    depth_moments,
     FoldedNetwork,
     SEGMENTATION,
     upsample,
@@ -84,7 +83,8 @@ class Observer:
             label, entropy, confidence = segmentation_maps(raw[SEGMENTATION][0], size,
                                                            calibration.temperature)
         if DEPTH in raw:
-            depth, variance = (part[0] for part in depth_moments(upsample(raw[DEPTH], size)))
+            depth, variance = (part[0] for part in self._network.depth_moments(
+                upsample(raw[DEPTH], size)))
         factor = None if focal is None else focal_scale(self.metadata, focal * size[1], size[1],
                                                         size[1])
         factor = 1.0 if factor is None else factor

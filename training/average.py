@@ -112,15 +112,13 @@ def _part(values: torch.Tensor, share: float) -> torch.Tensor:
 
 @torch.no_grad()
 def _scale_depth(network: Network, metadata: CheckpointMetadata, factor: float) -> None:
-    """Multiply a network's depths: the mean, or its inverse, is a ReLU of its last layer."""
+    """Multiply a network's depths, which its last layer alone decides of."""
     if factor == 1:
         return
     if DEPTH not in metadata.tasks:
         raise InputError(f'--depth-factor is {factor:g}: {metadata.name} gives no depth: leave '
                          'it out')
-    raw = network.raw_depth_factor(factor, metadata.architecture)
-    for name in ('weight', 'bias'):
-        network.depth_layer.get_parameter(name)[0] *= raw
+    network.scale_depth(factor, metadata.architecture)
 
 
 def _ancestor(sha256: str, metadata: CheckpointMetadata, share: float,

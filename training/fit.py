@@ -48,6 +48,7 @@ from .runs.callbacks import (
     first_frozen_epoch,
     FreezeBN,
     ImagePanels,
+    PassStopsOn,
     ProgressFile,
     StopAfter,
     StopEarly,
@@ -198,7 +199,7 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
     # Every epoch's end, not only those with a validation: a power cut costs one epoch at most.
     callbacks = [*callbacks, ModelCheckpoint(state, filename='last', save_on_train_epoch_end=True,
                                              enable_version_counter=False),
-                 ProgressFile(recipe.folder / 'progress.json')]
+                 ProgressFile(recipe.folder / 'progress.json'), PassStopsOn()]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
     if recipe.early_stopping:

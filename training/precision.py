@@ -10,6 +10,7 @@ import sys
 
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
@@ -33,12 +34,13 @@ class Score:
 
     :param classes: K, 0 without labels.
     :param depth_max: metres, stands for +inf.
+    :param form: what the density of a depth is.
     """
 
-    def __init__(self, classes: int, depth_max: float) -> None:
+    def __init__(self, classes: int, depth_max: float, form: DepthForm = LINEAR) -> None:
         self.classes, self.depth_max = classes, depth_max
         self.confusion, self.calibration = ConfusionMatrix(max(1, classes)), CalibrationError()
-        self.errors, self.gaussian = DepthErrors(), GaussianScores()
+        self.errors, self.gaussian = DepthErrors(), GaussianScores(form)
         self.entropies: list[float] = []
         self.sigmas: list[float] = []
         self.times_ms: list[float] = []
@@ -82,7 +84,8 @@ class Score:
 def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequence[str],
             progress: bool = True) -> dict[str, dict[str, float]]:
     """Return the figures of each predictor on the same images, asked in turn."""
-    scores = {name: Score(len(predictor.metadata.classes), predictor.metadata.depth_max)
+    scores = {name: Score(len(predictor.metadata.classes), predictor.metadata.depth_max,
+                          predictor.metadata.depth_form)
               for name, predictor in predictors.items()}
     fx = training_fx(folder)
     for predictor in predictors.values():

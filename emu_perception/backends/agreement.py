@@ -16,6 +16,8 @@ entropy H of the softmax of z: |dH| <= E|log p + H| max|dz| <= (1 + ln(K) / 2) m
 average, where the errors of the K logits cancel in part, no more than theirs;
 confidence p: |dp| <= 2 p (1 - p) max|dz| <= max|dz| / 2;
 log of the variance, softplus(s) + floor: its slope in s is at most 1;
+log of a depth exp(m), and of its variance exp(2 m) (exp(2 s) + floor): 1 in m, and at most 2 in
+both;
 label: another one may win only where it was within twice max|dz| of the best.
 """
 
@@ -30,6 +32,7 @@ from emu_perception.backends.postprocessing import Factors, finished
 from emu_perception.backends.request import BackendOptions, Request
 from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.outputs import EPISTEMIC
 from emu_perception.prediction import Prediction
@@ -69,18 +72,23 @@ class Slack:
         """Return that of what has this slope."""
         return Slack(factor * self.worst, factor * self.mean)
 
+    def plus(self, other: Slack) -> Slack:
+        """Return that of a sum."""
+        return Slack(self.worst + other.worst, self.mean + other.mean)
+
 
 class Expected:
     """
     An answer for others to be held against.
 
-    :param raw: logits [1, K, h/4, w/4] and mean and log-variance [1, 2, h/4, w/4] by task.
+    :param raw: logits [1, K, h/4, w/4] and the depth's channels [1, 2, h/4, w/4] by task.
     :param maps: what became of them.
     :param rounding: of whoever is to be held against it; None = by the precision of the options.
+    :param form: what the depth's channels say.
     """
 
     def __init__(self, raw: dict[str, torch.Tensor], maps: NetworkMaps, options: BackendOptions,
-                 rounding: float | None = None) -> None:
+                 rounding: float | None = None, form: DepthForm = LINEAR) -> None:
         if rounding is None:
             rounding = ROUNDING['tf32' if rounds_to_tf32(options) else options.precision]
         height, width = next(x for x in (maps.label, maps.depth) if x is not None).shape
@@ -88,6 +96,8 @@ class Expected:
         named, _ = finished(maps, Factors.of(Request(size, size), options))
         self._maps = {name: values.cpu().numpy() for name, values in named.items()}
         self._depth_max = options.depth_max
+        # Maps whose errors are factors: compared by their logarithms.
+        self._logarithmic = {'depth_variance'} | ({'depth'} if form.logarithmic else set())
         self._slack: dict[str, Slack] = {}
         self._logits: torch.Tensor | None = None
         if SEGMENTATION in raw:
@@ -100,8 +110,11 @@ class Expected:
                                               slack.mean)})
         if DEPTH in raw and maps.depth is not None:
             mean, spread = (float(x) for x in raw[DEPTH].abs().amax(dim=(0, 2, 3)))
-            self._slack.update({'depth': Slack.of(rounding, mean),
-                                'depth_variance': Slack.of(rounding, spread)})
+            of_mean, of_spread = Slack.of(rounding, mean), Slack.of(rounding, spread)
+            self._slack.update({
+                'depth': of_mean,
+                'depth_variance': of_mean.plus(of_spread).times(2.0) if form.logarithmic
+                else of_spread})
             # Before what is beyond the range is marked: a mark may be there or not at its end.
             self._maps['depth'] = maps.depth.cpu().numpy()
         for name, task in (('mutual_information', EPISTEMIC[SEGMENTATION]),
@@ -164,7 +177,8 @@ class Expected:
             if values.shape != expected.shape or values.dtype != expected.dtype:
                 return (f'{name} is {values.dtype} {list(values.shape)}, not {expected.dtype} '
                         f'{list(expected.shape)}')
-            problem = _too_far(name, self._off(name, values, expected), self._slack[name])
+            problem = _too_far(name, self._off(name, values, expected), self._slack[name],
+                               'of its log' if name in self._logarithmic else MAPS[name].unit)
             if problem:
                 return problem
         if found.scores.keys() != self._scores.keys():
@@ -196,15 +210,18 @@ class Expected:
         if name == 'label':
             return self._below_best(found, expected)
         with np.errstate(invalid='ignore', divide='ignore'):
-            if name == 'depth_variance':
+            if name in self._logarithmic:
                 off = np.abs(np.log(found, dtype=np.float64) - np.log(expected, dtype=np.float64))
             else:
                 off = np.abs(found.astype(np.float64) - expected)
             if name == 'depth':
+                # In metres, at the ends of the range.
                 worst = self._slack['depth'].worst
+                far, near = (self._depth_max - worst, worst) if name not in self._logarithmic \
+                    else (self._depth_max * math.exp(-worst), 0.0)
                 off[(found <= 0) | np.isfinite(found) & (found > self._depth_max)] = math.inf
-                off[np.isposinf(found) & (expected >= self._depth_max - worst)] = 0.0
-                off[np.isnan(found) & (expected <= worst)] = 0.0
+                off[np.isposinf(found) & (expected >= far)] = 0.0
+                off[np.isnan(found) & (expected <= near)] = 0.0
         off[np.isnan(found) & np.isnan(expected)] = 0.0
         off[np.isnan(off)] = math.inf
         return off
@@ -240,8 +257,8 @@ class Expected:
             moved = replace(
                 calibrated, entropy=None if calibrated.entropy is None
                 else (calibrated.entropy + shifted['segmentation_entropy']).clamp(min=0.0),
-                depth=None if calibrated.depth is None
-                else (calibrated.depth + shifted['depth']).clamp(min=0.0),
+                depth=None if calibrated.depth is None else self._shifted(
+                    calibrated.depth, shifted['depth']),
                 depth_variance=None if calibrated.depth_variance is None
                 else calibrated.depth_variance * math.exp(shifted['depth_variance']))
             for name, value in measured(moved).items():
@@ -251,8 +268,12 @@ class Expected:
                 for name, (low, high) in ((name, (float(np.min(values)), float(np.max(values))))
                                           for name, values in found.items())}
 
+    def _shifted(self, depth: torch.Tensor, by: float) -> torch.Tensor:
+        return depth * math.exp(by) if 'depth' in self._logarithmic \
+            else (depth + by).clamp(min=0.0)
 
-def _too_far(name: str, off: np.ndarray, slack: Slack) -> str:
+
+def _too_far(name: str, off: np.ndarray, slack: Slack, unit: str) -> str:
     worst, mean = float(off.max()), float(off.mean())
     if worst <= slack.worst and mean <= slack.mean:
         return ''
@@ -262,6 +283,5 @@ def _too_far(name: str, off: np.ndarray, slack: Slack) -> str:
     if name == 'label':
         return (f'{(off > 0).mean():.1%} of its labels are others, up to {worst:.3g} below the '
                 f'best logit, where rounding explains {slack.worst:.3g}')
-    unit = 'of its log' if name == 'depth_variance' else MAPS[name].unit
     return (f'{name} is {mean:.3g} {unit} off on average and {worst:.3g} at row {row}, column '
             f'{column}, where rounding explains {slack.mean:.3g} and {slack.worst:.3g}')

@@ -35,7 +35,7 @@ class DeviceNetwork(nn.Module):
         if not set(network.tasks) <= {SEGMENTATION, DEPTH, *EPISTEMIC.values()}:
             raise InputError(f"backend is 'cuda', which does not know the tasks "
                              f"{', '.join(network.tasks)}: give 'eager'")
-        self.tasks = network.tasks
+        self.tasks, self.depth_form = network.tasks, network.depth_form
         self.statistics_length = statistics_length(network) if statistics else 0
         self.encoder = converted(copy.deepcopy(network.encoder).to(device), dtype)
         self.context = converted(copy.deepcopy(network.context).to(device), dtype)
@@ -55,7 +55,8 @@ class DeviceNetwork(nn.Module):
         *fine, coarsest = self.encoder(images)
         raw = self.heads([*fine, self.context(coarsest)])
         if self.statistics_length:
-            raw[STATISTICS] = picture_statistics([*fine, coarsest], raw)
+            raw[STATISTICS] = picture_statistics([*fine, coarsest], raw,
+                                                 self.depth_form)
         return raw
 
 

@@ -27,9 +27,9 @@ from emu_perception.kernels.resampling import image_taps, MAX_TAPS, resized_leve
 from emu_perception.kernels.segmentation import fused_segmentation_maps
 from emu_perception.maps import MAPS
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.depth_forms import DepthForm
 from emu_perception.networks.multitask import (
     DEPTH,
-    depth_moments,
     epistemic_maps,
     SEGMENTATION,
     upsample,
@@ -64,10 +64,12 @@ class DeviceForm(Protocol):
     A network as a backend runs it on its GPU.
 
     :ivar statistics_length: how many statistics it gives beside the raw maps; 0 = none.
+    :ivar depth_form: what the depth's channels say.
     """
 
     tasks: tuple[str, ...]
     statistics_length: int
+    depth_form: DepthForm
 
     def at(self, size: tuple[int, int]) -> RawOf:
         """Return what maps [1, 3, h, w] to raw maps by task, float32, [1, outputs, h/4, w/4]."""
@@ -149,7 +151,8 @@ class Program:
             label, entropy, confidence = reduce(raw[SEGMENTATION][0], self.sizes.network,
                                                 self.model.options.temperature)
         if DEPTH in raw:
-            mean, spread = depth_moments(upsample(raw[DEPTH], self.sizes.network))
+            mean, spread = self.model.network.depth_form.moments(
+                upsample(raw[DEPTH], self.sizes.network))
             depth, variance = mean[0], spread[0]
         statistics = raw[STATISTICS][0] if STATISTICS in raw else None
         return NetworkMaps(label, entropy, confidence, depth, variance, statistics=statistics,
@@ -170,7 +173,8 @@ class Program:
         block = torch.empty(self.input_bytes, dtype=torch.uint8)
         self.stage(image, request, block)
         raw = self.network(self.prepare(block.to(self.model.device)))
-        return Expected(raw, self.maps(raw), self.model.options, rounding)
+        return Expected(raw, self.maps(raw), self.model.options, rounding,
+                        self.model.network.depth_form)
 
     def unpacked(self, block: torch.Tensor, timing_ms: dict[str, float]) -> Prediction:
         """Return the prediction that a block in host memory holds."""

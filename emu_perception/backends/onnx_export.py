@@ -9,6 +9,7 @@ from pathlib import Path
 import warnings
 
 from emu_perception.networks.context import PyramidPooling
+from emu_perception.networks.depth_forms import DepthForm
 from emu_perception.networks.multitask import FoldedNetwork
 from emu_perception.networks.statistics import picture_statistics, STATISTICS
 import torch
@@ -48,7 +49,7 @@ class RawNetwork(nn.Module):
     def __init__(self, network: FoldedNetwork, size: tuple[int, int], statistics: bool) -> None:
         super().__init__()
         self.network = network
-        self.statistics = _Statistics() if statistics else None
+        self.statistics = _Statistics(network.depth_form) if statistics else None
         if isinstance(network.context, PyramidPooling):
             network.context = _MatrixPooling(network.context, (size[0] // 32, size[1] // 32))
 
@@ -65,8 +66,12 @@ class RawNetwork(nn.Module):
 class _Statistics(nn.Module):
     """``picture_statistics`` as a module, which gives its nodes a name."""
 
+    def __init__(self, form: DepthForm) -> None:
+        super().__init__()
+        self.form = form
+
     def forward(self, maps: list[torch.Tensor], raw: dict[str, torch.Tensor]) -> torch.Tensor:
-        return picture_statistics(maps, raw)
+        return picture_statistics(maps, raw, self.form)
 
 
 class _MatrixPooling(nn.Module):

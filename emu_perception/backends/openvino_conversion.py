@@ -109,15 +109,16 @@ def main(folder: str) -> None:
 def converted_models(conversion: Conversion) -> tuple[Any, Any]:
     """Return OpenVINO's models of the network and of its maps, converted here."""
     network, size = conversion.network, conversion.size
+    form = network.network.depth_form
     image = torch.zeros(1, *size, 3, dtype=torch.uint8)
     raw = network(image)[:len(network.tasks)]
     model = converted(network, (image,), open_sizes=conversion.open_sizes)
     whole = all(side % part == 0 for x in raw for side, part in zip(size, x.shape[-2:]))
     if conversion.open_sizes and whole:
         factors = tuple((size[0] // x.shape[-2], size[1] // x.shape[-1]) for x in raw)
-        maps = Maps(network.tasks, conversion.temperature, factors=factors)
+        maps = Maps(network.tasks, conversion.temperature, factors=factors, form=form)
     else:
-        maps = Maps(network.tasks, conversion.temperature, size=size)
+        maps = Maps(network.tasks, conversion.temperature, size=size, form=form)
     return model, converted(maps, raw, open_sizes=conversion.open_sizes and whole)
 
 

@@ -4,12 +4,8 @@
 
 from __future__ import annotations
 
-from emu_perception.networks.multitask import (
-    DEPTH,
-    FoldedNetwork,
-    SEGMENTATION,
-    VARIANCE_FLOOR,
-)
+from emu_perception.networks.depth_forms import DepthForm, LINEAR, VARIANCE_FLOOR
+from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.networks.statistics import with_statistics
 from emu_perception.outputs import EPISTEMIC
 from emu_perception.uncertainty import label_entropy_confidence
@@ -51,14 +47,15 @@ class Maps(nn.Module):
 
     :param factors: of the upsampling of each raw map, (vertical, horizontal), or
     :param size: (height, width) of the maps, where no whole numbers lead there.
+    :param form: what the depth's channels say.
     """
 
     def __init__(self, tasks: tuple[str, ...], temperature: float, *,
                  factors: tuple[tuple[int, int], ...] = (),
-                 size: tuple[int, int] | None = None) -> None:
+                 size: tuple[int, int] | None = None, form: DepthForm = LINEAR) -> None:
         super().__init__()
         self.tasks, self.temperature = tasks, temperature
-        self.factors, self.size = factors, size
+        self.factors, self.size, self.form = factors, size, form
 
     def forward(self, *raw: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Upsample, then reduce: the order of training."""
@@ -73,13 +70,18 @@ class Maps(nn.Module):
                 label, entropy, confidence = label_entropy_confidence(logits)
                 maps += (label.to(torch.uint8), entropy, confidence)
             elif task == DEPTH:
-                mean, variance = F.interpolate(x, size=size, mode='bilinear',
-                                               align_corners=False).unbind(1)
-                maps += (F.relu(mean), _softplus(variance) + VARIANCE_FLOOR)
+                x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
+                maps += self._moments(x)
             else:
                 maps += (_softplus(F.interpolate(x, size=size, mode='bilinear',
                                                  align_corners=False)[:, 0]),)
         return maps
+
+    def _moments(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.form.logarithmic:  # Exponentials are exact in OpenVINO.
+            return self.form.moments(raw)
+        mean, variance = raw.unbind(1)
+        return F.relu(mean), _softplus(variance) + VARIANCE_FLOOR
 
 
 def _softplus(x: torch.Tensor) -> torch.Tensor:

@@ -67,7 +67,8 @@ class Proof:
         self._expected: dict[str, Expected] = {}
         for name, image in self.probes.items():
             raw = eager.network(eager.prepare(image, size))
-            self._expected[name] = Expected(raw, eager.maps(raw, size), options)
+            self._expected[name] = Expected(raw, eager.maps(raw, size), options,
+                                            form=network.depth_form)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

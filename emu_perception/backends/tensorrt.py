@@ -55,7 +55,7 @@ class EngineNetwork:
 
     def __init__(self, network: FoldedNetwork, precision: str, runtime: CudaRuntime,
                  statistics: bool = False) -> None:
-        self.tasks = network.tasks
+        self.tasks, self.depth_form = network.tasks, network.depth_form
         self.statistics_length = statistics_length(network) if statistics else 0
         self._network, self._precision, self._runtime = network, precision, runtime
         self._hash = network_hash(network)

@@ -36,7 +36,7 @@ class Textbook:
 
     :param raw: normalised image [1, 3, h, w] to raw maps by task.
     :param moments: upsampled depth map and end of the range to depth and variance; None = those
-        of the all-MLP networks.
+        of the paper's networks.
     """
 
     def __init__(self, raw: Raw, metadata: CheckpointMetadata, device: torch.device,
@@ -75,12 +75,18 @@ def _textbook_moments(raw: torch.Tensor, depth_max: float) -> tuple[torch.Tensor
     return F.relu(mean), F.softplus(variance) + 1e-6
 
 
+def _moments_of(network: Network) -> Moments | None:
+    """Return how a network's depth channels are read; None = as the paper has it."""
+    plain = isinstance(network, MultitaskNetwork) and not network.depth_form.logarithmic
+    return None if plain else network.depth_moments
+
+
 def unfolded(network: Network, metadata: CheckpointMetadata, device: torch.device,
              precision: str) -> Textbook:
     """Return this package's network with its heads as published."""
     # Not the network itself, which others go on to copy and measure where it is.
     moved = network if device.type == 'cpu' else copy.deepcopy(network).to(device)
-    moments = None if isinstance(moved, MultitaskNetwork) else moved.depth_moments
+    moments = _moments_of(moved)
     return Textbook(moved.forward_published, metadata, device, precision, moments)
 
 
@@ -95,7 +101,7 @@ def reference(network: Network, metadata: CheckpointMetadata, device: torch.devi
         raise InputError(f"reference: a network of the family '{network.family}' is no SegFormer: "
                          'compare against unfolded')
     model = TransformersNetwork(network).to(device).eval()
-    return Textbook(model, metadata, device, precision)
+    return Textbook(model, metadata, device, precision, _moments_of(network))
 
 
 class TransformersNetwork(nn.Module):

@@ -16,6 +16,7 @@ from emu_perception.backends.signal_stack import kept_signal_stack
 from emu_perception.benchmarking.reference import reference
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
+from emu_perception.networks.depth_forms import DepthForm
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.preprocessing import network_size, resized_image
@@ -41,6 +42,7 @@ class CompiledReference:
         textbook: Any = reference(network, metadata, torch.device('cpu'), 'fp32')
         self._network = _Network(textbook.raw, metadata).eval()
         self._metadata, self._precision = metadata, precision
+        self._form = network.depth_form
         # By the size at the network and that of the image.
         self._graphs: dict[tuple[tuple[int, int], tuple[int, int]], tuple[Any, Any]] = {}
         try:
@@ -67,7 +69,7 @@ class CompiledReference:
     def _made(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[Any, Any]:
         image = torch.zeros(1, *at, 3, dtype=torch.uint8)
         raw = self._network(image)
-        maps = _Maps(self._network.tasks, size, self._metadata)
+        maps = _Maps(self._network.tasks, size, self._metadata, self._form)
         return (self._compiled(converted(self._network, (image,)), self._precision),
                 self._compiled(converted(maps, raw), 'fp32'))
 
@@ -96,9 +98,10 @@ class _Network(nn.Module):
 class _Maps(nn.Module):
 
     def __init__(self, tasks: tuple[str, ...], size: tuple[int, int],
-                 metadata: CheckpointMetadata) -> None:
+                 metadata: CheckpointMetadata, form: DepthForm) -> None:
         super().__init__()
         self.tasks, self.size, self.calibration = tasks, size, metadata.calibration
+        self.form = form
 
     def forward(self, *raw: torch.Tensor) -> tuple[torch.Tensor, ...]:
         maps: tuple[torch.Tensor, ...] = ()
@@ -109,7 +112,6 @@ class _Maps(nn.Module):
                 maps += (p.argmax(dim=1).to(torch.uint8),
                          -(p * p.clamp(min=1e-12).log()).sum(dim=1), p.max(dim=1).values)
             else:
-                mean, variance = x.unbind(1)
-                maps += (F.relu(mean),
-                         (F.softplus(variance) + 1e-6) * self.calibration.variance_scale)
+                depth, variance = self.form.moments(x)
+                maps += (depth, variance * self.calibration.variance_scale)
         return maps

@@ -12,6 +12,7 @@ from typing import Any
 from emu_perception.instances import InstanceSettings
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.deeplab import INSTANCE
+from emu_perception.networks.depth_forms import depth_form, DepthForm, LINEAR
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
 from emu_perception.outputs import EPISTEMIC
@@ -123,6 +124,11 @@ class CheckpointMetadata:
     def pixel_variance(self) -> bool:
         """Tell whether the depth variance is each pixel's own, not the whole task's noise."""
         return family_of(self.architecture).pixel_variance
+
+    @property
+    def depth_form(self) -> DepthForm:
+        """Return what the density of a depth is; of other families a Gaussian in metres."""
+        return depth_form(self.architecture.get('depth_output', LINEAR.name))
 
     @property
     def finds_instances(self) -> bool:

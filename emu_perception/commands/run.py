@@ -123,7 +123,8 @@ def run(options: argparse.Namespace) -> int:
         with ExitStack() as closing:
             outputs: list[Any] = []
             if truths is not None:
-                outputs.append(TruthFigures(len(predictor.metadata.classes)))
+                outputs.append(TruthFigures(len(predictor.metadata.classes),
+                                            predictor.metadata.depth_form))
             for output in _outputs(options, source, selection, predictor, thresholds, origins,
                                    record):
                 outputs.append(output)

@@ -79,6 +79,7 @@ _ROWS = (
     _offline('distill', 'a student of a teacher (EMUFormer)', 'distill'),
     _offline('average', 'the average of networks of one start', 'average'),
     _offline('balance', 'let rare classes speak up: a part of their prior taken out', 'balance'),
+    _offline('density', 'do depths err like a Gaussian or a log-normal; say which', 'density'),
     _offline('calibrate', 'temperature, variance, thresholds of the flag', 'calibrate'),
     _offline('evaluate', 'all metrics of checkpoints on a split', 'evaluate'),
     _offline('ship', 'float16 weights, metrics inside, a model card beside it', 'export'),

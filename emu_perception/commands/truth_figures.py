@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emu_perception.commands.result import Result
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 import numpy as np
+import torch
 
 Z90 = 1.6448536  # Of the normal distribution: 90 % lie within so many standard deviations.
 
@@ -22,7 +24,7 @@ class TruthSummary:
     :ivar abs_rel: mean of |depth - truth| / truth.
     :ivar rmse_m: root of the mean squared error.
     :ivar delta1: share of depths within a factor of 1.25.
-    :ivar coverage_90: share of true depths inside the 90 % interval of the predicted normal.
+    :ivar coverage_90: share of true depths inside the 90 % interval of the predicted density.
     :ivar depth_known: share of true depths where the network gave one.
     """
 
@@ -56,9 +58,11 @@ class TruthFigures:
     Adds up what is compared, an output of ``emu_run``.
 
     :param classes: how many the network has.
+    :param form: what the density of its depths is.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, form: DepthForm = LINEAR) -> None:
+        self._form = form
         self._counts = np.zeros((classes, classes), np.int64)
         self._images = self._truths = self._pixels = self._within = self._covered = 0
         self._relative = self._squared = 0.0
@@ -110,4 +114,7 @@ class TruthFigures:
         self._relative += float((error / theirs).sum())
         self._squared += float(np.square(error).sum())
         self._within += int((np.maximum(ours / theirs, theirs / ours) < 1.25).sum())
-        self._covered += int((error <= Z90 * sigma[good]).sum())
+        mean, variance, true = self._form.as_gaussian(
+            torch.from_numpy(ours), torch.from_numpy(sigma[good].astype(np.float64)).square(),
+            torch.from_numpy(theirs))
+        self._covered += int(((true - mean).abs() <= Z90 * variance.sqrt()).sum())

@@ -56,7 +56,7 @@ class WholeModel(nn.Module):
         self.tasks = tuple(task for task in ORDER if task in folded.tasks)
         self._order = tuple(folded.tasks)
         self._raw = RawNetwork(copy.deepcopy(folded).cpu().float(), size, fitted is not None)
-        self._maps = Maps(self.tasks, calibration.temperature, size=size)
+        self._maps = Maps(self.tasks, calibration.temperature, size=size, form=folded.depth_form)
         self._variance_scale, self._depth_max = calibration.variance_scale, metadata.depth_max
         std = 255.0 * torch.tensor(metadata.std)
         self.register_buffer('scale', 1.0 / std)

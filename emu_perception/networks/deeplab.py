@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
 from emu_perception.networks.aspp import ASPP, ConvNormReLU
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.networks.dilated_encoder import DilatedEncoder
 from emu_perception.networks.multitask import DEPTH, Outputs, SEGMENTATION, upsample
 import torch
@@ -70,6 +71,7 @@ class MultitaskDeepLab(nn.Module):
 
     family: ClassVar[str] = 'deeplab'
     pixel_variance: ClassVar[bool] = False
+    depth_form: ClassVar[DepthForm] = LINEAR  # Of depth and variance, whatever the raw map is.
     num_heads: ClassVar[int] = 1
     truth: ClassVar[Mapping[str, str]] = {
         SEGMENTATION: 'label', DEPTH: 'inverse', INSTANCE: 'instance'}
@@ -190,14 +192,18 @@ class MultitaskDeepLab(nn.Module):
         assert isinstance(layer, nn.Conv2d)
         return layer
 
-    def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
+    @torch.no_grad()
+    def scale_depth(self, factor: float, given: Mapping[str, Any]) -> None:
         """
-        Return the factor to this network's raw depths from those of another of its family.
+        Multiply the depths of the last layer, exactly, in place; in this network's unit after.
 
-        :param scale: of the depths in metres.
-        :param given: the other's architecture.
+        :param factor: of the metres.
+        :param given: architecture of the network that the layer is of, with its unit.
         """
-        return self.depth_factor / (float(given.get('depth_factor', 1.0)) * scale)
+        raw = self.depth_factor / (float(given.get('depth_factor', 1.0)) * factor)
+        if raw != 1.0:
+            for name in ('weight', 'bias'):
+                self.depth_layer.get_parameter(name)[0] *= raw
 
     @torch.no_grad()
     def initialize_depth(self, mean_m: float, variance_m2: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from emu_perception.errors import InputError
 from emu_perception.networks.context import CONTEXTS
+from emu_perception.networks.depth_forms import depth_form, DepthForm, LINEAR
 from emu_perception.networks.encoders import make_encoder
 from emu_perception.networks.folding import FoldedHeads
 from emu_perception.networks.mlp_head import MLPHead
@@ -25,8 +26,6 @@ DEPTH = 'depth'
 TASKS = (SEGMENTATION, DEPTH)
 # Of what a network gives beside its tasks, the names in ``Outputs`` and ``NetworkMaps``.
 _AMOUNTS = {EPISTEMIC[SEGMENTATION]: 'mutual_information', EPISTEMIC[DEPTH]: 'depth_epistemic'}
-# Added to softplus: the variance divides in the GNLL, and a float32 softplus reaches 0.
-VARIANCE_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,6 @@ class Outputs:
     depth_variance: torch.Tensor | None
     mutual_information: torch.Tensor | None = None
     depth_epistemic: torch.Tensor | None = None
-
-
-def depth_moments(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Turn the depth head's two channels into mean and variance, equations 4 and 5 of EMUFormer.
-
-    In float32 whatever the input: in float16 softplus underflows to 0 below about -17.
-
-    :param raw: [B, 2, H, W], already upsampled.
-    :return: mean [B, H, W] in metres, variance [B, H, W] in m².
-    """
-    raw = raw.float() if raw.dtype in (torch.float16, torch.bfloat16) else raw
-    return F.relu(raw[:, 0]), F.softplus(raw[:, 1]) + VARIANCE_FLOOR
 
 
 def upsample(raw: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -85,19 +71,53 @@ def _amount(raw: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         return F.softplus(upsample(raw, size)[:, 0])
 
 
-def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int]) -> Outputs:
-    """Upsample the raw maps first, then apply the activations: the order of training."""
+def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
+               form: DepthForm = LINEAR) -> Outputs:
+    """
+    Upsample the raw maps first, then apply the activations: the order of training.
+
+    :param form: what the depth's channels say.
+    """
     logits = upsample(raw[SEGMENTATION], size) if SEGMENTATION in raw else None
     amounts = {name: _amount(raw[task], size) for task, name in _AMOUNTS.items() if task in raw}
     if DEPTH not in raw:
         return Outputs(logits, None, None, **amounts)
     with torch.autocast(raw[DEPTH].device.type, enabled=False):
-        return Outputs(logits, *depth_moments(upsample(raw[DEPTH].float(), size)
-                                              if raw[DEPTH].dtype != torch.float64
-                                              else upsample(raw[DEPTH], size)), **amounts)
+        return Outputs(logits, *form.moments(upsample(raw[DEPTH].float(), size)
+                                             if raw[DEPTH].dtype != torch.float64
+                                             else upsample(raw[DEPTH], size)), **amounts)
 
 
-class MultitaskNetwork(nn.Module):
+class SaysDepth:
+    """
+    A network, in whatever form, whose depth head says what ``depth_output`` names.
+
+    :ivar depth_output: a name of ``DEPTH_FORMS``.
+    """
+
+    depth_output: str = LINEAR.name
+
+    @property
+    def depth_form(self) -> DepthForm:
+        """Return what the depth's channels say."""
+        return depth_form(self.depth_output)
+
+    def outputs_at(self, raw: Mapping[str, torch.Tensor], size: tuple[int, int],
+                   depth_max: float = math.inf) -> Outputs:
+        """Return ``outputs_at``; mean and variance are the network's own and need no range."""
+        return outputs_at(raw, size, self.depth_form)
+
+    def depth_moments(self, raw: torch.Tensor, depth_max: float = math.inf,
+                      ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return depth and variance of upsampled channels; the range is not needed either."""
+        return self.depth_form.moments(raw)
+
+    def extra_repr(self) -> str:
+        """Return what tells a network from one of the same weights: caches ask for it."""
+        return '' if self.depth_output == LINEAR.name else f'depth_output={self.depth_output}'
+
+
+class MultitaskNetwork(SaysDepth, nn.Module):
     """
     One encoder with a full all-MLP head for each task.
 
@@ -116,6 +136,7 @@ class MultitaskNetwork(nn.Module):
     :param stage_dropout: see ``PyramidEncoder``; vision transformers have none.
     :param epistemic: whether each head has a further output, what is not known of its task:
         the mutual information, and the epistemic variance of the depth (``outputs.EPISTEMIC``).
+    :param depth_output: what the depth head says, a name of ``depth_forms.DEPTH_FORMS``.
     :raises InputError: if an argument is out of its range.
     """
 
@@ -126,7 +147,8 @@ class MultitaskNetwork(nn.Module):
     def __init__(self, encoder: str, tasks: Sequence[str] = TASKS, num_classes: int = 40,
                  head_dim: int = 256, head_dropout: float = 0.1, context: str | None = None,
                  encoder_arguments: dict[str, Any] | None = None, num_heads: int = 1,
-                 stage_dropout: float = 0.0, epistemic: bool = False) -> None:
+                 stage_dropout: float = 0.0, epistemic: bool = False,
+                 depth_output: str = LINEAR.name) -> None:
         super().__init__()
         unknown = [task for task in tasks if task not in TASKS]
         if unknown or not tasks or len(set(tasks)) != len(tasks):
@@ -150,13 +172,18 @@ class MultitaskNetwork(nn.Module):
         if epistemic and num_heads > 1:
             raise InputError('epistemic is true: a sub-ensemble is a teacher and gives it by '
                              'itself; leave it out')
+        self.depth_output = depth_form(depth_output).name
+        if DEPTH not in tasks and depth_output != LINEAR.name:
+            raise InputError(f"depth_output is '{depth_output}', but tasks is {list(tasks)}: "
+                             'leave it out')
         self.arguments: dict[str, Any] = {
             'encoder': encoder, 'tasks': list(tasks), 'num_classes': num_classes,
             'head_dim': head_dim, 'head_dropout': head_dropout, 'context': context,
             'encoder_arguments': dict(encoder_arguments or {}), 'num_heads': num_heads,
             'stage_dropout': stage_dropout,
             # Named only where it is so: earlier versions read what they could read.
-            **({'epistemic': True} if epistemic else {})}
+            **({'epistemic': True} if epistemic else {}),
+            **({} if depth_output == LINEAR.name else {'depth_output': depth_output})}
         self.tasks = tuple(tasks)
         self.num_heads = num_heads
         self.encoder = make_encoder(encoder, encoder_arguments, stage_dropout)
@@ -215,14 +242,10 @@ class MultitaskNetwork(nn.Module):
     @staticmethod
     def description(arguments: Mapping[str, Any]) -> str:
         """Return what people are told of the heads that an architecture has."""
+        form = depth_form(arguments.get('depth_output', LINEAR.name))
         return (f'all-MLP heads of width {arguments["head_dim"]}, context '
-                f'{arguments["context"] or "none"}')
-
-    @staticmethod
-    def outputs_at(raw: Mapping[str, torch.Tensor], size: tuple[int, int],
-                   depth_max: float = math.inf) -> Outputs:
-        """Return ``outputs_at``; mean and variance are the network's own and need no range."""
-        return outputs_at(raw, size)
+                f'{arguments["context"] or "none"}'
+                + ('' if form is LINEAR else f', depth as {form.words}'))
 
     @property
     def depth_layer(self) -> nn.Conv2d:
@@ -235,14 +258,16 @@ class MultitaskNetwork(nn.Module):
         """Return the last layer of each segmentation head, a channel a class."""
         return [self.head(SEGMENTATION, i).classifier for i in range(self.num_heads)]
 
-    def raw_depth_factor(self, scale: float, given: Mapping[str, Any]) -> float:
+    @torch.no_grad()
+    def scale_depth(self, factor: float, given: Mapping[str, Any]) -> None:
         """
-        Return the factor to this network's raw depths from those of another of its family.
+        Multiply the depths of the first depth head, exactly, in place.
 
-        :param scale: of the depths in metres.
-        :param given: the other's architecture.
+        :param factor: of the metres.
+        :param given: architecture of the network that its last layer is of.
         """
-        return scale
+        if factor != 1.0:
+            self.depth_form.scale(self.depth_layer, factor)
 
     @torch.no_grad()
     def initialize_depth(self, mean_m: float, variance_m2: float) -> None:
@@ -253,15 +278,11 @@ class MultitaskNetwork(nn.Module):
         """
         if DEPTH not in self.tasks:
             return
-        # Data of one depth has variance 0, whose inverse softplus is -inf.
-        variance_m2 = max(VARIANCE_FLOOR, variance_m2)
-        # The inverse of softplus, log(exp(v) - 1), in a form that does not overflow.
-        raw_variance = variance_m2 + torch.log(-torch.expm1(torch.tensor(-variance_m2)))
+        start = self.depth_form.start(mean_m, variance_m2)
         for pair in range(self.num_heads):
             classifier = self.head(DEPTH, pair).classifier
             nn.init.normal_(classifier.weight, std=0.01)
-            classifier.get_parameter('bias').copy_(
-                torch.stack([torch.tensor(mean_m), raw_variance]))
+            classifier.get_parameter('bias').copy_(torch.tensor(start))
 
     def folded(self) -> FoldedNetwork:
         """
@@ -275,11 +296,10 @@ class MultitaskNetwork(nn.Module):
         return FoldedNetwork(self)
 
 
-class FoldedNetwork(nn.Module):
+class FoldedNetwork(SaysDepth, nn.Module):
     """The network with its heads folded (``folding.py``): what inference runs, in eval mode."""
 
     family: ClassVar[str] = 'all_mlp'
-    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
 
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
@@ -289,14 +309,10 @@ class FoldedNetwork(nn.Module):
         self.context = copy.deepcopy(network.context)
         self.heads = FoldedHeads({task: network.head(task) for task in network.tasks})
         self.tasks = self.heads.tasks
+        self.depth_output = network.depth_output
         self.eval().requires_grad_(False)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Map normalised images [B, 3, H, W] to raw maps [B, C, H/4, W/4] by task."""
         *fine, coarsest = self.encoder(images)
         return self.heads([*fine, self.context(coarsest)])
-
-    def depth_moments(self, raw: torch.Tensor, depth_max: float = math.inf,
-                      ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``depth_moments``; the variance is the network's own and needs no range."""
-        return depth_moments(raw)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from emu_perception.networks.multitask import DEPTH, depth_moments, FoldedNetwork, SEGMENTATION
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
+from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 import torch
 from torch.nn import functional as F
 
@@ -33,7 +34,7 @@ def with_statistics(network: FoldedNetwork, images: torch.Tensor,
     """
     *fine, coarsest = network.encoder(images)
     raw = network.heads([*fine, network.context(coarsest)])
-    return raw, picture_statistics([*fine, coarsest], raw)
+    return raw, picture_statistics([*fine, coarsest], raw, network.depth_form)
 
 
 def statistics_length(network: FoldedNetwork) -> int:
@@ -43,12 +44,14 @@ def statistics_length(network: FoldedNetwork) -> int:
 
 
 def picture_statistics(maps: Sequence[torch.Tensor],
-                       raw: Mapping[str, torch.Tensor]) -> torch.Tensor:
+                       raw: Mapping[str, torch.Tensor],
+                       form: DepthForm = LINEAR) -> torch.Tensor:
     """
     Return the vector of each image, float32 [B, N].
 
     :param maps: of the encoder, [B, C_i, h_i, w_i], finest first.
     :param raw: the network's raw maps [B, C, h, w] by task.
+    :param form: what the depth's channels say.
     :return: for each map the C_i means, then the C_i deviations; then, of every ``STRIDE``-th
         pixel of the raw maps, ``BANDS`` mean entropies in nats (with segmentation), and (with
         depth) ``BANDS`` means of log depth less the image's, ``BANDS`` of log(sigma/depth), and
@@ -59,7 +62,7 @@ def picture_statistics(maps: Sequence[torch.Tensor],
         log_p = F.log_softmax(_some(raw[SEGMENTATION]), dim=1)
         parts.append(_bands(-(log_p.exp() * log_p).sum(1, keepdim=True)))
     if DEPTH in raw:
-        depth, variance = depth_moments(_some(raw[DEPTH]))
+        depth, variance = form.moments(_some(raw[DEPTH]))
         log_depth = depth.clamp(min=_NEAREST_M).log().unsqueeze(1)
         mean, deviation = _mean_and_deviation(log_depth)
         parts += [_bands(log_depth) - mean,

@@ -14,8 +14,8 @@ from emu_perception.checkpoint import (
     Intrinsics,
 )
 from emu_perception.networks.context import TransformerContext
+from emu_perception.networks.depth_forms import LINEAR
 from emu_perception.networks.multitask import (
-    depth_moments,
     FoldedNetwork,
     MultitaskNetwork,
     SEGMENTATION,
@@ -83,7 +83,7 @@ class Stub:
 
 
 class _Raw(nn.Module):
-    family = FoldedNetwork.family
+    family, depth_form = FoldedNetwork.family, LINEAR
 
     def __init__(self, raw: RawMaps, tasks: tuple[str, ...]) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class _Raw(nn.Module):
 
     def depth_moments(self, raw: torch.Tensor, depth_max: float,
                       ) -> tuple[torch.Tensor, torch.Tensor]:
-        return depth_moments(raw)
+        return LINEAR.moments(raw)
 
 
 def constant_depth(depth_m: float, raw_variance: float = 0.0) -> RawMaps:

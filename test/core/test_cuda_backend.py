@@ -66,6 +66,15 @@ def test_what_is_not_known_goes_through_graphs_too(fake_cuda):
     assert fast.backend == 'cuda' and fake_cuda[-1].captures == 3
 
 
+def test_a_head_of_logarithms_goes_through_graphs_too(fake_cuda):
+    network = make_network(depth_output='log')
+    network.initialize_depth(3.0, 0.5)
+    one, fast = two(network, make_metadata(network))
+    for seed in range(3):
+        assert_same(one(picture(seed=seed), fx=90.0), fast(picture(seed=seed), fx=90.0))
+    assert fast.backend == 'cuda' and fake_cuda[-1].captures == 3
+
+
 @pytest.mark.parametrize(('image', 'maps'), [
     ((192, 256), None), ((192, 256), (96, 128)), ((96, 128), (300, 211)), ((48, 64), (30, 40))])
 def test_sizes_are_changed_as_on_the_cpu(image, maps):

@@ -182,6 +182,20 @@ def test_a_vision_transformer_is_proven_in_every_format(encoder, kind, picture, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('kind', ['onnx', 'torch', 'openvino'])
+def test_a_head_of_logarithms_is_proven_in_every_format(kind, picture, tmp_path, capsys):
+    for package in formats.FORMATS[kind].packages:
+        pytest.importorskip(package, reason=f'NOT TESTED: {package} is not installed')
+    network = MultitaskNetwork('mobilenetv3_small_050', num_classes=5, head_dim=32,
+                               depth_output='log').eval()
+    network.initialize_depth(3.0, 0.5)
+    save_checkpoint(tmp_path / 'log.safetensors', network, make_metadata(network))
+    suffix = {'onnx': '.onnx', 'torch': '.pt2', 'openvino': '.xml'}[kind]
+    assert run(tmp_path / 'log.safetensors', picture, tmp_path / f'out/log{suffix}') == 0
+    assert 'proven on 1 images' in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_fitted_scores_and_the_range_are_in_the_module():
     predictor = Predictor.load(device='cpu', backend='eager')
     network, metadata = load_checkpoint(default_model())

@@ -14,6 +14,7 @@ from emu_perception.backends.agreement import Expected
 from emu_perception.backends.eager import EagerBackend
 from emu_perception.backends.proving import Disproof, probes, Proof
 from emu_perception.backends.request import BackendOptions, Request
+from emu_perception.networks.depth_forms import DEPTH_FORMS
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.prediction import Prediction
 import numpy as np
@@ -26,10 +27,10 @@ OPTIONS = BackendOptions(torch.device('cpu'), 'fp32', (0.485, 0.456, 0.406), (0.
 Change = Callable[[dict[str, np.ndarray], dict[str, float]], None]
 
 
-@pytest.fixture
-def folded() -> FoldedNetwork:
-    """Return a network with logits of several units and depths of some metres."""
-    network = make_network()
+@pytest.fixture(params=DEPTH_FORMS)
+def folded(request) -> FoldedNetwork:
+    """Return a network with logits of several units and depths of some metres, of each form."""
+    network = make_network(depth_output=request.param)
     network.initialize_depth(3.0, 0.5)
     with torch.no_grad():
         network.head(SEGMENTATION).classifier.weight.mul_(8.0)

@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import torch
 from training import export
 from training import fit as fit_module
+from training.calibrate import calibrate
 from training.data.dataset_folder import DatasetFolder
 from training.evaluate import main as evaluate_main
 from training.evaluation.measuring import evaluate, trivial
@@ -199,6 +200,25 @@ def test_single_task_networks_train_and_leave_the_other_out(synthetic, tmp_path,
     prediction = Predictor.load(best, 'cpu')(DatasetFolder(synthetic).image('000'))
     assert (prediction.label is None) == (tasks == 'depth')
     assert (prediction.depth is None) == (tasks == 'segmentation')
+
+
+@pytest.mark.slow
+def test_a_depth_head_of_logarithms_trains_is_calibrated_and_answers_in_metres(
+        synthetic, tmp_path):
+    linear = fit(recipe_for(synthetic, tmp_path, 'epochs=2', 'network.tasks=[depth]'),
+                 progress=False)
+    best = fit(recipe_for(
+        synthetic, tmp_path, 'name=log', 'epochs=30', 'validate_every=30', 'network.tasks=[depth]',
+        'network.depth_output=log', f'network.initial_weights={linear}'), progress=False)
+    assert read_metadata(best).architecture['depth_output'] == 'log'
+    folder, out = DatasetFolder(synthetic), tmp_path / 'calibrated.safetensors'
+    figures = calibrate(best, folder, 'val', out, count=1, progress=False)
+    # The scale that is fitted makes the mean squared z 1, of the logarithms.
+    assert figures['after']['depth']['nll'] <= figures['before']['depth']['nll'] + 1e-6
+    example = DatasetFolder(synthetic).example('000')
+    found, truth = Predictor.load(out, 'cpu')(example.image, fx=110.0), example.depth
+    assert np.median(np.abs(found.depth - truth)[truth > 0] / truth[truth > 0]) < 0.5
+    assert np.isfinite(found.depth_sigma).all() and (found.depth_sigma > 0).all()
 
 
 @pytest.mark.slow

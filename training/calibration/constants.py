@@ -10,6 +10,7 @@ import logging
 
 from emu_perception.checkpoint import Calibration, CheckpointMetadata
 from emu_perception.errors import InputError
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.preprocessing import focal_scale, network_size
 import numpy as np
 from rich.progress import track
@@ -46,16 +47,21 @@ class VarianceScale:
     """
     The factor c that minimises the Gaussian NLL with variance c·s²: the mean of (y - mu)²/s².
 
-    Streamed in float64.
+    Streamed in float64. Of log-depths it is the logarithms' (``depth_forms``): as a factor on
+    their sigma_log² it is one on the variance in metres.
+
+    :param form: what the density of a depth is.
     """
 
-    def __init__(self) -> None:
-        self.total, self.count = 0.0, 0
+    def __init__(self, form: DepthForm = LINEAR) -> None:
+        self.total, self.count, self._form = 0.0, 0, form
 
     def add(self, mean: torch.Tensor, variance: torch.Tensor, depth: torch.Tensor) -> None:
         """Add an image: metres, m², metres with 0 = invalid, each [H, W]."""
         valid = depth > 0
-        z2 = (depth - mean)[valid].double().square() / variance[valid].double()
+        mean, variance, truth = self._form.as_gaussian(*(
+            part[valid].double() for part in (mean, variance, depth)))
+        z2 = (truth - mean).square() / variance
         self.total += float(z2.sum())
         self.count += int(valid.sum())
 
@@ -68,6 +74,8 @@ class VarianceScale:
 class DepthSample:
     """
     Some of an image's pixels of known depth, [n] each.
+
+    In metres whatever the density: the robot's interval is depth and so many sigma to either side.
 
     :ivar residual: (true depth - depth) / sigma.
     :ivar sigma: metres.
@@ -120,7 +128,7 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             logits, chosen_label = p.clamp(min=1e-30).log(), label[chosen]
         if moments.depth is not None and moments.depth_variance is not None \
                 and example.depth is not None:
-            scale = VarianceScale()
+            scale = VarianceScale(ensemble.depth_form)
             mean, variance = moments.depth[0].cpu(), moments.depth_variance[0].cpu()
             scale.add(mean, variance, torch.from_numpy(example.depth))
             sample = _sample(mean.numpy(), variance.numpy(), example.depth,

@@ -54,7 +54,7 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
     for member in ensemble.members:
         warn_of_camera(folder, member.metadata)
     suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks, void,
-                            threshold).to(ensemble.device)
+                            threshold, ensemble.depth_form).to(ensemble.device)
     focal = training_focal(folder)
     more = ThreeTaskFigures(ensemble, folder, min_pixels=min_instance_pixels,
                             cluster=cluster) if has_three_task_figures(ensemble) else None

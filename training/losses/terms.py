@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 import torch
 from torch.nn import functional as F
 
@@ -35,30 +36,33 @@ def cross_entropy(logits: torch.Tensor, label: torch.Tensor,
     return total / (target != IGNORE).sum().clamp(min=1)
 
 
-def gaussian_nll(mean: torch.Tensor, variance: torch.Tensor,
-                 depth: torch.Tensor) -> torch.Tensor:
+def gaussian_nll(mean: torch.Tensor, variance: torch.Tensor, depth: torch.Tensor,
+                 form: DepthForm = LINEAR) -> torch.Tensor:
     """
     Equation 6, ½((y - mu)²/s² + log s²), mean over the valid pixels of the batch, in float32.
+
+    In the unit in which the form's density is a Gaussian: metres, or the logarithm of them.
 
     :param mean: [B, H, W], metres.
     :param variance: [B, H, W], m², above 0.
     :param depth: [B, H, W], metres, 0 = invalid.
+    :param form: what the depth head says.
     """
     valid = depth > 0
-    mean, variance = mean.float(), variance.float()
+    mean, variance, depth = _as_gaussian(mean, variance, depth, form)
     loss = 0.5 * ((depth - mean).square() / variance + variance.log())
     return torch.where(valid, loss, 0.0).sum() / valid.sum().clamp(min=1)
 
 
 def beta_gaussian_nll(mean: torch.Tensor, variance: torch.Tensor, depth: torch.Tensor,
-                      beta: float) -> torch.Tensor:
+                      beta: float, form: DepthForm = LINEAR) -> torch.Tensor:
     """
     Equation 6 with each pixel weighted by s^(2·beta), no gradient through the weight.
 
     beta-NLL (Seitzer et al., ICLR 2022): 0 is equation 6, 1 gives the mean the gradient of MSE.
     """
     valid = depth > 0
-    mean, variance = mean.float(), variance.float()
+    mean, variance, depth = _as_gaussian(mean, variance, depth, form)
     loss = 0.5 * ((depth - mean).square() / variance + variance.log())
     weighted = loss * variance.detach().pow(beta)
     return torch.where(valid, weighted, 0.0).sum() / valid.sum().clamp(min=1)
@@ -171,6 +175,13 @@ def inverse_mse(inverse: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return _mean((inverse.float() - truth).square(), truth >= 0)
 
 
+def _as_gaussian(mean: torch.Tensor, variance: torch.Tensor, depth: torch.Tensor,
+                 form: DepthForm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    # Of a depth that is not known any will do: a logarithm of 0 would spoil the gradient.
+    known = torch.where(depth > 0, depth, 1.0)
+    return form.as_gaussian(mean.float(), variance.float(), known)
+
+
 def _mean(values: torch.Tensor, where: torch.Tensor | None) -> torch.Tensor:
     if where is None:
         return values.mean()
@@ -180,12 +191,16 @@ def _mean(values: torch.Tensor, where: torch.Tensor | None) -> torch.Tensor:
 DepthLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def depth_loss(options: LossOptions) -> DepthLoss:
-    """Return the function (mean, variance, depth) -> loss that the options name."""
+def depth_loss(options: LossOptions, form: DepthForm = LINEAR) -> DepthLoss:
+    """
+    Return the function (mean, variance, depth) -> loss that the options name.
+
+    :param form: whose likelihood it is; mse and huber are of metres, whatever the form.
+    """
     losses: dict[str, DepthLoss] = {
-        'gnll': gaussian_nll,
+        'gnll': lambda mean, variance, depth: gaussian_nll(mean, variance, depth, form),
         'beta_nll': lambda mean, variance, depth: beta_gaussian_nll(mean, variance, depth,
-                                                                    options.beta),
+                                                                    options.beta, form),
         'mse': lambda mean, variance, depth: mean_squared_error(mean, depth),
         'huber': lambda mean, variance, depth: huber(mean, depth, options.huber_delta)}
     return losses[options.depth]

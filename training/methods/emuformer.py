@@ -22,7 +22,8 @@ from emu_perception.networks.multitask import (
 import torch
 from torchvision.transforms import v2 as transforms
 
-from ..losses.terms import amount_l1, depth_mean_l1, IGNORE, kl_divergence, rmsle, VARIANCE_LOSSES
+from ..losses.depth_distances import DEPTH_DISTANCES
+from ..losses.terms import amount_l1, IGNORE, kl_divergence, VARIANCE_LOSSES
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
 from .cutmix import cutmix
@@ -135,14 +136,16 @@ class EMUFormer(TrainingModule):
         if outputs.logits is not None and target.probabilities is not None:
             where = batch['label'] != IGNORE if options.kl_pixels == 'valid' else None
             losses['kl'] = kl_divergence(target.probabilities, outputs.logits, where)
-        if outputs.depth_variance is not None and target.depth_variance is not None:
+        if (target.depth is not None and target.depth_variance is not None
+                and outputs.depth is not None and outputs.depth_variance is not None):
+            distances = DEPTH_DISTANCES[self.network.depth_form.name]
+            depths = (target.depth, target.depth_variance, outputs.depth, outputs.depth_variance)
             where = batch['depth'] > 0 if options.rmsle_pixels == 'valid' else None
-            losses['rmsle'] = rmsle(target.depth_variance, outputs.depth_variance, where)
-        # The weight in force, as in check_losses. Off, as in the paper, it has no curve either.
-        if (outputs.depth is not None and target.depth is not None
-                and self.task_weights.given['depth_mean']):
-            where = batch['depth'] > 0 if options.depth_mean_pixels == 'valid' else None
-            losses['depth_mean'] = depth_mean_l1(target.depth, outputs.depth, where)
+            losses['rmsle'] = distances.variance(*depths, where)
+            # The weight in force, as in check_losses. Off, as in the paper, it has no curve.
+            if self.task_weights.given['depth_mean']:
+                where = batch['depth'] > 0 if options.depth_mean_pixels == 'valid' else None
+                losses['depth_mean'] = distances.mean(*depths, where)
         for name in ('mutual_information', 'depth_epistemic'):
             taught, own = getattr(target, name), getattr(outputs, name)
             if taught is not None and own is not None:

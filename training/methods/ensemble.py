@@ -18,6 +18,7 @@ from typing import Any
 from emu_perception.checkpoint import Calibration, CheckpointMetadata, load_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.model_file import default_model
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import SEGMENTATION
 from emu_perception.preprocessing import focal_scale, network_size, resized_image
@@ -101,6 +102,16 @@ class Ensemble:
         kinds = [family_of(member.metadata.architecture).truth for member in self.members]
         return frozenset.intersection(*(frozenset(kind[task] for task in self.tasks)
                                         for kind in kinds))
+
+    @property
+    def depth_form(self) -> DepthForm:
+        """
+        Return what the density of a depth is: the members' own where it is one.
+
+        Members of several forms mix as moments in metres, which are a Gaussian's.
+        """
+        forms = {member.network.depth_form for member in self.members}
+        return forms.pop() if len(forms) == 1 else LINEAR
 
     @property
     def parameters(self) -> int:

@@ -62,7 +62,7 @@ class TrainingModule(lightning.LightningModule):
         self.confusion = (ConfusionMatrix(network.arguments['num_classes'])
                           if SEGMENTATION in network.tasks else None)
         self.depth_errors = DepthErrors() if DEPTH in network.tasks else None
-        self.depth_loss = depth_loss(recipe.loss)
+        self.depth_loss = depth_loss(recipe.loss, network.depth_form)
         self.task_weights = TaskWeights(recipe.loss_weights, self.term_weights())
         self.depth_max = parts.depth_max
         self._views_on = parts.views_on
@@ -85,7 +85,8 @@ class TrainingModule(lightning.LightningModule):
         parts = recipe.network
         return {'encoder': parts.encoder, 'tasks': parts.tasks, 'num_classes': num_classes,
                 'encoder_arguments': parts.encoder_arguments, 'head_dim': parts.head_dim,
-                'head_dropout': parts.head_dropout, 'context': parts.context}
+                'head_dropout': parts.head_dropout, 'context': parts.context,
+                'depth_output': parts.depth_output}
 
     @classmethod
     def sampled(cls, network: Network, recipe: Mapping[str, Any], count: int | None) -> Sampled:
@@ -275,7 +276,8 @@ class TrainingModule(lightning.LightningModule):
     def validation_scores(self) -> ValidationScores:
         """Return what scores the uncertainties of a validation."""
         return ValidationScores(self.device, labels=self.confusion is not None,
-                                depth=self.depth_errors is not None)
+                                depth=self.depth_errors is not None,
+                                form=self.network.depth_form)
 
     def validation_values(self) -> tuple[dict[str, float], float]:
         """Return the metrics by the names of their curves, and the score made of them."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from emu_perception.networks.folding import FoldedHeads
-from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.networks.multitask import MultitaskNetwork, SaysDepth
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -22,18 +22,17 @@ from torch.nn import functional as F
 PRODUCT_BYTES = {'cpu': 0, 'cuda': 256 * 2**20}
 
 
-class SharedSubEnsemble(nn.Module):
+class SharedSubEnsemble(SaysDepth, nn.Module):
     """
     All pairs of heads of a sub-ensemble on an encoder that runs once.
 
     Takes the network's encoder over; the heads as they were trained are no longer needed.
     """
 
-    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
-
     def __init__(self, network: MultitaskNetwork) -> None:
         super().__init__()
         self.tasks, self.pairs = network.tasks, network.num_heads
+        self.depth_output = network.depth_output
         self.encoder, self.context = network.encoder, network.context
         heads = [FoldedHeads({task: network.head(task, pair) for task in self.tasks})
                  for pair in range(self.pairs)]

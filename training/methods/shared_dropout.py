@@ -17,7 +17,7 @@ from typing import Any
 
 from emu_perception.networks.encoder import PyramidEncoder
 from emu_perception.networks.folding import FoldedHeads
-from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.networks.multitask import MultitaskNetwork, SaysDepth
 import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -30,7 +30,7 @@ GROUP_PIXELS = 2**21
 GROUP_SAMPLES = 8
 
 
-class SharedDropout(nn.Module):
+class SharedDropout(SaysDepth, nn.Module):
     """
     A network whose samples are drawn with dropout on.
 
@@ -39,11 +39,10 @@ class SharedDropout(nn.Module):
     :param count: of samples.
     """
 
-    outputs_at = staticmethod(MultitaskNetwork.outputs_at)
-
     def __init__(self, network: MultitaskNetwork, count: int) -> None:
         super().__init__()
         self.tasks, self.count = network.tasks, count
+        self.depth_output = network.depth_output
         self.encoder, self.context = network.encoder, network.context
         self.heads = FoldedHeads({task: network.head(task) for task in self.tasks})
         self.dropouts = nn.ModuleDict({task: network.head(task).dropout for task in self.tasks})

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.uncertainty import PredictiveMoments
 import torch
 
@@ -28,13 +29,15 @@ class ValidationScores:
 
     :param labels: whether there are scores of labels.
     :param depth: whether there are scores of depth.
+    :param form: what the depth's density is.
     """
 
-    def __init__(self, device: torch.device, *, labels: bool, depth: bool) -> None:
+    def __init__(self, device: torch.device, *, labels: bool, depth: bool,
+                 form: DepthForm = LINEAR) -> None:
         self._labels, self._depth = labels, depth
         self._ece = CalibrationError().to(device)
         self._nll = ProperScores().to(device)
-        self._depth_nll = GaussianScores().to(device)
+        self._depth_nll = GaussianScores(form).to(device)
 
     def update(self, moments: PredictiveMoments, batch: Batch) -> None:
         """Add whole images."""

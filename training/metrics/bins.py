@@ -67,6 +67,8 @@ def counts_between(values: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
 
 # m²: from a millimetre to 100 m of sigma, each bin 0.6 % wide.
 VARIANCE_BINS = Bins(1e-6, 1e4, logarithmic=True)
+# 1: sigma / depth from a hundredth of a percent to a hundred times the depth, each 0.3 % wide.
+RELATIVE_BINS = Bins(1e-4, 1e2, logarithmic=True)
 # m²: errors from 10 micrometres to a kilometre, each bin 0.9 % wide.
 SQUARED_ERROR_BINS = Bins(1e-10, 1e6, logarithmic=True)
 # 0 = right, 1 = misclassified.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 import torch
 from torchmetrics import Metric
 
@@ -22,18 +23,25 @@ _BITS = 24
 
 class GaussianScores(Metric):
     """
-    NLL and interval coverage of N(mean, variance) against the true depth.
+    NLL and interval coverage of N(mean, variance) against the true depth, or of a log-normal.
 
     The NLL is that of the density in nats, ½·((y - mu)²/s² + ln s² + ln 2π): the training loss
     (equation 6 of EMUFormer) leaves the constant ½·ln 2π = 0.919 out. The central interval of
     nominal coverage p is |y - mu| <= s·Phi^-1((1 + p) / 2); calibration_error is the mean over
     p = 0.05, 0.10 .. 0.95 of |observed - p| (Kuleshov et al. 2018, with the absolute value).
+
+    Where the logarithm is the Gaussian one, y, mu and s² are its own in all of these, and the NLL
+    is still the density's in metres: the change of variables adds ln y (``depth_forms``). So the
+    forms compare.
+
+    :param form: what the density is.
     """
 
     full_state_update = False
 
-    def __init__(self) -> None:
+    def __init__(self, form: DepthForm = LINEAR) -> None:
         super().__init__()
+        self.form = form
         quantiles = [NormalDist().inv_cdf((1.0 + p) / 2.0) for p in NOMINAL]
         self.register_buffer('quantiles', torch.tensor(quantiles, dtype=torch.float64),
                              persistent=False)
@@ -59,9 +67,11 @@ class GaussianScores(Metric):
             (x.flatten() if index is None else x.flatten().index_select(0, index)).double()
             for x in (mean, variance, depth))
         variance = variance.clamp(min=VARIANCE_FLOOR)
+        slope = self.form.log_slope(depth)
+        mean, variance, depth = self.form.as_gaussian(mean, variance, depth)
         error = mean - depth
         loss = error.square().div_(variance).add_(variance.log()).add_(
-            math.log(2.0 * math.pi)).mul_(0.5)
+            math.log(2.0 * math.pi)).mul_(0.5).sub_(slope)
         self.log_loss += exact_sum(loss, _BITS)
         self.held += counts_between(error.abs_().div_(variance.sqrt_()), self.quantiles)
 

@@ -9,6 +9,7 @@ from typing import Any
 import warnings
 
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.scores import measured, SCORES
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from torch import nn
 from .bins import (
     entropy_bins,
     MISCLASSIFIED_BINS,
+    RELATIVE_BINS,
     SQUARED_ERROR_BINS,
     VARIANCE_BINS,
 )
@@ -41,6 +43,7 @@ from .summary import (
 
 # Pixels, whose float64 then stay in a CPU's cache for all that is asked of them.
 _RUN = 2**15
+_NEAREST_M = 1e-3  # A relative sigma of depth 0 is without bound.
 
 
 class EvaluationSuite(nn.Module):
@@ -48,18 +51,20 @@ class EvaluationSuite(nn.Module):
     All metrics of both tasks; memory does not grow with the number of images.
 
     Accurate is the right class, or a depth within a factor of 1.25 (strictly). The uncertainty
-    of segmentation is the entropy of the mean softmax, that of depth the predictive variance.
+    of segmentation is the entropy of the mean softmax, that of depth the predictive variance; for
+    ``auroc_relative`` it is sigma / depth.
 
     :param num_classes: K, or None if there is no segmentation.
     :param depth: whether there is depth.
     :param void: policy of the main figures for pixels without a label; depth always leaves
         pixels without truth out.
     :param threshold: 'mean' or 'median' of the image, for the main figures.
+    :param form: what the density of a depth is.
     :raises ValueError: for another word.
     """
 
     def __init__(self, num_classes: int | None, depth: bool, void: str = 'exclude',
-                 threshold: str = 'mean') -> None:
+                 threshold: str = 'mean', form: DepthForm = LINEAR) -> None:
         super().__init__()
         if threshold not in THRESHOLDS or void not in VOIDS:
             raise ValueError(f'threshold {threshold!r}, void {void!r}: threshold is one of '
@@ -77,8 +82,9 @@ class EvaluationSuite(nn.Module):
                 **{kind: CertaintyCells(kind, void) for kind in THRESHOLDS}})
         if depth:
             self.depth.update({
-                'errors': DepthErrors(), 'gaussian': GaussianScores(),
+                'errors': DepthErrors(), 'gaussian': GaussianScores(form),
                 'detection': ErrorDetection(VARIANCE_BINS),
+                'relative': ErrorDetection(RELATIVE_BINS),
                 'sparsification': Sparsification(VARIANCE_BINS, SQUARED_ERROR_BINS, root=True),
                 **{kind: CertaintyCells(kind) for kind in THRESHOLDS}})
 
@@ -165,6 +171,7 @@ class EvaluationSuite(nn.Module):
             place = VARIANCE_BINS.index(u)
             self.depth['gaussian'].update(mean, u, y)
             self.depth['detection'].update(u, right, place)
+            self.depth['relative'].update(u.double().sqrt() / guess.clamp(min=_NEAREST_M), right)
             self.depth['sparsification'].update(u, squares[-1], place)
         if variance is not None:
             for kind in THRESHOLDS:

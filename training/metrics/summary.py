@@ -46,7 +46,7 @@ def depth_figures(results: Results, threshold: str) -> dict[str, Any]:
         figures |= {name: value for name, value in results['gaussian'].items()
                     if name not in ('nominal', 'observed')}
         figures |= {name: results[threshold][name] for name in CERTAINTY}
-        figures |= _ranking(results)
+        figures |= {**_ranking(results), 'auroc_relative': results['relative']['auroc']}
     return {**figures, 'pixels': pixels}
 
 

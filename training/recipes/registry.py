@@ -62,8 +62,9 @@ class Family:
 
 FAMILIES: dict[str, Family] = {
     'all_mlp': Family(('segmentation', 'depth'), (
-        'network.head_dim', 'network.context', 'finetune', 'cache_features',
-        'cache_features_gb', 'loss.depth', 'loss.depth_weight', 'loss.huber_delta', 'loss.beta',
+        'network.head_dim', 'network.context', 'network.depth_output', 'finetune',
+        'cache_features', 'cache_features_gb', 'loss.depth', 'loss.depth_weight',
+        'loss.huber_delta', 'loss.beta',
         'loss.segmentation', 'loss.lovasz_weight', 'loss.class_weights')),
     'deeplab': Family(
         ('segmentation', 'depth', 'instance'),

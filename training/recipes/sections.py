@@ -14,6 +14,7 @@ from .registry import FAMILIES
 CONTEXTS = ('pyramid_pooling', 'transformer')
 CORRUPTIONS = ('dark', 'over_exposure', 'fog', 'glare', 'flare', 'blur', 'defocus', 'motion',
                'cover', 'dirt', 'drops', 'noise', 'rolling_lines', 'jpeg', 'low_resolution')
+DEPTH_OUTPUTS = ('linear', 'log', 'median')
 CACHES = ('none', 'float16', 'float32')
 # exp of this is far beyond any loss, and far below what float32 holds.
 LARGEST_S = 30.0
@@ -38,6 +39,11 @@ class NetworkRecipe:
     context: str | None = option(
         None, 'on the 1/32 map, for CNNs, which see less than attention does; null = none',
         choices=CONTEXTS)
+    depth_output: str = option(
+        'linear', "what the depth head learns: 'linear', the paper's mean and variance in metres, "
+        "'log', mean and log-sigma of the depth's logarithm, or 'median', the paper's channels by "
+        "a log-normal's likelihood; out come metres of each",
+        choices=DEPTH_OUTPUTS)
     encoder_arguments: dict[str, Any] = option(dict, 'of the timm model: drop_path_rate, norm_eps')
     output_stride: int = option(8, 'deeplab: of the encoder, 8, 16 or 32', low=8, high=32)
     aspp_rates: tuple[int, ...] = option((12, 24, 36), 'deeplab: dilations', low=1, high=256)

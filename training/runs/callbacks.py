@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
+import signal
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ import torch
 from ..data.examples import WholeImages
 from ..methods.batch_norms import freeze_bn_statistics
 from ..methods.sampling import size_of
+from .stopping import pass_stops_on
 
 # Far below one epoch, far above the rounding of share times epochs.
 LOGGER = logging.getLogger('training')
@@ -114,6 +116,25 @@ class ProgressFile(Checkpoint):
             write_json(self._path, {
                 'epoch': trainer.current_epoch + 1, 'epochs': trainer.max_epochs,
                 'loss': None if loss is None else float(loss)})
+
+
+class PassStopsOn(lightning.Callback):
+    """Ends the processes of a training by SIGTERM as a single one is, through our own handler."""
+
+    _before: object = None
+
+    def on_fit_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Keep the handler that is there before Lightning puts its own in front."""
+        self._before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Take the signal back, with the part of Lightning's handler that is needed."""
+        launcher = trainer.strategy.launcher
+
+        def tell_others() -> None:
+            if launcher is not None:
+                launcher.kill(signal.SIGTERM)
+        pass_stops_on(self._before, tell_others)
 
 
 class StopAfter(lightning.Callback):

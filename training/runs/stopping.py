@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import os
 import signal
@@ -49,6 +49,35 @@ def speaks() -> bool:
     return not rank.isdecimal() or int(rank) == 0
 
 
+def _stop(number: int, _: FrameType | None) -> None:
+    # While all is being put away: a scheduler signals the whole group, and whoever started
+    # this process signals it too. Who presses Ctrl-C again does not want to wait.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise Stopped(number)
+
+
+def pass_stops_on(before: object, tell_others: Callable[[], object]) -> None:
+    """
+    Take SIGTERM back from a library that has put its own handler before ours.
+
+    Lightning's broadcasts to the other processes of a training from within the handler, which
+    fails where one of them has gone already, as it has when all are signalled: nobody would
+    then say what is kept.
+
+    :param before: the handler that the library found: nothing is done where it is not ours.
+    :param tell_others: signals the processes that this one has started.
+    """
+    if before is not _stop or threading.current_thread() is not threading.main_thread():
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        tell_others()
+        _stop(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
 @contextmanager
 def stops_raised() -> Iterator[None]:
     """Raise Stopped where the signals come, in the main thread; a second one ends at once."""
@@ -56,14 +85,7 @@ def stops_raised() -> Iterator[None]:
         yield
         return
 
-    def stop(number: int, _: FrameType | None) -> None:
-        # While all is being put away: a scheduler signals the whole group, and whoever started
-        # this process signals it too. Who presses Ctrl-C again does not want to wait.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in _NAMES}
+    before = {number: signal.signal(number, _stop) for number in _NAMES}
     try:
         yield
     finally:

@@ -37,8 +37,10 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
     """
     Copy from a checkpoint every tensor that fits; the others keep their start, which is logged.
 
-    The depths of another camera are brought to this one's: the mean (or its inverse) is a ReLU of
-    the last layer, so scaling that layer's first channel scales it exactly.
+    The depths of another camera are brought to this one's by the last layer, exactly: the mean (or
+    its inverse) is a ReLU of its first channel, or a depth's logarithm is that channel. The last
+    layer of a depth head that says another thing (``network.depth_output``) starts anew: a
+    logarithm is no linear map of a depth.
 
     :return: the licence of the initial weights.
     """
@@ -54,6 +56,11 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         # As many classes, but others: a layer of the right shape and the wrong meaning.
         fits = {name: tensor for name, tensor in fits.items()
                 if not re.match(r'(heads|decoders)\.segmentation(_\d+)?\.classifier\.', name)}
+    if DEPTH in source.tasks and network.depth_form.logarithmic != source.depth_form.logarithmic:
+        LOGGER.info("%s: its depth_output is '%s', this one's '%s': the last layer of the depth "
+                    'starts anew', path, source.depth_form.name, network.depth_form.name)
+        fits = {name: tensor for name, tensor in fits.items()
+                if not re.match(r'heads\.depth(_\d+)?\.classifier\.', name)}
     classifier = None
     if DEPTH in network.tasks:
         classifier = network.depth_layer
@@ -78,10 +85,7 @@ def warm_start(network: Network, path: str, recipe: Recipe, folder: DatasetFolde
         scale = None if own_px is None or given_px is None else own_px / given_px
         if scale not in (None, 1.0):
             LOGGER.info('%s: depths times %.3f, the ratio of the focal lengths', path, scale)
-        factor = network.raw_depth_factor(scale or 1.0, metadata.architecture)
-        if factor != 1.0:
-            for name in ('weight', 'bias'):
-                classifier.get_parameter(name)[0] *= factor
+        network.scale_depth(scale or 1.0, metadata.architecture)
     return str(metadata.provenance.get('initial_weights_licence', 'unknown'))
 
 

@@ -11,9 +11,11 @@ import sys
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.networks.depth_forms import DepthForm
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
+import torch
 
 from ..arguments.studies.cameras import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator
@@ -87,13 +89,20 @@ def _one(predictor: Predictor, example: Example, focal: float) -> Seen:
         ratio = true / d
         figures['abs_rel'] = _sum(np.abs(d - true) / true)
         figures['delta1'] = _sum(np.maximum(ratio, 1 / ratio) < 1.25)
-        figures['coverage_90'] = _sum(np.abs(d - true) < Z90 * sigma[valid])
+        figures['coverage_90'] = _sum(_held(predictor.metadata.depth_form, d, sigma[valid], true))
         if ratio.size:
             log_factor = float(np.median(np.log(ratio)))
     limits = predictor.metadata.calibration.thresholds
     return Seen(figures, log_factor, any(
         not prediction.scores.get(name, np.inf) <= limit for name, limit in limits.items())
         if limits else None)
+
+
+def _held(form: DepthForm, depth: np.ndarray, sigma: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Return which true depths lie in the 90 % interval of their density."""
+    mean, variance, truth = form.as_gaussian(
+        torch.from_numpy(depth), torch.from_numpy(sigma).double().square(), torch.from_numpy(true))
+    return ((truth - mean).abs() < Z90 * variance.sqrt()).numpy()
 
 
 def _sum(values: np.ndarray) -> tuple[float, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, SEVERITIES
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.observer import Observer
 import torch
 
@@ -51,12 +52,13 @@ class Cell:
 
     :param classes: K; 0 = no segmentation.
     :param depth: whether there is depth.
+    :param form: what its density is.
     """
 
-    def __init__(self, classes: int, depth: bool) -> None:
+    def __init__(self, classes: int, depth: bool, form: DepthForm = LINEAR) -> None:
         self.confusion = ConfusionMatrix(classes) if classes else None
         self.calibration = CalibrationError(15) if classes else None
-        self.gaussian = GaussianScores() if depth else None
+        self.gaussian = GaussianScores(form) if depth else None
 
     def add(self, maps: NetworkMaps, truth: Truth) -> None:
         """Add a picture."""
@@ -91,7 +93,7 @@ class Cells:
 
     def __init__(self, observer: Observer) -> None:
         metadata = observer.metadata
-        self._arguments = (len(metadata.classes), 'depth' in metadata.tasks)
+        self._arguments = (len(metadata.classes), 'depth' in metadata.tasks, metadata.depth_form)
         self.cells: dict[tuple[str, int], Cell] = {}
 
     def add(self, picture: Picture, maps: NetworkMaps) -> None:

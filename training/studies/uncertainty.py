@@ -85,7 +85,8 @@ def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
 def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: Sequence[str],
                kind: str | None, progress: bool) -> dict[str, Any]:
     """Return a group of the split's own images, with what the network gets right."""
-    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks)
+    suite = EvaluationSuite(len(ensemble.classes) or None, 'depth' in ensemble.tasks,
+                            form=ensemble.depth_form)
     suite.to(ensemble.device)
     rows = []
     for stem in track(stems, kind or 'clean', disable=not progress):

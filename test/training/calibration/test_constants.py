@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from emu_perception.networks.depth_forms import DEPTH_FORMS
 import pytest
 import torch
 from training.calibration.constants import best_temperature, VarianceScale
+from training.metrics.gaussian_scores import GaussianScores
 
 
 def test_the_temperature_that_sharpened_the_logits_is_found_again():
@@ -23,3 +25,18 @@ def test_the_variance_scale_is_the_mean_squared_z():
               torch.tensor([3.0, 2.5, 0.0]))
     assert scale.value() == pytest.approx((4.0 + 1.0) / 2)
     assert VarianceScale().value() == 1.0
+
+
+def test_the_scale_of_log_depths_is_that_of_their_logarithms():
+    torch.manual_seed(0)
+    depth = torch.rand(50_000).double() * 5 + 0.5
+    truth = (depth.log() + 0.3 * torch.randn(50_000)).exp()
+    truth[:7] = 0.0
+    scale = VarianceScale(DEPTH_FORMS['log'])
+    scale.add(depth, (0.2 * depth).square(), truth)
+    z = (truth[7:] / depth[7:]).log() / 0.2
+    assert scale.value() == pytest.approx(float(z.square().mean()), rel=1e-9)
+    # After it the intervals of the log-normal hold what they say.
+    metric = GaussianScores(DEPTH_FORMS['log'])
+    metric.update(depth, scale.value() * (0.2 * depth).square(), truth)
+    assert float(metric.compute()['calibration_error']) < 0.01

@@ -44,6 +44,20 @@ def test_two_members_give_the_mean_softmax_and_equation_10(saved):
     assert torch.allclose(moments.depth_variance, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('arguments', [{}, {'num_heads': 2}], ids=['network', 'sub-ensemble'])
+def test_members_whose_heads_say_logarithms_answer_in_metres(saved, arguments):
+    path = saved('log', depth_output='log', **arguments)
+    network, metadata = load_checkpoint(path)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (metadata.mean, metadata.std))
+    with torch.no_grad():
+        found = [network.outputs_at(network((IMAGES / 255 - mean) / std, pair), SIZE).depth
+                 for pair in range(network.num_heads)]
+    ensemble = Ensemble([path])
+    assert ensemble.depth_form.name == 'log'
+    assert torch.allclose(ensemble.moments(IMAGES, SIZE).depth, sum(found) / len(found),
+                          rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_members_of_every_method_answer_together(saved):
     trained = {'recipe': {'method': 'mc_dropout', 'mc_dropout': {'samples': 4}}}

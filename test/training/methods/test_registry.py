@@ -7,7 +7,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from emu_perception import corruptions
-from emu_perception.networks import context, families
+from emu_perception.networks import context, depth_forms, families
 from emu_perception.precisions import DTYPES
 import pytest
 from training.methods.module import TrainingModule
@@ -31,6 +31,7 @@ def test_names_said_for_recipes_are_the_cores():
     assert {name: set(rules.tasks) for name, rules in FAMILIES.items()} == {
         name: set(family.truth) for name, family in families.FAMILIES.items()}
     assert sections.CONTEXTS == tuple(context.CONTEXTS)
+    assert sections.DEPTH_OUTPUTS == tuple(depth_forms.DEPTH_FORMS)
     assert sections.CORRUPTIONS == tuple(corruptions.CORRUPTIONS)
     assert sections.AugmentationRecipe().corruption_kinds == corruptions.BASIC
     assert set(PRECISIONS.values()) == set(DTYPES)

@@ -26,7 +26,8 @@ SEGMENTATION = ['miou', 'classes_counted', 'pixel_accuracy', 'ece', 'ece_10', 'n
 DEPTH_ERRORS = ['rmse', 'abs_rel', 'silog', 'delta1', 'delta2', 'delta3', 'rmse_per_image',
                 'abs_rel_per_image', 'delta1_per_image']
 DEPTH = [*DEPTH_ERRORS, 'nll', 'coverage_50', 'coverage_80', 'coverage_90', 'coverage_95',
-         'calibration_error', *CERTAINTY, 'ause', 'auroc', 'average_precision', 'fpr95', 'pixels']
+         'calibration_error', *CERTAINTY, 'ause', 'auroc', 'average_precision', 'fpr95',
+         'auroc_relative', 'pixels']
 
 
 def image(seed: int) -> dict[str, torch.Tensor]:
@@ -70,6 +71,16 @@ def test_the_keys_are_those_promised_and_all_is_plain_json():
     for row in scores['policies']:
         assert list(row['segmentation']) == list(row['depth']) == CERTAINTY
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+
+
+def test_errors_are_ranked_by_sigma_and_by_its_share_of_the_depth():
+    """Far depths have the larger sigma; of their size, near ones here."""
+    suite = EvaluationSuite(None, True)
+    truth = torch.tensor([[1.0, 2.0, 4.0, 8.0]])
+    suite.update(depth=truth * torch.tensor([2.0, 1.0, 1.0, 1.0]),
+                 depth_variance=torch.tensor([[1.0, 0.04, 0.25, 1.0]]), true_depth=truth)
+    found = suite.compute()['depth']
+    assert found['auroc_relative'] == 1.0 and found['auroc'] == pytest.approx(5 / 6)
 
 
 def test_entropy_is_scipys_and_zero_times_log_zero_is_zero():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from emu_perception.networks.depth_forms import DEPTH_FORMS
 import pytest
 import torch
 from training.metrics.gaussian_scores import GaussianScores
@@ -63,6 +64,24 @@ def test_the_same_bits_in_every_order_and_nan_of_nothing():
         assert torch.equal(value, parts.compute()[name])
     empty = scores(mean, variance, torch.zeros(300))
     assert empty['nll'].isnan() and empty['coverage_50'].isnan()
+
+
+def test_a_log_normal_has_its_likelihood_in_metres_and_its_own_intervals():
+    """So that forms compare: the same data in other units of its logarithm would not."""
+    torch.manual_seed(0)
+    depth, relative = (torch.rand(4000).double() * 4 + 0.5 for _ in range(2))
+    relative = 0.1 * relative
+    truth = (depth.log() + relative * torch.randn(4000)).exp()
+    metric = GaussianScores(DEPTH_FORMS['log'])
+    metric.update(depth, (relative * depth).square(), truth)
+    found = metric.compute()
+    law = torch.distributions.LogNormal(depth.log(), relative)
+    assert float(found['nll']) == pytest.approx(-float(law.log_prob(truth).mean()), abs=1e-6)
+    inside = (2 * law.cdf(truth) - 1).abs() <= 0.9
+    assert float(found['coverage_90']) == pytest.approx(float(inside.double().mean()), abs=1e-9)
+    # What is log-normal fits a Gaussian of the same sigma in metres less.
+    gaussian = scores(depth, (relative * depth).square(), truth)
+    assert float(found['nll']) < float(gaussian['nll'])
 
 
 def test_a_variance_of_zero_or_nan_is_not_hidden():

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 from training.command_line import run
-from training.runs.stopping import kept, raise_if_stopped, Stopped, stops_raised
+from training.runs.stopping import kept, pass_stops_on, raise_if_stopped, Stopped, stops_raised
 
 
 def stop_by(number: int) -> None:
@@ -60,3 +60,31 @@ def test_no_handler_of_errors_takes_it_and_a_second_sigterm_does_not_cut_the_tid
             pytest.fail('taken for an error')
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_librarys_handler_in_front_of_ours_is_passed_over_and_the_others_are_told(capsys):
+    """As Lightning's, which fails where the other process has gone already."""
+    told = []
+
+    def command() -> None:
+        ours = signal.getsignal(signal.SIGTERM)
+
+        def library(*_: object) -> None:
+            raise RuntimeError('connection closed by peer')
+        signal.signal(signal.SIGTERM, library)
+        pass_stops_on(ours, lambda: told.append('the other process'))
+        stop_by(signal.SIGTERM)
+    assert run(command) == 143
+    assert capsys.readouterr().err.startswith('stopped by SIGTERM')
+    assert told == ['the other process']
+
+
+def test_a_handler_of_somebody_else_who_calls_the_training_stays():
+    def theirs(*_: object) -> None:
+        pytest.fail('not asked')
+    before = signal.signal(signal.SIGTERM, theirs)
+    try:
+        pass_stops_on(theirs, lambda: None)
+        assert signal.getsignal(signal.SIGTERM) is theirs
+    finally:
+        signal.signal(signal.SIGTERM, before)

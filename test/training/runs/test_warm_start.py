@@ -33,3 +33,46 @@ def test_depths_follow_the_focal_length_and_stay_on_their_own_camera_and_size(
     warm_start(started, str(path), recipe, folder)
     given, got = (one.depth_layer.get_parameter('weight') for one in (network, started))
     assert torch.allclose(got[0], given[0] * factor, rtol=1e-6) and torch.equal(got[1], given[1])
+
+
+@pytest.mark.parametrize(('start', 'own'), [
+    ('linear', 'log'), ('log', 'linear'), ('log', 'log'), ('median', 'log')])
+def test_only_the_last_depth_layer_starts_anew_where_it_says_another_thing(
+        synthetic, tmp_path, caplog, start, own):
+    folder, network = DatasetFolder(synthetic), small_network(1, depth_output=start)
+    path = tmp_path / 'start.safetensors'
+    half = replace(folder.intrinsics, fx=folder.intrinsics.fx / 2, fy=folder.intrinsics.fy / 2)
+    save_checkpoint(path, network, CheckpointMetadata(
+        architecture=network.arguments, input_size=(160, 224), intrinsics=half,
+        classes=CLASSES, palette=default_palette(len(CLASSES))))
+    recipe = load_recipe('nyuv2_lite0', [f'data={synthetic}', 'input_size=[160,224]'])
+    started = small_network(2, depth_output=own)
+    before = {name: part.clone() for name, part in started.state_dict().items()}
+    with caplog.at_level('INFO', 'training'):
+        warm_start(started, str(path), recipe, folder)
+    layer = 'heads.depth.classifier.'
+    for name, part in started.state_dict().items():
+        if not name.startswith(layer):
+            assert torch.equal(part, network.state_dict()[name]), name
+        elif start != own:
+            assert torch.equal(part, before[name]), name
+    assert (f"depth_output is '{start}', this one's '{own}'" in caplog.text) == (start != own)
+    if start == own:  # Metres of twice the focal length: twice as many, which is a summand.
+        given, got = (one.depth_layer.get_parameter('bias') for one in (network, started))
+        assert torch.allclose(got[0] - given[0], torch.tensor(2.0).log(), rtol=1e-5)
+        assert torch.equal(got[1], given[1])
+
+
+def test_a_density_of_the_same_channels_keeps_the_last_depth_layer(synthetic, tmp_path, caplog):
+    network, started = (small_network(i, depth_output=form)
+                        for i, form in enumerate(('linear', 'median')))
+    path = tmp_path / 'start.safetensors'
+    save_checkpoint(path, network, CheckpointMetadata(
+        architecture=network.arguments, input_size=(160, 224),
+        intrinsics=DatasetFolder(synthetic).intrinsics, classes=CLASSES,
+        palette=default_palette(len(CLASSES))))
+    recipe = load_recipe('nyuv2_lite0', [f'data={synthetic}', 'input_size=[160,224]'])
+    with caplog.at_level('INFO', 'training'):
+        warm_start(started, str(path), recipe, DatasetFolder(synthetic))
+    assert 'depth_output' not in caplog.text
+    assert torch.equal(started.depth_layer.weight, network.depth_layer.weight)
