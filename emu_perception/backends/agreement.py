@@ -136,6 +136,8 @@ class Expected:
         found.update((f'slack {name}', np.array([slack.worst, slack.mean]))
                      for name, slack in self._slack.items())
         found.update((f'score {name}', np.array(bounds)) for name, bounds in self._scores.items())
+        found.update((f'logarithmic {name}', np.array(name in self._logarithmic))
+                     for name in self._slack)
         if self._logits is not None:
             found['logits'] = self._logits.numpy()
         if self._statistics is not None:
@@ -155,6 +157,8 @@ class Expected:
         expected = cls.__new__(cls)
         expected._maps = named('map ')
         expected._depth_max = float(arrays['depth_max'])
+        logarithmic = named('logarithmic ')
+        expected._logarithmic = {name for name, value in logarithmic.items() if value}
         expected._logits = torch.tensor(arrays['logits']) if 'logits' in arrays else None
         expected._slack = {name: Slack(*map(float, values))
                            for name, values in named('slack ').items()}
@@ -163,8 +167,9 @@ class Expected:
             expected._scores[name] = (float(low), float(high))
         expected._statistics = arrays.get('statistics')
         needed = {*expected._maps, *(() if expected._statistics is None else ('statistics',))}
-        if not expected._maps or not expected._scores or needed - expected._slack.keys() \
-                or 'label' in expected._maps and expected._logits is None:
+        if (not expected._maps or not expected._scores or needed - expected._slack.keys()
+                or logarithmic.keys() != expected._slack.keys()
+                or 'label' in expected._maps and expected._logits is None):
             raise ValueError('some of it is missing')
         return expected
 

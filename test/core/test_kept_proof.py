@@ -11,10 +11,12 @@ from pathlib import Path
 from core_bench import make_metadata, make_network
 from emu_perception.backends import is_installed, kept_proof
 from emu_perception.backends.eager import EagerBackend
+from emu_perception.backends.engine_cache import network_hash
 from emu_perception.backends.openvino_graphs import GraphStages
 from emu_perception.cache_files import cache_folder, read_cached, write_cached
 from emu_perception.predictor import Predictor
 import pytest
+from torch import nn
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(
     not is_installed('openvino'), reason='NOT TESTED: openvino is not installed '
@@ -107,3 +109,12 @@ def test_answers_that_are_not_the_networks_refuse_nobody_and_are_made_again(
     again = started(network)
     assert again.backend == 'openvino' and not again.backend_notes
     assert asked['EagerBackend'] == 2 and path.read_bytes() == whole
+
+
+def test_networks_that_print_alike_are_others_where_they_were_made_with_another_option():
+    class Power(nn.Module):
+        def __init__(self, exponent):
+            super().__init__()
+            self.exponents = (1, exponent)
+    assert str(Power(2)) == str(Power(3))
+    assert network_hash(Power(2)) == network_hash(Power(2)) != network_hash(Power(3))
