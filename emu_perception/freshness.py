@@ -53,14 +53,16 @@ class Freshness:
     - of another one, as a sensor's uptime: the age is how much the difference has grown over the
       smallest one seen, which says how far images lag behind the quickest.
 
-    Where the node's clock jumps back (a simulation that begins again), all begins anew and that
-    image is stale. Where stamps of another clock jump back, images are stale for some seconds and
-    then, if they go on from there, of a sensor or a recording that has begun again.
+    Where the node's clock jumps back (a simulation that begins again), that image is stale, and
+    all begins anew with the next. Where stamps of another clock jump back, images are stale for
+    some seconds and then, if they go on from there, of a sensor or a recording that has begun
+    again.
     """
 
     def __init__(self) -> None:
         """Begin without a decision."""
         self._last_stamp_ns: int | None = None
+        self._judged_ns = 0
         self._last_ros_ns: int | None = None
         self._simulated = False
         self._same_clock: bool | None = None
@@ -92,31 +94,46 @@ class Freshness:
             self._begin()
             self._last_stamp_ns = None  # A recording's first image is its last one again.
         last_ns = self._last_stamp_ns
+        self._judged_ns = stamp_ns
         if stamp_ns and stamp_ns == last_ns:
             return Verdict(repeated=True)
         self._last_stamp_ns = stamp_ns or last_ns
         if simulated and not now_ros_ns:
             return Verdict('use_sim_time is set but there is no /clock: the age of images is not '
                            'known')
+        if jumped_back_s:
+            # It may be of before: the next one tells whose clock the stamps are of.
+            return Verdict(f'the clock has jumped back by {jumped_back_s:.1f} s: beginning anew',
+                           unstamped=not stamp_ns)
         if not stamp_ns:
-            return Verdict(_jumped('the clock', jumped_back_s), unstamped=True)
+            return Verdict(unstamped=True)
         offset_s = (now_ros_ns - stamp_ns) * _NS
         if self._same_clock is None:
             self._same_clock = abs(offset_s) <= SAME_CLOCK_WITHIN_S
         if self._same_clock:
-            stale = _jumped('the clock', jumped_back_s) or _by_age(offset_s, max_age_s)
-            return Verdict(stale, age_s=offset_s)
+            return Verdict(_by_age(offset_s, max_age_s), age_s=offset_s)
         now_s = now_ros_ns * _NS if simulated else now_steady_s
-        if last_ns and not jumped_back_s and (last_ns - stamp_ns) * _NS > max_age_s:
+        if last_ns and (last_ns - stamp_ns) * _NS > max_age_s:
             self._restarted_s = now_s
         elif self._restarted_s is not None and now_s - self._restarted_s > _RESTARTED_AFTER_S:
             self._restarted_s = self._smallest_s = None
         age_s = self._growth_s(now_s - stamp_ns * _NS, now_s)
         if age_s <= max_age_s:
             self._restarted_s = None
-        stale = (_jumped('the clock', jumped_back_s)
-                 or _by_growth(age_s, max_age_s, self._restarted_s is not None))
-        return Verdict(stale, age_s=age_s)
+        return Verdict(_by_growth(age_s, max_age_s, self._restarted_s is not None), age_s=age_s)
+
+    def age_s(self, now_ros_ns: int, now_steady_s: float) -> float | None:
+        """
+        Return how old the image judged last is by now; None where its stamp does not tell.
+
+        The clocks as in :meth:`observe`.
+        """
+        if not self._judged_ns or self._same_clock is None:
+            return None
+        if self._same_clock:
+            return (now_ros_ns - self._judged_ns) * _NS
+        now_s = now_ros_ns * _NS if self._simulated else now_steady_s
+        return now_s - self._judged_ns * _NS - (self._smallest_s or 0.0)
 
     def _begin(self) -> None:
         self._same_clock = self._smallest_s = self._restarted_s = None
@@ -152,7 +169,3 @@ def _by_growth(age_s: float, max_age_s: float, restarted: bool) -> str:
                 f'gone on from there for {_RESTARTED_AFTER_S:g} s')
     return (f'the image lags {age_s:.1f} s behind the quickest by the stamps of its own clock '
             f'(max_image_age_s is {max_age_s:g})')
-
-
-def _jumped(what: str, back_s: float) -> str:
-    return f'{what} has jumped back by {back_s:.1f} s: beginning anew' if back_s else ''

@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack u
 
 # How a map is coloured: classes by the palette, numbers by one colour each, amounts by a scale.
 PALETTE, NUMBERS, SCALE = 'palette', 'numbers', 'scale'
+# Told apart by lightness alone, also by who sees no hues and in a grey print, and of no class's
+# colour of ``visualization.default_palette``: dark blue, tan, cream.
+_DARK_TO_LIGHT = ((0, 80, 160), (220, 160, 120), (255, 245, 200))
 
 
 def _as_it_is(values: np.ndarray) -> np.ndarray:
@@ -53,7 +56,9 @@ class MapRow:
     :ivar dtype: of its values.
     :ivar exact: whether resizing takes the nearest value: labels cannot be averaged, nor what is
         of them (how sure one class is says nothing of its neighbour), and neither can depths
-        across an edge (it would invent points in mid-air) or beside +inf and NaN.
+        across an edge (it would invent points in mid-air) or beside +inf and NaN. Entropies and
+        variances are blended with their neighbours of the network's grid: beside an edge they are
+        between both sides', and not of the one pixel that label and depth are of.
     :ivar unknown: what a pixel holds of which nothing is known, in words.
     :ivar words: for people.
     :ivar topic: of what is given of it, below the node's name.
@@ -63,6 +68,8 @@ class MapRow:
     :ivar given: makes that of the map.
     :ivar pixels: makes the topic's pixels of that.
     :ivar color: ``PALETTE``, ``NUMBERS``, ``SCALE``; '' has no colours.
+    :ivar numbered: rgb of 0, 1, ... of ``NUMBERS`` that mean something each, what is unknown
+        black; empty: the numbers only tell objects apart, 0 black.
     :ivar color_topic: of the coloured picture; '' has none.
     :ivar top: the value in the top colour of the scale.
     :ivar hinted: whether it is made where a depth camera is joined in; no network gives it.
@@ -85,6 +92,7 @@ class MapRow:
     given: Callable[[np.ndarray], np.ndarray] = _as_it_is
     pixels: Callable[[np.ndarray], np.ndarray] = _as_it_is
     color: str = ''
+    numbered: tuple[tuple[int, int, int], ...] = ()
     color_topic: str = ''
     top: Callable[[CheckpointMetadata], float] | None = None
     hinted: bool = False
@@ -117,7 +125,8 @@ MAPS: dict[str, MapRow] = {row.name: row for row in (
            pixels=_byte),
     MapRow(name='depth_source', task='depth', unit='0 network, 1 corrected, 2 sensor',
            dtype=np.uint8, exact=True, unknown='255', words='source of depth',
-           topic='depth/source', encoding='mono8', color=NUMBERS, hinted=True),
+           topic='depth/source', encoding='mono8', color=NUMBERS, numbered=_DARK_TO_LIGHT,
+           hinted=True),
     MapRow(name='instance', task='instance', unit='object number', dtype=np.uint16, exact=True,
            unknown='0', words='instances', topic='instance', encoding='16UC1', color=NUMBERS),
     MapRow(name='mutual_information', task=EPISTEMIC['segmentation'], unit='nat',

@@ -174,10 +174,11 @@ def legend_tile(rows: Sequence[Meaning], size: Sequence[int]) -> np.ndarray:
 
 
 def numbered(row: MapRow) -> list[Meaning]:
-    """Return the meanings of a map of few numbers, as its unit and its unknown have them."""
+    """Return the meanings of a map of numbers that mean something each, with their colours."""
     parts = [part.strip().split(maxsplit=1) for part in row.unit.split(',')]
     parts.append([row.unknown, 'unknown'])
-    colors = visualization.instance_color(np.array([[int(number) for number, _ in parts]]))[0]
+    colors = visualization.label_color(np.array([int(number) for number, _ in parts], np.uint8),
+                                       row.numbered)
     return [(meaning, color.tolist()) for (_, meaning), color in zip(parts, colors)]
 
 

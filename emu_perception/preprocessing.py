@@ -12,22 +12,31 @@ from emu_perception.errors import InputError
 import numpy as np
 
 MULTIPLE = 32
+_ROUNDS_LITTLE = 13 * MULTIPLE  # A side of which half a multiple is below a twenty-fifth.
 
 
-def network_size(image_size: tuple[int, int], trained_size: tuple[int, int]) -> tuple[int, int]:
+def network_size(image_size: tuple[int, int], trained_size: tuple[int, int],
+                 most_off: float = math.inf) -> tuple[int, int]:
     """
     Return the (height, width) a network runs at for images of ``image_size``.
 
     Multiples of 32 with about as many pixels as in training and the aspect nearest to the
     image's; nothing is padded.
+
+    :param most_off: share by which the aspect may be another, however many pixels that takes.
     """
     if image_size[0] * trained_size[1] == image_size[1] * trained_size[0]:
         return trained_size
     area = trained_size[0] * trained_size[1]
     aspect = image_size[1] / image_size[0]
     best, best_cost = trained_size, math.inf
-    for height in range(MULTIPLE, 4 * max(trained_size), MULTIPLE):
+    highest = 4 * max(trained_size)
+    if most_off < math.inf:  # Of small sizes none may do; from there on rounding is below 4 %.
+        highest = max(highest, _ROUNDS_LITTLE)
+    for height in range(MULTIPLE, highest, MULTIPLE):
         width = max(MULTIPLE, MULTIPLE * round(height * aspect / MULTIPLE))
+        if abs(width / height / aspect - 1) > most_off:
+            continue
         stretch = abs(math.log(width / height / aspect))
         size = abs(math.log(width * height / area))
         # A stretched image is worse than one of another size: stretch weighs more.

@@ -94,14 +94,16 @@ class RiskMonitor:
     """
 
     def __init__(self, thresholds: RiskThresholds, *, expected: Collection[str] = (),
-                 raise_after: int = 1, clear_after: int = 3, clear_below: float = 0.9,
-                 stale_after_s: float = 1.0) -> None:
+                 chosen: Collection[str] = (), raise_after: int = 1, clear_after: int = 3,
+                 clear_below: float = 0.9, stale_after_s: float = 1.0) -> None:
         """
         Start raised, with reason ``inactive``.
 
         :param thresholds: the scores above which an image counts as uncertain.
         :param expected: names of the scores that the network gives for every image: one that is
             missing is a failure, whether it has a threshold or not.
+        :param chosen: names of the scores that are to judge, whatever else there is: one without a
+            threshold is a failure too, for it would judge nothing. Empty: all that have one.
         :param raise_after: uncertain images in a row that raise the flag, at least 1.
         :param clear_after: certain images in a row that lower it, at least 1.
         :param clear_below: share of a threshold that no score of such an image exceeds, above 0
@@ -109,8 +111,8 @@ class RiskMonitor:
         :param stale_after_s: seconds without a processed image until the flag is raised, above 0.
         :raises InputError: if a value is out of its range.
         """
-        self.configure(thresholds=thresholds, expected=expected, raise_after=raise_after,
-                       clear_after=clear_after, clear_below=clear_below,
+        self.configure(thresholds=thresholds, expected=expected, chosen=chosen,
+                       raise_after=raise_after, clear_after=clear_after, clear_below=clear_below,
                        stale_after_s=stale_after_s)
         self._uncertain_run = 0
         self._certain_run = 0
@@ -119,9 +121,9 @@ class RiskMonitor:
         self._state = RiskState(True, RiskReason.INACTIVE, 'not active')
 
     def configure(self, *, thresholds: RiskThresholds | None = None,
-                  expected: Collection[str] | None = None, raise_after: int | None = None,
-                  clear_after: int | None = None, clear_below: float | None = None,
-                  stale_after_s: float | None = None) -> None:
+                  expected: Collection[str] | None = None, chosen: Collection[str] | None = None,
+                  raise_after: int | None = None, clear_after: int | None = None,
+                  clear_below: float | None = None, stale_after_s: float | None = None) -> None:
         """Change settings while running; counts and flag are kept. Nothing changes on error."""
         for name, count in (('raise_after', raise_after), ('clear_after', clear_after)):
             if count is not None and count < 1:
@@ -135,6 +137,8 @@ class RiskMonitor:
             self.thresholds = thresholds
         if expected is not None:
             self.expected = tuple(expected)
+        if chosen is not None:
+            self.chosen = tuple(chosen)
         if raise_after is not None:
             self.raise_after = raise_after
         if clear_after is not None:
@@ -175,11 +179,11 @@ class RiskMonitor:
         """
         if not self._active:
             return self._state
-        problem = problem_of(scores, self.expected)
-        if problem:
-            return self._fault(RiskReason.FAILURE, problem, now_s, scores)
+        problem = problem_of(scores, self.expected) or self._unjudged()
         if reason is RiskReason.NO_CALIBRATION:
             scores = {name: value for name, value in scores.items() if not SCORES[name].in_metres}
+        if problem:
+            return self._fault(RiskReason.FAILURE, problem, now_s, scores)
         if reason is not RiskReason.NONE:
             return self._fault(reason, detail, now_s, scores)
         self._last_event_s = now_s
@@ -226,6 +230,14 @@ class RiskMonitor:
             self._uncertain_run = self._certain_run = 0
             return self._raise(RiskReason.STALE, f'no image for {age_s:.1f} s')
         return self._state
+
+    def _unjudged(self) -> str:
+        """Say which scores are to judge and cannot; '' where all can."""
+        names = [name for name in self.chosen if name not in self.thresholds.by_score]
+        if not names:
+            return ''
+        return (f'risk_scores names {", ".join(names)}, of which there is no threshold: set '
+                f'{", ".join(SCORES[name].parameter for name in names)}, or calibrate')
 
     def _shares(self, scores: Mapping[str, float]) -> dict[str, float]:
         """Return the scores that are judged, each divided by its threshold."""

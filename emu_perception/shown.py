@@ -112,7 +112,8 @@ class Shown:
         if row.color == PALETTE:
             return visualization.label_color(values, self.look.palette)
         if row.color == NUMBERS:
-            return visualization.instance_color(values)
+            return (visualization.label_color(values, row.numbered) if row.numbered
+                    else visualization.instance_color(values))
         return visualization.scalar_color(values, 0.0, self.look.tops[row.name])
 
     def image(self, topic: Topic) -> tuple[np.ndarray, str] | None:

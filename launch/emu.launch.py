@@ -7,6 +7,7 @@ An argument left empty changes nothing: the parameter file keeps its say. ``auto
 parameter of the node itself, so this file is the same on Humble, Jazzy and Kilted.
 """
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from ament_index_python.packages import (
@@ -180,7 +181,19 @@ def nodes(context):
             output='screen', parameters=[clock] if clock else [], additional_env=memory,
             remappings=moved if prefix else [], **_frame_first(
                 given('rviz_frame'), _resolved(places[0], image_topic), transport or 'raw')))
-    return [LogInfo(msg=said), *actions] if said else actions
+    lines = [*([said] if said else []), *_misspelt(context.launch_configurations)]
+    if given('replay') and given('depth_hint_topic'):
+        lines.append('the replay sends images and camera_info alone: '
+                     f"{given('depth_hint_topic')} has to come from elsewhere, as ros2 bag play")
+    return [*(LogInfo(msg=line) for line in lines), *actions]
+
+
+def _misspelt(given):
+    """Return a line for each argument that is nearly one of these: launch says nothing."""
+    known = [argument.name for argument in ARGUMENTS]
+    return [f'launch argument {name} is none of emu.launch.py: did you mean {near[0]}?'
+            for name in given
+            if name not in known and (near := get_close_matches(name, known, 1, 0.85))]
 
 
 def generate_launch_description():

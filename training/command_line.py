@@ -11,6 +11,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.program import is_subcommand
+from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.whole_files import write_json
@@ -42,7 +43,7 @@ def run(command: Callable[[], object]) -> int:
     if _is_the_process():
         keep_freed_memory()
     try:
-        with stops_raised():
+        with reader_may_leave(), stops_raised():
             command()
     except (EmuError, FloatingPointError) as error:
         return _failed(str(error))

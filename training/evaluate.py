@@ -17,7 +17,7 @@ from .command_line import check_counts, check_writable, evenly_spaced, run, writ
 from .data.dataset_folder import DatasetFolder
 from .data.leakage import trained_on
 from .evaluation.inference_time import inference_time
-from .evaluation.measuring import Crop, description, evaluate, FORMAT, trivial
+from .evaluation.measuring import Crop, description, evaluate, FORMAT, named, trivial
 from .evaluation.printing import figure_table
 from .methods.ensemble import Ensemble
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         if seen:
             LOGGER.warning('%s: was trained on these images: the figures flatter it', seen[0])
         result = {
-            'format': FORMAT, 'name': options.name or about['method'], **about,
+            'format': FORMAT, 'name': options.name or named(ensemble, about['method']), **about,
             'data_set': folder.name, 'data': str(folder.root), 'split': options.split,
             'seen_in_training': bool(seen),
             'void': options.void, 'threshold': options.threshold, 'crop': crop,

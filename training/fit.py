@@ -65,6 +65,7 @@ from .runs.stopping import Stopped
 from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
 LOGGER = logging.getLogger('training')
+_ASPECT_OFF = 0.08  # What validation and the robot may stretch an image by.
 
 
 def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
@@ -275,8 +276,8 @@ def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
     :raises RecipeError: if they have not; it names a size that has.
     """
     height, width = folder.image(folder.stems('val')[0]).shape[:2]
-    if abs(height * size[1] / (width * size[0]) - 1) > 0.08:
-        better = list(network_size((height, width), size))
+    if abs(height * size[1] / (width * size[0]) - 1) > _ASPECT_OFF:
+        better = list(network_size((height, width), size, _ASPECT_OFF))
         raise RecipeError(f"field 'input_size' is {list(size)}, of another aspect "
                           f'than the images of {folder.root} ({height}x{width}): give '
                           f'input_size={better}')

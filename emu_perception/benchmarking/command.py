@@ -28,6 +28,7 @@ from emu_perception.commands.sizes import size_of
 from emu_perception.commands.tables import WholeTable
 from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
+from emu_perception.intrinsics import Intrinsics
 from emu_perception.model_file import default_model
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork
@@ -62,7 +63,21 @@ def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, s
         about = f'{path.name} ({metadata.architecture["encoder"]})'
     if options.size:
         metadata = replace(metadata, input_size=size_of(options.size))
+    if metadata.intrinsics is None:  # Speed is that of any camera.
+        rows, columns = metadata.input_size
+        metadata = replace(metadata, intrinsics=Intrinsics(
+            columns, rows, columns, columns, columns / 2, rows / 2))
     return network, metadata, about
+
+
+def asked(call: Call, image: np.ndarray) -> Callable[[], Any]:
+    """Return a contestant's call; the Predictor has the camera of which depth is not scaled."""
+    if not isinstance(call, Predictor):
+        return partial(call, image)
+    camera, (height, width) = call.metadata.intrinsics, image.shape[:2]
+    assert camera is not None, 'subject makes one'
+    return partial(call, image, fx=camera.fx * call.metadata.input_size[1] / camera.width
+                   * width / call.network_size((height, width))[1])
 
 
 def contestants(names: list[str], network: Network, metadata: CheckpointMetadata,
@@ -118,11 +133,11 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     for call in calls.values():
         if isinstance(call, Predictor):
             call.warm_up((height, width))
-    results = {name: call(image) for name, call in calls.items()}
+    results = {name: asked(call, image)() for name, call in calls.items()}
     from rich.progress import Progress
     with Progress(disable=options.no_progress, transient=True) as bar:
         task = bar.add_task('measuring', total=len(calls) * (options.rounds + 3))
-        times = interleaved({name: partial(call, image) for name, call in calls.items()},
+        times = interleaved({name: asked(call, image) for name, call in calls.items()},
                             options.rounds, lambda: bar.advance(task))
     macs = {'ours': gmac(network.folded(), metadata.input_size, torch.device('cpu')),
             'published': gmac(network.cpu().forward_published, metadata.input_size,
@@ -140,7 +155,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
             'largest_depth_difference_m': difference(results['ours'], results[name]),
             'peak_memory_mb': memory(name, options, device)}
         if isinstance(call, Predictor):
-            rows[name]['stages_ms'] = call(image).timing_ms
+            rows[name]['stages_ms'] = asked(call, image)().timing_ms
     return {'subject': about,
             'parameters_m': sum(part.numel() for part in network.parameters()) / 1e6,
             'gmac_with_attention': whole, 'image': [height, width],
@@ -174,7 +189,7 @@ def print_peak(options: argparse.Namespace) -> None:
                        options.backend)[options.only]
     image = np.zeros((*metadata.input_size, 3), np.uint8)
     for _ in range(3):
-        call(image)
+        asked(call, image)()
     if device.type == 'cuda':
         print(torch.cuda.max_memory_allocated() / 1e6)
     else:

@@ -14,6 +14,7 @@ import numpy as np
 
 DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')
 MILLIMETRE = 0.001  # 16UC1 depth, REP 118.
+_SATURATED = np.iinfo(np.uint16).max
 _COMPRESSED_DEPTH_HEADER = 12  # Bytes: int32 format, float32 A and B of the quantisation.
 _LABELS = {'mono8': 'u1', '8UC1': 'u1', 'mono16': 'u2', '16UC1': 'u2'}
 
@@ -22,8 +23,8 @@ def decode_depth(message: Any) -> np.ndarray:
     """
     Return depth in metres, float32 [H, W], 0 or not finite where there is none.
 
-    16UC1 is millimetres, 32FC1 metres; compressed: a PNG of 16 bits, or compressedDepth's header
-    and PNG, where 32FC1 is kept as A / depth + B.
+    16UC1 is millimetres (the largest number is none, see ``metres_of``), 32FC1 metres; compressed:
+    a PNG of 16 bits, or compressedDepth's header and PNG, where 32FC1 is kept as A / depth + B.
 
     :param message: sensor_msgs/Image or CompressedImage, or anything with its fields.
     :raises InputError: if the encoding is none of depth; DamagedImage if data is missing.
@@ -35,7 +36,17 @@ def decode_depth(message: Any) -> np.ndarray:
                          f'{", ".join(DEPTH_ENCODINGS)} is')
     if message.encoding == '32FC1':
         return _pixels(message, 'f4')
-    return _pixels(message, 'u2') * np.float32(MILLIMETRE)
+    return metres_of(_pixels(message, 'u2'))
+
+
+def metres_of(stored: np.ndarray) -> np.ndarray:
+    """
+    Return metres, float32, of millimetres as they are stored, uint16; 0 where there are none.
+
+    The largest number is what drivers write where the sensor saw nothing, or too far to say: taken
+    for 65.535 m a pane of glass would be a free way.
+    """
+    return np.where(stored < _SATURATED, stored, np.uint16(0)) * np.float32(MILLIMETRE)
 
 
 def decode_label(message: Any) -> np.ndarray:
@@ -74,7 +85,7 @@ def _compressed_depth(message: Any) -> np.ndarray:
         raise InputError(f"format '{message.format}' holds {stored.dtype} {stored.shape}, depth "
                          'is a PNG of one channel and 16 bits')
     if not message.format.startswith('32FC1'):
-        return stored * np.float32(MILLIMETRE)
+        return metres_of(stored)
     if not header:
         raise InputError(f"format '{message.format}' has no quantisation: compressedDepth has")
     a, b = np.frombuffer(bytes(message.data[4:header]), '<f4').astype(np.float64)

@@ -161,8 +161,9 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
                          'compressed: run `ros2 run image_transport republish`, or have the '
                          'camera send raw or compressed images')
     data = bytes(message.data)
-    if data.startswith(png_bytes.START) and len(data) >= 24:  # Before OpenCV makes room for it.
-        _check_size(*struct.unpack('>II', data[16:24]))
+    told = _told_size(data)
+    if told is not None:  # Before OpenCV makes room for it.
+        _check_size(*told)
     # `<what the image was>; <jpeg, png> compressed <what was packed>`, of image_transport.
     encoding, _, rest = (part.strip() for part in message.format.partition(';'))
     stored = encoding.startswith('bayer_') or encoding == 'mono16'
@@ -182,6 +183,13 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         return compressed_to_rgb(SimpleNamespace(format=rest, data=data))
     # Packed as it was, in an order that OpenCV, and viewers, take for the other one.
     return pixels if 'compressed rgb' in rest else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _told_size(data: bytes) -> tuple[int, int] | None:
+    """Return (width, height) as the head of a PNG or JPEG says it; None where there is none."""
+    if data.startswith(png_bytes.START):
+        return struct.unpack('>II', data[16:24]) if len(data) >= 24 else None
+    return jpeg_bytes.size_of(data) if data.startswith(jpeg_bytes.START) else None
 
 
 def decoded(data: bytes, flags: int, what: str) -> np.ndarray:

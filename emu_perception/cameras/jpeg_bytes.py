@@ -30,6 +30,16 @@ def end_of(data: bytes) -> int | None:
     return None
 
 
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Return (width, height) as the picture's header says it; None where there is no header."""
+    for marker, _, body in _segments(data):
+        if marker in _FRAMES and len(body) >= 5:
+            return int.from_bytes(body[3:5], 'big'), int.from_bytes(body[1:3], 'big')
+        if marker == _SCAN:
+            break
+    return None
+
+
 def has_scan(data: bytes) -> bool:
     """Tell whether the segments lead to the picture itself."""
     return any(marker == _SCAN for marker, _, _ in _segments(data))

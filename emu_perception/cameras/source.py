@@ -15,6 +15,7 @@ import numpy as np
 
 FRAME_ID = 'camera_optical_frame'  # Of what does not say it.
 FILE_TOPIC = '/camera/image/compressed'
+_ON_ITS_SIDE = range(5, 9)  # EXIF orientations that make columns of rows.
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,21 @@ class InputImage:
     encoded: Callable[[], tuple[bytes, str] | None] = lambda: None
     orientation: Callable[[], int] = lambda: 1
     gap_s: float = 0.0
+
+    def apart_from(self, info: CameraInfo, width: int, height: int) -> str:
+        """
+        Return in one line why a calibration is not of what ``read`` gives; '' else.
+
+        One that has the size of the turned image alone is of that.
+
+        :param width, height: of what ``read`` gives, pixels.
+        """
+        turned = self.orientation()
+        if turned == 1 or (turned in _ON_ITS_SIDE and width != height
+                           and (info.width, info.height) == (width, height)):
+            return ''
+        return (f'EXIF orientation {turned} turns the image, and its calibration not: have its '
+                'pixels turned for good, and calibrate so, or the mark removed')
 
     @property
     def apart_from_maps(self) -> str:

@@ -23,6 +23,11 @@ one .mcap or .db3 file), or a connected camera (0, /dev/video0; until Ctrl-C). I
 panels/*.png, video.mp4, recording/ (an MCAP with the node's topics) and summary.json.
 """
 
+# Options that are not always read, with their defaults: of the flag over a stream of images, and
+# of a depth camera that is joined in.
+OF_STREAMS = {'raise_after': 1, 'clear_after': 3, 'clear_below': 0.9, 'stale_after': 1.0}
+OF_HINTS = {'depth_hint_prior': 0.4, 'depth_hint_any_scale': False}
+
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options; ends the process with code 2 on a command line that makes no sense."""
@@ -63,7 +68,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     add('--depth-hint', metavar='T',
         help='join a depth camera in: its topic in the bag, aligned to the images, or, beside '
         'images, a folder of 16-bit PNGs in millimetres of their names')
-    add('--depth-hint-prior', type=number(0.0, 2.0), default=0.4, metavar='S',
+    add('--depth-hint-prior', type=number(0.0, 2.0),
+        default=OF_HINTS['depth_hint_prior'], metavar='S',
         help="what is known of the network's scale before a hint, as standard deviation of its "
         'logarithm; 0: the camera it was trained on (default: %(default)s)')
     add('--depth-hint-any-scale', action='store_true',
@@ -118,18 +124,20 @@ def _add_risk(group: argparse._ArgumentGroup) -> None:
         metavar=('TOP', 'BOTTOM', 'LEFT', 'RIGHT'),
         help='part of the image whose mean uncertainties are judged, as fractions; the '
         "checkpoint's thresholds are the whole image's")
-    add('--raise-after', type=count(1), default=1, metavar='N',
+    add('--raise-after', type=count(1), default=OF_STREAMS['raise_after'], metavar='N',
         help='uncertain images in a row that raise the flag (default: %(default)s)')
-    add('--clear-after', type=count(1), default=3, metavar='N',
+    add('--clear-after', type=count(1), default=OF_STREAMS['clear_after'], metavar='N',
         help='certain images in a row that lower it (default: %(default)s)')
-    add('--clear-below', type=number(0.0, 1.0, open_low=True), default=0.9, metavar='X',
+    add('--clear-below', type=number(0.0, 1.0, open_low=True),
+        default=OF_STREAMS['clear_below'], metavar='X',
         help='share of its threshold that no score of such an image exceeds (default: '
         '%(default)s)')
     add('--judge', choices=('auto', 'each', 'stream'), default='auto',
         help='each: every image by itself, as stills that have nothing to do with each other; '
-        'stream: as a camera, with --raise-after and --clear-after; auto: each for image files, '
-        'stream for videos, bags and cameras (default: %(default)s)')
-    add('--stale-after', type=number(0.0, open_low=True), default=1.0, metavar='S',
+        'stream: as a camera, by --raise-after, --clear-after, --clear-below and --stale-after; '
+        'auto: each for image files, stream for videos, bags and cameras (default: %(default)s)')
+    add('--stale-after', type=number(0.0, open_low=True), default=OF_STREAMS['stale_after'],
+        metavar='S',
         help='gap in a bag or video that raises it (default: %(default)s)')
     add('--unknown-label-entropy', type=number(0.0, 10.0), default=0.0, metavar='NAT',
         help='label 255 where the entropy is above; 0: off')

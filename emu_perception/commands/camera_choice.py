@@ -99,6 +99,11 @@ class CameraChoice:
                              if image.info_problem else
                              Remark(_MISSING, 'no calibration came with the image'))
             return None
+        apart = image.apart_from(info, width, height)
+        if apart:  # Nor does a field of view say where a lens's distortion lies then.
+            self._problem = Remark(UNRECTIFIABLE if taken.rectify and distorts(info) else 'turned',
+                                   f'{image.name}: {apart}')
+            return None
         what = '--camera-info' if theirs else f'{image.name}: its calibration'
         # What has a distortion, and no topic that says otherwise, is of the image as it came.
         rectified = taken.rectified or not in_doubt(image.topic) and (

@@ -11,6 +11,7 @@ import sys
 
 from emu_perception.cameras import png_bytes
 from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.depth_decoding import metres_of
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage, Source
@@ -24,7 +25,6 @@ import numpy as np
 
 # Metres as an image's camera sees them, 0 or not finite where there are none; None: it has none.
 Depths = Callable[[InputImage, Camera], np.ndarray | None]
-_MILLIMETRE = 0.001
 
 
 @contextmanager
@@ -120,4 +120,4 @@ def sensor_depth(folder: Path, name: str, size: tuple[int, int]) -> np.ndarray:
     if raw.shape != size:
         raise InputError(f'{path}: is {raw.shape[1]}x{raw.shape[0]}, the image is '
                          f'{size[1]}x{size[0]}: give the depth that is aligned to the image')
-    return raw.astype(np.float32) * np.float32(_MILLIMETRE)
+    return metres_of(raw)

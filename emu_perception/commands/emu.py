@@ -17,6 +17,7 @@ from emu_perception import __version__
 from emu_perception.commands.offline import IN_THE_TREE, INSTALLED, offline_package
 from emu_perception.commands.program import called_as, meant, program
 from emu_perception.commands.read_first import read_first
+from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, Subcommand, SUBCOMMANDS
 from emu_perception.errors import EmuError
 
@@ -26,7 +27,12 @@ _WIDTH = 14
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the subcommand that the arguments name; returns its exit code, 2 where there is none."""
-    words = sys.argv[1:] if arguments is None else arguments
+    with reader_may_leave():
+        return answer([*(sys.argv[1:] if arguments is None else arguments)])
+
+
+def answer(words: list[str]) -> int:
+    """Answer a line, as ``main`` does."""
     if words[:1] == ['help']:
         words = [*words[1:], '--help']
     if not words or words[0] in ('-h', '--help'):
@@ -85,6 +91,9 @@ def run(row: Subcommand, arguments: list[str]) -> int:
     if row.usage and {'-h', '--help'} & {*arguments}:  # A ROS 2 program has none of its own.
         print(f'usage: {_own_name(row)} {row.usage}\n\n{row.help}')
         return 0
+    stray = stray_word(row, arguments) if row.usage else ''
+    if stray:
+        raise EmuError(f"'{stray}' is none of its words: usage: {_own_name(row)} {row.usage}")
     if row.usage and find_spec('rclpy') is None:  # The node knows only how to mend a sourced one.
         raise EmuError(lacking(row, 'rclpy'))
     if row.ros:
@@ -101,6 +110,19 @@ def find_wheels() -> None:
     if not os.environ.get('AMENT_PREFIX_PATH') and Path(
             sys.prefix, 'share', 'ament_index').is_dir():
         os.environ['AMENT_PREFIX_PATH'] = sys.prefix
+
+
+def stray_word(row: Subcommand, arguments: list[str]) -> str:
+    """Return a word that a ROS 2 program would drop and say nothing; '' where there is none."""
+    own, to_ros = [], False
+    for word in arguments:  # From --ros-args up to -- they are ROS's.
+        if word in ('--ros-args', '--'):
+            to_ros = word == '--ros-args'
+        elif not to_ros:
+            own.append(word)
+    taken = len(own) if row.many_words else 1 if row.parameter else 0
+    return next((word for index, word in enumerate(own)
+                 if index >= taken or word.startswith('-')), '')
 
 
 def ros_words(row: Subcommand, arguments: list[str]) -> list[str]:

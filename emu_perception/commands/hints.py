@@ -14,7 +14,7 @@ from typing import Protocol
 
 from emu_perception.cameras import png_bytes
 from emu_perception.cameras.camera import Camera
-from emu_perception.cameras.depth_decoding import decode_depth
+from emu_perception.cameras.depth_decoding import decode_depth, metres_of
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage
@@ -58,7 +58,7 @@ class FolderHints:
         stored = png_bytes.stored_values(path.read_bytes(), palette=False)
         if stored is None or stored.dtype != np.uint16:
             raise InputError(f'{path}: is no PNG of one channel and 16 bits, in millimetres')
-        return _checked(stored, camera, str(path), rectified=None)
+        return _checked(metres_of(stored), camera, str(path), rectified=None)
 
 
 class BagHints:

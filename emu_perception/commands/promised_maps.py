@@ -9,6 +9,7 @@ import logging
 
 from emu_perception.cameras.camera import Camera
 from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.commands.output_folder import TABLE
 from emu_perception.errors import InputError
 from emu_perception.maps import MAPS
 from emu_perception.promises.constants import PromiseLevel
@@ -37,6 +38,7 @@ class PromisedMaps:
         self._metadata, self._names, self._hinted = metadata, tuple(names), hinted
         self._level = LEVEL if level is None else level
         self._said: set[tuple[str, str]] = set()
+        self._given = False
         if not names:
             return
         problem = level_problem(metadata, self._level)
@@ -67,7 +69,17 @@ class PromisedMaps:
             elif (name, problem) not in self._said:
                 self._said.add((name, problem))
                 LOGGER.warning('no %s is recorded: %s', MAPS[name].topic, _as_typed(problem))
+        self._given = self._given or bool(found)
         return found
+
+    @property
+    def missed(self) -> str:
+        """Return in one line why none was given, where that was not said already; '' else."""
+        if not self._names or self._given or self._said:
+            return ''
+        topics = ', '.join(MAPS[name].topic for name in self._names)
+        return (f'the recording has nothing of {topics}: promises are of images that are '
+                f'believed, while the flag is lowered, and there is none; {TABLE} says why')
 
 
 def _as_typed(problem: str) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 import sys
 
+from emu_perception.commands.reader_leaves import reader_may_leave
+
 
 def read_first(module: str, arguments: list[str] | None) -> None:
     """
@@ -18,7 +20,8 @@ def read_first(module: str, arguments: list[str] | None) -> None:
 
     Ends the process after ``--help`` and on what makes no sense.
     """
-    import_module(module).parser().options(arguments)
+    with reader_may_leave():
+        import_module(module).parser().options(arguments)
 
 
 def started_module() -> str:

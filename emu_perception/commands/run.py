@@ -23,6 +23,7 @@ from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
 from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
+from emu_perception.commands.in_vain import in_vain
 from emu_perception.commands.interrupt import Interrupt
 from emu_perception.commands.program import program
 from emu_perception.commands.promised_maps import PromisedMaps
@@ -87,11 +88,14 @@ def run(options: argparse.Namespace) -> int:
             predictor.metadata.calibration, options.risk_scores)
         each = (isinstance(source, ImageFiles) if options.judge == 'auto'
                 else options.judge == 'each')
+        for line in in_vain(options, each=each):
+            LOGGER.warning(line)
         risk = RiskTrack(RiskMonitor(
             thresholds, expected=dict.fromkeys((*predictor.metadata.score_names,
                                                 *options.risk_scores)),
-            raise_after=options.raise_after, clear_after=options.clear_after,
-            clear_below=options.clear_below, stale_after_s=options.stale_after), each=each)
+            chosen=options.risk_scores, raise_after=options.raise_after,
+            clear_after=options.clear_after, clear_below=options.clear_below,
+            stale_after_s=options.stale_after), each=each)
         look = Look.of(predictor.metadata, {'depth_variance': options.sigma_color_max,
                                              'depth': options.depth_color_max or 0.0},
                        unknown_depth_sigma=options.unknown_depth_sigma)
@@ -137,6 +141,8 @@ def run(options: argparse.Namespace) -> int:
                     closing.close()
                     output_folder.discard(options.out, made)
                 raise
+        if summary.images and promised.missed:
+            LOGGER.warning(promised.missed)
         summary.unusable = runner.unusable
         summary.depth_hint = None if track is None else track.summary()
         loss = source.loss

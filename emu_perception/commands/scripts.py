@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 from emu_perception.commands.emu import called
+from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.commands.subcommands import ELSEWHERE, SUBCOMMANDS
 
 
@@ -45,4 +46,5 @@ def emu_benchmark() -> int:
 
 
 def _as(name: str) -> int:
-    return called(name, SUBCOMMANDS[ELSEWHERE[name]], sys.argv[1:])
+    with reader_may_leave():
+        return called(name, SUBCOMMANDS[ELSEWHERE[name]], sys.argv[1:])

@@ -28,6 +28,7 @@ class Subcommand:
     :ivar ros: whether it needs a ROS 2.
     :ivar usage: of a ROS 2 program, which has no help of its own and takes its name first.
     :ivar parameter: of a ROS 2 program, what a bare word is the value of.
+    :ivar many_words: of a ROS 2 program, whether it takes any number of bare words.
     :ivar demo: whether its code is only installed where EMU_WITH_DEMO=1 asks for it.
     """
 
@@ -41,6 +42,7 @@ class Subcommand:
     ros: bool = False
     usage: str = ''
     parameter: str = ''
+    many_words: bool = False
     demo: bool = False
 
 
@@ -62,6 +64,7 @@ _ROWS = (
                '--params-file FILE]'),
     Subcommand('multi', ROBOT, 'a node for each of several cameras, one network in memory',
                'emu_perception.ros.node', 'ros', function='main_multi', ros=True,
+               many_words=True,
                usage='CAMERA [CAMERA ...] [--ros-args ...]'),
     Subcommand('replay', ROBOT, 'a camera of files: images, a video or a bag, as topics',
                'emu_perception.ros.replay_camera', 'ros', ros=True, parameter='source',

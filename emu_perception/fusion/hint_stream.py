@@ -94,6 +94,6 @@ class HintStream:
 
 def refusal(fused: Fused) -> str:
     """Return in one line why a hint of an implausible scale was refused."""
-    assert fused.correction is not None, 'it is refused for what it says'
-    return (f'it sees {fused.correction.reading.factor:.2g} of the metres that the network says: '
+    assert fused.reading is not None, 'it is refused for what it says'
+    return (f'it sees {fused.reading.factor:.2g} of the metres that the network says: '
             'are they metres (32FC1) or millimetres (16UC1)?')

@@ -31,6 +31,8 @@ _BAND = 32  # Rows that fit a core's cache.
 _LEAST_SIGMA = 1e-3  # Relative: a network that is sure of everything divides nothing by 0.
 # Further off than the image's factor by this, as log, a cell is no error of the network.
 _OUTLIER = 1.2
+# Of the log factor of a hint that sees too little for one.
+_FEW_SIGMA = 0.3
 # Cells from a hint at which a limit of the sensor is judged by all of the network's sigma; nearer
 # by less, as of a random walk. By no constant that is fitted: these are fitted to what it finds.
 _WALK = 64.0
@@ -85,11 +87,11 @@ class Fused:
     :ivar variance: float32 [H, W], m²: the total, with the part that all pixels share.
     :ivar source: uint8 [H, W]: ``NETWORK``, ``CORRECTED``, ``SENSOR``, ``UNKNOWN``.
     :ivar belief: in the factor, with this image's reading.
-    :ivar reading: of this image; None where it had no hint that says anything.
+    :ivar reading: of this image, be it refused; None where it had no hint that says anything.
     :ivar contradicted: pixels of the sensor that network and neighbours contradict; 0 where
         nobody asked.
     :ivar refused: whether the hint is of an implausible scale, and nothing of it was taken.
-    :ivar correction: on the grid; None where ``reading`` is.
+    :ivar correction: on the grid; None where ``reading`` is, or is of too few pixels.
     """
 
     depth: np.ndarray
@@ -124,11 +126,15 @@ def fuse(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: Depth
     found = correct(image, depth, variance, hint, belief, constants, contradictions)
     if found is None:
         hint = hint.at(shape)
+        few = None if any_scale else _too_far(depth, hint, belief)
+        if few is not None:
+            return replace(_scaled(depth, variance, belief), reading=few, refused=True)
         result = _with_sensor(_scaled(depth, variance, belief), hint)
         return result if contradictions == OFF else _mended(result, hint, depth, None,
                                                             contradictions)
     if not any_scale and not belief.plausible(found.reading):
-        return replace(_scaled(depth, variance, belief), correction=found, refused=True)
+        return replace(_scaled(depth, variance, belief), reading=found.reading, correction=found,
+                       refused=True)
     # In place from here on: a map of VGA costs more to allocate than to compute.
     fused = to_image(cv2.exp(found.log_factor), shape)
     fused *= depth
@@ -188,6 +194,20 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
     log_sigma = _log_sigma(relative, distance, beyond, dissent, belief.sigma, constants)
     return Correction(log_factor, relative, distance, beyond, dissent, log_sigma, belief, reading,
                       compared, against)
+
+
+def _too_far(depth: np.ndarray, hint: DepthHint, belief: ScaleBelief) -> FactorReading | None:
+    """
+    Return what pixels too few for a factor say, where they lie farther than any camera's would.
+
+    Mostly they are of other units. Nearer ones say nothing of that: what stands right before the
+    camera may be all that it sees.
+    """
+    both = hint.known & np.isfinite(depth) & (depth > 0)
+    if not both.any():
+        return None
+    reading = FactorReading(float(np.median(np.log(hint.depth[both] / depth[both]))), _FEW_SIGMA)
+    return None if reading.log_factor <= 0 or belief.plausible(reading) else reading
 
 
 def _nearest(ratio: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -70,3 +70,21 @@ class Arrivals:
                                    'parameter frozen_after_s raises the risk flag for it'))
         self.warnings = tuple(warnings)
         return Arrival(stale=stale, warnings=self.warnings)
+
+    def outlived(self, received_s: float, settings: Settings) -> str:
+        """
+        Return why the image judged last is too old by the time it is answered; '' where it is not.
+
+        A network that hung, or whose turn was long in coming, answers for what was, and must not
+        lower the flag by it.
+
+        :param received_s: when it arrived, steady clock: so old at least is one without a stamp.
+        """
+        steady_s = time.monotonic()
+        age_s = self._freshness.age_s(self._clock.now().nanoseconds, steady_s)
+        if age_s is None and not is_simulated(self._clock):
+            age_s = steady_s - received_s
+        if age_s is None or age_s <= settings.max_image_age_s:
+            return ''
+        return (f'the image was {age_s:.1f} s old when the network had answered (max_image_age_s '
+                f'is {settings.max_image_age_s:g})')

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import dataclass
 import threading
 import time
 
@@ -15,6 +16,27 @@ _KEPT = 8  # Of images that are still to come, or were dropped.
 _REMEMBERED = 64  # Stamps, to know repeated ones by.
 _JUMP_NS = 10**9  # Back by more is another run, and no message that was overtaken.
 CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The stamp of an image, and by how much its hint's may differ; nanoseconds."""
+
+    stamp: int
+    slop: int
+
+    @property
+    def last(self) -> int:
+        """Return the last stamp that a hint of it may have."""
+        return self.stamp + self.slop
+
+    def off(self, stamp: int) -> int:
+        """Return how far a hint's stamp is from the image's."""
+        return abs(stamp - self.stamp)
+
+    def takes(self, stamp: int) -> bool:
+        """Tell whether a hint of this stamp may be the image's."""
+        return self.off(stamp) <= self.slop
 
 
 class DepthHints:
@@ -38,9 +60,9 @@ class DepthHints:
         with self._ready:
             self._kept: deque[tuple[int, Image]] = deque(maxlen=_KEPT)
             self._stamps: deque[int] = deque(maxlen=_REMEMBERED)
-            self._expected: tuple[int, int] | None = None  # stamp and slop, until it is taken
+            self._expected: _Wanted | None = None  # Until it is taken.
             self._match: Image | None = None
-            self._taken: tuple[int, int] | None = None
+            self._taken: _Wanted | None = None
             self._problem = ''
 
     @property
@@ -69,11 +91,12 @@ class DepthHints:
                 self._counts['repeated'] += 1
                 return
             self._stamps.append(stamp)
-            if self._expected is not None and _near(stamp, self._expected):
-                if self._match is None or (abs(stamp - self._expected[0])
-                                           < abs(_nanoseconds(self._match) - self._expected[0])):
+            expected = self._expected
+            if expected is not None and expected.takes(stamp):
+                if self._match is None or (
+                        expected.off(stamp) < expected.off(_nanoseconds(self._match))):
                     self._match = message
-            elif self._taken is not None and _near(stamp, self._taken):
+            elif self._taken is not None and self._taken.takes(stamp):
                 self._counts['late'] += 1
             else:
                 self._kept.append((stamp, message))
@@ -86,10 +109,9 @@ class DepthHints:
         :param slop_s: by how much the hint's may differ.
         """
         with self._ready:
-            self._expected = (stamp_ns, round(slop_s * 1e9))
-            near = [(abs(stamp - stamp_ns), i) for i, (stamp, _) in enumerate(self._kept)
-                    if _near(stamp, self._expected)]
-            self._match = self._kept[min(near)[1]][1] if near else None
+            self._expected = expected = _Wanted(stamp_ns, round(slop_s * 1e9))
+            near = [(stamp, message) for stamp, message in self._kept if expected.takes(stamp)]
+            self._match = min(near, key=lambda one: expected.off(one[0]))[1] if near else None
 
     def take(self, until_s: float) -> Image | None:
         """
@@ -106,11 +128,11 @@ class DepthHints:
             if self._expected is None:  # Begun anew meanwhile.
                 return None
             self._taken, self._expected = self._expected, None
-            last = sum(self._taken)
+            last = self._taken.last
             self._kept = deque((one for one in self._kept if one[0] > last), maxlen=_KEPT)
             if found is None:
                 self._counts['missing'] += 1
-                self._problem = self._why(self._taken[0])
+                self._problem = self._why(self._taken.stamp)
             else:
                 self._problem = ''
             return found
@@ -130,7 +152,7 @@ class DepthHints:
         """Tell whether a hint of a later image is there, or nobody expects one any more."""
         if self._expected is None:
             return True
-        return any(stamp > sum(self._expected) for stamp, _ in self._kept)
+        return any(stamp > self._expected.last for stamp, _ in self._kept)
 
     def _why(self, stamp_ns: int) -> str:
         if not self._stamps:
@@ -138,10 +160,6 @@ class DepthHints:
         off_s = (self._stamps[-1] - stamp_ns) / 1e9
         return (f'{self.topic} has nothing of the stamp of the last image, its newest is '
                 f'{abs(off_s):.3f} s {"older" if off_s < 0 else "newer"}')
-
-
-def _near(stamp: int, wanted: tuple[int, int]) -> bool:
-    return abs(stamp - wanted[0]) <= wanted[1]
 
 
 def _nanoseconds(message: Image) -> int:

@@ -132,7 +132,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
         if health.input_problem:
             level, message = DiagnosticStatus.ERROR, health.input_problem
         elif health.recent_drops.get('unusable_input'):
-            level, message = DiagnosticStatus.ERROR, snapshot.last_error
+            level, message = DiagnosticStatus.ERROR, snapshot.errors.get('unusable_input', '')
         elif snapshot.image_age_s is None:
             message = 'waiting for the first image'
         elif health.metres_withheld:
@@ -140,7 +140,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
         elif health.camera_problem:
             level, message = DiagnosticStatus.WARN, health.camera_problem
         elif health.recent_drops.get('same_stamp'):
-            level, message = DiagnosticStatus.WARN, snapshot.last_error
+            level, message = DiagnosticStatus.WARN, snapshot.errors.get('same_stamp', '')
         elif health.warnings:
             level, message = DiagnosticStatus.WARN, health.warnings
     used = 'fallback_hfov_deg' if health.fallback else 'used'
@@ -159,7 +159,7 @@ def _input(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
 def _inference(name: str, snapshot: Snapshot, health: Health) -> DiagnosticStatus:
     level, message = DiagnosticStatus.OK, health.state
     if health.recent_drops.get('failure'):
-        level, message = DiagnosticStatus.ERROR, snapshot.last_error
+        level, message = DiagnosticStatus.ERROR, snapshot.errors.get('failure', '')
     else:
         for thread, in_work_s in snapshot.in_work_s.items():
             if in_work_s > _HANGS_AFTER_S:
@@ -205,6 +205,9 @@ def _model(name: str, health: Health) -> DiagnosticStatus:
         level, message = DiagnosticStatus.ERROR, health.configure_problem
     elif health.swap_problem:
         level, message = DiagnosticStatus.WARN, health.swap_problem
+    elif health.model and not health.thresholds.by_score:
+        level, message = DiagnosticStatus.WARN, (
+            'loaded; no score has a threshold: emu calibrate fits them, or set risk_threshold_*')
     elif refused := health.model.get('backend_refused'):
         level, message = DiagnosticStatus.WARN, f'loaded; {refused}'
     return status(f'{name}: model', level, message, health.model)

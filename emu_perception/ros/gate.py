@@ -47,5 +47,6 @@ class Gate:
         :param promised: of a promised map, for which there is always a gate: what raises the flag
             is what a promise does not hold for.
         """
-        return not promised and gate not in self.closing \
-            or self.image.certain and not self.raised()
+        if gate not in self.closing and not promised:
+            return True
+        return self.image.certain and not self.raised()

@@ -70,14 +70,14 @@ class HintFusion:
     @property
     def values(self) -> Mapping[str, object]:
         """Return what the diagnostics say of it."""
-        counts = self.hints.counts
+        counts, compared = self.hints.counts, math.isfinite(self._watched_s)
         return {'depth_hint_topic': self.hints.topic,
                 **{f'depth_hint_{cause}': count for cause, count in counts.items()},
                 'depth_hint_scale': self._said or 'n/a',
                 'depth_hint_contradicted_pixels': self._contradicted,
-                'network_intervals_hold': self._watch.covered,
+                'network_intervals_hold': self._watch.covered if compared else None,
                 'sigma_widening': self._watch.widening,
-                'miscalibrated': self._watch.problem or 'no'}
+                'miscalibrated': self._watch.problem or ('no' if compared else None)}
 
     def expect(self, message: Image | CompressedImage, settings: Settings) -> None:
         """Note which image is in work; before the network runs."""

@@ -32,7 +32,7 @@ def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, con
     if settings.risk_region:
         log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were fitted on '
                  'whole images; set those of this part (risk_threshold_*)')
-    if thresholds == RiskThresholds():
+    if thresholds == RiskThresholds() and not settings.risk_scores:  # Those keep it raised.
         log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk threshold: '
                  'uncertainty never raises the risk flag')
 

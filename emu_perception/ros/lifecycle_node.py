@@ -228,25 +228,29 @@ class EmuNode(LifecycleNode):
         return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        names = [change.name for change in changes]
         try:
             settings = parameters.changed(
                 self._settings, {change.name: change.value for change in changes},
                 configured=self._pipeline is not None)
-        except EmuError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        # Assigned first: a new model that takes over meanwhile must not bring the old ones back.
+            predictor = None if self._pipeline is None else self._pipeline.predictor
+            model = (None if predictor is None
+                     else self._swap.check(names, settings, predictor))
+        except Exception as error:  # whatever it is, the caller waits for an answer
+            return SetParametersResult(successful=False, reason=describe(error))
+        # Not before all is checked: images are in work meanwhile. But before the flag's part: a
+        # new model that takes over now must not bring the old ones back.
         before, self._settings = self._settings, settings
+        if predictor is None:
+            return SetParametersResult(successful=True)
         try:
-            if self._pipeline is not None:
-                predictor, names = self._pipeline.predictor, [one.name for one in changes]
-                model = self._swap.check(names, settings, predictor)
-                self._risk.configure(settings, predictor.metadata)
-                self._swap.begin(settings, model, predictor)
-                if 'promise_level' in names and model in (None, predictor.key):
-                    say_promises(self._log, predictor, self._settings)
+            self._risk.configure(settings, predictor.metadata)
         except EmuError as error:
             self._settings = before
             return SetParametersResult(successful=False, reason=str(error))
+        self._swap.begin(settings, model, predictor)
+        if 'promise_level' in names and model in (None, predictor.key):
+            say_promises(self._log, predictor, settings)
         return SetParametersResult(successful=True)
 
     def _autostart(self) -> None:

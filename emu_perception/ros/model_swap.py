@@ -76,26 +76,25 @@ class ModelSwap:
     def check(self, changed: Collection[str], settings: Settings,
               running: SharedPredictor) -> ModelKey | None:
         """
-        Check changed settings against the model they are for.
+        Return the key of the model that the settings ask for; None if that was not changed.
 
         :param changed: names of the parameters that were set, be it to the value they have.
-        :return: the key of the model that they ask for; None if that was not changed.
-        :raises EmuError: one line, if this model does not go with them, or it is plain that it
-            cannot take over.
+        :raises EmuError: one line, if it is plain that this model cannot take over, or settings
+            are not for the model that will run.
         """
-        key = self._asked(changed, settings, running)
-        if key not in (None, running.key):
-            return key  # It was asked itself.
-        if 'promise_level' in changed:
-            check_level(settings.promise_level, running.metadata)
-        if key is None:
-            settings.check_classes(self.loading_classes or running.metadata.classes, changed)
-        else:
-            settings.check_classes(running.metadata.classes)
+        key, metadata = self._asked_for(changed, settings, running), running.metadata
+        if key in (None, running.key):
+            if 'promise_level' in changed:
+                check_level(settings.promise_level, metadata)
+            if key is None:
+                settings.check_classes(self.loading_classes or metadata.classes, changed)
+            else:
+                settings.check_classes(metadata.classes)
         return key
 
-    def _asked(self, changed: Collection[str], settings: Settings,
-               running: SharedPredictor) -> ModelKey | None:
+    def _asked_for(self, changed: Collection[str], settings: Settings,
+                   running: SharedPredictor) -> ModelKey | None:
+        """Return the key likewise; another model than the one that runs is checked here."""
         if self._reverting or not set(changed) & set(MODEL_PARAMETERS):
             return None
         path = resolve_model_file(settings.model_file)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -60,6 +60,9 @@ class NodeHealth:
         """Return what /diagnostics say now; of drops those since the last message."""
         now_s, node, pipeline = time.monotonic(), self._node, running.pipeline
         snapshot = self._statistics.snapshot(now_s)
+        if running.activated_s is not None and snapshot.image_age_s is not None and (
+                snapshot.image_age_s > now_s - running.activated_s):
+            snapshot = replace(snapshot, image_age_s=None)  # Of an activation before.
         drops = Counter(snapshot.drops)
         camera = pipeline.camera if pipeline else None
         active = running.activated_s is not None

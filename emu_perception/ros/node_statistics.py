@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 from statistics import median
 import threading
@@ -23,6 +23,7 @@ class Snapshot:
         the start; messages of which ``too_little_known`` was to be sent.
     :ivar flag_latency_p95_s: from an image to its flag, 95th percentile; None without images.
     :ivar drops: images lost since the start, by cause.
+    :ivar errors: the last text of each cause that has one; ``last_error`` is the last of all.
     :ivar input_rate_hz, output_rate_hz: None until two images have come within the window.
     :ivar image_age_s: since the last image arrived; None before the first.
     :ivar in_work_s: how long each busy thread ('network', 'publishing') has had its image.
@@ -39,6 +40,7 @@ class Snapshot:
     times_ms: Mapping[str, float]
     last_error: str
     flag_latency_p95_s: float | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 class Statistics:
@@ -56,6 +58,7 @@ class Statistics:
         self._last_processed_s: float | None = None
         self._work_since_s: dict[str, float] = {}
         self._work_ended_s = float('-inf')
+        self._errors: dict[str, str] = {}
         self._last_error = ''
 
     def received(self, now_s: float) -> None:
@@ -68,7 +71,8 @@ class Statistics:
         """Count an image that was lost, and keep the error's text."""
         with self._lock:
             self._drops[cause] += 1
-            self._last_error = error or self._last_error
+            if error:
+                self._errors[cause] = self._last_error = error
 
     def withheld(self) -> None:
         """Count an image whose metres the gate has withheld."""
@@ -133,6 +137,7 @@ class Statistics:
                 image_age_s=now_s - self._received[-1] if self._received else None,
                 in_work_s={thread: now_s - since_s
                            for thread, since_s in self._work_since_s.items()},
+                errors=dict(self._errors),
                 times_ms=summary, last_error=self._last_error,
                 flag_latency_p95_s=_p95([one for at_s, one in self._flagged
                                          if now_s - at_s <= _WINDOW_S]))

@@ -112,7 +112,8 @@ class Settings(PlannerSettings):
     risk_scores: tuple[str, ...] = _list_parameter(
         'Scores that raise the risk flag, such as [segmentation_entropy, relative_depth_sigma], '
         'the mean uncertainties alone; empty: all that have a threshold. One that the checkpoint '
-        'does not give keeps the flag raised.', Rule(str, choices=tuple(SCORES)))
+        'does not give, or that has no threshold, keeps the flag raised.',
+        Rule(str, choices=tuple(SCORES)))
     raise_after: int = _parameter(
         1, 'Uncertain images in a row that raise the risk flag.', unit='images', low=1, high=1000)
     clear_after: int = _parameter(
@@ -124,9 +125,9 @@ class Settings(PlannerSettings):
         1.0, 'Time without a processed image after which the risk flag is raised.', unit='s',
         low=0.05, high=3600.0)
     max_image_age_s: float = _parameter(
-        1.0, 'Age by its stamp from which on an image raises the risk flag; where stamps are of '
-        "another clock than the node's, how far it may lag behind the quickest.", unit='s',
-        low=0.01, high=3600.0)
+        1.0, 'Age by its stamp, on arrival or when the network has answered, from which on an '
+        "image raises the risk flag; where stamps are of another clock than the node's, how far "
+        'it may lag behind the quickest.', unit='s', low=0.01, high=3600.0)
     frozen_after_s: float = _parameter(
         0.0, 'Time with the same pixels in every image after which the risk flag is raised; 0: '
         'off (a warning tells of it). Not under use_sim_time.', unit='s', low=0.0, high=3600.0)

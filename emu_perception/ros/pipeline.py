@@ -116,7 +116,8 @@ class Pipeline:
                 self.map_rate.failed()
             raise
         predicted = time.monotonic()
-        reason, detail = self._objection(arrival.stale, self._miscalibrated(settings))
+        stale = arrival.stale or waiting.arrivals.outlived(waiting.received_s, settings)
+        reason, detail = self._objection(stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
                                   detail=detail)
         if state is None:

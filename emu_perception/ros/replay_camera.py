@@ -168,6 +168,10 @@ class ReplayCamera(Node):
             if image.info_problem:
                 self._say_once(f'{image.info_problem}: no camera_info')
             return None
+        apart = image.apart_from(info, width, height)
+        if apart:
+            self._say_once(f'{image.name}: {apart}; no camera_info for such images', key='turned')
+            return None
         what = 'camera_info_file' if self._info else f'{image.name}: its calibration'
         # A reader goes by the name of the topic. What is rectified already goes out under another
         # name without the distortion that its calibration remembers, and what is not, under a name

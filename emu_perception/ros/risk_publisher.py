@@ -120,6 +120,7 @@ class RiskPublisher:
         expected = dict.fromkeys((*metadata.score_names, *settings.risk_scores))
         with self._lock:
             self._monitor.configure(thresholds=thresholds, expected=expected,
+                                    chosen=settings.risk_scores,
                                     raise_after=settings.raise_after,
                                     clear_after=settings.clear_after,
                                     clear_below=settings.clear_below,

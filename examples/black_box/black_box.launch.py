@@ -35,16 +35,29 @@ def processes(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    topics = yaml.safe_load(Path(given('topics')).read_text())['topics']
+    def number(name, kind):
+        try:
+            return kind(given(name))
+        except ValueError:
+            raise RuntimeError(f"launch argument {name} is '{given(name)}': give a number"
+                               ) from None
+
+    file = Path(given('topics'))
+    if not file.is_file():
+        raise RuntimeError(f"launch argument topics is '{file}': no such file")
+    document = yaml.safe_load(file.read_text())
+    topics = document.get('topics') if isinstance(document, dict) else None
+    if not topics:
+        raise RuntimeError(f"{file}: field 'topics' is missing: give the list of topics to keep")
     return [
         ExecuteProcess(output='screen', cmd=[
             'ros2', 'bag', 'record', '--snapshot-mode', '--storage', 'mcap', '--max-cache-size',
-            str(int(given('cache_mb')) << 20), '--output', given('out'), '--regex',
+            str(number('cache_mb', int) << 20), '--output', given('out'), '--regex',
             regex(topics)]),
         ExecuteProcess(output='screen', cmd=[
             sys.executable, str(HERE / 'black_box.py'), '--ros-args', '-r',
             f'risk:={given("risk")}', '-p',
-            f'at_most_every_s:={float(given("at_most_every_s"))}'])]
+            f'at_most_every_s:={number("at_most_every_s", float)}'])]
 
 
 def generate_launch_description():

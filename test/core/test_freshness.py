@@ -148,6 +148,16 @@ def test_a_clock_that_jumps_back_begins_anew_and_is_stale_for_one_image():
     assert not stream.send(clock_s=10.1, stamp_s=10.05).stale
 
 
+def test_an_image_of_before_the_clock_jumped_back_does_not_decide_whose_the_stamps_are():
+    stream = Stream(simulated=True)
+    stream.send(clock_s=9000.0, stamp_s=8999.9)
+    assert stream.send(clock_s=10.0, stamp_s=9000.0).stale  # it was on its way
+    assert not stream.send(clock_s=10.1, stamp_s=10.0).stale
+    assert stream.freshness.same_clock is True
+    assert all(stream.send(clock_s=now_s, stamp_s=now_s - 30.0).stale
+               for now_s in (50.0, 60.0, 70.0)), 'a lag that stays was taken for the clock'
+
+
 def test_without_a_simulated_clock_the_age_is_not_known_which_is_stale():
     stream = Stream(simulated=True)
     assert 'no /clock' in stream.send(clock_s=0.0, stamp_s=5.0).stale
@@ -209,3 +219,16 @@ def test_the_same_pixels_are_counted_in_seconds_and_one_other_begins_anew():
              (3.5, pixels), (4.0, pixels[:-1]), (5.0, pixels[:-1])]
     assert [frozen.same_for_s(data, at_s) for at_s, data in shown] == [
         0.0, 1.0, 2.5, 0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize('offset_s', [0.0, NOW_S - 77.0])
+def test_an_image_grows_older_while_it_is_worked_on(offset_s):
+    stream = Stream(offset_s=offset_s)
+    assert stream.freshness.age_s(ns(NOW_S), 5.0) is None
+    stream.send(lag_s=0.0)
+    stream.send(lag_s=0.25)
+    later_s = stream.time_s + 3.0
+    assert stream.freshness.age_s(ns(NOW_S + later_s), 5.0 + later_s) == pytest.approx(
+        3.25, abs=0.001)
+    stream.send(stamp_s=0.0)
+    assert stream.freshness.age_s(ns(NOW_S + later_s), 5.0 + later_s) is None

@@ -14,6 +14,7 @@ from emu_perception.checkpoint import CheckpointMetadata, Intrinsics
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.predictor import Predictor
+from emu_perception.preprocessing import network_size
 import numpy as np
 import pytest
 import torch
@@ -147,6 +148,15 @@ def test_the_range_is_that_of_the_training_camera():
     assert np.allclose(predictor(image, fx=1000.0).depth, 16.0)
     beyond = predictor_of(constant_depth(10.5), depth_max=10.0)(image, fx=250.0)
     assert np.isposinf(beyond.depth).all()
+
+
+@pytest.mark.parametrize('trained', [(32, 32), (64, 96), (96, 128), (64, 224), (352, 480)])
+@pytest.mark.parametrize('image', [(480, 640), (720, 1280), (640, 480), (512, 512), (1080, 1440)])
+def test_a_size_that_is_asked_to_have_the_aspect_has_it(image, trained):
+    """Of small multiples of 32 few have: a size that is proposed must not be refused again."""
+    height, width = network_size(image, trained, 0.08)
+    assert abs(width * image[0] / (height * image[1]) - 1) <= 0.08
+    assert height % 32 == width % 32 == 0
 
 
 # -- a focal length that is missing or wrong -----------------------------------------------------

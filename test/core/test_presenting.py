@@ -16,7 +16,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskReason
 from emu_perception.shown import Look, Shown
-from emu_perception.visualization import instance_color
+from emu_perception.visualization import default_palette
 import numpy as np
 import pytest
 
@@ -121,11 +121,28 @@ def test_a_prediction_made_by_hand_says_what_it_lacks():
         Prediction({'depth': np.ones((2, 2), np.float32)}, {}, (2, 2)).plot()
 
 
-def test_the_legend_says_where_each_depth_is_from():
+def test_the_legend_says_where_each_depth_is_from(predictor, prediction):
     rows = numbered(MAPS['depth_source'])
     assert [meaning for meaning, _ in rows] == ['network', 'corrected', 'sensor', 'unknown']
-    shown = instance_color(np.array([[0, 1, 2, 255]]))[0].tolist()
+    source = {'depth_source': np.array([[0, 1, 2, 255]], np.uint8)}
+    shown = Shown(RGB[:1, :4], Prediction(source, {}, (1, 4)), prediction.risk, Look.of(
+        predictor.metadata, {})).colored(MAPS['depth_source'])[0].tolist()
     assert [color for _, color in rows] == shown and len({*map(tuple, shown)}) == 4
+
+
+def test_sources_of_depth_are_told_apart_by_who_sees_no_hues():
+    """Red-green blind or in a grey print: by lightness, L* of CIELAB (0 to 100), 20 apart."""
+    lab = [lab_of(color) for _, color in numbered(MAPS['depth_source'])]
+    lightness = sorted(color[0] for color in lab)
+    assert min(np.diff(lightness)) > 20
+    # Classes stand in the same legend: 2.3 is a difference that is just seen.
+    for color in default_palette(40):
+        assert min(np.linalg.norm(lab_of(color) - one) for one in lab) > 10
+
+
+def lab_of(color):
+    pixel = np.array(color, np.float32).reshape(1, 1, 3) / 255
+    return cv2.cvtColor(pixel, cv2.COLOR_RGB2LAB)[0, 0]
 
 
 def test_a_scene_is_coloured_over_its_own_range_and_is_else_the_same(predictor, prediction):

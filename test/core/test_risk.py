@@ -282,6 +282,20 @@ def test_a_score_that_the_network_should_have_given_raises_whether_it_is_judged_
     assert not monitor.observe(scores(None, 0.2), 0.2).raised
 
 
+def test_a_score_that_is_to_judge_and_has_no_threshold_raises_until_it_has_one():
+    monitor = active(thresholds=limits(segmentation=1.0), chosen=('segmentation_entropy',
+                                                                  'depth_sigma'))
+    state = monitor.observe(GOOD, 0.0)
+    assert (state.raised, state.reason, state.certain) == (True, R.FAILURE, False)
+    assert 'depth_sigma' in state.detail and 'risk_threshold_depth' in state.detail
+    monitor.configure(thresholds=LIMITS)
+    assert not monitor.observe(GOOD, 0.1).raised
+    monitor.configure(thresholds=RiskThresholds())
+    assert monitor.observe(GOOD, 0.2).raised, 'nothing judges, and somebody asked for it'
+    monitor.configure(chosen=())
+    assert not monitor.observe(GOOD, 0.3).raised
+
+
 @pytest.mark.parametrize(('image', 'largest', 'name'), [
     (GOOD, 0.5, 'segmentation_entropy'), (BAD, 1.5, 'segmentation_entropy'),
     (scores(0.5, 0.3), 0.75, 'depth_sigma'), (scores(None, 0.8), 2.0, 'depth_sigma'),
@@ -328,6 +342,7 @@ def test_a_score_that_is_no_number_is_a_failure_before_all_else():
     monitor = active()
     state = monitor.observe(scores(math.nan, 0.2), 0.0, reason=R.NO_CALIBRATION, detail='why')
     assert state.reason is R.FAILURE
+    assert list(state.scores) == ['segmentation_entropy'], 'metres of no known lens'
 
 
 def test_beginning_anew_raises_until_images_come_as_after_activation():

@@ -31,6 +31,14 @@ def test_bridge_that_raises_on_an_image_makes_the_image_unusable_not_the_node():
         convert(probe_image('rgb8'))
 
 
+def test_images_of_another_byte_order_are_ours_since_the_bridge_was_not_tried_with_them():
+    convert = bridge.bridge_converter(object(), frozenset({'mono16', 'rgb8'}))
+    for encoding in ('mono16', 'rgb8'):
+        message = probe_image(encoding)
+        message.is_bigendian = 1
+        np.testing.assert_array_equal(convert(message), image_to_rgb(message))
+
+
 @pytest.mark.parametrize('body, why', [
     ('import os\nos.abort()', 'code -6'),
     ('raise ImportError("numpy.core.multiarray failed to import")', 'code 1'),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from emu_perception.ros import diagnostics, lifecycle_node, node_health
 from emu_perception.ros.silence import explain_silence
-from node_bench import camera_info, rgb_image
+from node_bench import camera_info, fake_calibration, FakePredictor, rgb_image
 import pytest
 import rclpy
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
@@ -251,3 +251,39 @@ def test_a_backend_that_was_refused_is_a_warning_also_when_it_is_refused_later(m
     model = bench.diagnostics()['model']
     assert 'openvino' in model['message'] and 'depth is off' in model['backend_refused']
     assert model['backend'] == 'fake backend'
+
+
+def test_an_activation_has_no_images_of_the_one_before(make_bench):
+    bench = make_bench(parameters={'fallback_hfov_deg': 0.0})
+    bench.until(lambda: bench.diagnostics()['input']['withheld'] != 'none', send=rgb_image())
+    assert bench.transition('deactivate') and bench.transition('activate')
+    bench.until(lambda: bench.diagnostics()['inference']['state'] == 'active'
+                and bench.diagnostics()['input']['message'] == 'waiting for the first image')
+    source = bench.diagnostics()['input']
+    assert (source['image_age_s'], source['withheld']) == ('n/a', 'none')
+
+
+def test_each_part_says_its_own_error_and_not_the_newest_of_another(make_bench):
+    bench = make_bench(diagnostics_period_s=1.0)
+    broken = rgb_image()
+    broken.encoding = '32FC1'
+
+    def both():
+        bench.predictor.fails = RuntimeError('the fan is off')
+        bench.send(rgb_image())
+        bench.until(lambda: bench.node._statistics.snapshot(0.0).drops.get('failure'))
+        bench.send(broken)
+        parts = bench.diagnostics()
+        return (parts['inference']['level'] == b'\x02' == parts['input']['level']) and parts
+    parts = bench.until(both)
+    assert 'the fan is off' in parts['inference']['message']
+    assert 'depth topic' in parts['input']['message']
+
+
+def test_a_flag_that_no_score_can_raise_is_a_warning(make_bench):
+    bench = make_bench(predictor=FakePredictor(calibration=fake_calibration(None, None)))
+    model = bench.until(lambda: bench.diagnostics()['model']['level'] == b'\x01'
+                        and bench.diagnostics()['model'])
+    assert 'no score has a threshold' in model['message']
+    assert bench.set(risk_threshold_depth=1.0).successful
+    bench.until(lambda: bench.diagnostics()['model']['level'] == b'\x00')

@@ -169,3 +169,27 @@ def test_a_dump_is_loaded_without_complaint_but_for_what_only_a_start_sets(make_
     assert refused == read_only  # rclpy's own answer, and one of rclpy's own parameters
     assert refused & TABLE.keys() == {name for name, row in TABLE.items() if row.change == START}
     assert {one.name: one.value for one in bench.node.get_parameters(names)} == before
+
+
+def test_no_image_is_processed_by_settings_that_are_being_checked(make_bench, monkeypatch):
+    bench = make_bench()
+    seen = []
+
+    def check(names, settings, running):
+        seen.append(bench.node._settings.fallback_hfov_deg)
+        raise InputError('parameter model_file: no')
+    monkeypatch.setattr(bench.node._swap, 'check', check)
+    assert not bench.set(model_file='/other', fallback_hfov_deg=120.0).successful
+    assert seen == [65.0] and bench.node._settings.fallback_hfov_deg == 65.0
+
+
+def test_an_error_that_nobody_foresaw_refuses_the_parameters_and_leaves_them(
+        make_bench, monkeypatch):
+    bench = make_bench()
+
+    def check(names, settings, running):
+        raise RuntimeError('the disk is gone')
+    monkeypatch.setattr(bench.node._swap, 'check', check)
+    refused = bench.set(clear_after=1)
+    assert not refused.successful and 'RuntimeError: the disk is gone' in refused.reason
+    assert bench.node._settings.clear_after == 3

@@ -129,7 +129,8 @@ def test_every_score_has_a_parameter_that_lets_it_raise_and_a_topic(make_bench, 
 
 
 def test_risk_scores_says_which_scores_raise_and_the_plain_rule_is_two_of_them(make_bench):
-    bench = make_bench(parameters={'risk_threshold_unfamiliarity': 0.05})
+    bench = make_bench(parameters={'risk_threshold_unfamiliarity': 0.05,
+                                   'risk_threshold_relative_depth': 0.5})
     bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
     assert 'unfamiliarity' in bench.diagnostics()['risk']['detail']
     assert bench.set(risk_scores=['segmentation_entropy', 'relative_depth_sigma']).successful
@@ -154,6 +155,16 @@ def test_a_score_that_is_to_raise_but_is_not_the_checkpoints_keeps_the_flag_up(m
     assert bench.set(risk_scores=['segmentation_entropy', 'unfamiliarity']).successful
     bench.until(lambda: reason(bench) == 'failure', send=rgb_image())
     assert 'lacks the score unfamiliarity' in bench.diagnostics()['risk']['detail']
+
+
+def test_a_score_that_is_to_raise_but_has_no_threshold_keeps_the_flag_up_until_it_has(make_bench):
+    bench = make_bench()
+    bench.clear_risk()
+    assert bench.set(risk_scores=['relative_depth_sigma']).successful
+    bench.until(lambda: reason(bench) == 'failure', send=rgb_image())
+    assert 'set risk_threshold_relative_depth' in bench.diagnostics()['risk']['detail']
+    assert bench.set(risk_threshold_relative_depth=0.5).successful
+    bench.clear_risk()
 
 
 def test_a_score_that_the_network_should_have_given_raises_and_its_maps_are_held_back(make_bench):

@@ -177,3 +177,21 @@ def test_without_a_clock_the_age_is_not_known_and_it_stays_raised(make_bench):
     bench = make_bench(clocked=True, parameters={'use_sim_time': True})
     stale(bench, 'use_sim_time is set but there is no /clock', now_image)
     assert not any(flag.data is False for flag in bench.received['risk'])
+
+
+@pytest.mark.parametrize('make', [now_image, lambda: now_image(age_s=1e9),
+                                  lambda: rgb_image(sec=0, nanosec=0)])
+def test_an_image_that_the_network_held_for_seconds_does_not_lower_it(make_bench, make):
+    bench = make_bench(clocked=True, parameters={'clear_after': 1})
+    clear(bench, make)
+    bench.predictor.gate.clear()
+    bench.predictor.entered.clear()
+    sent_until(bench, bench.predictor.entered.is_set, make)
+    bench.until(lambda: bench.risk() is True)
+    time.sleep(0.2)
+    del bench.received['risk'][:]
+    bench.predictor.gate.set()
+    assert 'when the network had answered' in bench.until(
+        lambda: 'old' in risk(bench)['detail'] and risk(bench)['detail'])
+    assert all(flag.data for flag in bench.received['risk'])
+    clear(bench, make)

@@ -69,7 +69,8 @@ def test_nothing_is_imported_that_humble_lacks() -> None:
                         'DeclareLaunchArgument', 'EmitEvent', 'LogInfo', 'OpaqueFunction',
                         'Shutdown', 'LaunchConfiguration', 'Node', 'ParameterValue',
                         'get_package_prefix', 'PackageNotFoundError',
-                        'profile_variables', 'SWITCH'}  # of this package, which imports no ROS
+                        'profile_variables', 'SWITCH',  # of this package, which imports no ROS
+                        'get_close_matches'}  # of Python's own library
 
 
 @needs_launch
@@ -265,6 +266,31 @@ def test_wrong_flags_are_refused_by_name(installed: Path, arguments: dict[str, s
     """A typo must not mean false."""
     with pytest.raises(RuntimeError, match=next(iter(arguments))):
         started(**arguments)
+
+
+@needs_launch
+def test_an_argument_that_is_nearly_one_is_said(installed: Path) -> None:
+    """``ros2 launch`` takes any name and says nothing of one that nobody reads."""
+    module = load()
+    line, = module._misspelt({'image_topc': '/x', 'image_topic': '/y', 'namespace': ''})
+    assert 'image_topc is none' in line and line.endswith('did you mean image_topic?')
+    # Of the launch system itself, of examples/, and of a file that includes this one.
+    assert module._misspelt(dict.fromkeys(
+        ('ros_namespace', 'ros_params', 'depth_topic', 'robot_name', 'map', 'slam'), '')) == []
+
+
+@needs_launch
+def test_a_replay_beside_a_depth_camera_says_that_it_is_none(
+        installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who tries fusion with a recording waits for depths that nobody sends."""
+    module, said = load(), []
+    monkeypatch.setattr(module, 'LogInfo', lambda msg: said.append(msg))
+    monkeypatch.setitem(globals(), 'load', lambda: module)
+    launched(replay='/bag', depth_hint_topic='/cam/aligned_depth')
+    assert [line for line in said if '/cam/aligned_depth has to come from elsewhere' in line]
+    said.clear()
+    launched(depth_hint_topic='/cam/aligned_depth')
+    assert not [line for line in said if 'elsewhere' in line]
 
 
 @needs_launch

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 import shutil
 import signal
+import struct
 import subprocess
 import time
 from typing import Any
@@ -109,6 +110,21 @@ def test_calibration_beside_an_image_is_that_images(camera: Callable[..., Replay
     assert list(info.k[:6]) == [111.0, 0.0, 63.0, 0.0, 112.0, 47.0]
     image = node.sent['image'].messages[1]  # type: ignore[attr-defined]
     assert info.header == image.header
+
+
+def test_an_image_that_exif_turns_goes_out_without_the_calibration_of_its_file(
+        camera: Callable[..., ReplayCamera], tmp_path: Path) -> None:
+    """Turned upside down its principal point is elsewhere; its metres would be shifted."""
+    block = (b'II*\0' + struct.pack('<IH', 8, 1) + struct.pack('<HHIHH', 0x112, 3, 1, 3, 0))
+    data = cv2.imencode('.jpg', np.zeros((96, 128, 3), np.uint8))[1].tobytes()
+    for name, exif in (('a', b''), ('b', b'\xff\xe1' + struct.pack('>H', 8 + len(block))
+                                   + b'Exif\0\0' + block)):
+        (tmp_path / f'{name}.jpg').write_bytes(data[:2] + exif + data[2:])
+        write_calibration(tmp_path / f'{name}.yaml', pinhole_info(128, 96, 111.0))
+    node = camera(source=str(tmp_path))
+    info, = infos(node)
+    assert len(node.sent['image'].messages) == 2  # type: ignore[attr-defined]
+    assert info.header == node.sent['image'].messages[0].header  # type: ignore[attr-defined]
 
 
 def test_numbers_in_names_count_as_numbers(camera: Callable[..., ReplayCamera],

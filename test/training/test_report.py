@@ -296,6 +296,18 @@ def test_order_names_where_the_paper_has_it_the_other_way_round(tmp_path):
     assert by_rmse.differing == (('base', 'teacher', True),)
 
 
+def test_a_network_that_goes_on_from_others_is_no_baseline_of_the_paper(tmp_path):
+    """The default model is trained on, averaged and balanced: its pass is one, its way is not."""
+    own = {**make_result('emu_default', 'baseline'), 'made_of': ['averaged', 'start']}
+    plain = make_result('SegDepthFormer', 'baseline')
+    results = load(tmp_path, [own, plain])
+    assert [result.group for result in results] == ['From other networks', 'Baseline']
+    blocks = {block.title: [row.name for row in block.rows]
+              for block in main_table(results).blocks}
+    assert blocks == {'Baseline': ['SegDepthFormer'], 'From other networks': ['emu_default']}
+    assert paper_row(results[0]) is None and paper_row(results[1]) is not None
+
+
 def test_a_tie_is_no_order(tmp_path):
     results = load(tmp_path, [make_result('a', 'baseline', miou=0.4001),
                               make_result('b', 'ensemble', miou=0.4003)])

@@ -47,7 +47,8 @@ def parser() -> CommandParser:
     parser.add_argument('--no-ap', action='store_true',
                         help='no AP of instances: the clustering takes longer than all else')
     parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
-    parser.add_argument('--name', help='of the row in tables; default: the method')
+    parser.add_argument('--name', help="of the row in tables; default: the checkpoint's own, of "
+                        'several the method')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='write the metrics here')
     parser.add_argument('--trivial', action='store_true', help='measure the trivial baselines too')

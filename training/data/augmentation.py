@@ -107,7 +107,7 @@ def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRec
     :param size: (height, width) of the view.
     :param rng: the only source of randomness.
     :param whole: None = ``size``: at scale 1 a view is the whole image.
-    :param in_pixels: inverse depths are disparities: in pixels of the view, then.
+    :param in_pixels: inverse depths are disparities: in pixels of an image as wide as ``whole``.
     :return: the view; depth divided by s under the policy ``divide``, since a camera of the same
         focal length that sees an object s times larger is s times nearer. Inverse depth is
         multiplied by s, as disparity grows with the image.
@@ -140,8 +140,11 @@ def random_view(example: Example, size: tuple[int, int], recipe: AugmentationRec
     if inverse is not None:
         inverse = view(inverse, -1.0, nearest)
         larger = target[1] / seen[1] / drawn.base if divide else 1.0
+        # Not base: where an image is of another aspect it is letterboxed here, and stretched
+        # where it is validated and on the robot, whose pixels these are to be.
+        pixels = (whole or size)[1] / example.image.shape[1] if in_pixels else 1.0
         # Unknown stays negative, the sky 0.
-        inverse = inverse * np.float32(larger * (drawn.base if in_pixels else 1.0))
+        inverse = inverse * np.float32(larger * pixels)
     if label is not None:
         label = view(label, IGNORE, nearest)
     if instance is not None:

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import hashlib
 from pathlib import Path
+import zlib
 
 from emu_perception.whole_files import write_whole
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 import torch
 from torch.utils.data import Dataset
 
@@ -30,6 +31,7 @@ from .examples import Batch, TrainingViews
 
 _SUFFIX = '.safetensors'
 _NAME = 'features{}'
+_CHECKSUM_BYTES = 4  # Behind all others: of the length alone nobody sees a bit that has turned.
 
 
 def kept_maps(batch: Batch) -> list[torch.Tensor] | None:
@@ -59,7 +61,7 @@ class FeatureStore:
 
     def content(self, maps: Sequence[torch.Tensor]) -> bytes:
         """
-        Return the file of one view's maps [C, h, w].
+        Return the file of one view's maps [C, h, w], its checksum at the end.
 
         :raises RecipeError: if a value is beyond the range of the type.
         """
@@ -69,7 +71,19 @@ class FeatureStore:
             raise RecipeError(f"field 'cache_features' is '{str(self.dtype)[6:]}', but the "
                               f'encoder gives values of {largest:g}: give '
                               'cache_features=float32, or none')
-        return save(tensors)
+        content = save(tensors)
+        return content + _checksum(content)
+
+    def holds(self, path: Path, length: int) -> bool:
+        """
+        Tell whether a file is there as it was written.
+
+        :param length: that it has to have, bytes.
+        """
+        try:
+            return path.stat().st_size == length and _is_sound(path.read_bytes())
+        except OSError:
+            return False
 
     def write(self, path: Path, content: bytes) -> None:
         """
@@ -87,11 +101,24 @@ class FeatureStore:
         """
         path = self.path(image)
         try:
-            return load_file(path)
+            data = path.read_bytes()
+            if not _is_sound(data):
+                raise SafetensorError('its checksum is another')
+            return load(data[:-_CHECKSUM_BYTES])
         except (OSError, SafetensorError) as error:
             raise DatasetError(f'{path}: features of a training image are gone or damaged: the '
                                'same command makes them again, with --resume where an epoch is '
                                'kept') from error
+
+
+def _checksum(content: bytes | memoryview) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, 'big')
+
+
+def _is_sound(data: bytes) -> bool:
+    """Tell whether a file is as it was written."""
+    content = memoryview(data)
+    return _checksum(content[:-_CHECKSUM_BYTES]) == content[-_CHECKSUM_BYTES:]
 
 
 class ViewsWithFeatures(Dataset[Batch]):

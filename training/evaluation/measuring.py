@@ -9,10 +9,10 @@ import hashlib
 import json
 from pathlib import Path
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from emu_perception.scores import SCORES
-from emu_perception.uncertainty import PredictiveMoments
+from emu_perception.uncertainty import predictive_moments
 import numpy as np
 from rich.progress import track
 import torch
@@ -26,7 +26,9 @@ from ..data.dataset_folder import (
 )
 from ..data.unknown_camera import warn_of_camera
 from ..methods.ensemble import Ensemble, Member
+from ..metrics.probability_runs import Probabilities, Softmax, Whole
 from ..metrics.suite import EvaluationSuite
+from .threads import one_thread
 from .three_task_figures import has_three_task_figures, ThreeTaskFigures
 
 FORMAT = 1
@@ -69,16 +71,18 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
         if 'segmentation' not in ensemble.tasks and 'depth' not in ensemble.tasks:
             continue
         start = time.perf_counter()
-        moments = ensemble.predict(example.image, focal=focal, seed=index)
+        answer = answered(ensemble, example.image, focal, index)
         if ensemble.device.type == 'cuda':
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-        images.append({'stem': stem, **compared(suite, moments, example)})
+        with one_thread():
+            images.append({'stem': stem, **compared(suite, answer, example)})
     # The first image pays for what later ones do not: caches, and kernels being chosen.
     later = np.array(seconds[1:] or seconds) * 1e3
     return {**suite.compute(), **({} if more is None else more.compute()),
             'images': len(stems), 'per_image': images,
-            # Of all samples, in PyTorch, with its maps at full size: no robot waits so long.
+            # Of all samples, in PyTorch, with its maps at full size: no robot waits so long. The
+            # softmax of a single one is made with the metrics and not in it.
             'evaluation_ms': {'mean': float(later.mean()), 'std': float(later.std()),
                              'images': len(later)} if seconds else None,
             # Of all threads, an image, with reading it and all metrics.
@@ -86,15 +90,41 @@ def evaluate(ensemble: Ensemble, folder: DatasetFolder, stems: list[str], *,
             **{f'mean_{name}': percentiles(images, f'mean_{name}') for name in SCORES}}
 
 
-def compared(suite: EvaluationSuite, moments: PredictiveMoments,
-             example: Example) -> dict[str, float | None]:
-    """Add an image with its truth to the suite; returns the image's own figures."""
+class Answer(NamedTuple):
+    """What the members say of one image together: depth in metres [H, W], its variance in m²."""
+
+    probabilities: Probabilities | None
+    depth: torch.Tensor | None
+    variance: torch.Tensor | None
+
+
+@torch.no_grad()
+def answered(ensemble: Ensemble, image: np.ndarray, focal: float | None, seed: int = 0) -> Answer:
+    """
+    Return what ``ensemble.predict`` does; of a single sample the softmax is left to who reads it.
+
+    :param image: uint8 [H, W, 3], rgb.
+    """
+    samples = ensemble.samples_of(image, focal=focal, seed=seed)
+    if ensemble.samples == 1:
+        logits, depth, variance = sample = next(samples)
+        if logits is not None and Softmax.suits(logits):
+            return Answer(Softmax(logits[0]), None if depth is None else depth[0],
+                          None if variance is None else variance[0])
+        samples = iter([sample])
+    moments = predictive_moments(samples)
     p, depth, variance = (None if part is None else part[0] for part in (
         moments.probabilities, moments.depth, moments.depth_variance))
-    device = next(part.device for part in (p, depth) if part is not None)
+    return Answer(None if p is None else Whole(p), depth, variance)
+
+
+def compared(suite: EvaluationSuite, answer: Answer, example: Example) -> dict[str, float | None]:
+    """Add an image with its truth to the suite; returns the image's own figures."""
+    device = next(part.device for part in (answer.probabilities, answer.depth)
+                  if part is not None)
     label, truth = (None if part is None else torch.from_numpy(part).to(device)
                     for part in (example.label, example.depth))
-    return suite.update(p, depth, variance, label, truth)
+    return suite.update(*answer, label, truth)
 
 
 def check_classes(ensemble: Ensemble, folder: DatasetFolder) -> None:
@@ -167,6 +197,11 @@ def method_of(ensemble: Ensemble, sampled: str) -> str:
     return 'baseline' if method == 'mc_dropout' and sampled == 'deterministic' else method
 
 
+def named(ensemble: Ensemble, method: str) -> str:
+    """Return what a table calls a row that nobody named: its own name, of several the method."""
+    return method if len(ensemble.members) > 1 else ensemble.members[0].metadata.name or method
+
+
 def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
     """Return what was measured: method, networks, size."""
     first = ensemble.members[0]
@@ -179,10 +214,17 @@ def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
             'checkpoints': [str(m.path) for m in ensemble.members],
             'seeds': [_recipe(member).get('seed') for member in ensemble.members],
             'trained_as': _trained_as(ensemble),
+            'made_of': sorted({role for member in ensemble.members for role in roles(member)}),
             'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
             'encoder': first.metadata.architecture['encoder'],
             'parameters': ensemble.parameters, 'input_size': list(first.metadata.input_size),
             'classes': list(ensemble.classes)}
+
+
+def roles(member: Member) -> set[str]:
+    """Return as what other networks went into one: start, averaged, balanced, teacher."""
+    return {str(ancestor.get('role'))
+            for ancestor in member.metadata.provenance.get('ancestors') or ()}
 
 
 def _recipe(member: Member) -> dict[str, Any]:

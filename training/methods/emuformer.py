@@ -73,7 +73,7 @@ class EMUFormer(TrainingModule):
                               f'{list(teacher.classes)}, the data set names {list(classes)}: they '
                               'must be the same, in the same order; for classes of your own '
                               'learn without a teacher: method=baseline '
-                              'network.initial_weights=FILE (docs/own_data.md)')
+                              'network.initial_weights=default (docs/own_data.md)')
         if self._options.members_per_step > len(teacher.members):
             raise RecipeError(f"field 'emuformer.members_per_step' is "
                               f'{self._options.members_per_step}, the teacher has '

@@ -4,10 +4,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torchmetrics import Metric
 
 from .exact_sum import as_float, exact_bin_sums
+
+
+class Binned(NamedTuple):
+    """By bin: pixels and correct ones, int64 [bins]; exact sums of confidences [3, bins]."""
+
+    pixels: torch.Tensor
+    correct: torch.Tensor
+    confidence: torch.Tensor
 
 
 class CalibrationError(Metric):
@@ -35,23 +45,32 @@ class CalibrationError(Metric):
         self.correct: torch.Tensor
         self.confidence: torch.Tensor
 
-    def update(self, confidence: torch.Tensor, correct: torch.Tensor) -> None:
+    def update(self, confidence: torch.Tensor, correct: torch.Tensor,
+               finer: Binned | None = None) -> None:
         """
         Add labelled pixels.
 
         :param confidence: largest probability, 0..1, any shape.
         :param correct: bool, same shape.
+        :param finer: the same pixels in bins that divide these, where they are counted already.
         """
+        found = self.binned(confidence, correct) if finer is None else finer
+        pixels, correct, summed = (part.unflatten(-1, (self.bins, -1)).sum(-1) for part in found)
+        self.count += pixels
+        self.correct += correct
+        self.confidence += summed
+
+    def binned(self, confidence: torch.Tensor, correct: torch.Tensor) -> Binned:
+        """Count pixels without adding them; arguments as of ``update``."""
         confidence, correct = confidence.flatten(), correct.flatten()
         index = self._bin(confidence)
         both = torch.bincount(index * 2 + correct, minlength=2 * self.bins).view(self.bins, 2)
-        self.count += both.sum(1)
-        self.correct += both[:, 1]
-        self.confidence += exact_bin_sums(confidence, index, self.bins)
+        return Binned(both.sum(1), both[:, 1], exact_bin_sums(confidence, index, self.bins))
 
     def _bin(self, confidence: torch.Tensor) -> torch.Tensor:
+        # The sum is finite if all are, and read at once; torch asks value by value.
         if confidence.device.type != 'cpu' or confidence.dtype != torch.float32 or not bool(
-                confidence.isfinite().all()):
+                confidence.sum().isfinite()):
             return torch.bucketize(confidence.double(), self.inner)
         # The product is exact: 24 bits by those of ``bins`` fit in a float64's 53. An edge that a
         # float32 can hold is exact in ``inner`` too, and none lies between any other and k / bins.

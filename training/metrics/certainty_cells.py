@@ -61,9 +61,12 @@ class CertaintyCells(Metric):
         u = uncertainty.flatten()
         certain = u < _in_type_of(u, image_threshold(u, self.threshold))
         valid = valid.flatten()
-        # Small integers, 0..5: places in the table of cells.
-        cell = ((valid & ~accurate.flatten()).byte().add_(~valid, alpha=2)).mul_(2).add_(~certain)
-        self.cells += torch.bincount(cell, minlength=6).view(3, 2)
+        right = accurate.flatten() & valid
+        rows = torch.stack([torch.stack([count_true(mask), count_true(mask & certain)])
+                            for mask in (right, valid, torch.ones_like(valid))])
+        # Of right, known and all pixels: right, known less right, all less known.
+        rows = torch.cat([rows[:1], rows.diff(dim=0)])
+        self.cells += torch.stack([rows[:, 1], rows[:, 0] - rows[:, 1]], dim=1)
 
     def compute(self) -> dict[str, torch.Tensor]:
         """
@@ -75,10 +78,16 @@ class CertaintyCells(Metric):
                 **dict(zip(CELLS, self.cells.flatten()))}
 
 
+def count_true(mask: torch.Tensor) -> torch.Tensor:
+    """Return how many are true, int64 []; NumPy counts bytes where torch widens each."""
+    if mask.device.type != 'cpu':
+        return mask.sum()
+    return torch.tensor(np.count_nonzero(mask.numpy()))
+
+
 def image_threshold(uncertainty: torch.Tensor, kind: str) -> torch.Tensor:
     """Return the mean or median, float64 [], of an image's finite uncertainties [N]."""
-    finite = uncertainty.isfinite()
-    known = uncertainty if bool(finite.all()) else uncertainty[finite]
+    known, ends = finite_part(uncertainty)
     if not known.numel():
         return torch.full((), torch.nan, dtype=torch.float64, device=uncertainty.device)
     if kind == 'median':
@@ -87,7 +96,20 @@ def image_threshold(uncertainty: torch.Tensor, kind: str) -> torch.Tensor:
             np.partition(known.numpy(), middle))[middle]).double()
     mean = as_float(exact_sum(known)) / known.numel()
     # Fixed point rounds: of a constant map the mean is that constant, and no pixel is certain.
-    return mean.clamp(*(end.double() for end in torch.aminmax(known)))
+    return mean.clamp(*(end.double() for end in ends))
+
+
+def finite_part(values: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    """Return the finite ones of values [N], their smallest and their largest; NaN of none."""
+    if values.numel():
+        low, high = torch.aminmax(values)  # NaN where one is.
+        if bool(low.isfinite() & high.isfinite()):
+            return values, (low, high)
+        values = values[values.isfinite()]
+    if not values.numel():
+        return values, (values.new_full((), torch.nan),) * 2
+    low, high = torch.aminmax(values)
+    return values, (low, high)
 
 
 def _in_type_of(values: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:

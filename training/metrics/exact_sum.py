@@ -41,16 +41,26 @@ def _parts(values: torch.Tensor, fraction_bits: int) -> Iterator[torch.Tensor]:
     yield wide.isnan().long()
 
 
-def _plain_parts(values: torch.Tensor, fraction_bits: int) -> list[torch.Tensor] | None:
-    """Return the first two parts, in half the time, if no value is NaN or beyond; else None."""
+def _whole(values: torch.Tensor, fraction_bits: int) -> torch.Tensor | None:
+    """Return the fixed-point integers if no value is NaN or beyond the range; else None."""
     if values.device.type != 'cpu' or not values.numel():
         return None
     low, high = (float(end) for end in torch.aminmax(values))
     limit = 2.0**(62 - fraction_bits)
     if not (-limit <= low and high <= limit):  # NaN is neither.
         return None
-    whole = (values.double() * 2.0**fraction_bits).round_().long()
-    return [whole >> _LOW_BITS, whole & (2**_LOW_BITS - 1)]
+    return (values.double() * 2.0**fraction_bits).round_().long()
+
+
+def _of_plain(total: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """
+    Return the three sums of values of which none is NaN.
+
+    :param total: their sum, which may have wrapped around at 2^64: the low parts alone are below
+        2^63, so that what is left of it is theirs.
+    :param high: the sum of their high parts.
+    """
+    return torch.stack([high, total - (high << _LOW_BITS), torch.zeros_like(high)])
 
 
 def exact_sum(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
@@ -60,11 +70,10 @@ def exact_sum(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch
 
 def exact_row_sums(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
     """Return the sums over the last dimension as int64 [3, ...]."""
-    plain = _plain_parts(values, fraction_bits)
-    if plain is None:
+    whole = _whole(values, fraction_bits)
+    if whole is None:
         return torch.stack([part.sum(-1) for part in _parts(values, fraction_bits)])
-    sums = [part.sum(-1) for part in plain]
-    return torch.stack([*sums, torch.zeros_like(sums[0])])
+    return _of_plain(whole.sum(-1), (whole >> _LOW_BITS).sum(-1))
 
 
 def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
@@ -75,14 +84,23 @@ def exact_bin_sums(values: torch.Tensor, index: torch.Tensor, bins: int,
     :param values: [N].
     :param index: bin of each value, int64 [N].
     """
+    if values.dtype == torch.bool and fraction_bits >= _LOW_BITS:
+        return exact_ones(torch.bincount(index[values], minlength=bins), fraction_bits)
     sums = torch.zeros(3, bins, dtype=torch.long, device=values.device)
-    if values.dtype == torch.bool and fraction_bits >= _LOW_BITS:  # Ones are counted.
-        sums[0] = torch.bincount(index[values], minlength=bins) << (fraction_bits - _LOW_BITS)
-        return sums
-    plain = _plain_parts(values, fraction_bits)
-    for row, part in zip(sums, _parts(values, fraction_bits) if plain is None else plain):
+    whole = _whole(values, fraction_bits)
+    if whole is not None:
+        total, high, _ = sums
+        return _of_plain(total.scatter_add_(0, index, whole),
+                         high.scatter_add_(0, index, whole >> _LOW_BITS))
+    for row, part in zip(sums, _parts(values, fraction_bits)):
         row.scatter_add_(0, index, part)
     return sums
+
+
+def exact_ones(count: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
+    """Return the sums of so many ones, int64 [3, ...]; ``fraction_bits`` is 32 or more."""
+    nothing = torch.zeros_like(count)
+    return torch.stack([count << (fraction_bits - _LOW_BITS), nothing, nothing])
 
 
 def as_float(total: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:

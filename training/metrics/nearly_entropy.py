@@ -11,18 +11,21 @@ or to the threshold, one in a hundred, are taken plainly: the counts are the sam
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
 from .bins import Bins
-from .certainty_cells import image_threshold, THRESHOLDS
+from .certainty_cells import finite_part, image_threshold
+from .probability_runs import Probabilities, Whole
 
 # Each of K additions rounds by this much of the sum, in either way of summing. A term itself is
 # off by 3 of it, NumPy's by 9: 4 ulp of the logarithm, and a product.
 _ROUNDING = 2.0**-24
 # How near to a pixel the mean may come before it is taken plainly. What errors of single pixels
-# leave in it is measured, not proven: 3e-9 of it on NYUv2's val, an eightieth of this.
-_OF_MEAN = 2.0**-22
+# leave in it is measured, not proven: 3e-9 of it on NYUv2's val, a twentieth of this.
+_OF_MEAN = 2.0**-24
 # Of fewer pixels single errors show in the mean; there is little to gain anyway.
 _FEW = 2**16
 _TINY = np.finfo(np.float32).tiny
@@ -58,7 +61,8 @@ def nearly_entropy(probabilities: np.ndarray, out: np.ndarray, terms: np.ndarray
     np.negative(terms.sum(0, out=out), out=out)
 
 
-def settled(nearly: torch.Tensor, probabilities: torch.Tensor, bins: Bins) -> torch.Tensor:
+def settled(nearly: torch.Tensor, probabilities: torch.Tensor | Probabilities, bins: Bins,
+            ) -> torch.Tensor:
     """
     Return entropies float32 [H, W] that compare as the plain ones do.
 
@@ -71,22 +75,40 @@ def settled(nearly: torch.Tensor, probabilities: torch.Tensor, bins: Bins) -> to
     """
     if nearly.device.type != 'cpu':
         return nearly  # Plain as it is.
+    if isinstance(probabilities, torch.Tensor):
+        probabilities = Whole(probabilities)
     if nearly.numel() < _FEW:
-        return plain_entropy(probabilities)
-    share = 2.0 * (len(probabilities) + 6) * _ROUNDING
+        return _plain(probabilities).view(nearly.shape)
+    share = 2.0 * (probabilities.shape[0] + 6) * _ROUNDING
     u = nearly.flatten()
-    place = u * (bins.count / (bins.high - bins.low))
-    doubtful = (place - place.round()).abs_() <= place.mul_(share)
-    doubtful |= ~u.isfinite() | (u.abs() < _SURE) & (u != 0)
-    for kind in THRESHOLDS:
-        threshold = image_threshold(u, kind).float()
-        # Both the pixel's error and the threshold's, and once more for roundings of this line.
-        doubtful |= (u - threshold).abs_() <= 4.0 * share * threshold
-    index = doubtful.nonzero().squeeze(1)
-    plain = plain_entropy(torch.stack([
-        p.index_select(0, index) for p in probabilities.flatten(1)]))
+    index = torch.from_numpy(_doubtful(u.numpy(), bins, share).nonzero()[0])
+    plain = plain_entropy(probabilities.at(index))
     u.index_copy_(0, index, plain)
     mean = image_threshold(u, 'mean')
     if bool(((plain.double() - mean).abs_() <= _OF_MEAN * mean).any()):
-        return plain_entropy(probabilities)
+        return _plain(probabilities).view(nearly.shape)
     return u.view(nearly.shape)
+
+
+def _doubtful(u: np.ndarray, bins: Bins, share: float) -> np.ndarray:
+    """Return which entropies [N], right up to that share of each, are to be made plainly."""
+    place = u * np.float32(bins.count / (bins.high - bins.low))
+    beside = np.abs(place - np.rint(place))
+    doubtful = beside <= np.multiply(place, np.float32(share), out=place)
+    low, high = float(u.min()), float(u.max())  # NaN if there is any.
+    if not (math.isfinite(low) and math.isfinite(high)):
+        doubtful |= ~np.isfinite(u)
+    if not low >= _SURE:
+        doubtful |= (np.abs(u) < _SURE) & (u != 0)
+    known = finite_part(torch.from_numpy(u))[0]
+    for found in (known.numpy().mean(dtype=np.float64), image_threshold(known, 'median')):
+        threshold = np.float32(found)
+        # Both the pixel's error and the threshold's, and once more for roundings of this line.
+        np.abs(np.subtract(u, threshold, out=beside), out=beside)
+        doubtful |= beside <= np.float32(4.0 * share) * threshold
+    return doubtful
+
+
+def _plain(probabilities: Probabilities) -> torch.Tensor:
+    """Return the plain entropy of all pixels [N]."""
+    return torch.cat([plain_entropy(part) for _, part in probabilities.runs()])

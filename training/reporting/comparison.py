@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ..metrics.certainty_cells import CERTAINTY
 from . import paper_tables
 from .paper_tables import PaperRow
-from .results import DEPTH, finite, METHODS, Result, SEGMENTATION
+from .results import DEPTH, finite, FROM_OTHERS, METHODS, Result, SEGMENTATION
 from .tables import Block, Cell, cells, Column, mark_best, number, Row, Table
 
 PAPER_POLICY = ('as_inaccurate', 'mean')
@@ -55,7 +55,7 @@ def paper_table(results: Sequence[Result], data_set: str) -> Table:
     :param data_set: the paper's name of it.
     """
     blocks = [Block('This report, void as inaccurate, threshold mean', tuple(
-        _main_row(result, results, PAPER_POLICY, f'{METHODS[result.method]}: ')
+        _main_row(result, results, PAPER_POLICY, f'{result.group}: ')
         for result in results))]
     for backbone in paper_tables.BACKBONES:
         rows = paper_tables.comparison_rows(data_set, backbone)
@@ -107,8 +107,8 @@ def _table(columns: tuple[Column, ...], blocks: Sequence[Block],
 
 
 def _grouped(results: Sequence[Result], row: Callable[[Result], Row]) -> list[Block]:
-    blocks = [Block(title, tuple(row(result) for result in results if result.method == method))
-              for method, title in METHODS.items()]
+    blocks = [Block(title, tuple(row(result) for result in results if result.group == title))
+              for title in (*METHODS.values(), FROM_OTHERS)]
     return [block for block in blocks if block.rows]
 
 

@@ -10,7 +10,7 @@ from itertools import combinations, groupby
 
 from .comparison import PAPER_POLICY
 from .paper_tables import comparison_rows, NYUV2, paper_data_set, PaperRow
-from .results import DEPTH, METHODS, Result, SEGMENTATION
+from .results import DEPTH, Result, SEGMENTATION
 from .tables import number
 
 _UNCERTAIN = 'p_uncertain_given_inaccurate'
@@ -70,7 +70,7 @@ def orderings(results: Sequence[Result]) -> list[Ordering]:
 def paper_row(result: Result) -> PaperRow | None:
     """Return the paper's row, with MiT-B2, of the same method and tasks on the same data set."""
     data_set = paper_data_set(result.document['data_set'])
-    group = METHODS[result.method]
+    group = result.group
     if result.method == 'mc_dropout':
         # The paper has two rates, 20 % and 50 %: another one has no row to compare with.
         group += f" ({100 * result.document.get('dropout', 0.2):.0f}%)"

@@ -83,7 +83,7 @@ def _check(document: dict[str, Any]) -> None:
     for field in ('inference_by', 'trained_as'):
         _expect(document, field, str)
     for field in ('checkpoints', 'policies', 'class_iou', 'classes', 'per_image', 'input_size',
-                  'crop', 'seeds'):
+                  'crop', 'seeds', 'made_of'):
         _expect(document, field, list)
     for field in (*TASKS, 'inference_ms'):
         for name, value in (document.get(field) or {}).items():

@@ -18,6 +18,8 @@ from ..recipes import registry
 TASKS = {SEGMENTATION: 'Segmentation', DEPTH: 'Depth'}
 # In the order of the paper's tables, by the names of its groups.
 METHODS = {name: method.title for name, method in registry.METHODS.items()}
+# A baseline that goes on from others is none of the paper's, which start with the encoder.
+FROM_OTHERS = 'From other networks'
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Result:
     def method(self) -> str:
         """Return one of ``METHODS``."""
         return str(self.document['method'])
+
+    @property
+    def group(self) -> str:
+        """Return its group in the tables."""
+        if self.method == 'baseline' and self.document.get('made_of'):
+            return FROM_OTHERS
+        return METHODS[self.method]
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def filled_store(module: TrainingModule, examples: ExampleCache,
         left = [(path, one) for path, one in (
             (store.path(view(*one)), one)
             for one in track(views, 'features: images', disable=not progress))
-            if not _is_whole(path, len(content))]
+            if not store.holds(path, len(content))]
         _check_room(recipe, store, len(views), len(left), len(content))
         write_json(store.folder / 'about.json', {
             'encoder': network.encoder.name, 'arguments': network.arguments['encoder_arguments'],
@@ -131,13 +131,6 @@ class _Maker:
                               f"training {name} is drawn at random, and 'cache_features' is "
                               f"'{self._module.recipe.cache_features}': set its rate to 0 in "
                               'network.encoder_arguments, or give cache_features=none')
-
-
-def _is_whole(path: Path, length: int) -> bool:
-    try:
-        return path.stat().st_size == length
-    except FileNotFoundError:
-        return False
 
 
 def _check_room(recipe: Recipe, store: FeatureStore, views: int, left: int, length: int) -> None:

@@ -32,7 +32,7 @@ from ..command_line import (
 )
 from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
 from ..data.unknown_camera import warn_of_camera
-from ..evaluation.measuring import check_classes, compared
+from ..evaluation.measuring import answered, check_classes, compared
 from ..methods.ensemble import Ensemble
 from ..metrics.image_ranks import auroc, rank_correlation
 from ..metrics.suite import EvaluationSuite
@@ -92,8 +92,8 @@ def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: S
     for stem in track(stems, kind or 'clean', disable=not progress):
         example = folder.example(stem)
         image = as_seen(example.image, kind, stem)
-        moments = ensemble.predict(image, focal=training_focal(folder))
-        figures = compared(suite, moments, example)
+        answer = answered(ensemble, image, training_focal(folder))
+        figures = compared(suite, answer, example)
         rows.append({'image': stem, **judge(image, training_fx(folder)),
                      **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
     found = suite.compute()

@@ -101,6 +101,16 @@ def test_every_kind_of_depth_becomes_metres():
         assert depth[0, 0] == 0 or np.isnan(depth[0, 0])
 
 
+def test_the_largest_of_16_bits_is_nothing_seen_and_not_65_metres():
+    millimetres = np.full((HEIGHT, WIDTH), 65534, np.uint16)
+    millimetres[0, :3] = 65535
+    for message in (image(millimetres, '16UC1', big_endian=True), image(millimetres, 'mono16'),
+                    packed(compressed_depth(millimetres), '16UC1; compressedDepth png')):
+        depth = decode_depth(message)
+        assert depth.dtype == np.float32 and (depth[0, :3] == 0).all()
+        assert depth[0, 3] == pytest.approx(65.534)
+
+
 def test_labels_are_of_one_channel():
     label = np.tile(np.array([0, 1, 2, 255], np.uint8), (HEIGHT, 4))
     png = cv2.imencode('.png', label)[1].tobytes()

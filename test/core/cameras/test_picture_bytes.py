@@ -182,3 +182,18 @@ def test_what_is_no_map_of_one_channel_is_none():
     deep = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
     assert (png_bytes.stored_values(cv2.imencode('.png', deep)[1].tobytes(), palette=False)
             == deep).all()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_jpeg_that_says_it_is_huge_is_refused_before_room_is_made_for_it(kind, monkeypatch):
+    data = thumbnail(jpeg(kind))
+    assert jpeg_bytes.size_of(data) == (320, 240)
+    header = struct.pack('>HH', 240, 320)
+    huge = data[::-1].replace(header[::-1], struct.pack('>HH', 16000, 30000)[::-1], 1)[::-1]
+    assert jpeg_bytes.size_of(huge) == (30000, 16000)
+
+    def imdecode(*_: Any) -> None:
+        raise AssertionError('gigabytes')
+    monkeypatch.setattr(cv2, 'imdecode', imdecode)
+    with pytest.raises(DamagedImage, match='30000x16000'):
+        decode(huge)

@@ -148,6 +148,30 @@ def test_a_ros_program_gets_its_name_and_a_bare_word_as_its_parameter():
     assert emu.ros_words(row, ['--ros-args']) == ['emu replay', '--ros-args']
 
 
+@pytest.mark.parametrize(('words', 'stray'), [
+    (['node', 'photos'], 'photos'), (['node', '--model_file', 'x'], '--model_file'),
+    (['node', '--ros-args', '-p', 'a:=b', '--', 'more'], 'more'),
+    (['replay', 'photos', 'more'], 'more'), (['replay', 'photos', '--rate', '5'], '--rate'),
+    (['multi', 'front', '-x'], '-x')])
+def test_a_ros_program_is_given_no_word_that_it_would_drop(monkeypatch, capsys, words, stray):
+    """ROS passes what it does not know to a program, and the program never looks."""
+    monkeypatch.setattr(emu, 'load', lambda row: pytest.fail('was started'))
+    assert emu.main(words) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"emu {words[0]}: '{stray}' is none of its words: usage: ")
+
+
+@pytest.mark.parametrize('words', [
+    ['node'], ['node', '--ros-args', '-r', 'image:=/i', '--params-file', 'f'],
+    ['replay', 'photos'], ['replay', 'photos', '--ros-args', '-p', 'loop:=false'],
+    ['multi', 'front', 'left', '--ros-args', '-p', 'device:=cpu']])
+def test_a_ros_program_is_given_what_its_usage_says(monkeypatch, words):
+    monkeypatch.setattr(emu, 'find_spec', lambda module: 'there')
+    monkeypatch.setattr(emu, 'find_wheels', lambda: None)
+    monkeypatch.setattr(emu, 'load', lambda row: lambda given: 7)
+    assert emu.main(words) == 7
+
+
 def test_an_unknown_option_names_the_one_that_may_be_meant(capsys):
     with called_as('emu predict'):
         parser = CommandParser('own', '')

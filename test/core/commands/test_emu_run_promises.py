@@ -92,3 +92,12 @@ def test_what_the_checkpoint_does_not_promise_is_one_line_before_anything_is_wri
     except SystemExit as end:
         code = end.code
     assert code and words in capsys.readouterr().err and not (tmp_path / 'out').exists()
+
+
+def test_that_no_image_was_believed_is_said_where_promised_maps_were_asked_for(
+        tmp_path, promising, capsys):
+    """A recording without what was asked for is no answer: why is."""
+    found = recorded(tmp_path, promising, '--topics', *BOTH)  # Without a focal length.
+    assert not {f'/emu/{name}' for name in BOTH} & found.keys()
+    said, = [line for line in capsys.readouterr().err.splitlines() if 'has nothing of' in line]
+    assert 'depth/interval, label_set_size' in said and 'frames.csv' in said

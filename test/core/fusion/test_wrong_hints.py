@@ -5,7 +5,14 @@
 from __future__ import annotations
 
 from emu_perception.errors import InputError
-from emu_perception.fusion import CalibrationWatch, checked_hint, FactorReading, fuse, ScaleBelief
+from emu_perception.fusion import (
+    CalibrationWatch,
+    checked_hint,
+    FactorReading,
+    fuse,
+    refusal,
+    ScaleBelief,
+)
 import numpy as np
 import pytest
 
@@ -74,3 +81,17 @@ def test_metres_that_are_millimetres_are_one_clear_line():
     # Nothing seen is no mistake.
     for nothing in (0.0, np.nan, np.inf):
         assert not checked_hint(np.full(SIZE, nothing, np.float32), None, SIZE).known.any()
+
+
+@pytest.mark.parametrize('times', [1e-3, 0.05, 1.0, 2.0, 10.0, 25.0])
+def test_pixels_too_few_for_a_scale_go_through_unless_they_are_far_too_far(times):
+    seen, there = np.zeros(SIZE, np.float32), (slice(40, 44), slice(50, 54))
+    seen[there] = DEPTH[there] * np.float32(times)
+    fused = fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, checked_hint(seen, None, SIZE),
+                 ScaleBelief.before())
+    expected = DEPTH if times >= 10.0 else np.where(seen > 0, seen, DEPTH)
+    assert np.array_equal(fused.depth, expected)
+    assert fused.refused == (times >= 10.0)
+    assert not fused.refused or refusal(fused).startswith(f'it sees {times:.2g} of the metres')
+    assert not fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, checked_hint(seen, None, SIZE),
+                    ScaleBelief.before(), any_scale=True).refused

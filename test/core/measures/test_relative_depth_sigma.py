@@ -9,6 +9,7 @@ import math
 from emu_perception.measures import depth_sigma
 from emu_perception.measures.relative_depth_sigma import measure
 from emu_perception.network_maps import NetworkMaps
+from emu_perception.networks.depth_forms import DEPTH_FORMS
 from emu_perception.scores import fitted_scores
 import pytest
 import torch
@@ -39,6 +40,15 @@ def test_a_depth_of_nothing_makes_it_large_and_finite():
     assert 1.0 < float(measure(maps([0.0, 2.0], [0.1, 0.1]))) < math.inf
     # A variance of 0 is no certainty where there is no depth either, but nothing to divide.
     assert math.isfinite(float(measure(maps([0.0], [0.0]))))
+
+
+def test_a_log_depth_that_vanishes_with_its_sigma_is_no_certainty():
+    raw = torch.tensor([[-200.0, 0.5], [-3.0, -3.0]]).view(1, 2, 1, 2)
+    depth, variance = (part[0] for part in DEPTH_FORMS['log'].moments(raw))
+    assert float(depth[0, 0]) == float(variance[0, 0]) == 0.0
+    sure = float(measure(NetworkMaps(depth=depth[:, 1:], depth_variance=variance[:, 1:])))
+    found = float(measure(NetworkMaps(depth=depth, depth_variance=variance)))
+    assert sure < 0.1 and found == pytest.approx((1.0 + sure) / 2)
 
 
 @pytest.mark.parametrize(('depth', 'sigma'), [

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from emu_perception.checkpoint import Calibration, FittedThreshold, Promise, PromiseLevel
 from emu_perception.intrinsics import Intrinsics
+from emu_perception.networks.depth_forms import LINEAR
 from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_depths_as_far_as_the_robot_has_them_of_this_camera_are_fitted_to(longer
                                intrinsics=Intrinsics(64, 32, 50.0, 50.0, 31.5, 15.5))
     maps = PredictiveMoments(None, torch.full((1, 32, 64), 13.0), torch.ones(1, 32, 64))
     ensemble = SimpleNamespace(tasks=('depth',), classes=(), members=[SimpleNamespace(
-        metadata=metadata, path='a')], predict=lambda image, focal: maps)
+        metadata=metadata, path='a')], predict=lambda image, focal: maps, depth_form=LINEAR)
     folder = SimpleNamespace(
         root='here', intrinsics=Intrinsics(128, 64, longer * 100.0, longer * 100.0, 63.5, 31.5),
         example=lambda stem: SimpleNamespace(image=np.zeros((32, 64, 3), np.uint8), label=None,

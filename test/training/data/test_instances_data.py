@@ -115,6 +115,23 @@ def test_disparities_are_in_pixels_of_the_view(two_boxes):
         assert np.allclose(view.inverse, 3.0 * factor, rtol=0.03), policy
 
 
+def test_disparities_of_a_letterboxed_view_are_those_of_the_stretched_image():
+    """
+    Validation and the robot stretch an image of nearly the network's aspect; views letterbox it.
+
+    What a disparity is divided by is of the stretched one: fx there.
+    """
+    narrow = np.full((128, 180), 6.0, np.float32)
+    example = Example('x', np.zeros((128, 180, 3), np.uint8), None, None, narrow, None)
+    stretched = 6.0 * SIZE[1] / 180
+    assert stretched / (6.0 * SIZE[0] / 128) > 1.06, 'the letterbox is another scale'
+    for scale in (1.0, 1.25):
+        view = view_of(example, scale=(scale, scale), depth_scale_policy='divide', in_pixels=True)
+        known = view.inverse[view.inverse > 0]
+        # Sizes are rounded to whole pixels, of 77 columns at least.
+        assert len(known) and np.allclose(known, scale * stretched, rtol=1 / 77), scale
+
+
 def write_folder(root: Path, disparity: bool, **document: object) -> DatasetFolder:
     """Draw one image in both splits: sky above, floor, a thing; raw depth 1 000 or 513."""
     for kind in ('image', 'label', 'depth', 'instance'):

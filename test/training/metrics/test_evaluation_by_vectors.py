@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from training.metrics.bins import (
     counts_between,
     entropy_bins,
+    MISCLASSIFIED_BINS,
     SQUARED_ERROR_BINS,
     VARIANCE_BINS,
 )
@@ -23,6 +24,7 @@ from training.metrics.exact_sum import (
 )
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.nearly_entropy import plain_entropy
+from training.metrics.sparsification import Sparsification
 from training.metrics.suite import EvaluationSuite
 
 CLASSES, SIZE = 6, (264, 256)
@@ -140,3 +142,35 @@ def test_counts_between_edges_are_those_of_a_search():
     values = torch.tensor([0.1, 0.0, 0.2, 0.5, 0.6, 2.0, 3.0, torch.inf, torch.nan]).double()
     assert torch.equal(counts_between(values, edges), torch.bincount(
         torch.bucketize(values, edges), minlength=4))
+
+
+@pytest.mark.parametrize('odd', [None, torch.nan])
+def test_bins_of_a_calibration_error_are_those_of_finer_ones_put_together(odd):
+    edges = torch.arange(31).double().div(30).float()
+    confidence = torch.cat([edges, torch.nextafter(edges, edges + 1), torch.rand(
+        999, generator=torch.Generator().manual_seed(4))]).clamp(max=1)
+    if odd is not None:
+        confidence[7] = odd
+    correct = torch.arange(len(confidence)) % 3 == 0
+    finer = CalibrationError(30).binned(confidence, correct)
+    for bins in (10, 15):
+        one, other = CalibrationError(bins), CalibrationError(bins)
+        one.update(confidence, correct, finer)
+        place = torch.bucketize(confidence.double(), other.inner)
+        assert torch.equal(one.count, torch.bincount(place, minlength=bins))
+        other.update(confidence, correct)
+        for state in ('count', 'correct', 'confidence'):
+            assert torch.equal(getattr(one, state), getattr(other, state)), state
+
+
+def test_counts_of_right_and_wrong_say_all_that_a_sparsification_takes_of_their_pixels():
+    bins, generator = entropy_bins(CLASSES), torch.Generator().manual_seed(5)
+    uncertainty, wrong = 2 * torch.rand(5000, generator=generator), torch.rand(
+        5000, generator=generator) < 0.3
+    one, other = (Sparsification(bins, MISCLASSIFIED_BINS) for _ in range(2))
+    one.update(uncertainty, wrong)
+    place = bins.index(uncertainty)
+    other.update(uncertainty, wrong, counts=torch.stack([
+        torch.bincount(place[mask], minlength=bins.count) for mask in (~wrong, wrong)]))
+    for state in one._defaults:
+        assert torch.equal(getattr(one, state), getattr(other, state)), state

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emu_perception.model_file import default_model
 import pytest
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
@@ -23,6 +24,13 @@ def write(tmp_path: Path, **fields: object) -> Path:
     path = tmp_path / 'recipe.yaml'
     path.write_text(yaml.safe_dump({'name': 'x', 'data': 'd', **fields}))
     return path
+
+
+def test_the_default_model_is_a_start_by_its_word_from_any_folder(tmp_path, monkeypatch):
+    """The pages say it so: who has installed the package knows no path of it."""
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe('robot', ['data=d', 'network.initial_weights=default'])
+    assert recipe.network.initial_weights == str(default_model())
 
 
 def test_overrides_reach_sections_and_keep_types(tmp_path):

@@ -147,6 +147,9 @@ def test_what_is_damaged_is_made_again_and_what_vanishes_in_training_is_one_line
     path.write_bytes(whole[:-10])
     fit(recipe('b', 'epochs=1'), progress=False)
     assert path.read_bytes() == whole
+    path.write_bytes(whole[:-99] + bytes([whole[-99] ^ 4]) + whole[-98:])  # A bit has turned.
+    fit(recipe('d', 'epochs=1'), progress=False)
+    assert path.read_bytes() == whole
     read = feature_store.FeatureStore.read
 
     def gone(self: Any, image: torch.Tensor) -> Any:

@@ -1,0 +1,68 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""A calibration is of the pixels it was made with: an image that EXIF turns is another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.opening import open_source
+from emu_perception.cameras.source import InputImage
+from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.recordings.messages import Header
+import numpy as np
+import pytest
+from run_bench import HEIGHT, turn_by_exif, WIDTH, write_images
+
+
+def image_of(size, orientation, **changes):
+    """Return an image whose calibration is of ``size`` (width, height)."""
+    return InputImage('a.jpg', Header(0, 'camera'), lambda: np.zeros((1, 1, 3), np.uint8),
+                      replace(pinhole_info(*size, 500.0), **changes),
+                      orientation=lambda: orientation)
+
+
+@pytest.mark.parametrize(('info', 'turned', 'size', 'used'), [
+    ((640, 480), 1, (640, 480), True),
+    ((640, 480), 3, (640, 480), False),   # upside down: its principal point is elsewhere
+    ((640, 480), 2, (640, 480), False),   # mirrored
+    ((640, 480), 6, (480, 640), False),   # of the file's pixels
+    ((480, 640), 6, (480, 640), True),    # of the upright image: nothing else has that size
+    ((480, 480), 8, (480, 480), False)])  # of either
+def test_a_calibration_is_used_where_it_is_surely_of_the_image_as_it_is_read(info, turned, size,
+                                                                            used):
+    choice = CameraChoice(None, None)
+    camera = choice.camera_of(image_of(info, turned), *size)
+    assert (camera is not None) is used
+    assert used or f'a.jpg: EXIF orientation {turned} turns the image' in choice.problem
+
+
+def test_a_calibration_that_the_user_gives_is_no_other():
+    choice = CameraChoice(None, pinhole_info(640, 480, 500.0))
+    assert choice.camera_of(image_of((640, 480), 3), 640, 480) is None
+    assert 'EXIF orientation 3' in choice.problem
+
+
+def test_a_focal_length_alone_has_no_direction():
+    assert CameraChoice(500.0, None).camera_of(image_of((640, 480), 3), 640, 480).fx == 500.0
+
+
+@pytest.mark.parametrize(('d', 'used'), [((), True), ((-0.3, 0.1, 0.0, 0.0, 0.0), False)])
+def test_a_field_of_view_stands_in_for_it_unless_the_lens_distorts(d, used):
+    image = image_of((640, 480), 3, distortion_model='plumb_bob', d=d)
+    camera = CameraChoice(None, None, 60.0).camera_of(image, 640, 480)
+    assert (camera is not None) is used
+
+
+def test_of_a_file_the_mark_is_read(tmp_path):
+    path, = write_images(tmp_path, 1)
+    turn_by_exif(path)
+    path.unlink()
+    (tmp_path / 'dataset.yaml').write_text(
+        f'intrinsics: {{width: {WIDTH}, height: {HEIGHT}, fx: 90, fy: 90, cx: 60, cy: 50}}')
+    choice = CameraChoice(None, None)
+    with open_source(str(tmp_path), 10.0) as source:
+        image, = source.images()
+        assert choice.camera_of(image, WIDTH, HEIGHT) is None
+    assert 'EXIF orientation 3' in choice.problem
