@@ -87,7 +87,7 @@ def test_cameras_that_start_together_load_once():
 def test_failed_load_or_warm_up_leaves_nothing_and_the_next_try_works():
     predictor = FakePredictor()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError('CUDA out of memory')
     predictor.warm_up = fail
     pool = PredictorPool(predictor.load)
