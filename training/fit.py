@@ -107,7 +107,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     if resume:
         check_fits(module, last, folder.root)
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    first = recipe.processes == 1 or rank_zero_only.rank == 0
+    first = recipe.processes == 1 or rank_zero_only.rank == 0  # type: ignore[attr-defined]
     with locked(recipe.folder, first=first), told(recipe):
         if first:
             # One alone: another's file would be gone before it is whole.
