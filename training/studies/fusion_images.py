@@ -83,7 +83,7 @@ def try_holes(view: View, hidden: np.ndarray, kind: str, seed: int, *, fills: bo
     fused = fused_of(view, known, constants)
     wrong = fused_of(View(example, view.depth * np.float32(WRONG_FX),
                           view.variance * np.float32(WRONG_FX ** 2)), known, constants)
-    if fused.reading is None or wrong.reading is None:
+    if fused.reading is None or wrong.reading is None or fused.refused or wrong.refused:
         return None
     found = {'network': view.depth, 'one_factor': view.depth * np.float32(fused.reading.factor),
              'fused': fused.depth, 'fused_wrong_fx': wrong.depth,
