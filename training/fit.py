@@ -21,7 +21,6 @@ from emu_perception.predictor import Predictor
 from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from rich.progress import track
 from timm.layers import convert_sync_batchnorm
 import torch
@@ -66,7 +65,7 @@ from .runs.state_files import (
     take_weights,
     what_is_kept,
 )
-from .runs.stopping import Stopped
+from .runs.stopping import speaks, Stopped
 from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
 LOGGER = logging.getLogger('training')
@@ -107,7 +106,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     if resume:
         check_fits(module, last, folder.root)
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    first = recipe.processes == 1 or rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    first = recipe.processes == 1 or speaks()
     with locked(recipe.folder, first=first), told(recipe):
         if first:
             # One alone: another's file would be gone before it is whole.
