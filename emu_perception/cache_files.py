@@ -35,7 +35,9 @@ def cache_folder(kind: str) -> Path:
 
 def cache_key(*parts: object) -> str:
     """Return the key of what is made from all of these."""
-    return hashlib.sha256('\n'.join(map(str, parts)).encode()).hexdigest()
+    text = '\n'.join(map(str, parts))
+    # Names of files may be no UTF-8: their bytes stay in them (surrogateescape).
+    return hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()
 
 
 def read_cached(path: Path, key: str, instead: str) -> bytes | None:

@@ -69,12 +69,13 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
     """
-    Write a file, text as UTF-8.
+    Write a file, text as UTF-8; bytes of names that are none stay what they are.
 
     :raises OSError: as :func:`whole_path`.
     """
     with whole_file(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode(errors='surrogateescape') if isinstance(content, str)
+                   else content)
 
 
 def write_json(path: str | Path, document: Any, indent: int = 1) -> None:

@@ -37,6 +37,9 @@ class RiskStop(Node):
         self._stopping = None
         self._kind = (TwistStamped if self.declare_parameter('stamped', False).value else Twist)
         self._cmd_vel = self.create_publisher(self._kind, 'cmd_vel', 1)
+        for name in getattr(self, '_parameter_overrides', {}):  # ROS drops a misspelt one, unsaid
+            if not self.has_parameter(name):
+                self.get_logger().error(f"parameter '{name}' was set, and is none of this node's")
         self._deaf = set()  # types of listeners that hear nothing of this, as they were said
         self.create_subscription(Bool, 'risk', self._on_flag, 1)
         # Steady: the clock of ROS may stand still (use_sim_time) or jump, and silence is told by
@@ -78,8 +81,14 @@ def main():
     rclpy.init()
     node = RiskStop()
     try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while rclpy.ok():
+            try:
+                rclpy.spin(node)
+            except ExternalShutdownException:
+                break
+            except Exception as error:  # whatever it is: without this the others would drive on
+                node.get_logger().error(f'goes on after {type(error).__name__}: {error}')
+    except KeyboardInterrupt:
         pass
     finally:
         node.destroy_node()

@@ -24,6 +24,10 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory('emu_perception'))
+# The robot stands still meanwhile, and there is nothing to wait for: when launch hears of the
+# death, memory and GPU are free again. Not 0: what dies at its start, each time, would leave no
+# pause in which the log can be read and other processes get their share.
+RESPAWN_DELAY_S = 0.5
 # The absolute topics of config/emu.rviz, which move with the namespace.
 RVIZ_TOPICS = ('overlay', 'depth/image', 'segmentation_uncertainty_color',
                'depth_uncertainty_color', 'points', 'risk_marker')
@@ -69,7 +73,7 @@ ARGUMENTS = [
                           'where your environment speaks of Fast DDS or discovery already (the '
                           "log says so). 'false': never."),
     DeclareLaunchArgument('respawn', default_value='false',
-                          description="'true': start the node anew, 2 s after it died; until it "
+                          description="'true': start the node anew, 0.5 s after it died; until it "
                           'is active again its risk flag is silent, and then raised.'),
     DeclareLaunchArgument('rviz', default_value='false',
                           description="'true': start rviz2 with config/emu.rviz, for the first of "
@@ -145,7 +149,7 @@ def nodes(context):
                            f"'{given('replay_camera_info')}': no such file")
     common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings,
               'additional_env': memory}
-    again = {'respawn': True, 'respawn_delay': 2.0} if _flag(
+    again = {'respawn': True, 'respawn_delay': RESPAWN_DELAY_S} if _flag(
         'respawn', given('respawn')) else {}
     if cameras:
         # Without name and namespace of its own: they would be those of all nodes in the process.

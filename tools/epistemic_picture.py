@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 import sys
-import tempfile
 
-import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,20 +31,15 @@ def main(args: list[str] | None = None) -> int:
     options = parser.parse_args(args)
     sys.path.insert(0, str(ROOT))
     from emu_perception import Predictor
-    from emu_perception.cameras.calibration_files import read_calibration
-    from emu_perception.cameras.image_files import read_image
     from emu_perception.panels import scaled_tile, Tile
-    from emu_perception.ros.demo.frames import make_frames
-    from emu_perception.visualization import color_bar, label_color, panel, scalar_color
+    from emu_perception.visualization import color_bar, label_color, scalar_color
+    from pictures.photographs import photographs, write_panel
     from training.studies.epistemic import with_foreign
 
-    with tempfile.TemporaryDirectory() as name:
-        frames = make_frames(Path(name))
-        image, other = (read_image(Path(name) / frame.name) for frame in (frames[0], frames[-1]))
-        fx = read_calibration(Path(name) / f'{Path(frames[0].name).stem}.yaml').k[0]
-    strange, _ = with_foreign(image, other, np.random.default_rng(3))
+    given = photographs()
+    strange, _ = with_foreign(given.room, given.other, np.random.default_rng(3))
     predictor = Predictor.load(options.checkpoint)
-    found = predictor(strange, fx=fx)
+    found = predictor(strange, fx=given.fx)
     if found.mutual_information is None or found.depth_epistemic_sigma is None:
         parser.error(f'--checkpoint {options.checkpoint}: has no epistemic outputs of labels and '
                      'depth (docs/uncertainty.md says how it gets them)')
@@ -64,10 +57,7 @@ def main(args: list[str] | None = None) -> int:
         scaled_tile('depth: epistemic sigma', found.depth_epistemic_sigma,
                     float(np.percentile(found.depth_epistemic_sigma, 99))),
     ]
-    picture = panel([(one.title, one.picture) for one in tiles], bars=[one.bar for one in tiles])
-    cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
-                [cv2.IMWRITE_JPEG_QUALITY, 80])
-    print(f'wrote {options.out}')
+    write_panel(tiles, options.out)
     return 0
 
 

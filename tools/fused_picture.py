@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 import sys
-import tempfile
 
-import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,20 +29,14 @@ def main(args: list[str] | None = None) -> int:
     options = parser.parse_args(args)
     sys.path.insert(0, str(ROOT))
     from emu_perception import Predictor
-    from emu_perception.cameras.calibration_files import read_calibration
-    from emu_perception.cameras.image_files import read_image
     from emu_perception.maps import MAPS
     from emu_perception.panels import legend_tile, numbered, scaled_tile, Tile
-    from emu_perception.ros.demo.frames import make_frames
-    from emu_perception.visualization import panel
+    from pictures.photographs import photographs, write_panel
     from training.data.dataset_folder import Example
     from training.studies.fusion_holes import as_sensed, HOLES
 
-    with tempfile.TemporaryDirectory() as name:
-        frame = make_frames(Path(name))[0]
-        image = read_image(Path(name) / frame.name)
-        true = np.nan_to_num(np.load(frame.depth_file)).astype(np.float32)
-        fx = read_calibration(Path(name) / f'{Path(frame.name).stem}.yaml').k[0]
+    given = photographs()
+    image, true, fx = given.room, given.depth, given.fx
     rng = np.random.default_rng(0)
     example = Example('motorcycle', image, None, true)
     hidden = (true == 0) | HOLES['sensor'](example, (), rng) | HOLES['beyond_4m'](example, (), rng)
@@ -71,10 +63,7 @@ def main(args: list[str] | None = None) -> int:
         Tile('source', colors[np.minimum(fused.depth_source, len(colors) - 1)]),
         Tile('what its colours mean', legend_tile(sources, image.shape[:2])),
     ]
-    picture = panel([(one.title, one.picture) for one in tiles], bars=[one.bar for one in tiles])
-    cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
-                [cv2.IMWRITE_JPEG_QUALITY, 80])
-    print(f'wrote {options.out}')
+    write_panel(tiles, options.out)
     return 0
 
 

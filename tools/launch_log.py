@@ -22,17 +22,7 @@ import time
 
 TIMEOUT_S = 300.0
 ACTIVE = 'active: reading'
-_LAUNCH = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-service = LaunchService()
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(sys.argv[1]),
-    launch_arguments=[argument.split(':=', 1) for argument in sys.argv[2:]])]))
-sys.exit(service.run())
-"""
+_RUN = Path(__file__).with_name('launch_file.py')
 
 
 class Launch:
@@ -43,7 +33,7 @@ class Launch:
         self._log = log
         with log.open('wb') as stream:
             self._process = subprocess.Popen(
-                [sys.executable, '-c', _LAUNCH, str(file), *words], stdout=stream,
+                [sys.executable, str(_RUN), str(file), *words], stdout=stream,
                 stderr=subprocess.STDOUT, start_new_session=True)
 
     @property

@@ -28,6 +28,7 @@ from .speed.steps import steps
 from .speed.synthetic_models import synthetic_members
 
 STEPS = ('step', 'distill')
+MOST_CLASSES = 255  # Of labels of one byte, one of which is none.
 WHAT = (*STEPS, *ENSEMBLES)
 
 
@@ -75,7 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         for name in wanted:
             if name not in WHAT:
                 raise InputError(f"--what names '{name}': give some of {', '.join(WHAT)}")
-        check_counts(options, 'teachers', 'rounds', 'classes')
+        check_counts(options, 'teachers', 'rounds', 'classes', 'threads')
+        if options.classes > MOST_CLASSES:
+            raise InputError(f'--classes is {options.classes}: give {MOST_CLASSES} at most')
         recipe = recipe_of(options, 'data=made up', f'mc_dropout.samples={options.teachers}',
                            f'sub_ensemble.heads={max(2, options.teachers)}')
         check_writable(options.json)

@@ -83,12 +83,16 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         if name not in metadata.classes:
             raise InputError(f"--drivable has '{name}', which is no class of {checkpoint}: give "
                              f'some of {", ".join(metadata.classes) or "a network with labels"}')
+    folder.check_classes(metadata.classes, checkpoint)
     warn_of_camera(folder, metadata)
     folder.restrict((split,))
     stems = folder.stems(split)
     found = str(resolved_device(device))
-    # First, for it refuses networks that cannot be fitted to.
-    observer = Observer(network, metadata, checkpoint, found) if fit_scores else None
+    # First, for they refuse what cannot be fitted to.
+    observer, training = None, DatasetFolder(folder.root)
+    if fit_scores:
+        observer = Observer(network, metadata, checkpoint, found)
+        training.restrict(('train',))
     ensemble = Ensemble([checkpoint], method='deterministic', device=found)
     member = ensemble.members[0]
     # Fitted from nothing: what an earlier calibration left would be fitted upon.
@@ -127,8 +131,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         LOGGER.warning('--drivable: nothing can be promised of %s: it takes 9 runs of labelled '
                        'images, and of all images there are %d', ', '.join(drivable), len(runs))
     predictor = Predictor(network, replace(metadata, instances=None), device=found)
-    scores = {stem: judged(own, metadata.tasks) for stem, own in zip(stems, image_scores(
-        predictor, folder, track(stems, 'risk thresholds', disable=not progress)))}
+    scores = {stem: judged(own, metadata.tasks) for stem, own in image_scores(
+        predictor, folder, track(stems, 'risk thresholds', disable=not progress)).items()}
     calibration = with_thresholds(metadata.calibration, list(scores.values()), percentile,
                                   folder.name, split)
     if few and not (new_thresholds or fit_scores):
@@ -141,8 +145,6 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     alarms, statistics, more = false_alarms(scores, parts, percentile), {}, {}
     if observer is not None:
         observer.metadata = metadata
-        training = DatasetFolder(folder.root)
-        training.restrict(('train',))
         joint = joint_fit(observer, network, training, folder, split, parts, percentile,
                           kept=kept, progress=progress)
         calibration = with_limits(calibration, joint.thresholds, percentile, folder.name, split,
@@ -178,8 +180,8 @@ def false_alarms(scores: dict[str, Scores], parts: list[list[str]],
         own = limits([value for stem, value in scores.items()
                       if stem not in part or len(parts) == 1], percentile)
         flagged += sum(any(scores[stem][name] > limit for name, limit in own.items())
-                       for stem in part)
-    return flagged / len(scores)
+                       for stem in part if stem in scores)
+    return flagged / max(len(scores), 1)
 
 
 def _shown(result: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -219,6 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.observations is not None and not options.fit_scores:
             raise InputError('--observations: nothing is observed without --fit-scores: leave it '
                              'out')
+        if options.observations is not None:
+            options.observations.mkdir(parents=True, exist_ok=True)  # Said before the work.
         if split == 'train':
             raise InputError("--split is 'train': a network is surer of what it was trained on; "
                              'give val')

@@ -120,8 +120,7 @@ def check_apart(out: Path, sources: Sequence[Path]) -> None:
     """
     for source in sources:
         if out.resolve() == source.resolve():
-            raise InputError(f'--out is {out}: that is the checkpoint that it is made of: give '
-                             'another name')
+            raise InputError(f'--out is {out}: that is what it is made of: give another name')
 
 
 def write_result(path: Path | None, result: object) -> None:

@@ -14,11 +14,13 @@ import sys
 from . import evaluate
 from .arguments.compare import parser
 from .command_line import recipe_of, run
-from .data.dataset_folder import DatasetFolder
+from .data.dataset_folder import DatasetError, DatasetFolder
+from .evaluation.measuring import file_hash
 from .recipes.options import RecipeError
-from .recipes.recipe import Recipe
+from .recipes.recipe import check_recipe, Recipe
 from .recipes.registry import METHODS, TRAINED
 from .report import main as report
+from .runs.building import check_tasks
 from .runs.members import member_recipe, train_all
 from .runs.peak_memory import side_by_side
 from .runs.run_folder import finished
@@ -86,9 +88,16 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
     if unknown:
         raise RecipeError(f"--only names '{min(unknown)}': give some of "
                           f'{", ".join(row.key for row in table)}')
+    table = [row for row in table if not only or row.key in only]
     for row in table:
-        if only and row.key not in only:
-            continue
+        try:  # All of them now: the last row comes after hours.
+            for one in row.recipes:
+                check_recipe(one)
+                check_tasks(one, folder)
+        except (RecipeError, DatasetError) as error:
+            raise RecipeError(f"row '{row.key}': {error}; or leave the row out (--only)"
+                              ) from error
+    for row in table:
         waiting = [one for one in row.recipes if not finished(one)]
         if waiting:
             LOGGER.info('%s: training %d', row.name, len(waiting))
@@ -113,9 +122,10 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
 def _measured(path: Path, row: Row) -> bool:
     try:
         result = json.loads(path.read_text())
-    except (OSError, ValueError):
+        # Not by their names: they may have been trained anew since.
+        return result['sha256'] == [file_hash(checkpoint) for checkpoint in row.checkpoints]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return result.get('checkpoints') == [str(checkpoint) for checkpoint in row.checkpoints]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,6 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.members < 2:
             raise RecipeError(f'--members is {options.members}: an ensemble has 2 or more')
         results = options.results or recipe.folder / 'results'
+        results.mkdir(parents=True, exist_ok=True)  # What cannot be written is said before.
         with kept(GOES_ON):
             files = compare(recipe, options.members, results,
                             side_by_side(options.parallel, recipe),

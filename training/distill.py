@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 from .arguments.distill import parser
@@ -15,7 +16,9 @@ from .recipes.recipe import Recipe
 
 def student_overrides(teacher: list[str]) -> list[str]:
     """Return the overrides that make a recipe a student's."""
-    return ['method=emuformer', f'emuformer.teacher={teacher}', 'network.initial_weights=teacher']
+    # As JSON, which YAML reads: Python's own quotes of a name with a backslash it reads otherwise.
+    return ['method=emuformer', f'emuformer.teacher={json.dumps(teacher)}',
+            'network.initial_weights=teacher']
 
 
 def student_recipe(recipe: Recipe) -> Recipe:

@@ -33,7 +33,7 @@ def chosen_members(options: argparse.Namespace) -> list[int]:
     members = list(range(options.members))
     if options.only:
         try:
-            members = [int(part) for part in options.only.split(',')]
+            members = list(dict.fromkeys(int(part) for part in options.only.split(',')))
         except ValueError:
             raise RecipeError(f'--only is {options.only!r}: give numbers, as 0,3') from None
         if any(not 0 <= index < options.members for index in members):
@@ -44,8 +44,11 @@ def chosen_members(options: argparse.Namespace) -> list[int]:
     for rank, world in (('SLURM_ARRAY_TASK_ID', 'SLURM_ARRAY_TASK_COUNT'),
                         ('SLURM_PROCID', 'SLURM_NTASKS'), ('RANK', 'WORLD_SIZE')):
         if not shard and rank in environment and world in environment:
-            first = int(environment.get('SLURM_ARRAY_TASK_MIN', 0)) if 'ARRAY' in rank else 0
-            shard = f'{int(environment[rank]) - first + 1}/{environment[world]}'
+            place = int(environment[rank])
+            if 'ARRAY' in rank:  # --array=0-8:2 are five, the last of them 8.
+                place -= int(environment.get('SLURM_ARRAY_TASK_MIN', 0))
+                place //= int(environment.get('SLURM_ARRAY_TASK_STEP', 1))
+            shard = f'{place + 1}/{environment[world]}'
     if shard:
         try:
             part, parts = (int(value) for value in shard.split('/'))

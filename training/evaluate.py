@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_counts(options, 'limit', 'samples', 'min_instance_pixels', 'time')
         stems = evenly_spaced(stems, options.limit)
         check_writable(options.json)
+        if options.trivial:
+            folder.stems('train')  # Of which it is made: said before all is measured.
         crop, progress = crop_of(options.crop), not options.no_progress
         device = resolved_device(options.device)
         ensemble = Ensemble(options.checkpoint, method=options.method, samples=options.samples,
@@ -75,6 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
             result.update(inference_time(ensemble, folder, stems[0], options.time))
         if options.trivial:
             result['trivial'] = trivial(folder, stems, crop, progress)
+        for task in ensemble.tasks:
+            if task not in result:
+                LOGGER.warning("%s/%s.txt: no image has a truth for task '%s': nothing of it is "
+                               'measured', folder.root, options.split, task)
         print(figure_table(result))
         write_result(options.json, result)
     return run(command)

@@ -12,18 +12,20 @@ import sys
 from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
-from emu_perception.errors import EmuError, InputError
+from emu_perception.errors import InputError
 from emu_perception.foreign_files import why_unread
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_whole
 
 from .arguments.export import parser
+from .command_line import check_apart, run
 from .evaluation.measuring import file_hash
 from .reporting.model_card import model_card
 
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
         'segmentation', 'instance', 'depth', 'inverse_depth', 'policies', 'trivial',
         *(f'mean_{name}' for name in SCORES))
+CARD = '.md'
 
 LOGGER = logging.getLogger('training')
 
@@ -37,6 +39,9 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
         on all images, for the twin that its constants are of.
     :raises EmuError: if a file cannot be used.
     """
+    check_apart(out, [checkpoint, metrics])
+    if out.suffix == CARD:
+        raise InputError(f'--out is {out}: there its card goes: give a name on .safetensors')
     network, metadata = load_checkpoint(checkpoint)
     try:
         measured: dict[str, Any] = json.loads(metrics.read_text())
@@ -69,21 +74,19 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
                   'weights_stored_as': 'float16' if half else 'float32'}
     metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)
     save_checkpoint(out, network, metadata, half=half)
-    write_whole(out.with_suffix('.md'), model_card(metadata, out))
+    write_whole(out.with_suffix(CARD), model_card(metadata, out))
     return out
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().options(arguments)
-    try:
+
+    def command() -> None:
         out = export(options.checkpoint, options.metrics, options.out, name=options.name,
                      half=not options.fp32, command=options.command)
-    except EmuError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_suffix(".md")}')
-    return 0
+        print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_suffix(CARD)}')
+    return run(command)
 
 
 if __name__ == '__main__':

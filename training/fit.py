@@ -18,10 +18,8 @@ from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.predictor import Predictor
-from emu_perception.preprocessing import network_size
 from emu_perception.whole_files import remove_partial, write_json, write_whole
 import lightning
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.progress import track
 from timm.layers import convert_sync_batchnorm
@@ -34,9 +32,7 @@ from .calibration.risk_thresholds import risk_thresholds
 from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetFolder
 from .data.device_views import views_on_device
-from .data.examples import (
-    WholeImages,
-)
+from .data.examples import WholeImages
 from .methods.ensemble import Ensemble
 from .methods.module import TrainingModule
 from .recipes.options import plain, RecipeError
@@ -53,19 +49,26 @@ from .runs.callbacks import (
     StopAfter,
     StopEarly,
 )
+from .runs.choosing import can_choose
 from .runs.feature_filling import filled_store
 from .runs.folder_lock import locked
 from .runs.loading import example_caches, loaders
 from .runs.lora import merged
 from .runs.progress_bar import EpochBar
 from .runs.provenance import classes_of, metadata_of
-from .runs.run_folder import check_same_recipe, epochs_done
-from .runs.state_files import StateFiles, take_weights, what_is_kept
-from .runs.stopping import Stopped
+from .runs.starting import check_aspect, check_batch, check_start
+from .runs.state_files import (
+    check_fits,
+    KeptState,
+    MovingAverage,
+    StateFiles,
+    take_weights,
+    what_is_kept,
+)
+from .runs.stopping import speaks, Stopped
 from .runs.telling import LOG_EVERY, Telling, warn_of_what_never_comes
 
 LOGGER = logging.getLogger('training')
-_ASPECT_OFF = 0.08  # What validation and the robot may stretch an image by.
 
 
 def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
@@ -85,13 +88,9 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     folder.restrict(('train', 'val'))
     teacher = load_teacher(recipe, folder)
     train, val = example_caches(recipe, folder)
-    if len(train) < recipe.batch_size:
-        lists = ' and '.join(f'{split}.txt' for split in recipe.train_on.split('+'))
-        fold = recipe.left_out_fold
-        less = '' if fold == 'none' else f' without fold {fold}'
-        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}, but {folder.root}/{lists} "
-                          f'has {len(train)} images{less}: lower it')
+    check_batch(recipe, folder, len(train))
     check_aspect(recipe.input_size, folder)
+    chooses = can_choose(recipe, val)
     classes, palette = classes_of(folder, teacher)
     network, licence = build_network(recipe, folder, train, classes)
     if resume and recipe.finetune != FinetuneOptions():
@@ -104,19 +103,24 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     module = make_module(network, recipe, folder, teacher, views_on_device(
         train, recipe.view_size, recipe.input_size, recipe.augmentation, progress,
     ) if recipe.views == 'device' else None)
+    if resume:
+        check_fits(module, last, folder.root)
     recipe.folder.mkdir(parents=True, exist_ok=True)
-    with locked(recipe.folder, recipe.processes), told(recipe):
-        for place in (recipe.folder, recipe.folder / 'state'):
-            remove_partial(place)
-        write_whole(recipe.folder / 'recipe.yaml',
-                    yaml.safe_dump(plain(recipe), sort_keys=False))
-        best = ModelCheckpoint(recipe.folder / 'state', filename='best', monitor='val/score',
-                               mode='max', enable_version_counter=False)
-        callbacks: list[lightning.Callback] = [best] if recipe.chooses else []
+    first = recipe.processes == 1 or speaks()
+    with locked(recipe.folder, first=first), told(recipe):
+        if first:
+            # One alone: another's file would be gone before it is whole.
+            for place in (recipe.folder, recipe.folder / 'state'):
+                remove_partial(place)
+            write_whole(recipe.folder / 'recipe.yaml',
+                        yaml.safe_dump(plain(recipe), sort_keys=False))
+        best = KeptState(recipe.folder / 'state', filename='best', monitor='val/score',
+                         mode='max', enable_version_counter=False)
+        callbacks: list[lightning.Callback] = [best] if chooses else []
         if SEGMENTATION in network.tasks or DEPTH in network.tasks:
             callbacks.append(ImagePanels(WholeImages(val, recipe.input_size), palette,
                                          len(classes)))
-        telling = Telling(shown=not (progress and sys.stderr.isatty()), chooses=recipe.chooses)
+        telling = Telling(shown=not (progress and sys.stderr.isatty()), chooses=chooses)
         callbacks.append(telling)
         batches = len(train) // recipe.batch_size
         warn_of_what_never_comes(recipe, batches)
@@ -130,8 +134,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
         path = recipe.folder / 'best.safetensors'
         if not trainer.is_global_zero:
             return path
-        finished = {key: float(value) for key, value in trainer.callback_metrics.items()
-                    if key.startswith('val/')}
+        finished = telling.last
         module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
         done = epoch = trainer.current_epoch
         export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
@@ -170,36 +173,13 @@ def told(recipe: Recipe) -> Iterator[None]:
                           f'{what_is_kept(recipe.folder, recipe.epochs)}') from error
 
 
-def check_start(recipe: Recipe, last: Path, resume: bool) -> int:
-    """
-    Check that a run may start, or go on, in its folder.
-
-    :return: the epoch it begins with.
-    :raises RecipeError: if an earlier run would be lost, or is another, or there is none.
-    """
-    if resume and not last.exists():
-        raise RecipeError(f'--resume: {last} does not exist; start without --resume')
-    if not resume:
-        if last.exists():
-            raise RecipeError(f'{recipe.folder}: holds a run of {epochs_done(recipe.folder)} '
-                              'epochs: add --resume to go on, or choose another name=...')
-        return 0
-    check_same_recipe(recipe, longer=True)
-    try:
-        # Our own file: it may hold more than tensors.
-        return int(torch.load(last, map_location='cpu', weights_only=False)['epoch']) + 1
-    except Exception as error:  # A damaged pickle raises many kinds.
-        raise RecipeError(f'{last}: not a state of a run ({type(error).__name__}): remove '
-                          f'{recipe.folder} and start again') from error
-
-
 def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightning.Callback],
                  progress: bool, log_every: int) -> lightning.Trainer:
     """Return Lightning's trainer with the run's logs, its last state and further callbacks."""
     state = recipe.folder / 'state'
     # Every epoch's end, not only those with a validation: a power cut costs one epoch at most.
-    callbacks = [*callbacks, ModelCheckpoint(state, filename='last', save_on_train_epoch_end=True,
-                                             enable_version_counter=False),
+    callbacks = [*callbacks, KeptState(state, filename='last', save_on_train_epoch_end=True,
+                                       enable_version_counter=False),
                  ProgressFile(recipe.folder / 'progress.json'), PassStopsOn()]
     if recipe.max_minutes:
         callbacks.append(StopAfter(60.0 * recipe.max_minutes))
@@ -213,7 +193,7 @@ def make_trainer(recipe: Recipe, module: TrainingModule, callbacks: list[lightni
         # would stay there, and all weights be copied to it at every step.
         device = (f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available()
                   else None)
-        callbacks.append(EMAWeightAveraging(device=device, decay=recipe.ema_decay))
+        callbacks.append(MovingAverage(device=device, decay=recipe.ema_decay))
     if progress:
         callbacks.append(EpochBar())
     strategy = 'auto'
@@ -264,23 +244,6 @@ def export(path: Path, network: Network, recipe: Recipe, folder: DatasetFolder,
         metadata = replace(metadata, calibration=calibration)
     save_checkpoint(path, network, metadata)
     LOGGER.info('wrote %s', path)
-
-
-def check_aspect(size: tuple[int, int], folder: DatasetFolder) -> None:
-    """
-    Check that whole images have the aspect of the network's input.
-
-    Else views would be letterboxed where validation and the robot stretch, and depths would be
-    scaled by another focal length than they were learned with.
-
-    :raises RecipeError: if they have not; it names a size that has.
-    """
-    height, width = folder.image(folder.stems('val')[0]).shape[:2]
-    if abs(height * size[1] / (width * size[0]) - 1) > _ASPECT_OFF:
-        better = list(network_size((height, width), size, _ASPECT_OFF))
-        raise RecipeError(f"field 'input_size' is {list(size)}, of another aspect "
-                          f'than the images of {folder.root} ({height}x{width}): give '
-                          f'input_size={better}')
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -76,7 +76,8 @@ class Score:
             found['ece'] = float(self.calibration.compute()['ece'])
         if self.sigmas:
             found['mean_sigma_m'] = float(np.mean(self.sigmas))
-            found['rmse_m'] = float(self.errors.compute()['rmse'])
+            if int(self.errors.pixels):  # Of none it would be 0 m.
+                found['rmse_m'] = float(self.errors.compute()['rmse'])
             found['depth_nll'] = float(self.gaussian.compute()['nll'])
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
@@ -116,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         stems = folder.stems(options.split)
         stems = evenly_spaced(stems, options.limit)
         network, metadata = load_checkpoint(options.checkpoint)
+        folder.check_classes(metadata.classes, options.checkpoint)
         predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
                                       backend=options.backend) for name in names}
         figures = compare(predictors, folder, stems, not options.no_progress)

@@ -23,6 +23,7 @@ label: another one may win only where it was within twice max|dz| of the best.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 import math
@@ -98,6 +99,7 @@ class Expected:
         # Maps whose errors are factors: compared by their logarithms.
         self._logarithmic = {'depth_variance'} | ({'depth'} if form.logarithmic else set())
         self._slack: dict[str, Slack] = {}
+        self._logits: torch.Tensor | None = None
         if SEGMENTATION in raw:
             self._logits = (raw[SEGMENTATION].float() / options.temperature).cpu()
             slack = Slack.of(rounding, float(self._logits.abs().max()))
@@ -125,6 +127,51 @@ class Expected:
             self._statistics = maps.statistics.cpu().numpy()
             # They are means of the encoder's maps, which round as the raw maps do.
             self._slack['statistics'] = Slack.of(rounding, float(maps.statistics.abs().max()))
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all of it under names of its own; ``of`` makes the same of them."""
+        found = {'depth_max': np.array(self._depth_max)}
+        found.update((f'map {name}', values) for name, values in self._maps.items())
+        found.update((f'slack {name}', np.array([slack.worst, slack.mean]))
+                     for name, slack in self._slack.items())
+        found.update((f'score {name}', np.array(bounds)) for name, bounds in self._scores.items())
+        found.update((f'logarithmic {name}', np.array(name in self._logarithmic))
+                     for name in self._slack)
+        if self._logits is not None:
+            found['logits'] = self._logits.numpy()
+        if self._statistics is not None:
+            found['statistics'] = self._statistics
+        return found
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Expected:
+        """
+        Return what has these ``arrays``.
+
+        :raises KeyError, ValueError: if they are not whole.
+        """
+        def named(kind: str) -> dict[str, np.ndarray]:
+            return {name.removeprefix(kind): values for name, values in arrays.items()
+                    if name.startswith(kind)}
+        expected = cls.__new__(cls)
+        expected._maps = named('map ')
+        expected._depth_max = float(arrays['depth_max'])
+        logarithmic = named('logarithmic ')
+        expected._logarithmic = {name for name, value in logarithmic.items() if value}
+        expected._logits = torch.tensor(arrays['logits']) if 'logits' in arrays else None
+        expected._slack = {name: Slack(*map(float, values))
+                           for name, values in named('slack ').items()}
+        expected._scores = {}
+        for name, (low, high) in named('score ').items():
+            expected._scores[name] = (float(low), float(high))
+        expected._statistics = arrays.get('statistics')
+        needed = {*expected._maps, *(() if expected._statistics is None else ('statistics',))}
+        if (not expected._maps or not expected._scores or needed - expected._slack.keys()
+                or logarithmic.keys() != expected._slack.keys()
+                or 'label' in expected._maps and expected._logits is None):
+            raise ValueError('some of it is missing')
+        return expected
 
     def problem(self, found: Prediction) -> str:
         """Return what differs, in words; '' where all is as it should be."""
@@ -186,6 +233,7 @@ class Expected:
 
     def _below_best(self, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return by how much the logit of each label found is below the best one's."""
+        assert self._logits is not None, 'there are labels'
         off = np.zeros(found.shape)
         height, width = found.shape
         rows, columns = np.nonzero(found != expected)

@@ -18,9 +18,11 @@ import time
 from emu_perception.backends import host_memory
 from emu_perception.backends.base import Backend
 from emu_perception.backends.eager import EagerBackend
+from emu_perception.backends.kept_proof import KeptProof
 from emu_perception.backends.openvino_graphs import GraphMaker, GraphStages, refusal
 from emu_perception.backends.proving import Disproof, Proof
 from emu_perception.backends.request import BackendOptions, Request
+from emu_perception.cache_files import cache_folder
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import FoldedNetwork
 from emu_perception.prediction import Prediction
@@ -109,7 +111,8 @@ class OpenVinoBackend(Backend):
         start = time.perf_counter()
         problem: Exception | None = None
         try:
-            proof = Proof(self._network, self.options, size)
+            proof = KeptProof(lambda: Proof(self._network, self.options, size), self.options,
+                              size, cache_folder('answers'), self._maker.origin)
             for graphs in self._maker.make(size):
                 try:
                     proof.check(self.name, graphs.predict)
@@ -120,6 +123,7 @@ class OpenVinoBackend(Backend):
                 LOGGER.info('openvino: compiled for %dx%d in %.1f s', size[1], size[0],
                             time.perf_counter() - start)
                 self._maker.keep(size, graphs)
+                proof.keep()
                 return graphs
         except InputError:
             raise

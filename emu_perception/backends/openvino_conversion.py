@@ -22,6 +22,7 @@ from typing import Any
 import warnings
 
 from emu_perception.backends.openvino_modules import Maps, NormalizedNetwork
+from emu_perception.uncollected import uncollected
 import torch
 from torch import nn
 
@@ -58,7 +59,8 @@ def import_openvino() -> Any:
     """
     if 'openvino' not in sys.modules:
         sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
-    import openvino
+    with uncollected('openvino'):
+        import openvino
     return openvino
 
 

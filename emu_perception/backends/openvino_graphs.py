@@ -196,12 +196,21 @@ class GraphMaker:
                            ' '.join(str(error).split())[:300])
             return None
 
-    def _file(self, size: tuple[int, int]) -> tuple[Path, str]:
-        """Return where the graphs of a size are kept, and the key of all they are made from."""
+    @property
+    def origin(self) -> str:
+        """Return the key of what PyTorch's answers are made from: the network, this processor."""
+        return cache_key(self._network_hash(), self._threads, platform.machine(), self._cpu[0],
+                         timm_version())
+
+    def _network_hash(self) -> str:
         if not self._hash:
             self._hash = network_hash(self._network)
+        return self._hash
+
+    def _file(self, size: tuple[int, int]) -> tuple[Path, str]:
+        """Return where the graphs of a size are kept, and the key of all they are made from."""
         options = self._options
-        key = cache_key('graphs', self._hash, options.temperature, options.statistics,
+        key = cache_key('graphs', self._network_hash(), options.temperature, options.statistics,
                         self._precision, size,
                         self._threads, platform.machine(), *self._cpu, self._openvino.__version__,
                         torch.__version__, timm_version(), __version__)

@@ -10,7 +10,7 @@ that is no number raises the risk flag, and an error of every pixel may be small
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import copy
 from dataclasses import replace
 
@@ -69,6 +69,30 @@ class Proof:
             raw = eager.network(eager.prepare(image, size))
             self._expected[name] = Expected(raw, eager.maps(raw, size), options,
                                             form=network.depth_form)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that is held against an answer; ``of`` makes a proof of it again."""
+        return {f'{probe} {name}': values for probe, expected in self._expected.items()
+                for name, values in expected.arrays.items()}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray], size: tuple[int, int]) -> Proof:
+        """
+        Return the proof whose ``arrays`` they are.
+
+        :raises KeyError, ValueError: if they are not of all probes, or not whole.
+        """
+        proof = cls.__new__(cls)
+        proof.request, proof.probes = Request(size, size), probes(size)
+        of_probe: dict[str, dict[str, np.ndarray]] = {}
+        for key, values in arrays.items():
+            probe, _, name = key.partition(' ')
+            of_probe.setdefault(probe, {})[name] = values
+        if of_probe.keys() != proof.probes.keys():
+            raise ValueError(f'answers to {", ".join(of_probe)}, not to {", ".join(proof.probes)}')
+        proof._expected = {name: Expected.of(of_probe[name]) for name in proof.probes}
+        return proof
 
     def check(self, name: str, answer: Answer) -> None:
         """

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from itertools import groupby
 import os
 from pathlib import Path
+import signal
 import sys
 import textwrap
 
@@ -59,6 +60,9 @@ def called(name: str, row: Subcommand, arguments: list[str]) -> int:
         except EmuError as error:
             print(f'{name}: {error}', file=sys.stderr)
             return 1
+        except KeyboardInterrupt:  # Of a command that has no way of its own to end.
+            print(f'{name}: interrupted', file=sys.stderr)
+            return 128 + signal.SIGINT
 
 
 def found(words: list[str]) -> tuple[Subcommand | None, list[str]]:

@@ -21,6 +21,8 @@ import numpy as np
 SLACK: Mapping[str, float] = {'segmentation_entropy': 1.25, 'relative_depth_sigma': 1.25,
                               'unfamiliarity': 2.5, 'predicted_failure': 1.0}
 RECALL = 0.9
+# Of a score that is 0 on all images, as the entropy of a single class: thresholds are above 0.
+LEAST = 1e-6
 
 
 def joint_thresholds(scores: Mapping[str, np.ndarray], percentile: float, *,
@@ -44,12 +46,14 @@ def joint_thresholds(scores: Mapping[str, np.ndarray], percentile: float, *,
     """
     if not scores or not all(len(values) for values in scores.values()):
         raise InputError('thresholds need a score of one image or more')
-    reference = {name: float(np.percentile(values, percentile)) * slack.get(name, 1.0)
+    # Not max(): a score that is no number keeps its threshold from being one.
+    reference = {name: float(np.maximum(LEAST, np.percentile(values, percentile)
+                                        * slack.get(name, 1.0)))
                  for name, values in scores.items()}
     factor = float(np.percentile(largest_ratio(scores, reference), percentile))
     if bad is not None and len(bad[next(iter(scores))]):
         factor = max(factor, float(np.quantile(largest_ratio(bad, reference), 1.0 - recall)))
-    return {name: factor * value for name, value in reference.items()}
+    return {name: float(np.maximum(LEAST, factor * value)) for name, value in reference.items()}
 
 
 def largest_ratio(scores: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> np.ndarray:

@@ -45,5 +45,11 @@ class Heartbeat:
             try:
                 self._beat()
             except Exception as error:  # It goes on where anything is left to go on with.
-                if self._stopping.is_set() or not self._on_error(error):
+                if self._stopping.is_set() or not self._goes_on(error):
                     return
+
+    def _goes_on(self, error: Exception) -> bool:
+        try:
+            return self._on_error(error)
+        except Exception:  # To have no way to say it is no reason to fall silent.
+            return True

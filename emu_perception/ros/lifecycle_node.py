@@ -17,20 +17,15 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.errors import EmuError
-from emu_perception.model_file import resolve_model_file
 from emu_perception.ros import parameters
 from emu_perception.ros.arrivals import Arrivals
-from emu_perception.ros.bridge import choose_converter
-from emu_perception.ros.camera_source import CameraSource
-from emu_perception.ros.depth_hints import DepthHints
+from emu_perception.ros.configuration import configured
 from emu_perception.ros.diagnostics import model_values
 from emu_perception.ros.faults import Faults
-from emu_perception.ros.hint_fusion import HintFusion
 from emu_perception.ros.introduction import introduce, say_promises
 from emu_perception.ros.logs import ForwardToRos, QuietLog
-from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.ros.map_rate import MapRate
-from emu_perception.ros.model_swap import check_level, ModelSwap
+from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_health import NodeHealth, Running
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameter_files import unknown_parameters
@@ -274,30 +269,13 @@ class EmuNode(LifecycleNode):
         # An image of the last configuration may still be in work: one network at a time.
         if self._last_worker and not self._last_worker.join(_OLD_WORKER_TIMEOUT_S):
             raise EmuError('the network of the last configuration is still running: try again')
-        settings = self._settings
-        path = resolve_model_file(settings.model_file)
-        convert, converter = choose_converter()
-        predictor = self.predictor_pool.take(path, device=settings.device,
-                                             precision=settings.precision,
-                                             backend=settings.backend)
-        try:
-            settings.check_classes(predictor.metadata.classes)
-            check_level(settings.promise_level, predictor.metadata)
-            maps = MapPublishers(self, predictor.metadata, hinted=settings.depth_hint)
-        except Exception:
-            predictor.close()
-            raise
-        suffix = '/compressed' if settings.transport == 'compressed' else ''
-        camera = CameraSource(self.resolve_topic_name('image') + suffix,
-                              self.resolve_topic_name('camera_info'))
-        self._pipeline = Pipeline(
-            predictor=predictor, convert=convert, camera=camera, risk=self._risk, maps=maps,
+        self._pipeline, converter = configured(
+            self, self.predictor_pool, lambda: self._settings, risk=self._risk,
             publishing=self._publishing, statistics=self._statistics, faults=self._faults,
-            settings=lambda: self._settings, log=self._log, map_rate=self._map_rate,
-            fusion=HintFusion(DepthHints(self.resolve_topic_name('depth_hint')), self._log)
-            if settings.depth_hint else None)
+            log=self._log, map_rate=self._map_rate)
+        predictor = self._pipeline.predictor
         self._worker = self._last_worker = self._new_worker(self._pipeline)
-        self._risk.configure(settings, predictor.metadata)
+        self._risk.configure(self._settings, predictor.metadata)
         self._introduce(predictor, converter)
 
     def _new_worker(self, pipeline: Pipeline, on_started: Callable[[], None] = lambda: None

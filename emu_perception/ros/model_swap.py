@@ -13,11 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 import threading
-from typing import TYPE_CHECKING
 
-from emu_perception.errors import CheckpointError, InputError
 from emu_perception.model_file import resolve_model_file
-from emu_perception.promises.holding import level_problem
+from emu_perception.ros.model_checks import check_level, checked_classes
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import (
     empty_cuda_cache,
@@ -29,22 +27,7 @@ from emu_perception.ros.transitions import describe
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-if TYPE_CHECKING:  # the checkpoint package needs torch, which may be missing until configure
-    from emu_perception.checkpoint.metadata import CheckpointMetadata
-
 MODEL_PARAMETERS = ('model_file', 'device', 'precision', 'backend')
-
-
-def check_level(level: float, metadata: CheckpointMetadata, about: str = '') -> None:
-    """
-    Refuse a ``promise_level`` that a checkpoint was not fitted for.
-
-    :param about: the parameter that names the checkpoint, for the error.
-    :raises InputError: one line.
-    """
-    problem = level_problem(metadata, level)
-    if problem:
-        raise InputError(f'parameter {about}{problem}')
 
 
 @dataclass(frozen=True)
@@ -117,25 +100,9 @@ class ModelSwap:
         path = resolve_model_file(settings.model_file)
         key = ModelKey.of(path, settings.device, settings.precision, settings.backend)
         if key != running.key:
-            from emu_perception.checkpoint import read_metadata
-            from emu_perception.devices import resolved_device
-            if settings.device != self._values.get('device'):
-                resolved_device(settings.device)
-            _check_backend(settings.backend)
-            _check_precision(settings.precision)
-            try:
-                metadata = read_metadata(path)
-            except CheckpointError as error:
-                raise InputError(f'parameter model_file: {error}') from error
-            tasks = metadata.outputs
-            settings.check_classes(metadata.classes)
-            check_level(settings.promise_level, metadata, f'model_file: {path}: ')
-            self._classes = metadata.classes
-            if set(tasks) != set(running.metadata.outputs):
-                raise InputError(
-                    f'parameter model_file: {path} has the tasks {", ".join(tasks)}, the running '
-                    f'model {", ".join(running.metadata.outputs)}, and with them the topics would '
-                    'change: clean up and configure instead')
+            self._classes = checked_classes(
+                path, settings, running.metadata.outputs,
+                device_changed=settings.device != self._values.get('device'))
         return key
 
     def begin(self, settings: Settings, key: ModelKey | None, running: SharedPredictor) -> None:
@@ -216,27 +183,16 @@ class _Load:
             problem = f'{key.path} cannot take over: {describe(error)}'
         if problem:
             # After the exception is gone, whose traceback held on to what was half loaded.
-            empty_cuda_cache()
+            try:
+                empty_cuda_cache()
+            except Exception as error:  # CUDA itself may be broken; the outcome is told.
+                problem = f'{problem}; {describe(error)}'
         outcome = Outcome(key, predictor, problem)
         with self._lock:
             self.outcome = outcome
             cancelled = self._cancelled
         if cancelled:
             _close(outcome)
-
-
-def _check_backend(name: str) -> None:
-    from emu_perception.backends import BACKENDS, is_installed
-    if name != 'auto' and (name not in BACKENDS or not is_installed(name)):
-        there = (backend for backend in BACKENDS if is_installed(backend))
-        raise InputError(f"parameter backend is '{name}': give auto, {', '.join(there)}, which "
-                         'are what is installed here')
-
-
-def _check_precision(name: str) -> None:
-    from emu_perception.precisions import DTYPES
-    if name not in ('auto', *DTYPES):
-        raise InputError(f"parameter precision is '{name}': give auto, {', '.join(DTYPES)}")
 
 
 def _close(outcome: Outcome | None) -> None:

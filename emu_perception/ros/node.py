@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from emu_perception.commands.program import program
+from emu_perception.uncollected import uncollected
 
 _END_TIMEOUT_S = 1.0
 _MAX_SPIN_S = 0.5
@@ -65,11 +66,12 @@ class _Process:
             self.stop.set()
 
     def _run(self) -> None:
-        from emu_perception.ros.lifecycle_node import EmuNode
-        from emu_perception.ros.shared_memory import use_shared_memory
-        import rclpy
-        from rclpy.logging import get_logger
-        from rclpy.signals import SignalHandlerOptions
+        with uncollected('emu_perception.ros.lifecycle_node'):
+            from emu_perception.ros.lifecycle_node import EmuNode
+            from emu_perception.ros.shared_memory import use_shared_memory
+            import rclpy
+            from rclpy.logging import get_logger
+            from rclpy.signals import SignalHandlerOptions
         shared_memory = use_shared_memory(os.environ)
         # rclpy's own handlers end the context at once: then the flag could not be raised anymore.
         rclpy.init(args=self.args, signal_handler_options=SignalHandlerOptions.NO)
@@ -81,6 +83,7 @@ class _Process:
             # rclpy's lifecycle state machine keeps a node's handle, and that the DDS participant
             # with its files in /dev/shm, until it is collected.
             self._executors.clear()
+            gc.unfreeze()  # See ``uncollected``.
             gc.collect()
 
     def _serve_all(self, make: Callable[..., Any]) -> None:

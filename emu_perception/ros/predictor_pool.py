@@ -22,6 +22,7 @@ from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import Predicts
 from emu_perception.region import Region
+from emu_perception.uncollected import uncollected
 import numpy as np
 
 if TYPE_CHECKING:  # The checkpoint module needs torch, which a node may lack until configure.
@@ -30,7 +31,8 @@ if TYPE_CHECKING:  # The checkpoint module needs torch, which a node may lack un
 
 def load_predictor(path: Path, *, device: str, precision: str, backend: str) -> Predicts:
     """Load the core's Predictor; torch is imported here, so that the node can start without."""
-    from emu_perception.predictor import Predictor
+    with uncollected('emu_perception.predictor'):
+        from emu_perception.predictor import Predictor
     return Predictor.load(path, device=device, precision=precision, backend=backend)
 
 
@@ -135,7 +137,8 @@ class PredictorPool:
                 predictor = self._loader(path, device=device, precision=precision,
                                          backend=backend)
                 try:
-                    predictor.warm_up()
+                    # Once: a backend that stands in for PyTorch has answered its probes already.
+                    predictor.warm_up(runs=1)
                 except Exception:
                     predictor.close()
                     raise

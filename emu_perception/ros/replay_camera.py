@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 import os
 from pathlib import Path
 import signal
@@ -25,6 +25,7 @@ from emu_perception.cameras.topics import in_doubt, looks_rectified
 from emu_perception.commands.program import program
 from emu_perception.errors import InputError
 from emu_perception.ros.camera_info_messages import to_camera_info
+from emu_perception.ros.parameter_files import unknown_parameters
 from emu_perception.ros.replay_parameters import RATE_HZ, ReplayParameters
 from emu_perception.ros.shared_memory import use_shared_memory
 import numpy as np
@@ -58,6 +59,9 @@ class ReplayCamera(Node):
         """
         super().__init__('replay_camera', **kwargs)
         self._given = given = ReplayParameters.declared(self)
+        for line in unknown_parameters(getattr(self, '_parameter_overrides', {}),
+                                       [field.name for field in fields(given)]):
+            self.get_logger().warning(line)
         self._waiting = given.wait_for_listener
         self._info = (read_calibration(Path(given.camera_info_file).expanduser())
                       if given.camera_info_file else None)

@@ -33,6 +33,9 @@ class BlackBox(Node):
         super().__init__('black_box', **options)
         self._after_s = float(self.declare_parameter('after_s', 2.0).value)
         self._at_most_every_s = float(self.declare_parameter('at_most_every_s', 60.0).value)
+        for name in getattr(self, '_parameter_overrides', {}):  # ROS drops a misspelt one, unsaid
+            if not self.has_parameter(name):
+                self.get_logger().error(f"parameter '{name}' was set, and is none of this node's")
         self._lowered_s = None  # when the last lowered flag came; None: it is raised
         self._due_s = None  # when the snapshot of a raise is to be taken
         self._taken_s = None

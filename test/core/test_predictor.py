@@ -305,6 +305,12 @@ def test_auto_without_a_gpu_says_so_loudly_and_once(checkpoint, monkeypatch, log
     assert 'using cpu' in log.text
 
 
+def test_loading_says_what_it_waits_for_and_what_came_of_it(checkpoint, log):
+    Predictor.load(checkpoint, 'cpu', backend='eager')
+    said = [record.message for record in log.records if record.levelname == 'INFO']
+    assert said[0] == f'loading {checkpoint}' and said[-1].endswith('fp32, eager')
+
+
 @pytest.mark.parametrize('device', ['tpu', 'cuda:-1', 'cuda:x', 'mps', 'meta', '', 'gpu 0'])
 def test_an_unknown_device_is_one_clear_line(checkpoint, device):
     with pytest.raises(InputError, match='device is .*give auto, cpu, cuda or cuda:N') as caught:

@@ -112,6 +112,38 @@ def test_a_backend_that_errs_is_refused_and_what_is_wrong_is_named(folded, fault
         proof.check('fake', changed(folded, change))
     text = str(caught.value)
     assert words in text and "backend 'fake'" in text and '96x64' in text and '\n' not in text
+    with pytest.raises(Disproof) as again:  # As an earlier start has kept it.
+        Proof.of(proof.arrays, SIZE).check('fake', changed(folded, change))
+    assert str(again.value) == text
+
+
+def test_nothing_is_lost_of_what_is_held_against_an_answer(folded):
+    with torch.inference_mode():
+        eager = EagerBackend(folded, OPTIONS)
+        raw = eager.network(eager.prepare(probes(SIZE)['noise'], SIZE))
+        expected = Expected(raw, eager.maps(raw, SIZE), OPTIONS,
+                            form=folded.depth_form)
+    kept = Expected.of(expected.arrays)
+    assert vars(kept).keys() == vars(expected).keys()
+    for name, value in vars(expected).items():
+        again = vars(kept)[name]
+        if isinstance(value, dict) and name == '_maps':
+            assert value.keys() == again.keys()
+            assert all(np.array_equal(values, again[key]) and values.dtype == again[key].dtype
+                       for key, values in value.items())
+        elif isinstance(value, torch.Tensor):
+            assert torch.equal(value, again)
+        else:
+            assert value == again, name
+
+
+def test_a_proof_that_was_kept_lets_pytorch_pass_and_is_refused_where_it_is_not_whole(folded):
+    arrays = Proof(folded, OPTIONS, SIZE).arrays
+    Proof.of(arrays, SIZE).check('fake', EagerBackend(folded, OPTIONS).predict)
+    for lost in arrays:
+        kept = {name: values for name, values in arrays.items() if name != lost}
+        with pytest.raises((KeyError, ValueError, Disproof)):
+            Proof.of(kept, SIZE).check('fake', EagerBackend(folded, OPTIONS).predict)
 
 
 @pytest.mark.parametrize('fault', ['depth 1.3 times too large', 'labels permuted',

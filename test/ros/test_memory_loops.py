@@ -35,21 +35,46 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
+def memory(what: str, backend: str, loops: int, checkpoints: list[Path], *, lost: int = 0,
+           ) -> dict[str, list[int]]:
+    """Return the bytes allocated and resident after each loop; ``lost`` bytes leak at each."""
+    if not is_installed(backend):
+        pytest.skip(f'NOT TESTED: {backend} is not installed (requirements/cpu.txt)')
+    done = subprocess.run(
+        [sys.executable, str(HERE / 'memory_loops.py'), what, backend, str(loops), str(lost),
+         *map(str, checkpoints)], capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def growth(values: list[int]) -> float:
+    """Return the bytes that each loop after the warm-up adds."""
+    if None in values:
+        pytest.skip('NOT TESTED: this C library does not tell what it has given out (glibc 2.33)')
+    # The least of a few: what a thread still holds at one moment is no growth.
+    return (min(values[-3:]) - min(values[WARM - 3:WARM])) / (len(values) - WARM)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(('what', 'backend'), [
     ('configure', 'openvino'), ('swap', 'openvino'), ('swap', 'eager')])
 def test_memory_does_not_grow_with_each_model_that_is_loaded(checkpoints, what, backend):
-    """What leaks at each loop, be it a tenth of a model's weights, costs the weights of two."""
-    if not is_installed(backend):
-        pytest.skip(f'NOT TESTED: {backend} is not installed (requirements/cpu.txt)')
-    done = subprocess.run(
-        [sys.executable, str(HERE / 'memory_loops.py'), what, backend, str(WARM + LOOPS),
-         *map(str, checkpoints)], capture_output=True, text=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
-    assert done.returncode == 0, done.stderr
-    resident = json.loads(done.stdout)
-    # The least of a few: what a thread still holds at one moment is no growth.
-    before, after = min(resident[WARM - 3:WARM]), min(resident[-3:])
+    """No loop keeps a hundredth of a model's weights, nor pages that add up to two models."""
+    found = memory(what, backend, WARM + LOOPS, checkpoints)
     weights = checkpoints[0].stat().st_size
-    # Not of one: an arena that the allocator takes once, whenever it does, is no growth.
-    assert after - before < LOOPS * weights / 10, [round(value / 1e6) for value in resident]
+    # Wide: pages come and go by a whole model (an arena's, which are given back later). What is
+    # mapped past the allocator, as a compiler's code is, is seen here alone.
+    assert growth(found['resident']) < weights / 10, [
+        round(value / 1e6) for value in found['resident']]
+    # Narrow: what is allocated, the same within a few kilobytes after each loop.
+    assert growth(found['heap']) < weights / 100, [
+        round(value / 1e6, 2) for value in found['heap']]
+
+
+@pytest.mark.slow
+def test_a_leak_of_a_fiftieth_of_the_weights_at_each_load_is_found(checkpoints):
+    """The check above fails then."""
+    weights = checkpoints[0].stat().st_size
+    found = memory('swap', 'eager', WARM + 5, checkpoints, lost=weights // 50)
+    assert growth(found['heap']) > weights / 100, found

@@ -17,6 +17,7 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.ros import model_swap
 from emu_perception.visualization import default_palette
 from node_bench import (
     camera_info,
@@ -168,6 +169,21 @@ def test_model_that_fails_to_load_gives_the_value_back_and_says_why(garage, stoc
     assert bench.set(model_file=str(stock['new'])).successful
     bench.until(lambda: bench.diagnostics()['model']['level'] == b'\x00'
                 and bench.diagnostics()['model']['model_file'] == str(stock['new']))
+
+
+def test_a_gpu_that_cannot_even_be_cleared_leaves_no_swap_without_an_end(
+        garage, stock, monkeypatch):
+    bench = garage
+
+    def broken():
+        raise RuntimeError('CUDA is gone')
+    monkeypatch.setattr(model_swap, 'empty_cuda_cache', broken)
+    bench.garage.fails = RuntimeError('no memory')
+    assert bench.set(model_file=str(stock['new'])).successful
+    problem = bench.until(lambda: bench.node._swap.problem)
+    assert 'no memory' in problem and 'CUDA is gone' in problem
+    assert bench.node._swap.loading == ''
+    bench.until(lambda: shown(bench) == str(stock['old']))
 
 
 def test_classes_are_asked_of_the_model_that_is_to_come_and_hold_up_nothing_else(garage, stock):

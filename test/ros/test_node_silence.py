@@ -278,3 +278,19 @@ def test_heartbeat_ends_where_nothing_is_left_to_go_on_with():
     heart = Heartbeat(lambda: 1 / 0, 0.001, on_error=lambda error: context.ok, name='x')
     heart.start()
     until(lambda: not heart._thread.is_alive())
+
+
+def test_a_heart_that_cannot_even_say_what_is_wrong_beats_on():
+    again, beats = threading.Event(), count(1)
+
+    def beat():
+        if next(beats) == 3:
+            again.set()
+        raise ValueError
+
+    def on_error(error):
+        raise RuntimeError('no logger')
+    heart = Heartbeat(beat, 0.001, on_error=on_error, name='x')
+    heart.start()
+    assert again.wait(TIMEOUT_S), 'it fell silent'
+    assert heart.stop(TIMEOUT_S)

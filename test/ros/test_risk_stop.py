@@ -84,6 +84,38 @@ def test_it_stops_when_the_node_is_killed(make_bench, stop, domain_id):
         node.process.wait()
 
 
+FAILING = """
+import runpy, sys
+example = runpy.run_path(sys.argv[1])
+example['RiskStop']._look = lambda self: 1 / 0
+example['main']()
+"""
+
+
+def test_it_goes_on_stopping_after_an_error_that_nobody_foresaw(ros, domain_id):
+    """Its end would be silence, on which twist_mux lets the others drive."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', FAILING, str(EXAMPLE), '--ros-args', '-r', 'cmd_vel:=/cmd_fails'],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)}, stderr=subprocess.PIPE, text=True)
+    helper, heard = rclpy.create_node('robot_fails'), []
+    try:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if 'goes on after' in line)
+        assert 'ZeroDivisionError' in said
+        helper.create_subscription(Twist, '/cmd_fails', heard.append, 1)
+        end = time.monotonic() + TIMEOUT_S
+        while not heard:
+            assert time.monotonic() < end, 'no command came'
+            rclpy.spin_once(helper, timeout_sec=0.1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+        helper.destroy_node()
+
+
 @pytest.mark.parametrize(('stamped', 'kind', 'other'), [
     ('true', TwistStamped, Twist), ('false', Twist, TwistStamped)])
 def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
@@ -118,3 +150,29 @@ def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
         helper.destroy_node()
         deaf.destroy_node()
         apart.shutdown()
+
+
+@pytest.mark.parametrize(('example', 'misspelt'), [
+    (EXAMPLE, 'stampd'), (EXAMPLE.parent / 'black_box/black_box.py', 'after_s2')])
+def test_a_misspelt_parameter_of_an_example_is_an_error(example, misspelt, domain_id, tmp_path):
+    """ROS drops it: a robot of TwistStamped would be stopped by nobody, and nothing is said."""
+    interfaces = tmp_path / 'rosbag2_interfaces'  # What is asked for a snapshot; not of a wheel.
+    interfaces.mkdir()
+    (interfaces / '__init__.py').touch()
+    (interfaces / 'srv.py').write_text('from std_srvs.srv import Trigger as Snapshot\n')
+    process = subprocess.Popen(
+        [sys.executable, str(example), '--ros-args', '-p', f'{misspelt}:=true'],
+        stderr=subprocess.PIPE, text=True, env={
+            **os.environ, 'ROS_DOMAIN_ID': str(domain_id),
+            'PYTHONPATH': os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])})
+    try:
+        said = ''
+        for line in process.stderr:
+            said += line
+            if misspelt in line:
+                break
+        assert f"parameter '{misspelt}' was set, and is none of this node's" in said
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()

@@ -16,10 +16,12 @@ from typing import Any
 
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.calibration_files import write_calibration
+from emu_perception.ros.parameters import Settings
 from emu_perception.ros.shared_memory import PROFILES
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'emu.launch.py'
+RUN = FILE.parents[1] / 'tools' / 'launch_file.py'
 TREE = ast.parse(FILE.read_text())
 # facts of the package's interface: to take one away breaks somebody's robot
 PROMISED = {'namespace', 'cameras', 'params_file', 'use_sim_time', 'log_level', 'autostart',
@@ -233,7 +235,9 @@ def test_what_can_fail_fails_by_name_before_anything_is_started(
 def test_node_is_started_anew_where_that_is_asked_for_and_nothing_else(installed: Path) -> None:
     """A replay that failed ends all."""
     lines = started(respawn='true', replay='0')
-    assert lines['emu_node']['respawn'] and lines['emu_node']['respawn_delay'] > 0
+    node = lines['emu_node']
+    # A pause, but none that adds to a silence as long as makes a consumer take it for risk.
+    assert node['respawn'] and 0 < node['respawn_delay'] < Settings().consumer_timeout_s
     assert 'respawn' not in lines['replay_camera'] and 'respawn' not in started()['emu_node']
 
 
@@ -296,19 +300,6 @@ def test_missing_parameter_file_is_refused_by_name(installed: Path) -> None:
         started(params_file='/nowhere.yaml')
 
 
-_LAUNCH = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-service = LaunchService()
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(sys.argv[1]),
-    launch_arguments=[argument.split(':=', 1) for argument in sys.argv[2:]])]))
-sys.exit(service.run())
-"""
-
-
 @needs_launch
 @pytest.mark.system
 def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
@@ -323,7 +314,7 @@ def test_launched_node_answers_in_its_namespace_and_ends_with_ctrl_c(
     log = tmp_path / 'launch.txt'
     with log.open('wb') as output:
         process = subprocess.Popen(
-            [sys.executable, '-c', _LAUNCH,
+            [sys.executable, str(RUN),
              str(installed / 'share/emu_perception/launch/emu.launch.py'),
              f'replay:={image_folder}', 'replay_rate:=5', f'model_file:={random_checkpoint}',
              'device:=cpu', 'namespace:=front', 'depth_hint_topic:=/depth'],

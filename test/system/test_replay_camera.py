@@ -285,6 +285,14 @@ def test_a_recording_in_a_folder_named_rect_is_replayed_without_a_camera(
     assert len(node.sent['image'].messages) == 1  # type: ignore[attr-defined]
 
 
+def test_a_parameter_that_is_none_is_said(camera: Callable[..., ReplayCamera], image_folder: Path,
+                                          capfd: pytest.CaptureFixture[str]) -> None:
+    """ROS drops it: who misspells the rate sees another rate, and nothing else."""
+    camera(source=str(image_folder), rate=5.0, use_sim_time=False)
+    said = [line for line in capfd.readouterr().err.splitlines() if 'was set' in line]
+    assert len(said) == 1 and "'rate' was set" in said[0] and "did you mean 'rate_hz'?" in said[0]
+
+
 @pytest.mark.parametrize(('parameters', 'words'), [
     ({'source': '/nowhere/at/all'}, 'source /nowhere/at/all: no such file'),
     ({'source': ''}, 'source is empty'),

@@ -26,13 +26,18 @@ import numpy as np
 import pytest
 from synthetic_data import FIELDS, members
 import torch
-from training import calibrate, compare, distill, ensemble, evaluate, export
+from training import calibrate, compare, distill, ensemble, evaluate, export, precision
 from training.arguments.parsers import recipe_parser
 from training.data.dataset_folder import DatasetFolder, training_focal
+from training.evaluation.measuring import file_hash
 from training.fit import main as fit_main
-from training.recipes.recipe import load_recipe
+from training.methods.ensemble import Ensemble
+from training.recipes.options import RecipeError
+from training.recipes.recipe import load_recipe, Recipe
 from training.reporting.model_card import model_card
 from training.runs.folder_lock import locked
+from training.runs.members import _reason, MemberRun
+from training.studies import cameras
 import yaml
 
 
@@ -74,12 +79,28 @@ def test_one_member_that_fails_is_named_and_does_not_take_the_others_along(
     assert (tmp_path / 'out/synthetic/member_01/best.safetensors').exists()
 
 
+def test_what_ended_a_member_is_of_this_start(tmp_path):
+    """A kill writes nothing: it was blamed on the error of an earlier start, in the same log."""
+    recipe = replace(Recipe(), name='run', output=str(tmp_path))
+    recipe.folder.mkdir()
+    (recipe.folder / 'log.txt').write_bytes(b'error: of the start before\n')
+    process = subprocess.Popen([sys.executable, '-c', 'import os; os.kill(os.getpid(), 9)'])
+    with (recipe.folder / 'log.txt').open('ab') as log:
+        run = MemberRun(0, recipe, process, log, log.seek(0, os.SEEK_END))
+        assert 'ended with code -9: no output' in _reason(run, process.wait())
+        log.write(b'INFO on\nerror: of this one\n')
+        log.flush()
+        assert 'ended with code 1: error: of this one' in _reason(run, 1)
+
+
 @pytest.mark.parametrize(('arguments', 'environment', 'expected'), [
     ([], {}, [0, 1, 2, 3, 4]), (['--only', '0,3'], {}, [0, 3]), (['--shard', '2/2'], {}, [1, 3]),
     ([], {'SLURM_PROCID': '1', 'SLURM_NTASKS': '3'}, [1, 4]),
     ([], {'RANK': '0', 'WORLD_SIZE': '2'}, [0, 2, 4]),
     ([], {'SLURM_ARRAY_TASK_ID': '7', 'SLURM_ARRAY_TASK_MIN': '5', 'SLURM_ARRAY_TASK_COUNT': '4'},
-     [2])])
+     [2]),
+    ([], {'SLURM_ARRAY_TASK_ID': '8', 'SLURM_ARRAY_TASK_COUNT': '5', 'SLURM_ARRAY_TASK_STEP': '2'},
+     [4]), (['--only', '3,0,3'], {}, [3, 0])])
 def test_members_are_spread_over_shards_and_jobs(monkeypatch, arguments, environment, expected):
     monkeypatch.setattr(os, 'environ', environment)
     parser = recipe_parser('ensemble', '')
@@ -96,6 +117,20 @@ def test_two_processes_never_train_into_one_folder(recipe, capsys):
     with locked(loaded.folder):
         assert fit_main(['--recipe', str(recipe), '--no-progress']) == 1
     assert 'another process is training here' in capsys.readouterr().err
+
+
+def test_two_jobs_of_several_processes_never_train_into_one_folder(tmp_path):
+    """They shared the lock that the processes of one job share."""
+    with locked(tmp_path, first=True), locked(tmp_path, first=False):
+        with pytest.raises(RecipeError, match='another process is training here'):
+            locked(tmp_path, first=True)
+    locked(tmp_path, first=True).close()
+
+
+def test_teachers_of_any_name_reach_the_recipe(recipe):
+    teachers = ["o'brien's/a b", 'back\\slash', '"quoted": x', 'caf\udce9', 'default']
+    found = load_recipe(recipe, distill.student_overrides(teachers))
+    assert found.emuformer.teacher == (*teachers,)
 
 
 @pytest.mark.slow
@@ -194,6 +229,7 @@ def test_only_the_truth_inside_the_crop_counts(trained, tmp_path):
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--checkpoint', '/no/such.safetensors'], ['/no/such.safetensors']),
     (['--checkpoint', '{}', '--crop', '60:10,0:5'], ["'60:10,0:5'", '45:471']),
+    (['--checkpoint', '{}', '--crop', '45:471,41:601'], ["'004' is 128x96", '--crop']),
     (['--checkpoint', '{}', '--split', 'holiday'], ['holiday.txt']),
     (['--checkpoint', '{}', '--method', 'sub_ensemble'], ['1 heads']),
     (['--checkpoint', '{}', '--device', 'cuda:9'], ['cuda:9'])])
@@ -203,6 +239,55 @@ def test_what_cannot_be_measured_is_one_line(trained, capsys, arguments, words):
                           *[part.format(path) for part in arguments]])
     lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith('error')]
     assert code == 1 and len(lines) == 1 and all(word in lines[0] for word in words), lines
+
+
+def test_what_the_trivial_baselines_lack_is_said_before_all_is_measured(
+        trained, tmp_path, capsys, monkeypatch):
+    data = tmp_path / 'data'
+    shutil.copytree(trained / 'data', data)
+    (data / 'train.txt').unlink()
+    monkeypatch.setattr(evaluate, 'Ensemble', None)  # Nothing is loaded.
+    assert evaluate.main(['--checkpoint', str(members(trained)[0]), '--data', str(data),
+                          '--trivial', '--no-progress']) == 1
+    assert 'train.txt: cannot be read' in capsys.readouterr().err
+
+
+def test_a_member_without_a_checkpoint_is_not_left_out_unsaid(trained, tmp_path, caplog):
+    shutil.copytree(trained / 'synthetic', tmp_path / 'de')
+    assert Ensemble([tmp_path / 'de']).samples == 2 and not caplog.text
+    (tmp_path / 'de/member_00/best.safetensors').unlink()
+    assert Ensemble([tmp_path / 'de']).samples == 1
+    assert '1 of 2 members have no best.safetensors (member_00)' in caplog.text
+
+
+@pytest.mark.parametrize('command', [precision, calibrate, cameras])
+def test_labels_of_other_classes_are_measured_by_nothing(trained, tmp_path, capsys, command):
+    data = tmp_path / 'data'
+    shutil.copytree(trained / 'data', data)
+    fields = yaml.safe_load((data / 'dataset.yaml').read_text())
+    (data / 'dataset.yaml').write_text(yaml.safe_dump(
+        {**fields, 'classes': ['floor', 'wall', 'box'], 'name': 'other'}))
+    assert command.main(['--checkpoint', str(members(trained)[0]), '--data', str(data),
+                         '--device', 'cpu', '--no-progress']) == 1
+    assert 'its 3 classes are not the 3 of' in capsys.readouterr().err
+
+
+# -- ship ---------------------------------------------------------------------------------------
+def test_what_is_shipped_is_written_over_nothing_it_is_made_of(trained, tmp_path, capsys):
+    source, metrics = tmp_path / 'a.safetensors', tmp_path / 'm.json'
+    shutil.copy(members(trained)[0], source)
+    metrics.write_text(json.dumps({'sha256': [file_hash(source)]}))
+    before = source.read_bytes()
+    (tmp_path / 'shut').mkdir()
+    (tmp_path / 'shut/a.md').mkdir()  # Where the card is to go.
+    for out, words in ((source, 'that is what it is made of'), (metrics, 'it is made of'),
+                       (tmp_path / 'b.md', 'there its card goes'),
+                       (tmp_path / 'shut/a.safetensors', 'a.md')):
+        assert export.main(['--checkpoint', str(source), '--metrics', str(metrics), '--out',
+                            str(out)]) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith('error: ') and words in error, error
+    assert source.read_bytes() == before
 
 
 @pytest.mark.slow
@@ -476,6 +561,35 @@ def test_sigterm_ends_two_processes_and_one_of_them_says_what_is_kept(recipe, tm
 
 
 # -- compare ------------------------------------------------------------------------------------
+def test_a_row_that_cannot_be_trained_is_found_before_any_is(recipe, synthetic, capsys,
+                                                             monkeypatch):
+    """Dropout forbids what keeps features: it was said after the baselines' hours."""
+    monkeypatch.setattr(compare, 'train_all', None)
+    command = ['--recipe', str(recipe), '--members', '2', '--no-progress']
+    frozen = ['finetune.encoder=none', 'cache_features=float16', 'augmentation.scale=[1, 1]']
+    assert compare.main([*command, *frozen]) == 1
+    assert "row 'mc_dropout': field 'method' is 'mc_dropout'" in capsys.readouterr().err
+    (synthetic / 'depth').rename(synthetic / 'depths')
+    assert compare.main([*command, '--only', 'segformer,depthformer',
+                         'network.tasks=[segmentation]']) == 1
+    error = capsys.readouterr().err
+    assert "row 'depthformer': " in error and '--only' in error, error
+
+
+def test_a_measurement_is_of_the_very_files(trained, tmp_path):
+    """Trained anew and stopped before it was measured, a row had the figures of before."""
+    path, result = tmp_path / 'best.safetensors', tmp_path / 'row.json'
+    shutil.copy(members(trained)[0], path)
+    row = compare.Row('row', 'Row', [], [path])
+    result.write_text(json.dumps({'checkpoints': [str(path)], 'sha256': [file_hash(path)]}))
+    assert compare._measured(result, row)
+    shutil.copy(members(trained)[1], path)
+    assert not compare._measured(result, row)
+    for text in ('[]', '{"sha256": 3}', 'null', '{'):
+        result.write_text(text)
+        assert not compare._measured(result, row)
+
+
 @pytest.mark.slow
 def test_one_command_trains_measures_and_makes_the_table_and_does_nothing_twice(
         recipe, tmp_path, capsys):

@@ -11,6 +11,7 @@ from pathlib import Path
 import subprocess
 import sys
 
+import cv2
 from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
@@ -23,12 +24,14 @@ import torch
 from training import export
 from training import fit as fit_module
 from training.calibrate import calibrate
-from training.data.dataset_folder import DatasetFolder
+from training.data.dataset_folder import DatasetError, DatasetFolder
+from training.data.examples import ExampleCache
 from training.evaluate import main as evaluate_main
 from training.evaluation.measuring import evaluate, trivial
 from training.fit import fit, main
 from training.methods.ensemble import Ensemble
 from training.recipes.recipe import load_recipe, Recipe
+from training.runs.building import depth_statistics
 from training.runs.callbacks import StopAfter
 import yaml
 
@@ -168,6 +171,34 @@ def test_a_run_that_the_clock_stops_goes_on_to_what_it_would_have_been(
 
 
 @pytest.mark.slow
+def test_a_finished_run_that_is_resumed_writes_what_it_had(synthetic, tmp_path, capsys):
+    """As a scheduler's script does that always says --resume: no step is made any more."""
+    def recipe(*more):
+        return recipe_for(synthetic, tmp_path, 'epochs=2', 'batch_size=2', 'ema_decay=0.9', *more)
+    best = fit(recipe(), progress=False)
+    before = [load_checkpoint(best.with_name(name)) for name in ('best.safetensors',
+                                                                 'last.safetensors')]
+    moved = tmp_path / 'elsewhere'
+    moved.mkdir()
+    best.parent.rename(moved / 'synthetic')
+    best = fit(recipe(f'output={moved}'), resume=True, progress=False)
+    for (network, metadata), name in zip(before, ('best.safetensors', 'last.safetensors')):
+        again, document = load_checkpoint(best.with_name(name))
+        assert document.metrics == metadata.metrics and metadata.metrics, name
+        assert document.provenance['epoch'] == metadata.provenance['epoch'], name
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(tensor, again.state_dict()[key]), f'{name}: {key}'
+    # A data set of other classes is none that its layers fit.
+    fields = yaml.safe_load((synthetic / 'dataset.yaml').read_text())
+    (synthetic / 'dataset.yaml').write_text(yaml.safe_dump(
+        {**fields, 'classes': [*fields['classes'], 'door']}))
+    assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', '--resume',
+                 'epochs=3', 'batch_size=2', 'ema_decay=0.9', f'output={moved}']) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert 'last.ckpt: is of another network' in line and 'classes' in line, line
+
+
+@pytest.mark.slow
 def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(synthetic, tmp_path, capsys):
     recipe_for(synthetic, tmp_path)
     command = ['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress']
@@ -267,6 +298,28 @@ def test_the_trivial_baselines_are_measured_and_are_poor(synthetic):
     assert result['segmentation']['miou'] < 0.5 and result['depth']['rmse'] > 0.1
 
 
+def test_the_trivial_baselines_of_images_of_several_sizes(synthetic):
+    """And of a depth camera that sees nothing at its border: the mean of all stands there."""
+    sizes = {'001': (48, 64), '004': (192, 256)}
+    for stem in (path.stem for path in (synthetic / 'depth').iterdir()):
+        for kind in ('image', 'label', 'depth'):
+            path = str(synthetic / kind / f'{stem}.png')
+            values = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+            values = cv2.resize(values, sizes.get(stem, (96, 128))[::-1],
+                                interpolation=cv2.INTER_NEAREST)
+            if kind == 'depth' and stem < '004':
+                values[:, :len(values[0]) // 4] = 0
+            cv2.imwrite(path, values)
+    folder = DatasetFolder(synthetic)
+    found = trivial(folder, folder.stems('val'), progress=False)
+    assert 0.1 < found['depth']['rmse'] < 3.0, 'no depth of 0 m is guessed'
+    assert found['majority_class'] in folder.classes
+    for stem in folder.stems('train'):
+        (synthetic / 'depth' / f'{stem}.png').unlink()
+        (synthetic / 'label' / f'{stem}.png').unlink()
+    assert trivial(DatasetFolder(synthetic), folder.stems('val'), progress=False) == {}
+
+
 @pytest.mark.slow
 def test_exported_model_carries_its_metrics_and_a_card_that_agrees(synthetic, tmp_path):
     best = fit(recipe_for(synthetic, tmp_path, 'epochs=1'), progress=False)
@@ -312,6 +365,22 @@ def test_maps_that_are_all_missing_are_noticed_before_training(synthetic, tmp_pa
     assert main(['--recipe', str(tmp_path / 'recipe.yaml'), '--no-progress', 'epochs=1']) == 1
     message = capsys.readouterr().err
     assert f'/{kind}: holds no PNG' in message, message
+
+
+def test_depths_are_found_wherever_they_are(synthetic):
+    """Of every tenth image none had a depth, or a laser had left every eighth line empty."""
+    folder = DatasetFolder(synthetic)
+    path = synthetic / 'depth/003.png'
+    sparse = np.zeros((96, 128), np.uint16)
+    sparse[3::8, 5::8] = 2000
+    cv2.imwrite(str(path), sparse)
+    for stem in ('000', '001', '002'):
+        (synthetic / 'depth' / f'{stem}.png').unlink()
+    examples = ExampleCache(folder, folder.stems('train'))
+    assert depth_statistics(examples, images=2) == pytest.approx((2.0, 0.0))
+    path.unlink()
+    with pytest.raises(DatasetError, match='no valid depth'):
+        depth_statistics(ExampleCache(folder, folder.stems('train')))
 
 
 def test_images_of_another_aspect_are_refused_with_a_size_that_fits(synthetic, tmp_path, capsys):

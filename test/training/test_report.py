@@ -533,6 +533,12 @@ def test_without_pictures_the_page_says_why(synthetic, tmp_path):
             in report(files, out, data=synthetic).read_text())
 
 
+def test_names_that_are_no_utf_8_are_written(synthetic, tmp_path):
+    document = made_result(DatasetFolder(synthetic)) | {'checkpoints': ['caf\udce9/a.safetensors']}
+    out = report(write(tmp_path / 'in', [document]), tmp_path / 'page.html', data=synthetic)
+    assert b'caf\xe9/a.safetensors, which is not there' in out.read_bytes()
+
+
 def changed(**values: object) -> dict:
     """Return a result with other values; None removes a field."""
     document = {**make_result('x', 'baseline'), **values}
@@ -556,6 +562,12 @@ def changed(**values: object) -> dict:
      "field 'curves.depth.coverage' has columns of [0, 1] values"),
     (changed(curves={'depth': {'coverage': {'nominal': ['a']}}}),
      "field 'curves.depth.coverage.nominal[0]' is 'a'"),
+    (changed(trivial={'depth': 3}), "field 'trivial.depth' is 3: an object is expected"),
+    (changed(seeds=[[1]], trained_as='x'), "field 'seeds[0]' is [1]: a whole number is expected"),
+    (changed(checkpoints=[3]), "field 'checkpoints[0]' is 3: a text is expected"),
+    (changed(classes=[[1]], class_iou=[0.5]), "field 'classes[0]' is [1]: a text is expected"),
+    (changed(dropout='x'), "field 'dropout' is 'x': a number or null is expected"),
+    (changed(encoder=[1]), "field 'encoder' is [1]: a text is expected"),
     ([1], 'a JSON object is expected'),
 ])
 def test_wrong_file_is_one_line_that_names_file_and_field(document, words, tmp_path, capsys):
@@ -592,6 +604,16 @@ def test_other_classes_of_the_data_set_are_refused(synthetic, tmp_path, capsys):
     file, = write(tmp_path / 'in', [document])
     assert main([str(file), '--out', str(tmp_path / 'p.html'), '--data', str(synthetic)]) == 1
     assert "field 'classes' has not the classes of" in capsys.readouterr().err
+
+
+def test_a_network_of_three_tasks_is_reported_by_the_two_that_all_have(tmp_path):
+    """Its file, which emu evaluate had written, was refused."""
+    file, = write(tmp_path, [changed(tasks=['segmentation', 'depth', 'instance'], name='Three',
+                                     instance={'ap': 0.1})])
+    result, = load_results([file])
+    assert result.tasks == ('segmentation', 'depth') and result.model == 'DeepLab'
+    page = report([file], tmp_path / 'page.html').read_text()
+    assert 'Three' in page and 'DeepLab' in page
 
 
 @pytest.mark.slow

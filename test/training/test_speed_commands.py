@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from emu_perception.checkpoint import CheckpointMetadata, Intrinsics, save_checkpoint
 from emu_perception.networks.multitask import MultitaskNetwork
+import numpy as np
 import pytest
 import torch
 from training import benchmark, precision
-from training.data.dataset_folder import DatasetFolder
+from training.data.dataset_folder import DatasetFolder, Example
 from training.evaluation.measuring import evaluate
 from training.methods.ensemble import Ensemble
 import yaml
@@ -133,3 +135,13 @@ def test_a_precision_that_is_none_is_one_line(synthetic, tmp_path, capsys, argum
                            *arguments]) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert message.startswith('error: ') and all(word in message for word in words)
+
+
+def test_no_depth_that_is_known_is_no_error_of_0_metres():
+    maps = {'depth': np.full((4, 6), 2.0, np.float32), 'depth_variance': np.ones((4, 6))}
+    prediction = SimpleNamespace(label=None, timing_ms={}, scores={'depth_sigma': 1.0}, **maps)
+    for depth, measured in ((0.0, False), (2.5, True)):
+        score = precision.Score(0, 10.0)
+        score.add(prediction, Example('x', np.zeros((4, 6, 3), np.uint8), None,
+                                      np.full((4, 6), depth, np.float32)))
+        assert ('rmse_m' in score.figures()) == measured

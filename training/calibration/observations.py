@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+import zlib
 
 from emu_perception.backends.engine_cache import network_hash
 from emu_perception.cache_files import cache_key
@@ -16,12 +18,13 @@ from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
+from emu_perception.whole_files import whole_file
 import numpy as np
 from rich.progress import track
 
 from ..data.dataset_folder import DatasetFolder
 from .badness import badness, errors, truth_at
-from .training_pictures import Picture, training_pictures
+from .training_pictures import border_of, Picture, training_pictures
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,12 @@ class Observations:
             self.abs_rel[chosen], self.pixel_accuracy[chosen])
 
     def save(self, path: Path) -> None:
-        """Write all of it as .npz."""
+        """Write all of it as .npz, whole or not at all."""
         named: dict[str, Any] = {f'score_{name}': values for name, values in self.scores.items()}
-        np.savez(path, stem=self.stem, kind=self.kind, severity=self.severity,
-                 statistics=self.statistics, abs_rel=self.abs_rel,
-                 pixel_accuracy=self.pixel_accuracy, **named)
+        with whole_file(path) as file:
+            np.savez(file, stem=self.stem, kind=self.kind, severity=self.severity,
+                     statistics=self.statistics, abs_rel=self.abs_rel,
+                     pixel_accuracy=self.pixel_accuracy, **named)
 
     @classmethod
     def load(cls, path: Path) -> Observations:
@@ -76,7 +80,7 @@ class Observations:
             scores = {name.removeprefix('score_'): arrays.pop(name)
                       for name in [*arrays] if name.startswith('score_')}
             return cls(scores=scores, **arrays)
-        except (OSError, ValueError, TypeError, EOFError) as error:
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f'{path}: holds no observations ({error}): remove it') from error
 
 
@@ -121,7 +125,7 @@ def training_observations(observer: Observer, network: Network, folder: DatasetF
     :param network: the observer's.
     :param corrupted: see ``training_pictures``.
     :param kept: a folder where this is kept for the next command; None = nowhere. It is found
-        again by the same weights and constants, data set and pictures.
+        again by the same network and constants, the same dataset.yaml and pictures.
     """
     def observe() -> Observations:
         return observed(observer, track(
@@ -129,13 +133,16 @@ def training_observations(observer: Observer, network: Network, folder: DatasetF
             len(stems) * (corrupted + 4), disable=not progress))
     if kept is None:
         return observe()
-    calibration = observer.metadata.calibration
-    key = cache_key(network_hash(network), calibration.temperature, calibration.variance_scale,
-                    folder.name, *stems, corrupted)
+    metadata = observer.metadata
+    key = cache_key(network_hash(network), metadata.calibration.temperature,
+                    metadata.calibration.variance_scale, metadata.input_size, metadata.mean,
+                    metadata.std, metadata.intrinsics, border_of(metadata), folder.name,
+                    folder.classes, folder.ignore_index, folder.depth, folder.intrinsics,
+                    *stems, corrupted)
+    kept.mkdir(parents=True, exist_ok=True)  # What cannot be written is said before the work.
     path = kept / f'{key[:16]}.npz'
     if path.exists():
         return Observations.load(path)
     found = observe()
-    kept.mkdir(parents=True, exist_ok=True)
     found.save(path)
     return found

@@ -6,34 +6,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+import logging
 import math
 
 from emu_perception.checkpoint import Calibration, FittedThreshold
+from emu_perception.errors import InputError
+from emu_perception.familiarity.joint_threshold import LEAST
+from emu_perception.pictures import check_image
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores
 import numpy as np
 
 from ..data.dataset_folder import DatasetFolder, training_fx
 
+LOGGER = logging.getLogger('training')
 # Of one image, by name of the score.
 Scores = Mapping[str, float]
 _OF_SIGMA = ('depth_sigma', 'relative_depth_sigma')
 
 
 def image_scores(predictor: Predictor, folder: DatasetFolder,
-                 stems: Iterable[str]) -> list[Scores]:
+                 stems: Iterable[str]) -> dict[str, Scores]:
     """
-    Return the scores of each image.
+    Return the scores of each image, by stem.
 
-    They come from the predictor itself, the same function that the node's flag uses.
+    They come from the predictor itself, the same function that the node's flag uses. Images that
+    it refuses on a robot, such as a strip, are left out with a warning: after a training's hours
+    one of them is no reason to have no checkpoint.
     """
-    return [predictor(folder.image(stem), fx=training_fx(folder)).scores for stem in stems]
+    found = {}
+    for stem in stems:
+        image = folder.image(stem)
+        try:
+            check_image(image)
+        except InputError as error:
+            LOGGER.warning('%s: has no part in the risk thresholds: %s', folder.image_path(stem),
+                           error)
+            continue
+        found[stem] = predictor(image, fx=training_fx(folder)).scores
+    return found
 
 
 def limits(scores: Sequence[Scores], percentile: float) -> dict[str, float]:
-    """Return the percentile of each score over the images, which all have the same ones."""
-    return {name: float(np.percentile([own[name] for own in scores], percentile))
-            for name in scores[0]}
+    """
+    Return the percentile of each score over the images, which all have the same ones.
+
+    A score that is 0 on them all, as the entropy of a single class, has a threshold just above.
+    """
+    return {name: float(np.maximum(LEAST, np.percentile([own[name] for own in scores],
+                                                        percentile)))
+            for name in (scores[0] if scores else ())}
 
 
 def judged(scores: Scores, tasks: Iterable[str]) -> Scores:
@@ -95,5 +117,6 @@ def risk_thresholds(predictor: Predictor, folder: DatasetFolder, split: str,
     :param stems: of the split.
     """
     metadata = predictor.metadata
-    scores = [judged(own, metadata.tasks) for own in image_scores(predictor, folder, stems)]
+    scores = [judged(own, metadata.tasks)
+              for own in image_scores(predictor, folder, stems).values()]
     return with_thresholds(metadata.calibration, scores, percentile, folder.name, split)

@@ -12,7 +12,7 @@ from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, MOVED, SEVERITIES
 import numpy as np
 
-from ..data.augmentation import random_view
+from ..data.augmentation import focal_in_views, random_view
 from ..data.dataset_folder import DatasetFolder, Example, training_focal
 from ..recipes.sections import AugmentationRecipe
 
@@ -71,7 +71,8 @@ def clean_picture(folder: DatasetFolder, stem: str, border: Border) -> Picture:
 
 def generator(stem: str, kind: str, severity: int = 0) -> np.random.Generator:
     """Return the generator of one picture: the same in every run, and for image and truth."""
-    return np.random.default_rng([zlib.crc32(f'{stem} {kind}'.encode()), severity])
+    name = f'{stem} {kind}'.encode(errors='surrogateescape')  # A stem may be no UTF-8.
+    return np.random.default_rng([zlib.crc32(name), severity])
 
 
 def changed(clean: Picture, kind: str, severity: int = 0) -> Picture:
@@ -95,6 +96,22 @@ def changed(clean: Picture, kind: str, severity: int = 0) -> Picture:
     return Picture(moved, kind, severity, clean.focal)
 
 
+def focal_of_views(folder: DatasetFolder, metadata: CheckpointMetadata) -> float | None:
+    """
+    Return the focal length of views of a folder in widths, None where a camera is not known.
+
+    At scale 1 a view shows a whole image, and its depth is divided by any other scale. A view of
+    the training camera is what the network has learned from, letterboxed or not: it is at its
+    metres.
+    """
+    camera, trained = folder.intrinsics, metadata.intrinsics
+    if camera is None or trained is None:
+        return None
+    ratio = (focal_in_views(camera, metadata.input_size)
+             / focal_in_views(trained, metadata.input_size))
+    return trained.fx / trained.width * ratio
+
+
 def training_pictures(folder: DatasetFolder, stems: Sequence[str], metadata: CheckpointMetadata,
                       corrupted: int) -> Iterator[Picture]:
     """
@@ -102,7 +119,7 @@ def training_pictures(folder: DatasetFolder, stems: Sequence[str], metadata: Che
 
     :param corrupted: so many kinds at a severity for each image, drawn alike.
     """
-    border = border_of(metadata)
+    border, view_focal = border_of(metadata), focal_of_views(folder, metadata)
     cells = [(kind, severity) for kind in CORRUPTIONS for severity in SEVERITIES]
     mild = list(MILD)
     for i, stem in enumerate(stems):
@@ -111,8 +128,7 @@ def training_pictures(folder: DatasetFolder, stems: Sequence[str], metadata: Che
         rng = generator(stem, VIEW)
         view = random_view(folder.example(stem), metadata.input_size,
                            replace(_VIEW, border=border, border_probability=1.0), rng)
-        # Its depth is of the whole image's focal length, which is the training camera's.
-        yield Picture(view, VIEW, 0, None)
+        yield Picture(view, VIEW, 0, view_focal)
         for cell in rng.choice(len(cells), min(corrupted, len(cells)), replace=False):
             yield changed(clean, *cells[int(cell)])
         yield changed(clean, FITTED_BREAKS[i % len(FITTED_BREAKS)])

@@ -13,6 +13,7 @@ from emu_perception.intrinsics import Intrinsics
 from emu_perception.preprocessing import resized_image
 import numpy as np
 
+from ..recipes.options import RecipeError
 from ..recipes.sections import AugmentationRecipe
 from .dataset_folder import Example, IGNORE
 
@@ -70,11 +71,15 @@ def draw_view(image_size: tuple[int, ...], size: tuple[int, int], recipe: Augmen
     :param size: (height, width) of the view.
     :param rng: the only source of randomness.
     :param whole: the whole image at scale 1 fits it; None = ``size``.
+    :raises RecipeError: if nothing of the image is within the recipe's border.
     """
     base = base_scale(image_size, whole or size)
     top, bottom, left, right = recipe.border
     borderless = bool(rng.random() < recipe.border_probability)
     height, width = image_size[:2]
+    if borderless and (top + bottom >= height or left + right >= width):
+        raise RecipeError(f"field 'augmentation.border' is {list(recipe.border)}, of which an "
+                          f'image of {height}x{width} has nothing left: give less')
     corner, sides = ((top, left), (height - top - bottom, width - left - right)) if borderless \
         else ((0, 0), (height, width))
     # Uniform in the logarithm: zooming in and out by a factor are equally frequent.

@@ -158,6 +158,9 @@ class DatasetFolder:
         for split in splits:
             stems = self.stems(split)
             missing = [stem for stem in stems if stem not in have]
+            if missing and Path(missing[0]).stem in have:
+                raise DatasetError(f"{self.root}/{split}.txt: names '{missing[0]}': give stems, "
+                                   f"as '{Path(missing[0]).stem}', a line each")
             if missing:
                 raise DatasetError(
                     f'{self.root}/image: {len(missing)} of {len(stems)} images of {split}.txt are '
@@ -167,6 +170,17 @@ class DatasetFolder:
                     raise DatasetError(f"{self.root}/{split}.txt: '{stem}' is in {seen[stem]}.txt "
                                        'too: what is trained on cannot measure')
                 seen[stem] = split
+
+    def check_classes(self, classes: tuple[str, ...], network: object) -> None:
+        """
+        Check that labels mean what a network means by them, where both have any.
+
+        :param classes: of the network, whose file is named in the error.
+        :raises DatasetError: if they do not.
+        """
+        if classes and self.classes and classes != self.classes:
+            raise DatasetError(f'{self._file}: its {len(self.classes)} classes are not the '
+                               f'{len(classes)} of {network}')
 
     def example(self, stem: str, *, inverse: bool = False, instance: bool = False) -> Example:
         """

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from emu_perception.preprocessing import resized_image
 import numpy as np
@@ -45,6 +45,22 @@ class ExampleCache:
             if self.keep:
                 self._examples[index] = example
         return example
+
+
+def has_truth(examples: ExampleCache, kinds: Collection[str]) -> bool:
+    """
+    Return whether a pixel of any example has a truth that is known.
+
+    :param kinds: of truth, that count: 'label', 'depth', 'inverse', 'instance'.
+    """
+    def known(one: Example) -> bool:
+        return any(bool(found.any()) for kind, found in (
+            ('label', None if one.label is None else one.label != IGNORE),
+            ('depth', None if one.depth is None else one.depth > 0),
+            ('inverse', None if one.inverse is None else one.inverse >= 0),
+            ('instance', None if one.instance is None else one.instance > 0))
+            if kind in kinds and found is not None)
+    return any(known(examples[index]) for index in range(len(examples)))
 
 
 class TrainingViews(Dataset[Batch]):

@@ -10,37 +10,64 @@ part, a constant would be judged on what it was fitted to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 import re
 
 # Frames whose numbers differ by no more are neighbours: every fifth of a video, say.
 NEAR_NUMBERS = 10
-# Numbers of so many digits are nanoseconds: what training.prepare bag calls its frames.
-STAMP_DIGITS = 16
-NEAR_NS = 2_000_000_000
+# A number of so many digits or more is a time: what training.prepare bag calls its frames are
+# nanoseconds, and some cameras' milliseconds. Two seconds are near, most digits first.
+TIMES = ((16, 2_000_000_000), (13, 2_000))
+# Seconds and their fraction, as in TUM's 1305031102.175304.
+_SECONDS = re.compile(r'(.*?)(?<!\d)(\d{9,10})[._-](\d{1,9})(\D*)')
+_NUMBER = re.compile(r'(.*?)(\d+)(\D*)')  # The last one: frame-000123.color has its words behind.
+
+
+@dataclass(frozen=True)
+class _Place:
+    """
+    Where a stem stands in its recording.
+
+    :ivar words: of all its frames: what stands around the number; of a stem without one itself.
+    :ivar near: by how much the numbers of neighbours differ at most; -1: it has no neighbours.
+    """
+
+    words: tuple[str, ...]
+    number: int
+    near: int
+    stem: str
 
 
 def frame_runs(stems: Sequence[str]) -> list[list[str]]:
     """
-    Split stems into runs: the same words, and numbers at the end that are near one another.
+    Split stems into runs: the same words, and last numbers that are near one another.
 
-    A stem without a number at its end is a run of its own.
+    A stem without a number is a run of its own.
     """
-    keyed = []
-    for stem in stems:
-        match = re.fullmatch(r'(.*?)(\d+)', stem)
-        keyed.append((match[1], match[2], stem) if match else (stem, '', stem))
     runs: list[list[str]] = []
-    words, digits = '', ''
-    for next_words, next_digits, stem in sorted(keyed, key=lambda key: (key[0],
-                                                                        int(key[1] or 0))):
-        near = NEAR_NS if len(next_digits) >= STAMP_DIGITS else NEAR_NUMBERS
-        if digits and next_digits and words == next_words \
-                and int(next_digits) - int(digits) <= near:
-            runs[-1].append(stem)
+    last: _Place | None = None
+    for place in sorted(map(_place, stems), key=lambda place: (place.words, place.number)):
+        if last is not None and last.words == place.words \
+                and place.number - last.number <= place.near:
+            runs[-1].append(place.stem)
         else:
-            runs.append([stem])
-        words, digits = next_words, next_digits
+            runs.append([place.stem])
+        last = place
     return runs
+
+
+def _place(stem: str) -> _Place:
+    match = _SECONDS.fullmatch(stem)
+    if match:
+        before, seconds, fraction, after = match.groups()
+        return _Place((before, after, 's'), int(seconds + fraction.ljust(9, '0')), TIMES[0][1],
+                      stem)
+    match = _NUMBER.fullmatch(stem)
+    if not match:
+        return _Place((stem,), 0, -1, stem)
+    before, digits, after = match.groups()
+    near = next((near for least, near in TIMES if len(digits) >= least), NEAR_NUMBERS)
+    return _Place((before, after), int(digits), near, stem)
 
 
 def folds(runs: Sequence[Sequence[str]], count: int) -> list[list[str]]:

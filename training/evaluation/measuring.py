@@ -17,6 +17,7 @@ import numpy as np
 from rich.progress import track
 import torch
 
+from ..data.augmentation import nearest
 from ..data.dataset_folder import (
     DatasetError,
     DatasetFolder,
@@ -26,6 +27,7 @@ from ..data.dataset_folder import (
 )
 from ..data.unknown_camera import warn_of_camera
 from ..methods.ensemble import Ensemble, Member
+from ..methods.sampling import size_of
 from ..metrics.probability_runs import Probabilities, Softmax, Whole
 from ..metrics.suite import EvaluationSuite
 from .threads import one_thread
@@ -133,9 +135,7 @@ def check_classes(ensemble: Ensemble, folder: DatasetFolder) -> None:
 
     :raises DatasetError: if they do not.
     """
-    if ensemble.classes and folder.classes and ensemble.classes != folder.classes:
-        raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
-                           f'not the {len(ensemble.classes)} of {ensemble.members[0].path}')
+    folder.check_classes(ensemble.classes, ensemble.members[0].path)
 
 
 def percentiles(images: Iterable[dict[str, Any]], name: str) -> dict[str, float] | None:
@@ -145,11 +145,20 @@ def percentiles(images: Iterable[dict[str, Any]], name: str) -> dict[str, float]
 
 
 def cropped(example: Example, crop: Crop | None) -> Example:
-    """Return the example with its truth outside the crop forgotten; the image stays whole."""
+    """
+    Return the example with its truth outside the crop forgotten; the image stays whole.
+
+    :raises DatasetError: if the crop is not within the image: it is of others.
+    """
     if crop is None:
         return example
     top, bottom, left, right = crop
-    inside = np.zeros(example.image.shape[:2], bool)
+    height, width = example.image.shape[:2]
+    if bottom > height or right > width:
+        raise DatasetError(f"image '{example.stem}' is {width}x{height}, of which rows {top} to "
+                           f'{bottom} and columns {left} to {right} are no part: give another '
+                           '--crop')
+    inside = np.zeros((height, width), bool)
     inside[top:bottom, left:right] = True
     label, depth, inverse, instance = (
         None if truth is None else np.where(inside, truth, nothing).astype(truth.dtype)
@@ -158,33 +167,58 @@ def cropped(example: Example, crop: Crop | None) -> Example:
     return Example(example.stem, example.image, label, depth, inverse, instance)
 
 
+class MeanDepth:
+    """The mean depth map of images, streamed; those of other sizes are brought to the first's."""
+
+    def __init__(self) -> None:
+        self._total = self._known = np.zeros((0, 0))
+
+    def add(self, depth: np.ndarray) -> None:
+        """Add a map, metres, 0 = unknown."""
+        if not self._total.size:
+            self._total, self._known = np.zeros(depth.shape), np.zeros(depth.shape)
+        part = nearest(depth, (self._total.shape[0], self._total.shape[1])).astype(np.float64)
+        self._total += part
+        self._known += part > 0
+
+    def at(self, size: tuple[int, int]) -> torch.Tensor | None:
+        """
+        Return the mean, float32 (height, width); None where no depth is known.
+
+        Where it is never known, as beside what a depth camera sees, it is the mean of all.
+        """
+        count = self._known.sum()
+        if not count:
+            return None
+        mean = np.where(self._known > 0, self._total / np.maximum(self._known, 1),
+                        self._total.sum() / count)
+        return torch.from_numpy(nearest(mean.astype(np.float32), size))
+
+
 def trivial(folder: DatasetFolder, stems: list[str], crop: Crop | None = None,
             progress: bool = True) -> dict[str, Any]:
     """Return the metrics of the commonest class and the mean depth map of the training images."""
-    counts = np.zeros(256, np.int64)
-    total: np.ndarray | float = 0.0
-    known: np.ndarray | float = 0.0
+    counts, depths = np.zeros(256, np.int64), MeanDepth()
     for stem in track(folder.stems('train'), 'trivial: train', disable=not progress):
         example = folder.example(stem)
         if example.label is not None:
             counts += np.bincount(example.label.ravel(), minlength=256)
         if example.depth is not None:
-            total = total + example.depth.astype(np.float64)
-            known = known + (example.depth > 0)
-    majority = int(counts[:IGNORE].argmax())
-    mean = torch.from_numpy((total / np.maximum(known, 1)).astype(np.float32)) \
-        if folder.depth else None
+            depths.add(example.depth)
+    majority = int(counts[:IGNORE].argmax()) if counts[:IGNORE].any() else None
     suite = EvaluationSuite(len(folder.classes) or None, folder.depth is not None)
     for stem in track(stems, 'trivial: evaluate', disable=not progress):
         example = cropped(folder.example(stem), crop)
         label, truth = (None if part is None else torch.from_numpy(part)
                         for part in (example.label, example.depth))
-        guess = None if label is None else torch.full_like(label, majority)
+        guess = (None if label is None or majority is None
+                 else torch.full_like(label, majority))
+        mean = None if truth is None else depths.at(size_of(truth))
         suite.update(None, mean, None, label, truth, hard_label=guess)
     figures = suite.compute()
     result: dict[str, Any] = {
         task: figures[task] for task in ('segmentation', 'depth') if task in figures}
-    if folder.classes:
+    if majority is not None:
         result['majority_class'] = folder.classes[majority]
     return result
 

@@ -108,12 +108,12 @@ class DeepLab(TrainingModule):
         if DEPTH in self.network.tasks:
             found = self.inverse_errors.compute()
             values.update({f'val/inverse_{name}': float(found[name])
-                           for name in ('mean_error', 'rms_error')})
+                           for name in ('mean_error', 'rms_error') if int(found['pixels'])})
         if INSTANCE in self.network.tasks:
             found = self.vector_errors.compute()
             values.update({f'val/instance_{name}': float(found[name])
-                           for name in ('mean_error', 'skill')})
-            score += values['val/instance_skill']
+                           for name in ('mean_error', 'skill') if int(found['pixels'])})
+            score += values.get('val/instance_skill', 0.0)
         return values, score
 
     @torch.no_grad()

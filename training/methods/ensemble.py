@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ..recipes.registry import METHODS, TRAINED
 from .registry import training_class
 from .sampling import Sampled, Triple
 
+LOGGER = logging.getLogger('training')
 # In place of a path: the model that comes with the package, wherever that is.
 DEFAULT = 'default'
 
@@ -81,6 +83,8 @@ class Ensemble:
 
     def __init__(self, paths: Sequence[str | Path], *, method: str = 'auto',
                  samples: int | None = None, device: torch.device | str = 'cpu') -> None:
+        for path in paths:
+            _warn_of_absent(Path(path))
         self.members = [_member(path, method, samples) for path in expanded(paths)]
         first = self.members[0]
         for member in self.members[1:]:
@@ -209,6 +213,15 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
     if not found:
         raise InputError('no checkpoint was given: name one or more .safetensors files')
     return found
+
+
+def _warn_of_absent(folder: Path) -> None:
+    """Warn of the members of a folder that have no checkpoint: an ensemble without them."""
+    found = sorted(path for path in folder.glob('member_*') if path.is_dir())
+    absent = [path.name for path in found if not (path / 'best.safetensors').exists()]
+    if absent and len(absent) < len(found):
+        LOGGER.warning('%s: %d of %d members have no best.safetensors (%s): the others answer '
+                       'without them', folder, len(absent), len(found), ', '.join(absent))
 
 
 def _view_factor(member: Member, focal_px: float | None) -> float:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 import logging
-import math
 from typing import Any
 
 from emu_perception.errors import InputError
@@ -285,16 +284,19 @@ class TrainingModule(lightning.LightningModule):
         values: dict[str, float] = {}
         if self.confusion is not None:
             result = self.confusion.compute()
-            for name in ('miou', 'pixel_accuracy', 'pixels'):
-                values[f'val/{name}'] = float(result[name])
-            # Images without labels: nothing to score.
-            score += 0.0 if math.isnan(values['val/miou']) else values['val/miou']
+            names = ('miou', 'pixel_accuracy', 'pixels')
+            # Of images without labels there is nothing to say or to score.
+            values.update({f'val/{name}': float(result[name])
+                           for name in names if int(result['pixels'])})
+            score += values.get('val/miou', 0.0)
             self.confusion.reset()
         if self.depth_errors is not None:
             result = self.depth_errors.compute()
-            for name in ('rmse', 'abs_rel', 'delta1'):
-                values[f'val/{name}'] = float(result[name])
-            score += values['val/delta1']  # Both terms lie in 0..1 and grow with quality.
+            names = ('rmse', 'abs_rel', 'delta1')
+            values.update({f'val/{name}': float(result[name])
+                           for name in names if int(result['pixels'])})
+            # Both terms lie in 0..1 and grow with quality.
+            score += values.get('val/delta1', 0.0)
             self.depth_errors.reset()
         values.update(self._scores.values())
         return values, score

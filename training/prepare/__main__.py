@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from importlib import import_module
 import logging
@@ -15,6 +16,7 @@ from emu_perception.errors import EmuError
 from emu_perception.foreign_files import print_any_name
 
 from ..arguments.prepare import parser
+from ..runs.stopping import kept, Stopped, stops_raised
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,12 +25,25 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     try:
-        run: Callable[[Any], int] = import_module(f'.{options.module}', __package__).run
-        with reader_may_leave():
+        with stops_raised(), kept(_left(options)), reader_may_leave():
+            run: Callable[[Any], int] = import_module(f'.{options.module}', __package__).run
             return run(options)
     except EmuError as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+    except OSError as error:  # Folders that cannot be read or written.
+        named = f'{error.filename}: {error.strerror}' if error.filename else str(error)
+        print(f'error: {named}', file=sys.stderr)
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return stop.code
+    return 1
+
+
+def _left(options: argparse.Namespace) -> str:
+    """Return what a command leaves that is stopped, for people."""
+    out = getattr(options, 'out', None)
+    return ('nothing was written' if out is None else f'{out} has no dataset.yaml, it is not '
+            'whole: the same command with --force begins again')
 
 
 if __name__ == '__main__':

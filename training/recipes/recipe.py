@@ -156,48 +156,58 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if recipe.network.initial_weights == 'default':
         recipe = replace(recipe, network=replace(recipe.network,
                                                  initial_weights=str(default_model())))
-    _check_family(path, recipe)
+    try:
+        check_recipe(recipe)
+    except RecipeError as error:
+        raise RecipeError(f'{path}: {error}') from error
+    return recipe
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """
+    Check what no field says by itself: fields that do not go together.
+
+    :raises RecipeError: in one line, of the first that do not; a clause that the recipe's name
+        precedes.
+    """
+    _check_family(recipe)
     refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
     if refusal:
-        raise RecipeError(f'{path}: {refusal}')
+        raise RecipeError(refusal)
     if recipe.augmentation.corruption_probability > 0 and recipe.views == 'device':
-        raise RecipeError(f"{path}: field 'augmentation.corruption_probability' is "
+        raise RecipeError(f"field 'augmentation.corruption_probability' is "
                           f"{recipe.augmentation.corruption_probability:g}, but only the loader "
                           'corrupts views: give views=loader, or leave it out')
     if not recipe.augmentation.corruption_kinds:
-        raise RecipeError(f"{path}: field 'augmentation.corruption_kinds' is empty: name some, or "
-                          "leave it out")
+        raise RecipeError("field 'augmentation.corruption_kinds' is empty: name some, or leave it "
+                          'out')
     low, high = recipe.augmentation.scale
     if not 0 < low <= high:
-        raise RecipeError(f"{path}: field 'augmentation.scale' is {[low, high]}: give the "
+        raise RecipeError(f"field 'augmentation.scale' is {[low, high]}: give the "
                           'smallest and the largest factor')
     for name, size in (('input_size', recipe.input_size), ('crop_size', recipe.crop_size)):
         if size is not None and any(side < 32 or side % 32 for side in size):
-            raise RecipeError(f"{path}: field '{name}' is {list(size)}: give height and width in "
+            raise RecipeError(f"field '{name}' is {list(size)}: give height and width in "
                               'multiples of 32')
     if recipe.early_stopping and not recipe.chooses:
         why = ('finetune.heads=epistemic changes nothing that is validated' if recipe.validates
                else f'train_on={recipe.train_on} leaves nothing to validate by')
-        raise RecipeError(f"{path}: field 'early_stopping' is {recipe.early_stopping}, but "
+        raise RecipeError(f"field 'early_stopping' is {recipe.early_stopping}, but "
                           f'{why}: leave it out')
     if recipe.finetune.heads == 'epistemic' and not (
             recipe.method == 'emuformer' and recipe.emuformer.epistemic
             and recipe.freeze_bn == 1 and recipe.finetune.encoder in ('all', 'none')
             and recipe.network.initial_weights.endswith('.safetensors')):
-        raise RecipeError(f"{path}: field 'finetune.heads' is 'epistemic': outputs are added to a "
+        raise RecipeError("field 'finetune.heads' is 'epistemic': outputs are added to a "
                           'checkpoint of which nothing else changes, its batch norms neither: '
                           'give method=emuformer (emu distill), emuformer.epistemic=true, '
                           'freeze_bn=1, network.initial_weights=FILE.safetensors, and leave out '
                           'finetune.encoder')
     if recipe.left_out_fold != 'none':
-        try:
-            fold_of(recipe.left_out_fold)
-        except RecipeError as error:
-            raise RecipeError(f'{path}: {error}') from error
+        fold_of(recipe.left_out_fold)
     if recipe.batch_size % recipe.processes:
-        raise RecipeError(f"{path}: field 'batch_size' is {recipe.batch_size}: it is the total, "
+        raise RecipeError(f"field 'batch_size' is {recipe.batch_size}: it is the total, "
                           f'give a multiple of devices x nodes = {recipe.processes}')
-    return recipe
 
 
 def fold_of(text: str) -> tuple[int, int]:
@@ -234,21 +244,21 @@ def recipe_file(text: str) -> Path:
                       f'are {known_fields(name, recipe_names())}')
 
 
-def _check_family(path: Path, recipe: Recipe) -> None:
+def _check_family(recipe: Recipe) -> None:
     family, default, tasks = recipe.network.family, Recipe(), recipe.network.tasks
     for name, (value, why) in FAMILIES[family].only.items():
         if attrgetter(name)(recipe) != value:
-            raise RecipeError(f"{path}: field '{name}' is '{attrgetter(name)(recipe)}', but "
+            raise RecipeError(f"field '{name}' is '{attrgetter(name)(recipe)}', but "
                               f"'network.family' is '{family}', {why}")
     for other, rules in FAMILIES.items():
         for name in rules.reads if other != family else ():
             # Compared, not looked up: a recipe that a run has written names every field.
             if attrgetter(name)(recipe) != attrgetter(name)(default):
-                raise RecipeError(f"{path}: field '{name}' is {attrgetter(name)(recipe)!r}, but "
+                raise RecipeError(f"field '{name}' is {attrgetter(name)(recipe)!r}, but "
                                   f"only family '{other}' has it and 'network.family' is "
                                   f"'{family}': leave it out")
     if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(FAMILIES[family].tasks):
-        raise RecipeError(f"{path}: field 'network.tasks' is {list(tasks)}: give some of "
+        raise RecipeError(f"field 'network.tasks' is {list(tasks)}: give some of "
                           f"{', '.join(FAMILIES[family].tasks)} ('network.family' is '{family}')")
 
 

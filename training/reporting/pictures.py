@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from emu_perception.errors import InputError
 from emu_perception.prediction import Prediction
 from emu_perception.predictor import Predictor
 from emu_perception.visualization import default_palette, label_color, scalar_color
@@ -111,7 +112,10 @@ def draw(result: Result, folder: DatasetFolder, count: int, predict: Predict) ->
     maps = {}
     for stem in sorted({stem for choice in choices for stem, _ in choice.images}):
         example = folder.example(stem)
-        guess = predict(result.document, example.image)
+        try:
+            guess = predict(result.document, example.image)
+        except InputError as error:
+            raise DatasetError(f'{folder.image_path(stem)}: {error}') from error
         depth = example.depth
         truth = None if depth is None else np.where(depth > 0, depth, np.nan)
         maps[stem] = {name: _small(values) for name, values in (

@@ -11,12 +11,13 @@ from typing import Any
 
 from emu_perception.errors import EmuError
 
-from .results import DEPTH, METHODS, Result, SEGMENTATION, TASKS
+from .results import DEPTH, INSTANCE, METHODS, Result, SEGMENTATION, TASKS
 
 FORMAT = 1
 _CURVES = {SEGMENTATION: ('reliability', 'sparsification', 'threshold'),
            DEPTH: ('coverage', 'sparsification', 'threshold')}
-_WORDS: dict[type, str] = {dict: 'an object', list: 'a list', str: 'a text'}
+_WORDS: dict[type, str] = {dict: 'an object', list: 'a list', str: 'a text',
+                           int: 'a whole number'}
 
 
 class ReportError(EmuError):
@@ -73,18 +74,26 @@ def _check(document: dict[str, Any]) -> None:
         raise ReportError(f"field 'method' is '{document['method']}': one of "
                           f'{", ".join(METHODS)} is expected')
     tasks = document['tasks']
-    if not (isinstance(tasks, list) and tasks and all(task in TASKS for task in tasks)):
+    if not (isinstance(tasks, list) and any(task in TASKS for task in tasks)
+            and all(task in (*TASKS, INSTANCE) for task in tasks)):
         raise ReportError(f"field 'tasks' is {tasks!r}: a list of {' and '.join(TASKS)} is "
                           'expected')
-    if all(document.get(task) is None for task in tasks):
+    if all(document.get(task) is None for task in tasks if task in TASKS):
         raise ReportError(f"field '{tasks[0]}' is missing: nothing was measured")
     for field in (*TASKS, 'curves', 'inference_ms', 'trivial'):
         _expect(document, field, dict)
-    for field in ('inference_by', 'trained_as'):
+    for field in ('inference_by', 'trained_as', 'encoder', 'device'):
         _expect(document, field, str)
     for field in ('checkpoints', 'policies', 'class_iou', 'classes', 'per_image', 'input_size',
                   'crop', 'seeds', 'made_of'):
         _expect(document, field, list)
+    for field, kind in (('checkpoints', str), ('classes', str), ('seeds', int)):
+        for i, value in enumerate(document.get(field) or ()):
+            if not isinstance(value, kind) and not (value is None and kind is int):
+                raise ReportError(f"field '{field}[{i}]' is {value!r}: {_WORDS[kind]} is expected")
+    _check_number('dropout', document.get('dropout'))
+    for task in TASKS:
+        _expect(document.get('trivial') or {}, task, dict, 'trivial.')
     for field in (*TASKS, 'inference_ms'):
         for name, value in (document.get(field) or {}).items():
             _check_number(f'{field}.{name}', value)

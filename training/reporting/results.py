@@ -16,6 +16,7 @@ from ..metrics.summary import DEPTH, SEGMENTATION
 from ..recipes import registry
 
 TASKS = {SEGMENTATION: 'Segmentation', DEPTH: 'Depth'}
+INSTANCE = 'instance'  # A third task, of which a report says nothing.
 # In the order of the paper's tables, by the names of its groups.
 METHODS = {name: method.title for name, method in registry.METHODS.items()}
 # A baseline that goes on from others is none of the paper's, which start with the encoder.
@@ -49,12 +50,14 @@ class Result:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Return the network's tasks."""
-        return tuple(self.document['tasks'])
+        """Return those of the network's tasks that are reported."""
+        return tuple(task for task in self.document['tasks'] if task in TASKS)
 
     @property
     def model(self) -> str:
-        """Return the paper's name of the network."""
+        """Return the paper's name of the network, or DeepLab where it has a task of its own."""
+        if INSTANCE in self.document['tasks']:
+            return 'DeepLab'
         if len(self.tasks) == 1:
             return 'SegFormer' if self.tasks[0] == SEGMENTATION else 'DepthFormer'
         return 'EMUFormer' if self.method == 'emuformer' else 'SegDepthFormer'

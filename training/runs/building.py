@@ -211,14 +211,19 @@ def depth_statistics(examples: ExampleCache, images: int = 100) -> tuple[float, 
 
     :raises DatasetError: if there is no valid depth.
     """
-    step = max(1, len(examples) // images)
-    parts = []
-    for index in range(0, len(examples), step):
-        depth = examples[index].depth
-        if depth is not None:
-            parts.append(torch.from_numpy(depth[::8, ::8][depth[::8, ::8] > 0]))
-    values = torch.cat(parts) if parts else torch.empty(0)
+    values = torch.empty(0)
+    # Where few images have depths, or few of their pixels, all are looked at.
+    for step, stride in ((max(1, len(examples) // images), 8), (1, 8), (1, 1)):
+        if not len(values):
+            values = _depths(examples, step, stride)
     if not len(values):
         raise DatasetError(f'{examples.folder.root}/depth: no valid depth in the training images; '
                            'check depth.scale, invalid, min and max in dataset.yaml')
     return float(values.mean()), float(values.var())
+
+
+def _depths(examples: ExampleCache, step: int, stride: int) -> torch.Tensor:
+    """Return the valid depths [N] of every ``step``-th image, of each ``stride``-th line."""
+    maps = (examples[index].depth for index in range(0, len(examples), step))
+    parts = [torch.from_numpy(depth[::stride, ::stride]) for depth in maps if depth is not None]
+    return torch.cat([part[part > 0] for part in parts]) if parts else torch.empty(0)

@@ -151,7 +151,8 @@ class StopAfter(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Stop if it is time, and say how to go on."""
         done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
-        if time.monotonic() > self._end and done < epochs:
+        # By one clock: a process that stopped alone would have the others wait for ever.
+        if trainer.strategy.broadcast(time.monotonic() > self._end) and done < epochs:
             trainer.should_stop = True
             LOGGER.warning('max_minutes is up after %d of %d epochs: the same command with '
                            '--resume goes on', done, epochs)

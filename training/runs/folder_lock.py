@@ -17,16 +17,18 @@ from ..recipes.options import RecipeError
 LOGGER = logging.getLogger('training')
 
 
-def locked(folder: Path, processes: int = 1) -> IO[str]:
+def locked(folder: Path, *, first: bool = True) -> IO[str]:
     """
     Lock a run's folder for this job until the file is closed or the process ends.
 
-    :param processes: of this job: they share the lock.
-    :raises RecipeError: if another one has it.
+    :param first: of the job's processes: it has the lock for all of them, the others ask for none.
+    :raises RecipeError: if another job has it.
     """
     file = (folder / 'lock').open('w')
+    if not first:
+        return file
     try:
-        fcntl.flock(file, (fcntl.LOCK_SH if processes > 1 else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             LOGGER.warning('%s: this file system has no locks: make sure that no other process '

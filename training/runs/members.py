@@ -31,12 +31,17 @@ _DISTRIBUTED = ('SLURM_', 'RANK', 'WORLD_SIZE', 'LOCAL_', 'GROUP_', 'ROLE_', 'MA
 
 @dataclass
 class MemberRun:
-    """A member in training."""
+    """
+    A member in training.
+
+    :ivar log_start: where its part of the log begins, bytes: earlier starts have written there.
+    """
 
     index: int
     recipe: Recipe
     process: subprocess.Popen[bytes]
     log: IO[bytes]
+    log_start: int = 0
 
     @property
     def epoch(self) -> int:
@@ -82,7 +87,7 @@ def train_all(recipes: list[Recipe], parallel: int, progress: bool = True) -> li
                         run.log.close()
                         if code:
                             failed.append(run.recipe.folder)
-                            LOGGER.error('%s', _reason(run.recipe.folder, code))
+                            LOGGER.error('%s', _reason(run, code))
                         elif not finished(run.recipe):
                             failed.append(run.recipe.folder)
                             LOGGER.warning('%s: stopped after %d of %d epochs', run.recipe.folder,
@@ -120,11 +125,14 @@ def _start(recipe: Recipe, slot: int) -> MemberRun:
         names = visible if len(visible) == gpus else [str(i) for i in range(gpus)]
         environment['CUDA_VISIBLE_DEVICES'] = names[slot % gpus]
     log = (folder / 'log.txt').open('ab')
+    start = log.seek(0, os.SEEK_END)
     return MemberRun(slot, recipe, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT,
-                                                    env=environment), log)
+                                                    env=environment), log, start)
 
 
-def _reason(folder: Path, code: int) -> str:
-    lines = (folder / 'log.txt').read_text(errors='replace').splitlines()
+def _reason(run: MemberRun, code: int) -> str:
+    folder = run.recipe.folder
+    own = (folder / 'log.txt').read_bytes()[run.log_start:]
+    lines = own.decode(errors='replace').splitlines()
     errors = [line for line in lines if line.startswith('error: ')] or lines or ['no output']
     return f'{folder} ended with code {code}: {errors[-1]} (all of it: {folder}/log.txt)'

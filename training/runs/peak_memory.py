@@ -35,7 +35,7 @@ def side_by_side(text: str, recipe: Recipe) -> int:
     :raises RecipeError: if it is neither.
     """
     if text != 'auto':
-        if not text.isdigit() or int(text) < 1:
+        if not text.isdecimal() or int(text) < 1:
             raise RecipeError(f"--parallel is '{text}': give 1 or more, or auto")
         return int(text)
     gpus = torch.cuda.device_count()

@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
 from emu_perception.whole_files import write_whole
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
 from torch import nn
 
+from ..recipes.options import RecipeError
 from .run_folder import epochs_done
 
+LOGGER = logging.getLogger('training')
 _NETWORK = 'network.'  # What a module calls its network.
 
 
@@ -39,6 +43,56 @@ class StateFiles(TorchCheckpointIO):
         write_whole(path, buffer.getvalue())
 
 
+class KeptState(ModelCheckpoint):
+    """
+    One state in a run's folder, known again wherever that folder is by now.
+
+    Lightning itself forgets which state was the best where the path of its folder is another: of
+    a run that was moved, the next epoch would be the best, and written over it.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Return the key of Lightning's own class: states of before have it."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what was known, its files in the folder of now."""
+        folder = Path(str(self.dirpath))
+
+        def here(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+        known = {**state_dict, 'dirpath': self.dirpath}
+        for name in ('best_model_path', 'kth_best_model_path', 'last_model_path'):
+            known[name] = here(state_dict.get(name) or '')
+        known['best_k_models'] = {here(path): score for path, score in
+                                  state_dict.get('best_k_models', {}).items()}
+        best = known['best_model_path']
+        if self.monitor and best and not Path(best).exists():
+            LOGGER.warning('%s: the best state so far is not there: the best is chosen of the '
+                           'epochs from here on', best)
+            return
+        super().load_state_dict(known)
+
+
+class MovingAverage(EMAWeightAveraging):
+    """
+    Lightning's moving average, which a run has at its end whether or not it made a step.
+
+    Of a run that is resumed with all of its epochs made, Lightning itself leaves the weights that
+    were last trained, in place of their average.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Return the key of Lightning's own class: states of before have it."""
+        return EMAWeightAveraging.__qualname__
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Give the module the average; once more, where the training has."""
+        self._copy_average_to_current(pl_module)
+
+
 def take_weights(network: nn.Module, last: Path) -> None:
     """
     Give a network the weights of a state, as whatever it started from may hold others by now.
@@ -49,6 +103,24 @@ def take_weights(network: nn.Module, last: Path) -> None:
     state = torch.load(last, map_location='cpu', weights_only=False)['state_dict']
     network.load_state_dict({name.removeprefix(_NETWORK): tensor for name, tensor in state.items()
                              if name.startswith(_NETWORK)})
+
+
+def check_fits(module: nn.Module, last: Path, data: Path) -> None:
+    """
+    Check that a state is of this network: another data set may have other classes.
+
+    :param data: the data set folder.
+    :raises RecipeError: if it is not.
+    """
+    # Our own file: it may hold more than tensors, of which none is read.
+    state = torch.load(last, map_location='cpu', weights_only=False, mmap=True)['state_dict']
+    own = module.state_dict()
+    for name in sorted(own.keys() | state.keys()):
+        shapes = [list(part[name].shape) if name in part else None for part in (state, own)]
+        if shapes[0] != shapes[1]:
+            raise RecipeError(f'{last}: is of another network ({name} is {shapes[0]} there and '
+                              f'{shapes[1]} here): --resume goes on with the recipe and the '
+                              f'classes that the run began with, {data} may have others')
 
 
 def what_is_kept(folder: Path, epochs: int) -> str:

@@ -43,9 +43,10 @@ def speaks() -> bool:
     Tell whether this process speaks for a training: the first of those that share it.
 
     RANK is torchrun's; LOCAL_RANK is in the processes that Lightning has started for the other
-    devices, and in none that stands for itself.
+    devices, and in none that stands for itself; SLURM_PROCID is srun's.
     """
-    rank = os.environ.get('RANK') or os.environ.get('LOCAL_RANK') or '0'
+    rank = next((os.environ[name] for name in ('RANK', 'LOCAL_RANK', 'SLURM_PROCID')
+                 if os.environ.get(name)), '0')
     return not rank.isdecimal() or int(rank) == 0
 
 

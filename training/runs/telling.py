@@ -62,6 +62,11 @@ class Telling(lightning.Callback):
         self._epochs_s: list[float] = []
         self._started = 0.0
 
+    @property
+    def last(self) -> dict[str, float]:
+        """Return what the last validation found, also one of before the run was resumed."""
+        return {name: value for name, value in self._last.items() if name.startswith('val/')}
+
     def state_dict(self) -> dict[str, Any]:
         """Return the best and the last figures."""
         return {'best': self.best, 'last': self._last}
@@ -120,5 +125,6 @@ def figures(found: Mapping[str, float]) -> str:
     """Return what a validation found, for people."""
     shown = {name.removeprefix('val/'): value for name, value in found.items()
              if name.startswith('val/')}
-    return 'val ' + ', '.join(f'{name} {value:.4g}' for name, value in shown.items()
-                              if name not in _NOT_SHOWN)
+    text = ', '.join(f'{name} {value:.4g}' for name, value in shown.items()
+                     if name not in _NOT_SHOWN)
+    return f'val {text or "has no truth to measure by"}'

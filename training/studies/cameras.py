@@ -56,6 +56,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, limit: int | N
     """
     predictor = Predictor.load(checkpoint, device=device)
     check_unseen(checkpoint, predictor.metadata, folder, split)
+    folder.check_classes(predictor.metadata.classes, checkpoint)
     if folder.intrinsics is None:
         raise InputError(f"{folder.root}/dataset.yaml: field 'intrinsics' is missing: no other "
                          'camera can be made from an unknown one')

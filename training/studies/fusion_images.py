@@ -77,12 +77,13 @@ def try_holes(view: View, hidden: np.ndarray, kind: str, seed: int, *, fills: bo
     seen, asked = (truth > 0) & ~hidden, (truth > 0) & hidden
     if seen.sum() < FEWEST or asked.sum() < FEWEST:
         return None
-    rng = np.random.default_rng([zlib.crc32(f'{example.stem} {kind}'.encode()), seed])
+    name = f'{example.stem} {kind}'.encode(errors='surrogateescape')  # A stem may be no UTF-8.
+    rng = np.random.default_rng([zlib.crc32(name), seed])
     known = np.where(seen, truth, 0.0).astype(np.float32)
     fused = fused_of(view, known, constants)
     wrong = fused_of(View(example, view.depth * np.float32(WRONG_FX),
                           view.variance * np.float32(WRONG_FX ** 2)), known, constants)
-    if fused.reading is None or wrong.reading is None:
+    if fused.reading is None or wrong.reading is None or fused.refused or wrong.refused:
         return None
     found = {'network': view.depth, 'one_factor': view.depth * np.float32(fused.reading.factor),
              'fused': fused.depth, 'fused_wrong_fx': wrong.depth,

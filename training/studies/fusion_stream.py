@@ -162,11 +162,16 @@ def table(result: dict[str, Any]) -> str:
     lines.append(f'calibration watch, nothing wrong: {alarm["mean"]:.2f} raises in '
                  f'{alarm["images"]} images, {alarm["most"]} at most, of {alarm["walks"]} walks')
     for row in result['watch']['delays']:
-        late = f'{row["p95"]:.0f}' if row['p95'] is not None else 'never'
+        held = f'widened intervals hold {row["widened_held"]:.2f}'
+        if not row['walks']:
+            lines.append(f'metres x {row["factor"]:.2f}: not measured, for the watch was raised '
+                         f'before on every walk; {held}')
+            continue
+        middle, late = ('never' if row[name] is None else f'{row[name]:.0f}'
+                        for name in ('median', 'p95'))
         lines.append(f'metres x {row["factor"]:.2f}: raised within {row["within"]} images in '
                      f'{100 * row["share_within"]:.0f} % of {row["walks"]} walks, median '
-                     f'{row["median"]:.0f}, 95 % {late}; widened intervals hold '
-                     f'{row["widened_held"]:.2f}')
+                     f'{middle}, 95 % {late}; {held}')
     return '\n'.join(lines)
 
 

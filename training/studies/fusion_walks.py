@@ -92,9 +92,11 @@ def delays(views: Sequence[Mapping[str, Compared]], rooms: Sequence[Sequence[str
     # What was up before tells nothing of how soon.
     fresh = [one for one in found if not one.raised[WRONG_FROM - 1]]
     after = np.array([one.delay(WRONG_FROM) for one in fresh])
-    middle, late = (float(value) for value in np.quantile(after, (0.5, 0.95), method='higher'))
+    middle, late = ((float(value) for value in np.quantile(after, (0.5, 0.95), method='higher'))
+                    if fresh else (math.inf, math.inf))
     return {'factor': factor, 'walks': len(fresh), 'within': within,
-            'share_within': float((after <= within).mean()), 'median': middle,
+            'share_within': float((after <= within).mean()) if fresh else None,
+            'median': middle if math.isfinite(middle) else None,
             'p95': late if math.isfinite(late) else None,
             'widened_held': float(np.mean([one.held[WRONG_FROM + _SETTLED:].mean()
                                            for one in found]))}

@@ -23,6 +23,7 @@ from ..command_line import check_counts, check_writable, evenly_spaced, run, wri
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..metrics.segmentation import ConfusionMatrix
+from ..reporting.tables import DASH, number
 from .rectification_lenses import as_taken, ideal_of, lens_info, LENSES
 
 UNDISTORTED = 'undistorted'
@@ -55,10 +56,10 @@ class Tally:
             self.square_m2, self.pixels = self.square_m2 + float(off @ off), self.pixels + len(off)
 
     @property
-    def figures(self) -> dict[str, float]:
-        """Return mIoU and RMSE."""
-        return {'miou': float(self.labels.compute()['miou']),
-                'rmse_m': math.sqrt(self.square_m2 / max(self.pixels, 1))}
+    def figures(self) -> dict[str, float | None]:
+        """Return mIoU and RMSE; None of a task without a prediction or truth."""
+        return {'miou': float(self.labels.compute()['miou']) if self.labels.counts.any() else None,
+                'rmse_m': math.sqrt(self.square_m2 / self.pixels) if self.pixels else None}
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str = '',
@@ -74,6 +75,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str =
     """
     predictor = Predictor.load(checkpoint, device)
     check_unseen(checkpoint, predictor.metadata, folder, split)
+    folder.check_classes(predictor.metadata.classes, checkpoint)
     stems = evenly_spaced(folder.stems(split), limit)
     tallies = {name: Tally(ConfusionMatrix(len(folder.classes))) for name in (
         UNDISTORTED, *lenses)}
@@ -128,21 +130,27 @@ def _row(name: str, tallies: dict[str, Tally]) -> dict[str, Any]:
     found, before = tallies[name].figures, tallies[UNDISTORTED].figures
     median, most, largest = (np.array(tallies[name].misplaced_m or [(0.0,) * 3]).T)
     return {'lens': name, 'd': list(LENSES[name][1]), **found,
-            'miou_change': found['miou'] / before['miou'] - 1.0,
-            'rmse_change': found['rmse_m'] / before['rmse_m'] - 1.0,
+            'miou_change': _change(found['miou'], before['miou']),
+            'rmse_change': _change(found['rmse_m'], before['rmse_m']),
             'unrectified_misplaced_m': {'median': float(median.mean()), 'p95': float(most.mean()),
                                         'largest': float(largest.max())}}
+
+
+def _change(after: float | None, before: float | None) -> float | None:
+    return after / before - 1.0 if after is not None and before else None
 
 
 def table(result: dict[str, Any]) -> str:
     """Return the figures for people."""
     before = result['undistorted']
     lines = [f'{"lens":22} {"mIoU":>7} {"RMSE m":>7} {"change":>15}   points, unrectified, off m',
-             f'{UNDISTORTED:22} {before["miou"]:7.4f} {before["rmse_m"]:7.4f}']
+             f'{UNDISTORTED:22} {number(before["miou"], 4):>7} {number(before["rmse_m"], 4):>7}']
     for row in result['lenses']:
         off = row['unrectified_misplaced_m']
-        lines.append(f'{row["lens"]:22} {row["miou"]:7.4f} {row["rmse_m"]:7.4f} '
-                     f'{100 * row["miou_change"]:+6.2f} {100 * row["rmse_change"]:+6.2f} %   '
+        changes = (DASH if change is None else f'{100 * change:+.2f}' for change in (
+            row['miou_change'], row['rmse_change']))
+        lines.append(f'{row["lens"]:22} {number(row["miou"], 4):>7} '
+                     f'{number(row["rmse_m"], 4):>7} {" ".join(f"{x:>6}" for x in changes)} %   '
                      f'median {off["median"]:.2f}, 95 % {off["p95"]:.2f}, '
                      f'largest {off["largest"]:.2f}')
     return '\n'.join(lines)

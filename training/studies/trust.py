@@ -32,7 +32,7 @@ from ..command_line import (
     run,
     write_result,
 )
-from ..data.dataset_folder import DatasetError, DatasetFolder, Example
+from ..data.dataset_folder import DatasetFolder, Example
 from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
 from ..reporting.style import save
@@ -59,9 +59,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     """
     network, metadata = load_checkpoint(checkpoint)
     check_unseen(checkpoint, metadata, folder, split)
-    if metadata.classes and folder.classes and metadata.classes != folder.classes:
-        raise DatasetError(f'{folder.root}/dataset.yaml: its {len(folder.classes)} classes are '
-                           f'not the {len(metadata.classes)} of {checkpoint}')
+    folder.check_classes(metadata.classes, checkpoint)
     warn_of_camera(folder, metadata)
     observer = Observer(network, metadata, checkpoint, resolved_device(device))
     border = border_of(metadata)

@@ -10,7 +10,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.checkpoint import load_checkpoint
+from emu_perception.checkpoint import load_checkpoint, read_metadata
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
 from emu_perception.devices import resolved_device
@@ -31,6 +31,7 @@ from ..command_line import (
     write_result,
 )
 from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
+from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import answered, check_classes, compared
 from ..methods.ensemble import Ensemble
@@ -78,7 +79,8 @@ def as_seen(image: np.ndarray, kind: str | None, stem: str) -> np.ndarray:
     """Return an image corrupted, or as it is; its noise is the same in every run."""
     if kind is None:
         return image
-    rng = np.random.default_rng([BASIC.index(kind), *stem.encode()])
+    name = stem.encode(errors='surrogateescape')  # It may be no UTF-8.
+    rng = np.random.default_rng([BASIC.index(kind), *name])
     return corrupted(image, kind, SEVERITIES[-1], rng)
 
 
@@ -192,6 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
         if files:
             others.setdefault('out of distribution', files)
         folder = DatasetFolder(options.data)
+        check_unseen(options.checkpoint, read_metadata(options.checkpoint), folder, options.split)
         result = study(options.checkpoint, folder,
                        evenly_spaced(folder.stems(options.split), options.limit), others,
                        options.device, not options.no_progress)

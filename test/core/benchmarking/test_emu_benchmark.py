@@ -10,7 +10,8 @@ import json
 import sys
 
 from emu_perception.backends import is_installed
-from emu_perception.benchmarking.command import main
+from emu_perception.benchmarking.arguments import parser
+from emu_perception.benchmarking.command import asked, main, subject
 from emu_perception.benchmarking.measure import gmac, interleaved, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
@@ -149,3 +150,13 @@ def test_a_torch_that_cannot_count_is_said_in_one_line(monkeypatch, capsys):
     assert main([*TINY, '--against', 'unfolded']) == 1
     said = capsys.readouterr().err
     assert 'use 2.3 or newer' in said and 'Traceback' not in said
+
+
+def test_speed_is_measured_without_a_word_on_the_scale_of_depths(caplog):
+    """A benchmark knows no camera and needs none; its depths are the network's own."""
+    network, metadata, _ = subject(parser().options(TINY))
+    predictor = Predictor(network, metadata, device='cpu', backend='eager')
+    image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    depth = asked(predictor, image)().depth
+    assert 'NOT scaled' not in caplog.text
+    np.testing.assert_allclose(predictor(image).depth, depth, rtol=1e-6)

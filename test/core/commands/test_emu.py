@@ -111,6 +111,14 @@ def test_a_command_knows_the_name_that_it_was_called_by(monkeypatch, capsys):
     assert program.program('own') == 'own'
 
 
+def test_ctrl_c_is_one_line_wherever_it_comes_as_while_torch_is_imported(monkeypatch, capsys):
+    def load(row):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(emu, 'load', load)
+    assert emu.main(['doctor']) == 130
+    assert capsys.readouterr().err == 'emu doctor: interrupted\n'
+
+
 def test_help_is_asked_for_in_either_order(capsys):
     with pytest.raises(SystemExit) as end:
         emu.main(['help', 'predict'])

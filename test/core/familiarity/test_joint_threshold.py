@@ -64,3 +64,14 @@ def test_a_score_without_a_threshold_does_not_judge():
 def test_no_image_gives_no_threshold(values):
     with pytest.raises(InputError, match='a score of one image or more'):
         joint_thresholds(values, 95.0)
+
+
+def test_a_score_that_is_always_0_spoils_no_other():
+    """As the entropy of a network of one class: its 0/0 made every threshold NaN."""
+    clean = {'a': np.zeros(40), 'b': np.linspace(1, 2, 40)}
+    limits = joint_thresholds(clean, 95.0)
+    assert 0 < limits['a'] <= 1e-5
+    assert limits['b'] == pytest.approx(joint_thresholds({'b': clean['b']}, 95.0)['b'])
+    assert (largest_ratio(clean, limits) > 1).sum() == (clean['b'] > limits['b']).sum()
+    assert joint_thresholds({'a': np.zeros(3)}, 95.0)['a'] > 0
+    assert np.isnan(joint_thresholds({'a': np.array([np.nan])}, 95.0)['a']), 'not silently low'

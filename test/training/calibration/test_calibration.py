@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import cv2
 from emu_perception.checkpoint import Calibration, FittedThreshold, Promise, PromiseLevel
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.networks.depth_forms import LINEAR
@@ -16,8 +17,9 @@ import torch
 from training import calibrate
 from training.calibration import constants
 from training.calibration.constants import fitted, Observation, observe, VarianceScale
-from training.calibration.risk_thresholds import older_limits
+from training.calibration.risk_thresholds import limits, older_limits, risk_thresholds
 from training.calibration.twins import unpromised
+from training.data.dataset_folder import DatasetFolder
 from training.data.frame_runs import folds, frame_runs
 
 
@@ -35,6 +37,18 @@ def test_frames_of_a_bag_are_one_run_until_it_pauses():
     first = [f'{start + i * 33_000_000:019d}' for i in range(5)]
     later = [f'{start + 60_000_000_000 + i * 500_000_000:019d}' for i in range(3)]
     assert frame_runs(later + first) == [first, later]
+
+
+def test_frames_that_others_have_named_are_runs_too():
+    """Each was a run of its own: neighbours were in the fitted and in the measured part."""
+    tum = [f'1305031102.{fraction}' for fraction in ('175304', '211214', '9')]
+    assert frame_runs([*tum, '1305031103.1', '1305031110.2']) == [
+        [*tum, '1305031103.1'], ['1305031110.2']], "TUM's seconds"
+    assert frame_runs(['1700000000123', '1700000000156', '1700000009156']) == [
+        ['1700000000123', '1700000000156'], ['1700000009156']], 'milliseconds'
+    scan = ['frame-000012.color', 'frame-000013.color']
+    assert frame_runs([*scan, 'frame-000090.color', '07_left', '08_left', '08_right']) == [
+        ['07_left', '08_left'], ['08_right'], scan, ['frame-000090.color']], 'words behind'
 
 
 def test_nyuv2_val_has_the_runs_that_were_counted_by_hand(nyuv2):
@@ -56,6 +70,28 @@ def seen(logits: torch.Tensor, label: torch.Tensor, z2: float) -> Observation:
     scale = VarianceScale()
     scale.add(torch.zeros(100), torch.ones(100), torch.full((100,), z2 ** 0.5))
     return Observation(logits, label, scale)
+
+
+def test_images_that_no_robot_answers_for_have_no_part_in_thresholds(synthetic, caplog):
+    """Found after all epochs were trained, one ended the run without a checkpoint."""
+    for stem in ('004', '005'):
+        strip = np.zeros((20, 128, 3) if stem == '004' else (96, 128, 3), np.uint8)
+        cv2.imwrite(str(synthetic / f'image/{stem}.png'), strip)
+    folder = DatasetFolder(synthetic)
+
+    class Robot:
+        metadata = SimpleNamespace(tasks=('segmentation', 'depth'), calibration=Calibration())
+
+        def __call__(self, image, fx):
+            return SimpleNamespace(scores={'segmentation_entropy': 0.0,
+                                           'relative_depth_sigma': 0.2})
+    found = risk_thresholds(Robot(), folder, 'val', folder.stems('val'), 95.0)
+    assert '004.png: has no part in the risk thresholds: image is 128x20' in caplog.text
+    thresholds = {name: one.threshold for name, one in found.scores.items()}
+    # A checkpoint's are above 0: with one class its entropy ended the run, too.
+    assert thresholds == {'segmentation_entropy': 1e-6, 'relative_depth_sigma': 0.2}
+    assert {one.fitted_on['images'] for one in found.scores.values()} == {1}
+    assert limits([], 95.0) == {}
 
 
 @pytest.mark.parametrize('longer, given', [(1.0, False), (1.2, False), (1.5, True)])

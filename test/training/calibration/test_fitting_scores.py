@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
+from emu_perception.cache_files import cache_key
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import CORRUPTIONS, MILD
 from emu_perception.errors import InputError
@@ -16,20 +18,23 @@ import numpy as np
 import pytest
 from synthetic_data import members
 from training.calibration import familiarity
+from training.calibration import observations as observations_module
 from training.calibration.badness import badness, errors, Truth, truth_at
 from training.calibration.familiarity import fit_familiar, fit_scores
-from training.calibration.observations import Observations, observed
+from training.calibration.observations import Observations, observed, training_observations
 from training.calibration.training_pictures import (
     border_of,
     changed,
     CLEAN,
     clean_picture,
     FITTED_BREAKS,
+    generator,
     training_pictures,
     VIEW,
     without_border,
 )
 from training.data.dataset_folder import DatasetFolder
+from training.studies.uncertainty import as_seen
 
 
 @pytest.fixture(scope='module')
@@ -62,6 +67,18 @@ def test_each_image_comes_clean_in_a_view_corrupted_broken_and_mildly_changed(fo
     again = list(training_pictures(folder, stems, observer.metadata, 3))
     assert all(np.array_equal(one.example.image, two.example.image)
                for one, two in zip(pictures, again))
+
+
+@pytest.mark.parametrize(('factor', 'expected'), [(1.0, 1.0), (2.0, 2.0), (None, None)])
+def test_views_of_another_camera_are_at_its_own_metres(folder, observer, factor, expected):
+    """They were taken for the training camera's: all metres of a robot's camera were wrong."""
+    other = copy.copy(folder)
+    camera = folder.intrinsics
+    other.intrinsics = None if factor is None else replace(camera, fx=factor * camera.fx)
+    picture = next(one for one in training_pictures(other, ['000'], observer.metadata, 0)
+                   if one.kind == VIEW)
+    assert picture.focal == (None if expected is None else pytest.approx(
+        expected * camera.fx / camera.width))
 
 
 def test_nothing_is_fitted_to_photographs_that_measure():
@@ -228,9 +245,39 @@ def test_observations_come_back_from_their_file(folder, observer, tmp_path):
     again = Observations.load(tmp_path / 'kept.npz')
     assert np.array_equal(again.statistics, found.statistics)
     assert again.kind.tolist() == found.kind.tolist() and set(again.scores) == set(found.scores)
-    (tmp_path / 'broken.npz').write_bytes(b'no archive')
-    with pytest.raises(InputError, match='broken.npz: holds no observations'):
-        Observations.load(tmp_path / 'broken.npz')
+    whole = (tmp_path / 'kept.npz').read_bytes()
+    # A cut one was a traceback of each command from then on.
+    for content in (b'no archive', whole[:len(whole) // 2], whole[:-200] + bytes(200), b''):
+        (tmp_path / 'broken.npz').write_bytes(content)
+        with pytest.raises(InputError, match='broken.npz: holds no observations'):
+            Observations.load(tmp_path / 'broken.npz')
+
+
+def test_observations_of_other_depths_are_not_taken(trained, folder, observer, tmp_path,
+                                                    monkeypatch):
+    """A mended scale in dataset.yaml left what was kept of the wrong one."""
+    network, asked = load_checkpoint(members(trained)[0])[0], []
+
+    def made(*arguments):
+        asked.append(arguments)
+        return iter([clean_picture(folder, '000', (0, 0, 0, 0))])
+    monkeypatch.setattr(observations_module, 'training_pictures', made)
+
+    def keep(of):
+        training_observations(observer, network, of, ['000'], 1, tmp_path / 'kept', False)
+        return len(asked)
+    assert keep(folder) == keep(folder) == 1
+    other = copy.copy(folder)
+    other.depth = replace(folder.depth, scale=0.002)
+    assert keep(other) == 2
+
+
+def test_stems_that_are_no_utf_8_have_noise_too():
+    stem = 'caf\udce9'
+    assert generator(stem, CLEAN).random() == generator(stem, CLEAN).random()
+    image = np.full((8, 8, 3), 90, np.uint8)
+    assert np.array_equal(as_seen(image, 'noise', stem), as_seen(image, 'noise', stem))
+    assert cache_key(stem) != cache_key('caf')
 
 
 def test_no_picture_is_nothing_to_observe(observer):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from training.data.augmentation import jittered, random_view
 from training.data.dataset_folder import Example
+from training.recipes.options import RecipeError
 from training.recipes.sections import AugmentationRecipe
 
 SIZE = (96, 128)
@@ -71,6 +72,12 @@ def test_border_is_cut_off_at_its_probability(quadrants):
     assert not any((view.image == 255).all(-1).any() for view in
                    views(quadrants, 20, scale=(1.0, 1.0), border=(8, 0, 0, 0),
                          border_probability=1.0))
+
+
+@pytest.mark.parametrize('border', [(48, 48, 0, 0), (0, 0, 100, 40)])
+def test_a_border_that_leaves_nothing_is_refused(quadrants, border):
+    with pytest.raises(RecipeError, match='border.*image of 96x128 has nothing left'):
+        next(views(quadrants, border=border, border_probability=1.0))
 
 
 def test_the_same_seed_gives_the_same_view(quadrants):

@@ -107,6 +107,13 @@ def test_images_that_are_missing_are_found_before_a_training_starts(synthetic):
         folder.check_files(('train', 'val'))
 
 
+@pytest.mark.parametrize('name', ['000.png', 'image/000', 'image/000.png'])
+def test_names_of_files_in_a_split_are_told_from_images_that_are_missing(synthetic, name):
+    (synthetic / 'train.txt').write_text(name)
+    with pytest.raises(DatasetError, match=f"train.txt: names '{name}': give stems, as '000'"):
+        DatasetFolder(synthetic).check_files(('train', 'val'))
+
+
 def test_an_image_in_two_splits_is_refused(synthetic):
     (synthetic / 'val.txt').write_text('004\n000\n')
     with pytest.raises(DatasetError, match="val.txt: '000' is in train.txt too"):

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+import signal
 
 import cv2
 from emu_perception.commands.program import called_as
@@ -163,6 +166,23 @@ def test_another_ignore_index_counts_as_unlabelled(synthetic):
 def test_a_folder_that_cannot_be_opened_is_one_line(tmp_path, capsys):
     assert main(['check', str(tmp_path / 'nowhere')]) == 1
     assert capsys.readouterr().err == f'error: {tmp_path}/nowhere: no such data set folder\n'
+
+
+def test_what_stops_or_fails_a_command_is_one_line(tmp_path, capsys, monkeypatch):
+    """Both were tracebacks."""
+    out = tmp_path / 'new'
+
+    def run(options):
+        if options.seed:
+            os.kill(os.getpid(), signal.SIGINT)
+        raise PermissionError(errno.EACCES, 'Permission denied', '/shut')
+    monkeypatch.setattr('training.prepare.synthetic.run', run)
+    assert main(['synthetic', '--out', str(out)]) == 1
+    assert capsys.readouterr().err == 'error: /shut: Permission denied\n'
+    assert main(['synthetic', '--out', str(out), '--seed', '1']) == 130
+    assert capsys.readouterr().err == (
+        f'stopped by Ctrl-C: {out} has no dataset.yaml, it is not whole: the same command with '
+        '--force begins again\n')
 
 
 def test_the_real_folder_is_whole(nyuv2):

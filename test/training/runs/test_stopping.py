@@ -32,10 +32,11 @@ def test_a_signal_is_one_line_and_the_exit_code(capsys, number, code, name):
 
 @pytest.mark.parametrize(('variables', 'speaks'), [
     ({}, True), ({'LOCAL_RANK': '1'}, False), ({'RANK': '0', 'LOCAL_RANK': '0'}, True),
-    ({'RANK': '4', 'LOCAL_RANK': '0'}, False), ({'RANK': 'x'}, True)])
+    ({'RANK': '4', 'LOCAL_RANK': '0'}, False), ({'RANK': 'x'}, True),
+    ({'SLURM_PROCID': '3'}, False), ({'SLURM_PROCID': '0'}, True)])
 def test_of_processes_that_train_together_the_first_one_speaks(
         capsys, monkeypatch, variables, speaks):
-    for name in ('RANK', 'LOCAL_RANK'):
+    for name in ('RANK', 'LOCAL_RANK', 'SLURM_PROCID'):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

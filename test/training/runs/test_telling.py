@@ -105,6 +105,15 @@ def test_the_best_is_that_which_is_exported(chooses, best):
     assert telling.best['epoch'] == best
 
 
+@pytest.mark.parametrize('first_is_late', [True, False])
+def test_all_processes_stop_by_the_clock_of_the_first(first_is_late):
+    """One that stopped alone would have the others wait for ever."""
+    strategy = SimpleNamespace(broadcast=lambda own: first_is_late)
+    trainer = SimpleNamespace(strategy=strategy, current_epoch=0, max_epochs=9, should_stop=False)
+    StopAfter(0.0 if not first_is_late else 1e6).on_train_epoch_end(trainer, None)
+    assert trainer.should_stop == first_is_late
+
+
 def test_early_stopping_needs_something_to_validate_by(tmp_path):
     (tmp_path / 'recipe.yaml').write_text('data: somewhere\ntrain_on: train+val\n'
                                           'early_stopping: 2\n')
