@@ -86,7 +86,7 @@ def test_failed_configure_leaves_the_node_alive_and_mendable(make_bench, error):
 def test_failing_warm_up_frees_what_was_loaded(make_bench):
     predictor = FakePredictor()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError('CUDA out of memory')
     predictor.warm_up = fail
     bench = make_bench(active=False, predictor=predictor)
