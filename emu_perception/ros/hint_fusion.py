@@ -49,6 +49,17 @@ class HintFusion:
         self._watch = CalibrationWatch()
         self._watched_s = -math.inf
         self._contradicted = 0
+        self._contradiction = ''
+
+    @property
+    def contradiction(self) -> str:
+        """
+        Return in one line why the last hint that could be compared was refused as far nearer.
+
+        Which of the two is wrong is not known, and what is nearer may be a wall. '' where it was
+        taken, or is far farther: those metres would have been the less careful ones.
+        """
+        return self._contradiction
 
     @property
     def problem(self) -> str:
@@ -65,6 +76,7 @@ class HintFusion:
         found = HintFusion(self.hints, self._log)
         if same_file:
             found._watch, found._watched_s = self._watch, self._watched_s
+            found._contradiction = self._contradiction
         return found
 
     @property
@@ -103,6 +115,9 @@ class HintFusion:
             contradictions=settings.depth_hint_contradicted, widening=widening)
         joined = image.fused
         self._contradicted = joined.contradicted
+        if joined.reading is not None:  # A missing or an empty hint takes nothing back.
+            nearer = joined.refused and joined.reading.log_factor < 0.0
+            self._contradiction = f'depth hint: {image.problem}' if nearer else ''
         if image.problem:
             self._refuse(image.problem, image.cause)
         elif hint is not None:

@@ -161,8 +161,10 @@ class Pipeline:
         return RiskReason.NONE, ''
 
     def _miscalibrated(self, settings: Settings) -> str:
-        watched = self.fusion is not None and settings.calibration_watch
-        return self.fusion.problem if self.fusion is not None and watched else ''
+        if self.fusion is None:
+            return ''
+        watched = self.fusion.problem if settings.calibration_watch else ''
+        return self.fusion.contradiction or watched
 
     @property
     def metres_withheld(self) -> str:

@@ -180,6 +180,32 @@ def test_a_network_that_a_depth_camera_contradicts_is_miscalibrated_where_that_i
     assert scene.bench.risk() is True
 
 
+def test_a_hint_that_is_refused_as_far_nearer_raises_the_flag_until_one_is_believed(scene):
+    """A wall before the lens, or other units: which of both is wrong is not known."""
+    scene.bench.until(lambda: scene.bench.risk() is False, send=rgb_image(WIDTH, HEIGHT))
+    while scene.bench.risk() is False:
+        maps = scene.show(lambda sec: seen(sec, depth_m=NETWORK_M / 10))
+    assert not (maps['source'] == 2).any()
+    said = scene.bench.until(lambda: [
+        status['detail'] for status in [scene.bench.diagnostics()['risk']]
+        if status['reason'] == 'miscalibrated'])
+    assert 'of the metres that the network says' in said[0]
+    for _ in range(2):  # The camera is gone: that takes nothing back.
+        scene.show(None)
+    assert scene.bench.risk() is True
+    while scene.bench.risk() is True:
+        scene.show(seen)
+
+
+def test_a_hint_that_is_refused_as_far_farther_leaves_the_nearer_metres_and_the_flag(scene):
+    scene.bench.until(lambda: scene.bench.risk() is False, send=rgb_image(WIDTH, HEIGHT))
+    before = int(scene.counts()['refused'])
+    while int(scene.counts()['refused']) == before:
+        scene.show(lambda sec: seen(sec, metres=True, depth_m=8 * NETWORK_M))
+    scene.show(None)
+    assert scene.bench.risk() is False
+
+
 def test_adaptive_sigma_widens_and_never_narrows(scene):
     assert scene.bench.set(adaptive_sigma=True).successful
     for _ in range(8):
