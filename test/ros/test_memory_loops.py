@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 import json
 import os
 from pathlib import Path
-from statistics import median
 import subprocess
 import sys
 
@@ -62,14 +60,13 @@ def growth(values: list[int]) -> float:
 @pytest.mark.parametrize(('what', 'backend'), [
     ('configure', 'openvino'), ('swap', 'openvino'), ('swap', 'eager')])
 def test_memory_does_not_grow_with_each_model_that_is_loaded(checkpoints, what, backend):
-    """No loop keeps a hundredth of a model's weights, nor does the usual one a tenth in pages."""
+    """No loop keeps a hundredth of a model's weights, nor half of them in pages."""
     found = memory(what, backend, WARM + LOOPS, checkpoints)
     weights = checkpoints[0].stat().st_size
-    # Wide, and of the usual loop: pages come by a whole model (an arena's, which are given back
-    # later) in a few of them, whenever that is. What is mapped past the allocator at each, as a
-    # compiler's code is, is seen here alone.
-    steps = [after - before for before, after in pairwise(found['resident'][WARM - 1:])]
-    assert median(steps) < weights / 10, [round(value / 1e6) for value in found['resident']]
+    # Wide: pages come by a whole model, an arena's, a few times in all and whenever that is. What is
+    # mapped past the allocator, as a compiler's code is, is seen here alone.
+    assert growth(found['resident']) < weights / 2, [
+        round(value / 1e6) for value in found['resident']]
     # Narrow: what is allocated, the same within a few kilobytes after each loop.
     assert growth(found['heap']) < weights / 100, [
         round(value / 1e6, 2) for value in found['heap']]
