@@ -63,8 +63,8 @@ def test_memory_does_not_grow_with_each_model_that_is_loaded(checkpoints, what, 
     """No loop keeps a hundredth of a model's weights, nor half of them in pages."""
     found = memory(what, backend, WARM + LOOPS, checkpoints)
     weights = checkpoints[0].stat().st_size
-    # Wide: pages come by a whole model, an arena's, a few times in all and whenever that is. What is
-    # mapped past the allocator, as a compiler's code is, is seen here alone.
+    # Wide: pages come by a whole model, an arena's, a few times in all and whenever that is.
+    # What is mapped past the allocator, as a compiler's code is, is seen here alone.
     assert growth(found['resident']) < weights / 2, [
         round(value / 1e6) for value in found['resident']]
     # Narrow: what is allocated, the same within a few kilobytes after each loop.
