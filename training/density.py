@@ -11,7 +11,12 @@ from statistics import NormalDist
 import sys
 from typing import Any
 
-from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint, save_checkpoint
+from emu_perception.checkpoint import (
+    CheckpointMetadata,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
 from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.networks.depth_forms import DEPTH_FORMS, DepthForm
@@ -31,10 +36,11 @@ from .command_line import (
     write_result,
 )
 from .data.dataset_folder import DatasetFolder, training_focal
+from .data.leakage import check_unseen
 from .data.unknown_camera import warn_of_camera
 from .evaluation.measuring import file_hash
 from .methods.ensemble import Ensemble
-from .metrics.gaussian_scores import GaussianScores
+from .metrics.gaussian_scores import GaussianScores, VARIANCE_FLOOR
 
 LEVEL = 0.9
 _Z = NormalDist().inv_cdf(0.5 * (1.0 + LEVEL))
@@ -62,7 +68,7 @@ class Tails(Metric):
         """Add pixels: metres, m² and true metres (0 = invalid), of one shape."""
         known = depth > 0
         mean, variance, depth = self.form.as_gaussian(*(
-            part[known].double() for part in (mean, variance, depth)))
+            part[known].double() for part in (mean, variance.clamp(min=VARIANCE_FLOOR), depth)))
         off = (depth - mean) / variance.sqrt()
         self.nearer += (off < -_Z).sum()
         self.farther += (off > _Z).sum()
@@ -107,13 +113,12 @@ def said(checkpoint: Path, reading: str, out: Path) -> CheckpointMetadata:
     """
     Write a checkpoint that says another reading; maps, calibration and thresholds stay.
 
+    :param checkpoint: one that ``check_readable`` has nothing against.
     :param reading: of ``READINGS``.
     :return: its document, whose measured figures are gone: they were of the other reading.
-    :raises EmuError: if the file cannot be used, or its channels cannot be read so.
+    :raises EmuError: if the file cannot be used.
     """
-    check_apart(out, [checkpoint])
     network, metadata = load_checkpoint(checkpoint)
-    check_readable(checkpoint, metadata)
     architecture = {**metadata.architecture, 'depth_output': reading}
     same = build_network(architecture)
     same.load_state_dict(network.state_dict())
@@ -159,12 +164,13 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.json)
         if options.reading and options.out is None:
             raise InputError('--as says what --out is to say, and there is no --out')
-        network, metadata = load_checkpoint(options.checkpoint)
+        metadata = read_metadata(options.checkpoint)
         check_readable(options.checkpoint, metadata)
         if options.out is not None:
             check_apart(options.out, [options.checkpoint])
             check_writable(options.out)
         folder = DatasetFolder(options.data)
+        check_unseen(options.checkpoint, metadata, folder, options.split)
         warn_of_camera(folder, metadata)
         stems = evenly_spaced(folder.stems(options.split), options.limit)
         figures = measure(options.checkpoint, folder,

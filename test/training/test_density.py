@@ -14,7 +14,7 @@ import pytest
 from synthetic_data import make_dataset
 import torch
 from training.data.dataset_folder import DatasetFolder
-from training.density import main, Tails
+from training.density import main, READINGS, Tails
 from training.evaluate import main as evaluate
 from training.reporting.model_card import model_card
 
@@ -93,6 +93,17 @@ def test_what_makes_no_sense_is_one_line(network, data, capsys, arguments, words
     assert main(['--checkpoint', str(network), '--data', str(data), *arguments]) == 1
     said = capsys.readouterr().err
     assert words in said and said.count('\n') == 1
+
+
+def test_what_a_network_has_learned_from_does_not_say_how_it_errs(saved, data, capsys):
+    path = saved('learned', provenance={'data_set': DatasetFolder(data).name,
+                                        'split': 'train+val'})
+    assert main(['--checkpoint', str(path), '--data', str(data)]) == 1
+    assert "was trained on 'val'" in capsys.readouterr().err
+
+
+def test_the_readings_are_the_forms_of_the_same_channels():
+    assert {*READINGS} == {name for name, form in DEPTH_FORMS.items() if not form.logarithmic}
 
 
 def test_labels_alone_logarithms_and_the_file_itself_are_refused(saved, network, data, tmp_path,
