@@ -11,6 +11,7 @@ import time
 from emu_perception.cameras.rectified_camera import UNRECTIFIABLE
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
+from emu_perception.objection import objection
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import predict
 from emu_perception.region import Region
@@ -117,7 +118,7 @@ class Pipeline:
             raise
         predicted = time.monotonic()
         stale = arrival.stale or waiting.arrivals.outlived(waiting.received_s, settings)
-        reason, detail = self._objection(stale, self._miscalibrated(settings))
+        reason, detail = objection(self.metres_withheld, stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
                                   detail=detail)
         if state is None:
@@ -148,17 +149,6 @@ class Pipeline:
             score_region=Region.of(settings.risk_region),
             at_network_size=settings.output_size == 'network'
             or not (due and self.maps.wanted()))
-
-    def _objection(self, stale: str, miscalibrated: str) -> tuple[RiskReason, str]:
-        """Return what speaks against the image in work, whatever the network says of it."""
-        withheld = self.metres_withheld
-        if withheld:
-            return RiskReason.NO_CALIBRATION, f'{withheld}; {stale}' if stale else withheld
-        if stale:
-            return RiskReason.STALE, stale
-        if miscalibrated:
-            return RiskReason.MISCALIBRATED, miscalibrated
-        return RiskReason.NONE, ''
 
     def _miscalibrated(self, settings: Settings) -> str:
         if self.fusion is None:
