@@ -102,9 +102,10 @@ class Runner:
             if self._risk.each:
                 contradiction = figures.contradiction if figures else ''
             # Whoever reads the flag must not take metres of another lens for this one's.
-            unknown = camera is None and 'depth' in self._predictor.metadata.tasks
-            reason, detail = objection((scale or self._cameras.problem or 'no camera') if unknown else '',
-                                       miscalibrated=contradiction)
+            withheld = ''
+            if camera is None and 'depth' in self._predictor.metadata.tasks:
+                withheld = scale or self._cameras.problem or 'no camera'
+            reason, detail = objection(withheld, miscalibrated=contradiction)
             state = self._risk.observe(prediction.scores, reason=reason, detail=detail)
             if misleads:
                 self._count(image, state.detail)
