@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import time
 
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.rectified_camera import UNRECTIFIABLE
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
@@ -36,6 +37,7 @@ from emu_perception.scores import SCORES
 from emu_perception.topics import TOPICS
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 _LOG_EVERY_S = 5.0
 WITHHELD = ', '.join(f'~/{name}' for name in (
@@ -95,23 +97,17 @@ class Pipeline:
             return
         for warning in arrival.warnings:
             self.log.once(warning.code, warning.text)
-        rgb = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
+        raw = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
-        height, width = rgb.shape[:2]
-        camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
-                                        stamp=header.stamp, frame_id=header.frame_id,
-                                        fallback_hfov_deg=settings.fallback_hfov_deg,
-                                        rectify=settings.rectify)
-        self._warn_about_camera()
-        if scale_problem(self.predictor.metadata):
-            camera = None  # Its outputs in metres need both cameras, this one and the training's.
-        if camera is not None:
-            rgb = camera.rectified(rgb)
+        camera, rgb = self._seen(raw, header, settings)
         converted = time.monotonic()
         due = self.map_rate.is_due(waiting.received_s, max_rate_hz=settings.max_rate_hz,
                                    on_request=settings.on_request)
         try:
             prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
+            if self.camera.came_late(header.stamp):
+                camera, rgb = self._seen(raw, header, settings)
+                prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
         except Exception:
             if due:
                 self.map_rate.failed()
@@ -140,6 +136,20 @@ class Pipeline:
             state=state, settings=settings, maps=self.maps, due=due,
             timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
                             flagged_s=flagged, predictor_ms=prediction.timing_ms)))
+
+    def _seen(self, raw: np.ndarray, header: Header, settings: Settings
+              ) -> tuple[Camera | None, np.ndarray]:
+        """Return the image's camera, None where there are no metres, and what it is shown as."""
+        height, width = raw.shape[:2]
+        camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
+                                        stamp=header.stamp, frame_id=header.frame_id,
+                                        fallback_hfov_deg=settings.fallback_hfov_deg,
+                                        rectify=settings.rectify)
+        self._warn_about_camera()
+        # Its outputs in metres need both cameras, this one and the training's.
+        if camera is None or scale_problem(self.predictor.metadata):
+            return None, raw
+        return camera, camera.rectified(raw)
 
     def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings, due: bool
                  ) -> Prediction:
