@@ -95,12 +95,12 @@ class Runner:
             state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
         else:
             misleads = problem_of(prediction.scores, self._predictor.metadata.score_names)
-            # The flag of a stream waits for no other sensor: as in the node.
-            contradiction = '' if self._hints is None else self._hints.contradiction
+            # By what an earlier hint of a stream said too, whatever this one says: as in the node.
+            contradiction = ('' if self._hints is None or self._risk.each
+                             else self._hints.contradiction)
             if self._hints is not None and camera is not None and not misleads:
                 prediction, figures = self._hints.joined(image, view, prediction, camera)
-            if self._risk.each:
-                contradiction = figures.contradiction if figures else ''
+                contradiction = contradiction or figures.contradiction
             # Whoever reads the flag must not take metres of another lens for this one's.
             withheld = ''
             if camera is None and 'depth' in self._predictor.metadata.tasks:

@@ -128,9 +128,14 @@ class Pipeline:
                 self.map_rate.failed()
             return
         flagged = time.monotonic()
-        # After the flag, which waits for no other sensor.
+        # After the flag, which waits for no other sensor; what that contradicts goes out raised.
         if self.fusion is not None and camera is not None and prediction.depth is not None:
             prediction = self.fusion.fused(rgb, prediction, camera, waiting.received_s, settings)
+            if reason is RiskReason.NONE:
+                reason, detail = objection('', miscalibrated=self._miscalibrated(settings))
+                if detail:
+                    state = self.risk.observe(waiting.session, header, prediction.scores,
+                                              reason=reason, detail=detail) or state
         self.publishing.offer(MapSet(
             session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps, due=due,
