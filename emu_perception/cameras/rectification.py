@@ -208,7 +208,8 @@ def _window(seen: np.ndarray, pinhole: Pinhole) -> tuple[float, float, float] | 
             break
         top, bottom = top + (worst == 'top'), bottom - (worst == 'bottom')
         left, right = left + (worst == 'left'), right - (worst == 'right')
-    if missing[top:bottom, left:right].any():
+    # An image of one row, none of which was seen, has none left.
+    if missing[top:bottom, left:right].any() or not (top < bottom and left < right):
         return None
     zoom = max(width / (right - left), height / (bottom - top))
     if zoom > LARGEST_ZOOM:

@@ -296,3 +296,11 @@ def test_what_is_of_another_size_than_the_maps_is_refused():
     for bring in (camera.rectified, camera.rectification.nearest, camera.rectification.depth):
         with pytest.raises(InputError, match='640x480, the camera that rectifies it 320x240'):
             bring(np.ones((2 * HEIGHT, 2 * WIDTH), np.uint8))
+
+
+@pytest.mark.parametrize('size', [(64, 1), (1, 48)])
+def test_an_image_of_one_row_or_column_that_nothing_was_seen_of_has_no_camera(size):
+    d = (-0.3, -0.3, 1000.0, 0.1, 0.25, 0.1, 1000.0, 0.2)
+    info = replace(pinhole_info(*size, 0.9 * size[0]), d=d, distortion_model='rational_polynomial')
+    found = judge(info, *size, rectified=False, rectify=True)
+    assert found.camera is None and found.problem is not None
