@@ -88,5 +88,6 @@ def _flying(hint: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     box = np.ones((3, 3), np.uint8)
     nearest = cv2.erode(hint, box)
     farthest = cv2.dilate(np.where(seen, hint, _F(0.0)), box)
-    flying = seen & (hint - nearest > _F(_JUMP) * hint) & (farthest - hint > _F(_JUMP) * hint)
+    with np.errstate(invalid='ignore'):  # +inf - +inf, where nothing is seen: no comparison holds
+        flying = seen & (hint - nearest > _F(_JUMP) * hint) & (farthest - hint > _F(_JUMP) * hint)
     return nearest, flying

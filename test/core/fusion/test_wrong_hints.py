@@ -119,3 +119,12 @@ def test_pixels_too_few_for_a_scale_go_through_unless_they_are_far_too_far(times
     assert not fused.refused or refusal(fused).startswith(f'it sees {times:.2g} of the metres')
     assert not fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, checked_hint(seen, None, SIZE),
                     ScaleBelief.before(), any_scale=True).refused
+
+
+@pytest.mark.filterwarnings('error')  # Of NumPy's, which a node would print among its lines.
+@pytest.mark.parametrize('policy', ['count', 'nan', 'nearer'])
+def test_holes_are_no_number_that_numpy_warns_of(policy):
+    hint = checked_hint(np.where(PANE, 0.0, DEPTH), None, SIZE)
+    fused = fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, hint, ScaleBelief.before(),
+                 contradictions=policy)
+    assert (fused.source[~PANE] == 2).all() and not (fused.source[PANE] == 2).any()
