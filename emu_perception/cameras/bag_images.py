@@ -85,9 +85,11 @@ class BagImages:
     def _image(self, record: Record, infos: InfoHistory) -> InputImage:
         # A stamp of 0 is one that the driver did not set.
         stamp_ns = record.stamp_ns or record.recorded_ns
+        doubt = infos.doubt(record.stamp_ns)
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
                           Header(stamp_ns, frame_id_of(record)), partial(decode_image, record),
-                          infos.for_image(record.stamp_ns),
+                          None if doubt else infos.for_image(record.stamp_ns),
+                          f"camera_info on '{self._info_topic}' {doubt}" if doubt else '',
                           rectified=looks_rectified(self.image_topic),
                           topic=self.image_topic, record=record)
 

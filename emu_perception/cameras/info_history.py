@@ -49,6 +49,13 @@ class InfoHistory:
             found.setdefault(repr(info), info)
         return tuple(found.values())
 
+    def doubt(self, stamp_ns: int | None) -> str:
+        """Return in words why an image's own calibrations are none; '' where they agree."""
+        own = self.own(stamp_ns or 0)
+        return '' if len(own) < 2 else (
+            f'has {len(own)} different ones of one stamp: two cameras send there; give each a '
+            'topic of its own')
+
 
 def _own(infos: list[tuple[int, CameraInfo]], stamp_ns: int | None) -> list[CameraInfo]:
     return [info for stamp, info in reversed(infos) if stamp_ns and stamp == stamp_ns]

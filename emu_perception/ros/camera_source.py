@@ -114,16 +114,14 @@ class CameraSource:
         :param rectify: the parameter, one of ``RECTIFY``.
         """
         info = self._infos.for_image(_nanoseconds(stamp) if stamp else None)
-        own = self._infos.own(_nanoseconds(stamp)) if stamp else ()
-        self._used = info if use and len(own) < 2 else None
+        doubt = self._infos.doubt(_nanoseconds(stamp) if stamp else None)
+        self._used = info if use and not doubt else None
         if not use:
             judgement = _none('not_used', 'camera_info is not used (parameter use_camera_info)')
         elif info is None:
             judgement = _none('missing', f'no camera_info on {self.camera_info_topic}')
-        elif len(own) > 1:
-            judgement = _none('several', f'{len(own)} different camera_infos of one stamp on '
-                              f'{self.camera_info_topic}: two cameras send there; give each a '
-                              'topic of its own')
+        elif doubt:
+            judgement = _none('several', f'camera_info on {self.camera_info_topic} {doubt}')
         else:
             what = f'camera_info on {self.camera_info_topic}'
             taken = reading(rectify, self.image_topic)

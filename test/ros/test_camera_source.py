@@ -97,7 +97,8 @@ def test_different_camera_infos_of_one_stamp_are_no_calibration():
     source.update(stamped(1, fx=80.0))
     assert source.came_late(Time(sec=1))
     assert source.camera_for(64, 48, use=True, stamp=Time(sec=1)) is None
-    assert source.problem.startswith('2 different camera_infos of one stamp on /cam/camera_info')
+    assert source.problem.startswith(
+        'camera_info on /cam/camera_info has 2 different ones of one stamp')
     assert not source.came_late(Time(sec=1))
     for _ in range(2):
         source.update(stamped(2, fx=float('nan')))

@@ -57,6 +57,15 @@ def test_without_one_of_its_stamp_it_takes_the_latest_and_before_all_the_first(w
     assert focal_lengths(path) == [50.0, 50.0, 60.0]
 
 
+def test_different_ones_of_one_stamp_are_no_calibration_as_in_the_node(write):
+    path = write(('image', S), ('info', S, 50.0), ('info', S, 50.0), ('image', 2 * S),
+                 ('info', 2 * S, 60.0), ('info', 2 * S, 80.0), ('image', 3 * S))
+    assert focal_lengths(path) == [50.0, None, 80.0]
+    with open_source(str(path), 10.0) as source:
+        problems = [image.info_problem for image in source.images()]
+    assert problems[::2] == ['', ''] and '2 different ones of one stamp' in problems[1]
+
+
 def test_of_camera_infos_without_stamps_the_newest_counts_and_it_is_said(write, caplog):
     path = write(('info', 0, 50.0), ('image', 0), ('info', 0, 60.0), ('image', 0),
                  ('info', 0, 70.0), ('info', 0, 75.0), ('image', 0))
