@@ -10,10 +10,11 @@ file cannot be moved at one stroke to another file system, as from $TMPDIR.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import json
 import logging
+import math
 import os
 from pathlib import Path
 import secrets
@@ -85,6 +86,19 @@ def write_json(path: str | Path, document: Any, indent: int = 1) -> None:
     :raises OSError: as :func:`whole_path`.
     """
     write_whole(path, json.dumps(document, indent=indent) + '\n')
+
+
+def finite(value: Any) -> Any:
+    """Return inf and NaN as None, which JSON has, and NumPy's numbers as numbers, recursively."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if getattr(value, 'shape', None) == ():  # Without NumPy, which who only asks for help lacks.
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from emu_perception.networks.families import family_of
 from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.promises.constants import most_promised
 from emu_perception.scores import SCORES
-import numpy as np
+from emu_perception.whole_files import finite
 
 # What is written; the versions that are read are those of FIELDS.
 FORMAT_VERSION = 2
@@ -181,21 +180,8 @@ def _to_json(document: dict[str, Any], path: Path) -> str:
     parts = []
     for name, value in document.items():
         try:
-            parts.append(f'{json.dumps(name)}: {json.dumps(_finite(value), allow_nan=False)}')
+            parts.append(f'{json.dumps(name)}: {json.dumps(finite(value), allow_nan=False)}')
         except (TypeError, ValueError) as error:
             raise one_line(
                 f"{path}: field '{name}' cannot be written as JSON ({error})") from error
     return f'{{{", ".join(parts)}}}'
-
-
-def _finite(value: Any) -> Any:
-    """Write inf and NaN as null, which JSON has, and NumPy's numbers as numbers, recursively."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 
 import cv2
@@ -81,6 +82,21 @@ def test_what_is_saved_is_what_was_predicted(prediction, tmp_path):
     assert document['fx_px'] == FX and document['depth_is_to_scale'] is True
     assert document['names'][0] == prediction.names[0]
     assert maps.files and {*maps.files} == {*document['maps']}
+
+
+@pytest.mark.parametrize('fx', [np.float32(FX), np.float64(FX), np.array(FX), int(FX)])
+def test_a_focal_length_may_be_numpys_and_what_is_no_number_is_saved_as_none(
+        predictor, tmp_path, fx):
+    """Of other languages' programs none reads NaN in JSON."""
+    prediction = predictor(RGB, fx=fx)
+    prediction = replace(prediction, scores={**prediction.scores, 'depth_sigma': float('nan')})
+
+    def odd(name):
+        raise AssertionError(f'{name} is no JSON')
+    document = json.loads((prediction.save(tmp_path) / 'prediction.json').read_text(),
+                          parse_constant=odd)
+    assert document['fx_px'] == pytest.approx(FX, abs=1.0)
+    assert document['scores']['mean_depth_uncertainty_m'] is None
 
 
 def test_without_a_focal_length_there_are_neither_millimetres_nor_points(predictor, tmp_path):
