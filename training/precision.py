@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import math
 import sys
 
-from emu_perception.checkpoint import load_checkpoint
+from emu_perception.checkpoint import load_answering
 from emu_perception.errors import InputError
 from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.precisions import DTYPES
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
         stems = evenly_spaced(stems, options.limit)
-        network, metadata = load_checkpoint(options.checkpoint)
+        network, metadata = load_answering(options.checkpoint)
         folder.check_classes(metadata.classes, options.checkpoint)
         predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
                                       backend=options.backend) for name in names}
