@@ -83,6 +83,13 @@ def with_limits(calibration: Calibration, values: Mapping[str, float], percentil
         name: FittedThreshold(limit, percentile, fitted_on) for name, limit in values.items()})
 
 
+def too_few(images: int, percentile: float) -> int:
+    """Return how many images it takes for a percentile of more than the largest; 0: no more."""
+    # Rounded: 1 - 90 / 100 is less than a tenth, and ten images were called few.
+    needed = 0 if percentile >= 100 else math.ceil(round(100 / (100 - percentile), 6))
+    return needed if images < needed else 0
+
+
 def older_limits(new: Calibration, old: Calibration, images: int) -> dict[str, FittedThreshold]:
     """
     Return the thresholds of an older calibration that are of more images, for the new constants.
