@@ -88,13 +88,13 @@ def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequ
     scores = {name: Score(len(predictor.metadata.classes), predictor.metadata.depth_max,
                           predictor.metadata.depth_form)
               for name, predictor in predictors.items()}
-    fx = training_fx(folder)
     for predictor in predictors.values():
         warn_of_camera(folder, predictor.metadata)
     for predictor in predictors.values():
         predictor.warm_up(folder.image(stems[0]).shape[:2])
     for stem in track(stems, 'precision', disable=not progress):
         example = folder.example(stem)
+        fx = training_fx(folder, example.image)
         for name, predictor in predictors.items():
             scores[name].add(predictor(example.image, fx=fx), example)
     return {name: score.figures() for name, score in scores.items()}

@@ -43,7 +43,7 @@ def image_scores(predictor: Predictor, folder: DatasetFolder,
             LOGGER.warning('%s: has no part in the risk thresholds: %s', folder.image_path(stem),
                            error)
             continue
-        found[stem] = predictor(image, fx=training_fx(folder)).scores
+        found[stem] = predictor(image, fx=training_fx(folder, image)).scores
     return found
 
 
