@@ -165,6 +165,19 @@ def test_what_cannot_answer_together_is_refused_by_name(saved, tmp_path):
         assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_a_checkpoint_that_is_given_twice_is_refused(saved, tmp_path):
+    """As a folder of members with one of them beside it: it would count twice, unsaid."""
+    one = saved('a')
+    folder = tmp_path / 'ensemble/member_00'
+    folder.mkdir(parents=True)
+    member = folder / 'best.safetensors'
+    member.write_bytes(saved('b', 1).read_bytes())
+    assert len(Ensemble([one, folder.parent]).members) == 2
+    for given in ([folder.parent, one, member], [one, tmp_path / 'ensemble/../a.safetensors']):
+        with pytest.raises(InputError, match='is given twice'):
+            Ensemble(given)
+
+
 def test_a_sub_ensemble_is_not_for_the_robot(saved):
     network, metadata = load_checkpoint(saved('heads', num_heads=2))
     with pytest.raises(InputError, match='distil'):
