@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
     :raises EmuError: on bad input, or if the file does not say what the Predictor says.
     """
-    from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.checkpoint import load_answering
     from emu_perception.exporting import beside
     from emu_perception.exporting.formats import chosen, FORMATS, need, written
     from emu_perception.exporting.proof import Proof, proof
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     if out.exists() and not options.force:
         raise InputError(f'--out {out}: is there already; give another name, or --force')
     model_file = options.model or default_model()
-    network, metadata = load_checkpoint(model_file)
+    network, metadata = load_answering(model_file)
     size = metadata.input_size if options.size is None else size_of(options.size)
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)
