@@ -124,8 +124,8 @@ def _orientation(path: Path) -> int:
 
 def _encoded(path: Path) -> tuple[bytes, str] | None:
     data = path.read_bytes()
-    # Viewers ignore an EXIF orientation, which read_image does not.
-    if b'Exif\0\0' in data[:1 << 16] or b'eXIf' in data[:1 << 16]:
+    # Viewers ignore an EXIF orientation, which read_image does not; a PNG has it at its end too.
+    if b'Exif\0\0' in data[:1 << 16] or orientation_of(data) != 1:
         return None
     for start, name in ((b'\xff\xd8', 'jpeg'), (b'\x89PNG', 'png')):
         if data.startswith(start):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 import os
 from pathlib import Path
+import struct
+import zlib
 
 import cv2
 from emu_perception.cameras import video
@@ -130,6 +132,13 @@ def test_a_files_bytes_go_on_as_they_are_unless_it_says_how_to_turn_it(folder, o
     data = (folder / '10.jpg').read_bytes()
     (folder / '10.jpg').write_bytes(data[:2] + b'\xff\xe1\x00\x08Exif\0\0' + data[2:])
     assert images['10.jpg'].encoded() is None
+    # Behind its pixels, where a PNG may have it: else a recording holds it beside turned maps.
+    data = (folder / '2.png').read_bytes()
+    block = (b'eXIfII*\0' + struct.pack('<IH', 8, 1) + struct.pack('<HHIHH', 0x112, 3, 1, 3, 0)
+             + b'\0\0\0\0')
+    late = (struct.pack('>I', len(block) - 4) + block + struct.pack('>I', zlib.crc32(block)))
+    (folder / '2.png').write_bytes(data[:-12] + late + data[-12:])
+    assert images['2.png'].orientation() == 3 and images['2.png'].encoded() is None
 
 
 @pytest.fixture
