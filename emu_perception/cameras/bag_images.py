@@ -45,8 +45,11 @@ class BagImages:
         _check_first(bag, self.image_topic)
         self.rate_hz = _rate_hz(bag, self.image_topic)
         self._info_topic = find_info_topic(bag, self.image_topic, info_topic)
-        self._first_info = next(_info_records(bag, self._info_topic), None)
-        if self._first_info is not None and not self._first_info.stamp_ns:
+        self._damaged: set[int] = set()  # Stamps of camera_infos.
+        whole = ((record.stamp_ns, self._info_of(record))
+                 for record in _info_records(bag, self._info_topic))
+        self._first_info = next(((stamp, info) for stamp, info in whole if info), None)
+        if self._first_info is not None and not self._first_info[0]:
             LOGGER.warning('%s: %s', bag.path, UNSTAMPED.about(
                 f"camera_info on '{self._info_topic}'").text)
 
@@ -55,7 +58,7 @@ class BagImages:
         waiting: Record | None = None
         infos = InfoHistory()
         if self._first_info is not None:
-            infos.add(self._first_info.stamp_ns, from_message(self._first_info.decode()))
+            infos.add(*self._first_info)
         topics = [self.image_topic, *([self._info_topic] if self._info_topic else [])]
         seen = 0
         for record in self._bag.records(topics):
@@ -69,7 +72,9 @@ class BagImages:
                                             and record.stamp_ns == waiting.stamp_ns):
                 yield self._image(waiting, infos)
                 waiting = None
-            infos.add(record.stamp_ns, from_message(record.decode()))
+            info = self._info_of(record)
+            if info is not None:
+                infos.add(record.stamp_ns, info)
         if waiting is not None:
             yield self._image(waiting, infos)
         self._bag.check_seen(self.image_topic, seen)
@@ -82,10 +87,21 @@ class BagImages:
     def close(self) -> None:
         """Do nothing: the bag is not ours."""
 
+    def _info_of(self, record: Record) -> CameraInfo | None:
+        """Return what a camera_info says; None, said once, where it is damaged."""
+        info = _whole(record)
+        if info is None:
+            if not self._damaged:
+                LOGGER.warning("%s: a camera_info on '%s' is damaged: an image of its stamp has "
+                               'no calibration', self._bag.path, self._info_topic)
+            self._damaged.add(record.stamp_ns)
+        return info
+
     def _image(self, record: Record, infos: InfoHistory) -> InputImage:
         # A stamp of 0 is one that the driver did not set.
         stamp_ns = record.stamp_ns or record.recorded_ns
-        doubt = infos.doubt(record.stamp_ns)
+        damaged = record.stamp_ns and record.stamp_ns in self._damaged
+        doubt = 'is damaged' if damaged else infos.doubt(record.stamp_ns)
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
                           Header(stamp_ns, frame_id_of(record)), partial(decode_image, record),
                           None if doubt else infos.for_image(record.stamp_ns),
@@ -141,9 +157,18 @@ def find_info_topic(bag: Bag, image_topic: str, info_topic: str | None) -> str |
 
 
 def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
-    """Yield what a topic of camera_info says, in the order of recording."""
+    """Yield what a topic of camera_info says, in the order of recording; without the damaged."""
     for record in _info_records(bag, info_topic):
-        yield from_message(record.decode())
+        info = _whole(record)
+        if info is not None:
+            yield info
+
+
+def _whole(record: Record) -> CameraInfo | None:
+    try:
+        return from_message(record.decode())
+    except RecordingError:
+        return None
 
 
 def _info_records(bag: Bag, info_topic: str | None) -> Iterator[Record]:

@@ -16,6 +16,7 @@ from emu_perception.recordings.reader import open_bag, RecordingError
 from emu_perception.recordings.writer import RecordingWriter
 import numpy as np
 import pytest
+from rosbags.typesys import get_typestore, Stores
 
 IMAGE, INFO = '/cam/image_raw', '/cam/camera_info'
 S = 10**9
@@ -31,9 +32,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
             if kind == 'image':
                 pixels = np.zeros((48, 64, 3), np.uint8)
                 bag.write(IMAGE, bag.make.image(pixels, 'rgb8', header), index)
-            else:
-                info = bag.make.camera_info(pinhole_info(64, 48, fx[0]), header)
+                continue
+            info = bag.make.camera_info(pinhole_info(64, 48, fx[0]), header)
+            if kind == 'info':
                 bag.write(INFO, info, index)
+            else:  # 'damaged'
+                data = get_typestore(Stores.ROS2_JAZZY).serialize_cdr(info, info.__msgtype__)
+                bag.write_raw(INFO, info.__msgtype__, bytes(data)[:40], index)
         bag.close()
         return tmp_path / 'bag'
     return writing
@@ -64,6 +69,20 @@ def test_different_ones_of_one_stamp_are_no_calibration_as_in_the_node(write):
     with open_source(str(path), 10.0) as source:
         problems = [image.info_problem for image in source.images()]
     assert problems[::2] == ['', ''] and '2 different ones of one stamp' in problems[1]
+
+
+@pytest.mark.parametrize('damaged', [0, 1, 2])
+def test_a_damaged_camera_info_costs_its_image_the_metres_and_nobody_else_anything(
+        write, caplog, damaged):
+    events = [event for second in range(1, 5) for event in (
+        ('image', second * S), ('damaged' if second == damaged + 1 else 'info', second * S,
+                                40.0 + 10 * second))]
+    path = write(*events)
+    assert focal_lengths(path) == [None if index == damaged else 50.0 + 10 * index
+                                   for index in range(4)]
+    assert caplog.text.count("a camera_info on '/cam/camera_info' is damaged") == 1
+    with open_bag(path) as bag:
+        assert len(list(calibrations(bag, INFO))) == 3
 
 
 def test_of_camera_infos_without_stamps_the_newest_counts_and_it_is_said(write, caplog):
