@@ -206,6 +206,6 @@ def _rate_hz(bag: Bag, topic: str) -> float:
 def frame_id_of(record: Record) -> str:
     """Return the frame_id of a message's header, without decoding it."""
     # A CDR string after stamp and encapsulation: length with its final zero, then the bytes.
-    order = 'little' if record.data[1] & 1 else 'big'
+    order = 'little' if record.data[1:2] and record.data[1] & 1 else 'big'
     length = int.from_bytes(record.data[12:16], order)  # type: ignore[arg-type]
     return record.data[16:16 + max(0, length - 1)].decode(errors='replace')

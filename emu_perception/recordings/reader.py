@@ -39,7 +39,7 @@ class Record:
     One message with a header.
 
     :ivar kind: its type.
-    :ivar stamp_ns: of the header.
+    :ivar stamp_ns: of the header; 0 where that is not set, or the message too short for one.
     :ivar recorded_ns: when the recorder wrote it.
     :ivar data: the message as it lies in the bag, CDR.
     """
@@ -147,12 +147,9 @@ class Bag:
             with one_line(self.path):
                 if data[:len(ZSTD_MAGIC)] == ZSTD_MAGIC:  # `ros2 bag record --compression-mode`.
                     data = decompressed(data, 'zstd')
-                # CDR: four bytes of encapsulation, the second of which tells the byte order; the
-                # message begins with its header, and the header with its stamp.
-                order = '<' if data[1] & 1 else '>'
-                seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
-            yield Record(connection.topic, str(connection.msgtype),
-                         seconds * 10**9 + nanoseconds, recorded_ns, bytes(data), self)
+                stamp_ns = _stamp_ns(data)
+            yield Record(connection.topic, str(connection.msgtype), stamp_ns, recorded_ns,
+                         bytes(data), self)
 
     def decode(self, record: Record) -> Any:
         """
@@ -254,3 +251,13 @@ def one_line(path: Path) -> Iterator[None]:
         wrong = RecordingError(f'{path}: cannot be read as a ROS 2 bag ({reason}); {_tool(path)}')
         wrong.reason = reason
         raise wrong from error
+
+
+def _stamp_ns(data: bytes | memoryview) -> int:
+    """Return the stamp of a message's header; 0 where it is cut off before: for decode to say."""
+    if len(data) < 12:
+        return 0
+    # CDR: four bytes of encapsulation, the second of which tells the byte order; the message
+    # begins with its header, and the header with its stamp.
+    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+    return int(seconds * 10**9 + nanoseconds)

@@ -11,6 +11,7 @@ from pathlib import Path
 from emu_perception.cameras.bag_images import BagImages, calibrations, find_info_topic
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.opening import open_source
+from emu_perception.errors import InputError
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.reader import open_bag, RecordingError
 from emu_perception.recordings.writer import RecordingWriter
@@ -22,6 +23,12 @@ IMAGE, INFO = '/cam/image_raw', '/cam/camera_info'
 S = 10**9
 
 
+def cdr(message: object) -> bytes:
+    """Return a message as it lies in a bag."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    return bytes(store.serialize_cdr(message, message.__msgtype__))
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a bag of ('image', stamp) and ('info', stamp, fx)."""
@@ -29,16 +36,18 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         bag = RecordingWriter(tmp_path / 'bag')
         for index, (kind, stamp, *fx) in enumerate(events):
             header = Header(stamp, 'cam')
-            if kind == 'image':
-                pixels = np.zeros((48, 64, 3), np.uint8)
-                bag.write(IMAGE, bag.make.image(pixels, 'rgb8', header), index)
+            if kind in ('image', 'cut'):
+                image = bag.make.image(np.zeros((48, 64, 3), np.uint8), 'rgb8', header)
+                if kind == 'image':
+                    bag.write(IMAGE, image, index)
+                else:
+                    bag.write_raw(IMAGE, image.__msgtype__, cdr(image)[:fx[0]], index)
                 continue
             info = bag.make.camera_info(pinhole_info(64, 48, fx[0]), header)
             if kind == 'info':
                 bag.write(INFO, info, index)
             else:  # 'damaged'
-                data = get_typestore(Stores.ROS2_JAZZY).serialize_cdr(info, info.__msgtype__)
-                bag.write_raw(INFO, info.__msgtype__, bytes(data)[:40], index)
+                bag.write_raw(INFO, info.__msgtype__, cdr(info)[:fx[1]], index)
         bag.close()
         return tmp_path / 'bag'
     return writing
@@ -71,12 +80,30 @@ def test_different_ones_of_one_stamp_are_no_calibration_as_in_the_node(write):
     assert problems[::2] == ['', ''] and '2 different ones of one stamp' in problems[1]
 
 
+@pytest.mark.parametrize('left', [0, 1, 3, 11, 12, 40])
+def test_a_message_that_is_cut_anywhere_costs_no_other(write, left):
+    """A disk that was full leaves them of no bytes at all."""
+    path = write(('image', S), ('info', S, 50.0), ('damaged', 2 * S, 60.0, left), ('image', 2 * S),
+                 ('cut', 3 * S, left), ('info', 3 * S, 70.0), ('image', 4 * S))
+    read = []
+    with open_source(str(path), 10.0) as source:
+        for image in source.images():
+            try:
+                read.append(image.read().shape)
+            except InputError:
+                read.append(None)
+    assert read == [(48, 64, 3), (48, 64, 3), None, (48, 64, 3)]
+    # Whose the damaged one was is known as long as its stamp is.
+    assert focal_lengths(path) == [50.0, 50.0 if left < 12 else None, 50.0 if left < 12 else 70.0,
+                                   70.0]
+
+
 @pytest.mark.parametrize('damaged', [0, 1, 2])
 def test_a_damaged_camera_info_costs_its_image_the_metres_and_nobody_else_anything(
         write, caplog, damaged):
     events = [event for second in range(1, 5) for event in (
         ('image', second * S), ('damaged' if second == damaged + 1 else 'info', second * S,
-                                40.0 + 10 * second))]
+                                40.0 + 10 * second, 40))]
     path = write(*events)
     assert focal_lengths(path) == [None if index == damaged else 50.0 + 10 * index
                                    for index in range(4)]
