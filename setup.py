@@ -51,7 +51,8 @@ setup(
         (f'share/{PACKAGE}/models', glob('models/*')),
         *((f'share/{PACKAGE}/{folder}', [path for path in glob(f'{folder}/*')
                                          if os.path.isfile(path)])
-          for folder in ('examples', 'examples/black_box', 'examples/nav2', 'examples/nvblox')),
+          for folder in ('examples', 'examples/black_box', 'examples/living_room', 'examples/nav2',
+                         'examples/nvblox')),
     ],
     python_requires='>=3.10',
     # torch, OpenCV and NumPy are the robot's own (apt, Jetson): never replaced by an install.

@@ -180,10 +180,10 @@ class Predictor:
             as the constructor was told.
         :param score_region: part of the image that the scores are the means over; None = all.
         :param depth_hint: what a depth camera saw of this image, aligned to it: float metres or
-            uint16 millimetres [H, W], 0 or not finite where it saw nothing. Depth is then the
-            sensor's where it sees and the network's, corrected by it, where it does not; with
-            ``depth_source`` and ``scale``. By this image alone; ``emu_perception.fusion`` has
-            what remembers. The scores stay the network's own.
+            uint16 millimetres [H, W], 0, 65535, masked or not finite where it saw nothing. Depth
+            is then the sensor's where it sees and the network's, corrected by it, where it does
+            not; with ``depth_source`` and ``scale``. By this image alone;
+            ``emu_perception.fusion`` has what remembers. The scores stay the network's own.
         :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
         :param any_hint_scale: take a hint too whose metres are no camera's of which the network
             says these: mostly they are of other units.

@@ -79,9 +79,8 @@ def check(file: Path, folder: Path, packages: Path | None, pip: list[str]) -> No
     emu = venv / 'bin/emu'
     prefixes = os.pathsep.join(map(str, [venv, *([packages.parents[2]] if packages else [])]))
     run(f'{name}: emu --version', emu, '--version', cwd=empty)
-    photograph = venv / 'share/emu_perception/models/emu_default_demo.jpg'
-    run(f'{name}: emu predict', emu, 'predict', photograph, '--out', 'map', '--hfov', '60',
-        cwd=empty)
+    photograph = venv / 'share/emu_perception/examples/living_room/left.jpg'
+    run(f'{name}: emu predict', emu, 'predict', photograph, '--out', 'map', cwd=empty)
     if not [*(empty / 'map/panels').glob('*.png')]:
         raise Failed(f'{name}: emu predict: wrote no panel')
     run(f'{name}: a recipe by its name', python, '-c', 'from emu_training.recipes.recipe import '

@@ -107,7 +107,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('--have', nargs='+', required=True, metavar='REQUIREMENT',
                         help='what the robot has: torch, NumPy, OpenCV, PyYAML')
     parser.add_argument('--image', type=Path,
-                        default=ROOT / 'models' / 'emu_default_demo.jpg')
+                        default=ROOT / 'examples' / 'living_room' / 'left.jpg')
     parser.add_argument('--tests', nargs='+', default=['test/core'])
     parser.add_argument('--marks', default='not slow', help='which of them; "" for all')
     parser.add_argument('--out', type=Path, default=ROOT / 'out' / 'robot_install')

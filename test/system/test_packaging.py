@@ -134,8 +134,9 @@ def test_files_are_installed_where_ros_looks(installed: Path) -> None:
     for name in ('package.xml', 'launch/emu.launch.py', 'config/emu.yaml', 'config/emu.rviz',
                  'config/fastdds.xml'):
         assert (share / PACKAGE / name).is_file(), name
-    for file in (ROOT / 'models').glob('*'):
-        assert (share / PACKAGE / 'models' / file.name).is_file(), file.name
+    for folder in ('models', 'examples/living_room'):
+        for file in (ROOT / folder).glob('*'):
+            assert (share / PACKAGE / folder / file.name).is_file(), file.name
 
 
 def test_types_are_installed_with_the_code(installed: Path) -> None:

@@ -139,7 +139,6 @@ def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is():
                          ids=lambda path: path.name)
 @pytest.mark.usefixtures('on_pytorch')
 def test_a_notebook_runs_from_its_first_cell_to_its_last(file, folder, monkeypatch):
-    pytest.importorskip('skimage', reason='NOT TESTED: scikit-image is not installed')
     monkeypatch.chdir(folder)
     cells = json.loads(file.read_text())['cells']
     names: dict[str, object] = {}

@@ -102,6 +102,7 @@ def test_demo_over_own_images_writes_panels_and_an_honest_summary(
     assert summary['exit_codes'] == {'emu_node': 0, 'replay_camera': 0}
     assert summary['kinds']['own']['mean_entropy_nat'] > 0
     assert len(list(out.glob('*.png'))) == 3
+    assert (out / summary['kinds']['own']['panel']).is_file()
 
 
 def test_demo_says_in_one_line_that_the_checkpoint_is_missing(

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import cv2
 from emu_perception import Predictor
+from emu_perception.cameras.calibration_files import read_calibration
+from emu_perception.panels import scaled_tile, scene_top
+from emu_perception.visualization import panel
 import numpy as np
 import pytest
 
@@ -32,3 +35,26 @@ def test_the_panel_is_the_default_models():
     assert written
     # What the coding costs by itself; a picture of another model is off by five times that.
     assert off(shown, drawn) < 2.0 * off(cv2.imdecode(coded, cv2.IMREAD_COLOR), drawn)
+
+
+@pytest.mark.slow
+def test_the_demos_picture_is_the_default_models(tmp_path):
+    """README's first picture: its tile of depth, which the node's message made."""
+    from emu_perception.ros.demo.frames import make_frames
+    frames = make_frames(tmp_path)
+    # The widest view of the living room, last seen before the garage.
+    frame = [one for one in frames if one.kind == 'room'][-1]
+    photograph = tmp_path / frame.name
+    assert frame.depth_file is not None
+    fx = read_calibration(photograph.with_suffix('.yaml')).k[0]
+    depth = Predictor.load(device='cpu')(photograph, fx=fx).depth
+    far = max(scene_top(depth, 20.0), scene_top(np.load(frame.depth_file), 20.0))
+    tile = scaled_tile('depth', depth, far)
+    drawn = panel([(tile.title, tile.picture)], bars=[tile.bar])[26:, :480]
+    shown = cv2.cvtColor(cv2.imread(str(ROOT / 'models/emu_default_demo.jpg')),
+                         cv2.COLOR_BGR2RGB)[26:386, 960:1440]
+    assert shown.shape == drawn.shape
+    written, coded = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert written
+    again = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+    assert off(shown, drawn) < 2.0 * off(again, drawn)

@@ -39,15 +39,16 @@ class Photographs:
 
 def photographs() -> Photographs:
     """
-    Return them as scikit-image brings them.
+    Return them as the demo makes them of scikit-image's.
 
     :raises EmuError: if it is not installed.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         frames = make_frames(folder)
-        first, last = frames[0], frames[-1]
-        assert first.depth_file is not None, 'the demo begins with the room'
+        first = next(frame for frame in frames if frame.kind == 'garage')
+        last = frames[-1]
+        assert first.depth_file is not None, 'the depth of the garage is known'
         calibration = read_calibration((folder / first.name).with_suffix('.yaml'))
         return Photographs(
             read_image(folder / first.name),
@@ -57,7 +58,12 @@ def photographs() -> Photographs:
 
 def write_panel(tiles: Sequence[Tile], path: Path) -> None:
     """Lay tiles out and write them as a JPEG, which is said."""
-    picture = panel([(one.title, one.picture) for one in tiles], bars=[one.bar for one in tiles])
+    write_jpeg(panel([(one.title, one.picture) for one in tiles],
+                     bars=[one.bar for one in tiles]), path)
+
+
+def write_jpeg(picture: np.ndarray, path: Path) -> None:
+    """Write an rgb8 picture as a JPEG, which is said."""
     cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
                 [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     print(f'wrote {path}')

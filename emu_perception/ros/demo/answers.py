@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -66,7 +67,7 @@ def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None,
     """
     Return the rgb8 panel of one answer, made of the messages received.
 
-    :param truth: depth in metres, NaN unknown; None = not known.
+    :param truth: depth in metres, as ``frame.depth_is`` says; NaN unknown; None = not known.
     :param metadata: of the checkpoint that answered.
     """
     pixels = answer.pixels
@@ -81,7 +82,7 @@ def draw_panel(frame: DemoFrame, answer: Answer, truth: np.ndarray | None,
         far = max(scene_top(values, _FARTHEST_SHOWN_M) for values in (depth, truth)
                   if values is not None)
         tiles += [scaled_tile(title, values, far) for title, values in (
-            ('depth', depth), ('true depth', truth)) if values is not None]
+            ('depth', depth), (frame.depth_is, truth)) if values is not None]
     if 'segmentation_uncertainty_color' in pixels:
         tiles.append(Tile(f'entropy: mean {_figure(answer, SCORES["segmentation_entropy"].key)} '
                           'nat', pixels['segmentation_uncertainty_color'],
@@ -118,6 +119,7 @@ def summarize(frames: Sequence[DemoFrame], answers: Sequence[Answer],
         group = [answer for answer in answered if kind_of[answer.name] == kind]
         kinds[kind] = {
             'images': len(group),
+            'panel': panel_name(group[-1].name) if group else None,
             **{f'mean_{score_key(row)}': _average(group, row.key) for row in SCORES.values()},
             'share_judged_uncertain': _share_uncertain(group),
             'share_with_risk_raised': _share(
@@ -133,6 +135,11 @@ def summarize(frames: Sequence[DemoFrame], answers: Sequence[Answer],
         **{f'threshold_{score_key(row)}': thresholds.figure(row.threshold_key)
            for row in SCORES.values()},
         'risk_changes': changes, 'kinds': kinds}
+
+
+def panel_name(image: str) -> str:
+    """Return what the panel of an image is called."""
+    return f'{Path(image).stem}.png'
 
 
 def _risk_tile(answer: Answer, shape: tuple[int, ...]) -> np.ndarray:

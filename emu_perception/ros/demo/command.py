@@ -16,7 +16,13 @@ from emu_perception.commands.output_folder import check_apart
 from emu_perception.commands.program import program
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
-from emu_perception.ros.demo.answers import DepthScore, draw_panel, summarize, write_png
+from emu_perception.ros.demo.answers import (
+    DepthScore,
+    draw_panel,
+    panel_name,
+    summarize,
+    write_png,
+)
 from emu_perception.ros.demo.demo_arguments import parser
 from emu_perception.ros.demo.frames import DemoFrame, evenly_spaced, make_frames, thinned
 from emu_perception.ros.demo.listener import Answer, Listener
@@ -115,7 +121,7 @@ def _collect(listener: Listener, frames: list[DemoFrame], out: Path, timeout_s: 
                 depth = answer.pixels.get('depth/image')
                 if truth is not None and depth is not None and truth.shape == depth.shape:
                     scores[frame.name] = DepthScore.of(depth, truth)
-                write_png(str(out / f'{Path(frame.name).stem}.png'),
+                write_png(str(out / panel_name(frame.name)),
                           draw_panel(frame, answer, truth, metadata))
             # Only figures are needed from here on: the maps of many images would fill the memory.
             answer.pixels = {}

@@ -13,7 +13,7 @@ def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = CommandParser('emu_demo', __doc__)
     parser.add_argument('--images', type=Path, help='folder of images or data set root; default: '
-                        'photographs that come inside scikit-image')
+                        'examples/living_room and photographs that come inside scikit-image')
     parser.add_argument('--model', type=Path, help='checkpoint; default: the one of the package')
     parser.add_argument('--out', type=Path, default=Path('out/demo'),
                         help='a folder of its own (default: %(default)s)')

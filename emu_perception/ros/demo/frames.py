@@ -1,11 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The demo's frames, made of real photographs that come inside scikit-image.
+The demo's frames, made of real photographs: a living room, a garage, and what is no room.
 
-A room with known depth (Middlebury 2014, "Motorcycle"), the same room corrupted on purpose, and
-photographs that are no rooms. Each frame is an image file; a frame whose camera is known has its
-calibration beside it, one whose depth is known a ``.npy`` of it.
+The living room, in which the default model works, alternates with itself corrupted on purpose;
+the garage is unlike its training data. Each frame is an image file; a frame whose camera is known
+has its calibration beside it, one whose depth is known a ``.npy`` of it.
 """
 
 from __future__ import annotations
@@ -19,29 +19,18 @@ from typing import TypeVar
 import cv2
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.calibration_files import write_calibration
-from emu_perception.cameras.image_files import read_image
-from emu_perception.cameras.pinhole import Pinhole
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
-from emu_perception.errors import EmuError, InputError
-from emu_perception.ros.demo.geometry import (
-    cut,
-    disparity_to_depth,
-    path_of_windows,
-    seen_through,
-)
+from emu_perception.ros.demo.geometry import cut, path_of_windows, seen_through, Window
+from emu_perception.ros.demo.scenes import garage, living_room, Scene, skimage_photograph
 import numpy as np
-import skimage
 
-# The documentation of skimage.data.stereo_motorcycle, for the picture as it is shipped (741x500).
-MOTORCYCLE = Pinhole(fx=994.978, fy=994.978, cx=311.193, cy=254.877)
-BASELINE_M = 0.193001
-DISPARITY_OFFSET = 31.086
 NO_ROOMS = ('coffee.png', 'chelsea.png', 'astronaut.png', 'rocket.jpg')
-SIZE = (640, 480)  # width, height of the room's frames
+SIZE = (640, 480)  # width, height of the rooms' frames
 
-_ROOM_FRAMES = 12
+_ROOM_FRAMES = 8
 _BETWEEN_FRAMES = 4
 _CORRUPTED_FRAMES = 3
+_GARAGE_FRAMES = 5
 _NO_ROOM_FRAMES = 3
 _Item = TypeVar('_Item')
 
@@ -52,13 +41,15 @@ class DemoFrame:
     One frame.
 
     :ivar name: file name.
-    :ivar kind: 'room', 'no room', one of ``BASIC``, or 'own'.
-    :ivar depth_file: true depth (float32 HxW metres, NaN unknown), or None.
+    :ivar kind: 'room', one of ``BASIC`` (of that room), 'garage', 'no room', or 'own'.
+    :ivar depth_file: known depth (float32 HxW metres, NaN unknown), or None.
+    :ivar depth_is: how that is known, for people.
     """
 
     name: str
     kind: str
     depth_file: Path | None = None
+    depth_is: str = 'true depth'
 
 
 def make_frames(folder: Path) -> list[DemoFrame]:
@@ -69,33 +60,23 @@ def make_frames(folder: Path) -> list[DemoFrame]:
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    room = _photograph('motorcycle_left.png')
-    depth = disparity_to_depth(np.load(_data_file('motorcycle_disp.npz'))['arr_0'],
-                               MOTORCYCLE.fx, BASELINE_M, DISPARITY_OFFSET)
-    aspect = SIZE[0] / SIZE[1]
-    windows = path_of_windows(_ROOM_FRAMES, room.shape[1], room.shape[0], aspect)
+    room, other = living_room(), garage()
     rng = np.random.default_rng(0)
     frames: list[DemoFrame] = []
+    # The widest view is the third: with the third good image the node lowers its flag.
+    windows = _windows(room, _ROOM_FRAMES)
     for index, kind in enumerate(_room_plan()):
-        window = windows[index % len(windows)]
-        image = cut(room, window, *SIZE)
-        if kind != 'room':
-            image = corrupted(image, kind, SEVERITIES[-1], rng)
-        frame = _write(folder, len(frames), kind, image)
-        stem = folder / Path(frame.name).stem
-        camera = seen_through(MOTORCYCLE, window, *SIZE)
-        write_calibration(stem.with_suffix('.yaml'), pinhole_info(
-            *SIZE, camera.fx, camera.fy, camera.cx, camera.cy))
-        depth_file = stem.with_suffix('.npy')
-        np.save(depth_file, cut(depth, window, *SIZE))
-        frames.append(DemoFrame(frame.name, kind, depth_file))
+        frames.append(_seen(folder, len(frames), kind, room, windows[(index - 2) % len(windows)],
+                            rng))
+    for window in _windows(other, _GARAGE_FRAMES):
+        frames.append(_seen(folder, len(frames), 'garage', other, window, rng))
     for name in NO_ROOMS:
-        photograph = _photograph(name)
+        photograph = skimage_photograph(name)
         height, width = photograph.shape[:2]
         for window in path_of_windows(_NO_ROOM_FRAMES, width, height, width / height):
             # At its own size, and without camera_info: nobody knows these cameras.
             image = cut(photograph, window, width, height)
-            frames.append(_write(folder, len(frames), 'no room', image))
+            frames.append(DemoFrame(_write(folder, len(frames), 'no room', image), 'no room'))
     return frames
 
 
@@ -122,24 +103,30 @@ def _room_plan() -> Iterator[str]:
         yield from ['room'] * _BETWEEN_FRAMES
 
 
-def _write(folder: Path, number: int, kind: str, image: np.ndarray) -> DemoFrame:
+def _windows(scene: Scene, count: int) -> list[Window]:
+    height, width = scene.image.shape[:2]
+    return path_of_windows(count, width, height, SIZE[0] / SIZE[1])
+
+
+def _seen(folder: Path, number: int, kind: str, scene: Scene, window: Window,
+          rng: np.random.Generator) -> DemoFrame:
+    """Write a frame of a room with its calibration and its depth."""
+    image = cut(scene.image, window, *SIZE)
+    if kind in BASIC:
+        image = corrupted(image, kind, SEVERITIES[-1], rng)
+    name = _write(folder, number, kind, image)
+    stem = folder / Path(name).stem
+    camera = seen_through(scene.camera, window, *SIZE)
+    write_calibration(stem.with_suffix('.yaml'), pinhole_info(
+        *SIZE, camera.fx, camera.fy, camera.cx, camera.cy))
+    depth_file = stem.with_suffix('.npy')
+    np.save(depth_file, cut(scene.depth, window, *SIZE))
+    return DemoFrame(name, kind, depth_file, scene.depth_is)
+
+
+def _write(folder: Path, number: int, kind: str, image: np.ndarray) -> str:
+    """Write a picture and return its name."""
     name = f'{number:03d}_{kind.replace(" ", "_")}.png'
     cv2.imwrite(str(folder / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
                 [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return DemoFrame(name, kind)
-
-
-def _photograph(name: str) -> np.ndarray:
-    path = _data_file(name)
-    try:
-        return read_image(path)
-    except InputError as error:
-        raise EmuError(f'{path}: {error}; install scikit-image again') from error
-
-
-def _data_file(name: str) -> Path:
-    path = Path(skimage.__file__).parent / 'data' / name
-    if not path.is_file():
-        raise EmuError(f'{path} is missing: this scikit-image does not carry its photographs; '
-                       'pip install scikit-image')
-    return path
+    return name

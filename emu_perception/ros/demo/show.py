@@ -44,7 +44,7 @@ def print_summary(summary: dict[str, Any], out: Path) -> None:
         ('kind', 'images', *scores, 'uncertain', 'risk', 'RMSE m', 'abs rel', 'delta1'), rows,
         title='What the model itself says, by kind of image', left=('kind',),
         caption='uncertain: above a threshold in itself. risk: the flag, with its hysteresis. '
-        'Depth errors where the true depth is known.').print()
+        'Depth errors where the depth is known.').print()
     console.print('thresholds: ' + ', '.join(
         f'{row.words} {_text(limit)}{row.suffix.replace("_", " ")}' for row in given
         if (limit := summary[f'threshold_{score_key(row)}']) is not None))
@@ -56,6 +56,9 @@ def print_summary(summary: dict[str, Any], out: Path) -> None:
                for change in summary['risk_changes']]
     console.print(f'risk changes: {len(changes)}', *changes, sep='\n  ')
     console.print(f'panels and summary.json: {out}')
+    shown = [f'{kind}: {values["panel"]}' for kind, values in summary['kinds'].items()
+             if values['panel']]
+    console.print('to look at first', *shown, sep='\n  ')
 
 
 def _text(value: float | None, digits: int = 3) -> str:
