@@ -31,16 +31,24 @@ def best_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
     """
     Return the T that minimises the cross-entropy of logits / T (Guo et al. 2017).
 
-    The loss is convex in 1/T and so has one minimum.
+    The loss is convex in 1/T and so has one minimum; of a single class it is 0 whatever T is, 1.
 
     :param logits: [N, K].
     :param label: [N], the true classes.
     """
+    if logits.shape[1] == 1:
+        return 1.0
+
     def loss(log_t: float) -> float:
         return float(F.cross_entropy(logits / float(np.exp(log_t)), label))
 
     found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method='bounded')
     return float(np.exp(found.x))
+
+
+def is_an_end(temperature: float) -> bool:
+    """Tell whether a temperature is an end of the range that is searched, and so no minimum."""
+    return bool(np.isclose(np.log(temperature), np.log(TEMPERATURES), rtol=0, atol=1e-3).any())
 
 
 class VarianceScale:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from emu_perception.networks.depth_forms import DEPTH_FORMS
 import pytest
 import torch
-from training.calibration.constants import best_temperature, VarianceScale
+from training.calibration.constants import best_temperature, is_an_end, VarianceScale
 from training.metrics.gaussian_scores import GaussianScores
 
 
@@ -17,6 +17,16 @@ def test_the_temperature_that_sharpened_the_logits_is_found_again():
     label = torch.multinomial(logits.softmax(1), 1).squeeze(1)
     assert best_temperature(2.5 * logits, label) == pytest.approx(2.5, rel=0.03)
     assert best_temperature(logits, label) == pytest.approx(1.0, rel=0.03)
+
+
+def test_a_temperature_that_is_no_minimum_is_known():
+    """All right: the sharper the better. Every label another class: the flatter the better."""
+    logits, label = 0.2 * torch.eye(3).repeat(50, 1), torch.arange(3).repeat(50)
+    assert is_an_end(best_temperature(logits, label))
+    assert is_an_end(best_temperature(logits, (label + 1) % 3))
+    assert not is_an_end(1.0) and not is_an_end(best_temperature(
+        logits, torch.where(torch.arange(150) < 110, label, (label + 1) % 3)))
+    assert best_temperature(torch.randn(9, 1), torch.zeros(9, dtype=torch.int64)) == 1.0
 
 
 def test_the_variance_scale_is_the_mean_squared_z():
