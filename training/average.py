@@ -24,8 +24,9 @@ import torch
 
 from .arguments.average import parser
 from .command_line import check_apart, run
+from .data.steps import averaged, in_words, steps_of
 from .evaluation.measuring import file_hash
-from .runs.ancestry import ancestors_of, averaged, in_words, steps_of
+from .runs.ancestry import ancestors_of
 
 # Fields of the documents in which averaged networks have to agree.
 ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'depth_max',

@@ -22,9 +22,10 @@ import torch
 from .arguments.balance import parser
 from .command_line import check_apart, run
 from .data.dataset_folder import DatasetFolder
+from .data.steps import balanced, steps_of
 from .evaluation.measuring import file_hash
 from .losses.class_weights import label_counts
-from .runs.ancestry import ancestors_of, balanced, steps_of
+from .runs.ancestry import ancestors_of
 
 LOGGER = logging.getLogger('training')
 

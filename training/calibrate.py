@@ -26,7 +26,7 @@ from emu_perception.scores import SCORES
 from rich.progress import track
 
 from .arguments.calibrate import DRIVABLE, parser
-from .calibration.constants import fitted
+from .calibration.constants import doubts, fitted
 from .calibration.controlled_rate import controlled_rate, rate_lines
 from .calibration.cross_fit import cross_fit, CrossFit
 from .calibration.joint_fit import joint_fit, joint_lines
@@ -96,6 +96,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     runs = frame_runs(stems)
     fit = cross_fit(checkpoint, metadata, folder, split, runs, count, found, progress)
     metadata, promised = _with_constants(metadata, fit, folder, split, runs)
+    for doubt in doubts(metadata.calibration):
+        LOGGER.warning('%s: %s', checkpoint, doubt)
     rate = controlled_rate(fit.seen, runs, metadata.classes, drivable or DRIVABLE,
                            metadata.calibration.temperature)
     if drivable and rate is None:

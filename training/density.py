@@ -37,11 +37,11 @@ from .command_line import (
 )
 from .data.dataset_folder import DatasetFolder, training_focal
 from .data.leakage import check_unseen
+from .data.steps import read_as, steps_of
 from .data.unknown_camera import warn_of_camera
 from .evaluation.measuring import file_hash
 from .methods.ensemble import Ensemble
 from .metrics.gaussian_scores import GaussianScores, VARIANCE_FLOOR
-from .runs.ancestry import read_as, steps_of
 
 LEVEL = 0.9
 _Z = NormalDist().inv_cdf(0.5 * (1.0 + LEVEL))

@@ -15,6 +15,7 @@ from synthetic_data import make_dataset
 import torch
 from training.data.dataset_folder import DatasetFolder
 from training.density import main, READINGS, Tails
+from training.density import said as write
 from training.evaluate import main as evaluate
 from training.reporting.model_card import model_card
 
@@ -59,6 +60,8 @@ def test_the_checkpoint_says_another_density_and_nothing_else_changes(
     assert new.depth_form.name == 'median' and old.depth_form.name == 'linear'
     assert new.calibration == old.calibration and new.provenance['density']['name'] == old.name
     assert 'median and sigma of a log-normal' in model_card(new, out)
+    same = write(network, 'linear', tmp_path / 'same.safetensors')
+    assert 'log-normal' not in model_card(same, out), 'chosen as what it is, a Gaussian'
     assert all(torch.equal(part, two.state_dict()[name])
                for name, part in one.state_dict().items())
     image = DatasetFolder(data).example(DatasetFolder(data).stems('val')[0]).image

@@ -17,8 +17,14 @@ import pytest
 from training.data.dataset_folder import DatasetFolder
 from training.report import main, report
 from training.reporting import plots
-from training.reporting.comparison import main_table, paper_table
+from training.reporting.comparison import (
+    further_tables,
+    main_table,
+    paper_table,
+    policy_table,
+)
 from training.reporting.ordering import orderings, paper_row
+from training.reporting.page import warnings
 from training.reporting.paper_tables import comparison_rows
 from training.reporting.pictures import choose, draw
 from training.reporting.result_files import load_results
@@ -377,6 +383,24 @@ def test_trivial_baseline_is_shown_and_never_the_best(tmp_path):
     block = main_table(load(tmp_path, documents)).blocks[-1]
     assert block.title == 'Trivial' and block.rows[0].cells[0].text == '0.990'
     assert not any(cell.best for cell in block.rows[0].cells)
+
+
+def test_what_was_trained_on_the_images_is_said_and_not_ranked(tmp_path):
+    """The highest figures of a table were in bold, and of a network that knew the answers."""
+    known = {**make_result('knows them', 'baseline', miou=0.9, ece=0.01, rmse=0.1),
+             'seen_in_training': True}
+    results = load(tmp_path, [known, make_result('a', 'baseline', miou=0.5),
+                              make_result('b', 'ensemble', miou=0.4)])
+    line, = (text for text in warnings(results) if 'trained on these images' in text)
+    assert line.startswith('knows them was trained on')
+    for table in (main_table(results), *(table for _, table in further_tables(results)),
+                  policy_table(results), paper_table(results, 'NYUv2')):
+        rows = [row for block in table.blocks for row in block.rows if 'knows them' in row.name]
+        assert rows and not any(cell.best for row in rows for cell in row.cells)
+    first, *_ = (row for block in main_table(results).blocks for row in block.rows)
+    assert first.name == 'knows them' and 'trained on these images' in first.detail
+    assert [name for name, _ in orderings(results)[0].entries] == ['a', 'b']
+    assert best(results).label == featured(results).label == 'a'
 
 
 @pytest.mark.slow

@@ -25,22 +25,41 @@ LOGGER = logging.getLogger('training')
 # Neighbouring pixels say the same: some of each image are enough for one number.
 PIXELS = 400_000
 TEMPERATURES = (0.05, 20.0)
+OFF = 10.0  # By so much sigma is off on no images of the kind that a network was trained on.
 
 
 def best_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
     """
     Return the T that minimises the cross-entropy of logits / T (Guo et al. 2017).
 
-    The loss is convex in 1/T and so has one minimum.
+    The loss is convex in 1/T and so has one minimum; of a single class it is 0 whatever T is, 1.
 
     :param logits: [N, K].
     :param label: [N], the true classes.
     """
+    if logits.shape[1] == 1:
+        return 1.0
+
     def loss(log_t: float) -> float:
         return float(F.cross_entropy(logits / float(np.exp(log_t)), label))
 
     found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method='bounded')
     return float(np.exp(found.x))
+
+
+def doubts(calibration: Calibration) -> list[str]:
+    """Return what makes constants hardly believable, for people; [] if nothing does."""
+    found = []
+    temperature, scale = calibration.temperature, calibration.variance_scale
+    if np.isclose(np.log(temperature), np.log(TEMPERATURES), rtol=0, atol=1e-3).any():
+        found.append(f'temperature {temperature:.4g} is an end of the range that is searched, not '
+                     'the best one: the labels are not what the network was trained on, or it was '
+                     'hardly trained, or they are too few')
+    if not 1 / OFF**2 <= scale <= OFF**2:
+        found.append(f'variance scale {scale:.4g}: depths are off by {np.sqrt(scale):.3g} times '
+                     'what the network takes for sigma: are depth.scale and intrinsics of '
+                     'dataset.yaml right?')
+    return found
 
 
 class VarianceScale:

@@ -25,12 +25,12 @@ from ..data.dataset_folder import (
     IGNORE,
     training_focal,
 )
+from ..data.steps import in_words, steps_of
 from ..data.unknown_camera import warn_of_camera
 from ..methods.ensemble import Ensemble, Member
 from ..methods.sampling import size_of
 from ..metrics.probability_runs import Probabilities, Softmax, Whole
 from ..metrics.suite import EvaluationSuite
-from ..runs.ancestry import in_words, steps_of
 from .threads import one_thread
 from .three_task_figures import has_three_task_figures, ThreeTaskFigures
 

@@ -85,7 +85,9 @@ class Ensemble:
                  samples: int | None = None, device: torch.device | str = 'cpu') -> None:
         for path in paths:
             _warn_of_absent(Path(path))
-        self.members = [_member(path, method, samples) for path in expanded(paths)]
+        found = expanded(paths)
+        _warn_of_twice(found)
+        self.members = [_member(path, method, samples) for path in found]
         first = self.members[0]
         for member in self.members[1:]:
             for name in ('tasks', 'classes'):
@@ -197,7 +199,7 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
     """
     Return checkpoints, folders replaced by the members in them, 'default' by the default model.
 
-    :raises InputError: if there is none, a folder holds none, or one is given twice.
+    :raises InputError: if there is none, or a folder holds none.
     """
     found: list[Path] = []
     for path in (default_model() if str(path) == DEFAULT else Path(path) for path in paths):
@@ -212,12 +214,17 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
             found.append(path)
     if not found:
         raise InputError('no checkpoint was given: name one or more .safetensors files')
-    places = [path.resolve() for path in found]
-    twice = [path for path, place in zip(found, places) if places.count(place) > 1]
-    if twice:
-        # It would count twice, and agree with itself: what is not known would look known.
-        raise InputError(f'{twice[0]}: is given twice, by itself or by its folder: give it once')
     return found
+
+
+def _warn_of_twice(paths: Sequence[Path]) -> None:
+    """Warn of checkpoints that answer twice, as a member beside its folder: they agree, always."""
+    places = [path.resolve() for path in paths]
+    for place in dict.fromkeys(places):
+        if places.count(place) > 1:
+            LOGGER.warning('%s: is given %d times, by itself or by its folder, and counts as '
+                           'often: what it does not know looks known',
+                           paths[places.index(place)], places.count(place))
 
 
 def _warn_of_absent(folder: Path) -> None:

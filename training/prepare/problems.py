@@ -17,6 +17,7 @@ import numpy as np
 from rich.progress import track
 
 from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.depth_units import depth_doubt
 from ..data.image_maps import read_map
 from ..data.unknown_camera import NO_METRES
 from .instance_problems import about_things, instances_on_stuff
@@ -214,6 +215,14 @@ def _about_split(folder: DatasetFolder, split: str, values: SplitStatistics) -> 
             found.append(Problem(
                 folder.root / kind, f'{missing} of {values.images} images of split {split} have '
                 f'no readable {kind}', note=count > 0 or split not in NEEDED_SPLITS))
+    if folder.depth is not None and folder.depth.quantity == 'depth':
+        metres = folder.metres(np.arange(len(values.raw_depth), dtype=np.uint16))
+        counts = np.where(metres > 0, values.raw_depth, 0)
+        mean = float((metres * counts).sum() / counts.sum()) if counts.any() else None
+        doubt = '' if mean is None else depth_doubt(mean, folder.depth.scale)
+        if doubt:
+            found.append(Problem(folder.root / 'dataset.yaml', f'split {split}: {doubt}',
+                                 note=True))
     absent = [name for name, pixels in zip(folder.classes, values.class_pixels) if not pixels]
     if absent and values.label_maps:
         found.append(Problem(folder.root / f'{split}.txt', f'no pixel of {len(absent)} classes: '

@@ -75,7 +75,7 @@ def policy_table(results: Sequence[Result]) -> Table:
         rows = tuple(
             Row(result.label, '', cells(_CERTAINTY * 2, [
                 result.certainty(task, name, policy) for task in (SEGMENTATION, DEPTH)
-                for name in CERTAINTY])) for result in results)
+                for name in CERTAINTY]), not result.seen) for result in results)
         title = f'Void {_VOIDS[policy[0]]}, threshold {policy[1]}'
         blocks += mark_best(_CERTAINTY * 2, [Block(title, rows)])
     return Table(_CERTAINTY * 2, tuple(blocks), ((_SPANS[0][0], 3), (_SPANS[1][0], 3)))
@@ -93,8 +93,8 @@ def further_tables(results: Sequence[Result]) -> list[tuple[str, Table]]:
 
         def row(result: Result, task: str = task, columns: tuple[Column, ...] = columns,
                 keys: tuple[str, ...] = tuple(key for key, _ in chosen)) -> Row:
-            return Row(result.label, '', cells(columns, [result.figure(task, key)
-                                                         for key in keys]))
+            return Row(result.label, '', cells(columns, [
+                result.figure(task, key) for key in keys]), not result.seen)
 
         if chosen:
             found.append((heading, _table(columns, [Block('', tuple(map(row, measured)))])))
@@ -120,6 +120,8 @@ def _detail(result: Result, results: Sequence[Result]) -> str:
     samples = result.document.get('samples')
     if isinstance(samples, int) and not result.single_pass:
         parts.append(f'{samples} samples')
+    if result.seen:
+        parts.append('trained on these images')
     ways = [way for way in result.document.get('made_by') or () if way != result.method]
     if len(ways) == 1 and result.single_pass:  # Of a network that goes on from others.
         parts.append(str(ways[0]))
@@ -138,7 +140,7 @@ def _main_row(result: Result, results: Sequence[Result], policy: tuple[str, str]
     name = result.label if result.label.startswith(prefix[:-2]) else prefix + result.label
     return Row(name, _detail(result, results), (
         *cells(_MAIN, values), _time(finite(time.get('mean')), finite(time.get('std'))),
-        *cells(_MAIN[-1:], [None if parameters is None else parameters / 1e6])))
+        *cells(_MAIN[-1:], [None if parameters is None else parameters / 1e6])), not result.seen)
 
 
 def _paper_row(row: PaperRow) -> Row:

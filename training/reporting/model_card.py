@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.networks.depth_forms import LINEAR
 from emu_perception.networks.families import family_of
+from emu_perception.networks.multitask import DEPTH
 from emu_perception.scores import SCORES
 
+from ..data.steps import steps_of
 from ..metrics.certainty_cells import CERTAINTY
-from ..runs.ancestry import steps_of, terms_in_words
+from ..runs.ancestry import terms_in_words
 from .rendering import render
 
 # What is known of the terms of data sets; a card must say so even where it is little.
@@ -47,6 +50,7 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         'calibration': metadata.calibration, 'scores': SCORES, 'joint': _joint(metadata),
         'recipe': provenance.get('recipe', {}),
         'uncertainty': _uncertainty(metadata), 'steps': steps_of(metadata),
+        'log_normal': DEPTH in metadata.tasks and metadata.depth_form.name != LINEAR.name,
         'heads': family_of(metadata.architecture).description(metadata.architecture),
         'rows': [(title.format(task), metrics[task][name], trivial.get(task, {}).get(name))
                  for task, titles in _ROWS.items() for name, title in titles.items()

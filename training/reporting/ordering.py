@@ -55,7 +55,8 @@ class Ordering:
 
 
 def orderings(results: Sequence[Result]) -> list[Ordering]:
-    """Return the orders by mIoU, ECE, RMSE and p(u|i), where two results at least have it."""
+    """Return the orders by mIoU, ECE, RMSE and p(u|i), where two unseen results have it."""
+    results = [result for result in results if not result.seen]
     policy, words = PAPER_POLICY, 'void as inaccurate, threshold mean'
     measured = [result for result in results if result.document.get(SEGMENTATION)]
     if any(result.certainty(SEGMENTATION, _UNCERTAIN, policy) is None for result in measured):

@@ -53,7 +53,8 @@ def page(results: Sequence[Result], title: str, pictures: Pictures | str) -> str
 
 def warnings(results: Sequence[Result]) -> list[str]:
     """Return in words what keeps the rows from being compared."""
-    found = []
+    found = [f'{result.label} was trained on these images: its figures flatter it, and it is '
+             'ranked with no other.' for result in results if result.seen]
     for field, text in (('images', 'The results are of different numbers of images'),
                         ('void', 'The results have different policies for pixels without label'),
                         ('threshold', 'The results have different thresholds of certainty'),

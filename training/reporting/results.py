@@ -63,6 +63,11 @@ class Result:
         return 'EMUFormer' if self.method == 'emuformer' else 'SegDepthFormer'
 
     @property
+    def seen(self) -> bool:
+        """Return whether the images were trained on: what is measured then flatters it."""
+        return self.document.get('seen_in_training') is True
+
+    @property
     def policy(self) -> tuple[str, str]:
         """Return (void, threshold) of the main figures."""
         return self.document['void'], self.document['threshold']
@@ -105,12 +110,14 @@ def finite(value: Any) -> float | None:
 
 def featured(results: Sequence[Result]) -> Result:
     """Return the result that is shown in pictures: an EMUFormer if there is one, else the best."""
+    results = [result for result in results if not result.seen] or results
     students = [result for result in results if result.method == 'emuformer']
     return best(students or results)
 
 
 def best(results: Sequence[Result]) -> Result:
     """Return the result of the highest mIoU; of the lowest RMSE where none has labels."""
+    results = [result for result in results if not result.seen] or results
     labelled = [(value, result) for result in results
                 if (value := result.figure(SEGMENTATION, 'miou')) is not None]
     if labelled:

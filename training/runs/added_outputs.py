@@ -17,10 +17,11 @@ from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
 from emu_perception.networks.families import Network
 import torch
 
+from ..data.steps import ADDED_OUTPUTS, steps_of
 from ..evaluation.measuring import file_hash
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
-from .ancestry import ADDED_OUTPUTS, ancestors_of, steps_of
+from .ancestry import ancestors_of
 
 EPISTEMIC_PART = '.epistemic.'
 # Of the student's provenance: what is of the added outputs alone.

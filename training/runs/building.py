@@ -18,6 +18,7 @@ import timm
 import torch
 
 from ..data.dataset_folder import DatasetError, DatasetFolder
+from ..data.depth_units import depth_doubt
 from ..data.examples import ExampleCache
 from ..data.instances import instance_settings
 from ..data.leakage import check_leakage
@@ -151,7 +152,12 @@ def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
     network = FAMILIES[recipe.network.family](**kind_of(recipe).network_arguments(
         recipe, max(1, len(classes)), depth_factor(folder, recipe.input_size[1])))
     if DEPTH in network.tasks:
-        network.initialize_depth(*depth_statistics(examples))
+        mean_m, variance_m2 = depth_statistics(examples)
+        if folder.depth is not None and folder.depth.quantity == 'depth':
+            doubt = depth_doubt(mean_m, folder.depth.scale)
+            if doubt:
+                LOGGER.warning('%s/dataset.yaml: %s', folder.root, doubt)
+        network.initialize_depth(mean_m, variance_m2)
     start = start_of(recipe)
     licence = (initialize(network, recipe.network.initial_weights) if start is None
                else warm_start(network, start, recipe, folder, classes))

@@ -75,7 +75,7 @@ def check_images(recipe: Recipe, folder: DatasetFolder) -> None:
     if before is None:
         return
     now = images_of(recipe, folder)
-    learned = {*before.train, *before.earlier}
+    learned, learns = {*before.train, *before.earlier}, {*now.train}
     places = [(f'in the fold {recipe.left_out_fold}, which is left out,', now.left_out),
               *((f'in {split}.txt', folder.stems(split)) for split in SPLITS
                 if split not in recipe.train_on.split('+')
@@ -83,9 +83,9 @@ def check_images(recipe: Recipe, folder: DatasetFolder) -> None:
     for place, stems in places:
         _refuse(recipe, folder, [stem for stem in stems if stem in learned],
                 f'has learned from what {folder.root} has {place} now')
-    _refuse(recipe, folder, [stem for stem in before.left_out if stem in {*now.train}],
+    _refuse(recipe, folder, [stem for stem in before.left_out if stem in learns],
             f'has left out, as fold {recipe.left_out_fold}, what it would learn from now')
-    added, gone = {*now.train} - {*before.train}, {*before.train} - {*now.train}
+    added, gone = learns - {*before.train}, {*before.train} - learns
     if added or gone:
         LOGGER.warning('%s: began with %d training images, %s lists %d now (%d are new, %d gone): '
                        'on with these', recipe.folder, len(before.train), folder.root,

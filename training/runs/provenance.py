@@ -20,10 +20,11 @@ import torch
 
 from ..data.dataset_folder import DatasetFolder
 from ..data.instances import instance_settings
+from ..data.steps import steps_of
 from ..data.training_stems import training_stems
 from ..methods.ensemble import Ensemble
 from ..recipes.recipe import Recipe
-from .ancestry import ancestors_of, command_line, source_in_words, steps_of
+from .ancestry import ancestors_of, command_line, source_in_words
 from .building import normalization, start_of
 
 

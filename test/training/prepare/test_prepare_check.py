@@ -130,6 +130,19 @@ def test_intrinsics_that_may_be_of_another_resolution_are_a_note(synthetic):
     assert note.path == synthetic / 'dataset.yaml' and 'may be of another resolution' in note.text
 
 
+@pytest.mark.parametrize(('scale', 'around'), [(1.0, '2'), (1e-6, '0.00')])
+def test_depths_that_are_hardly_metres_are_a_note(synthetic, scale, around):
+    """Millimetres taken for metres train all the same, to a network of kilometres."""
+    edit(synthetic, depth={'scale': scale})
+    notes = [problem for problem in problems(DatasetFolder(synthetic)) if 'depth.scale' in
+             problem.text]
+    assert [note.note for note in notes] == [True] * 2 and faults(synthetic) == []
+    assert all(note.path.name == 'dataset.yaml' and f'around {around}' in note.text
+               for note in notes), notes
+    edit(synthetic, depth={'scale': 0.001})
+    assert problems(DatasetFolder(synthetic)) == []
+
+
 def test_a_folder_for_depth_alone_is_no_fault(synthetic):
     for path in (synthetic / 'label').glob('*'):
         path.unlink()

@@ -15,13 +15,14 @@ from small_models import small_recipe
 from training.average import average
 from training.balance import balance
 from training.data.dataset_folder import DatasetFolder
+from training.data.steps import steps_of
 from training.density import said
 from training.evaluation.measuring import description
 from training.fit import main
 from training.methods.ensemble import Ensemble
 from training.reporting.model_card import inherited, model_card
 from training.runs import ancestry
-from training.runs.ancestry import ancestors_of, command_line, source_in_words, steps_of
+from training.runs.ancestry import ancestors_of, command_line, source_in_words
 from training.runs.provenance import metadata_of
 import yaml
 
