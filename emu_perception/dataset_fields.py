@@ -12,19 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import math
 from pathlib import Path
-import textwrap
 from typing import Any
 
 from emu_perception.errors import InputError
-from emu_perception.intrinsics import Intrinsics
-from emu_perception.rules import checked_fields, FieldError, Rule
+from emu_perception.intrinsics import Intrinsics, read_intrinsics
+from emu_perception.rules import as_number, as_whole, checked_fields, FieldError, Rule
 import numpy as np
 
 IGNORE = 255
-_INTRINSICS = ('width', 'height', 'fx', 'fy', 'cx', 'cy')
 # Of an 8-bit map, as far as classes go.
 _MOST_CLASSES = 255
-_SHOWN = 120  # Characters of a value in a message.
 # Fields that are for people: whatever stands there is kept as it is.
 _NOTES = ('source', 'note', 'licence', 'license')
 
@@ -92,18 +89,13 @@ def read_fields(document: Mapping[str, Any], file: Path) -> DatasetFields:
     try:
         return _fields(document)
     except FieldError as error:
-        if not error.path:
-            raise DatasetError(f'{file}: field {error.problem}') from error
-        section = f"'{error.path[0]}': " if len(error.path) > 1 else ''
-        value = textwrap.shorten(repr(error.value), _SHOWN)
-        raise DatasetError(f"{file}: field {section}'{'.'.join(error.path)}' is {value}: "
-                           f'{error.problem}') from error
+        raise DatasetError(error.of_file(file)) from error
 
 
 def _fields(document: Mapping[str, Any]) -> DatasetFields:
     values = checked_fields(dict(document), {
-        'name': str, 'classes': _optional(_classes), 'palette': _optional(_colours),
-        'ignore_index': _whole(Rule(int)), 'depth': _optional(_depth),
+        'name': _text, 'classes': _optional(_classes), 'palette': _optional(_colours),
+        'ignore_index': as_whole(Rule(int)), 'depth': _optional(_depth),
         'intrinsics': _optional(_camera), 'things': _optional(_names), 'sky': _optional(str),
         **dict.fromkeys(_NOTES, _as_it_is)})
     classes, palette = values.get('classes') or (), values.get('palette') or None
@@ -126,24 +118,8 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _number(rule: Rule[float]) -> Callable[[Any], float]:
-    """Read a number: YAML takes 1e-4, without a dot, for text."""
-    def read(value: Any) -> float:
-        if isinstance(value, str):
-            try:
-                value = float(value)
-            except ValueError:
-                raise ValueError(f'give {rule.wanted}') from None
-        return rule.checked(value)
-    return read
-
-
-def _whole(rule: Rule[int]) -> Callable[[Any], int]:
-    """Read a whole number, written as 640.0 too."""
-    def read(value: Any) -> int:
-        return rule.checked(int(value) if isinstance(value, float) and value.is_integer()
-                            else value)
-    return read
+def _text(value: Any) -> str:
+    return '' if value is None else str(value)
 
 
 def _classes(value: Any) -> tuple[str, ...]:
@@ -171,8 +147,8 @@ def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
 def _depth(value: Any) -> tuple[DepthEncoding, str]:
     """Read the section ``depth``: how its values are decoded, and in what."""
     found = checked_fields(value, {
-        'scale': _number(Rule(float)), 'offset': _number(Rule(float)),
-        'invalid': _optional(_stored_values), 'min': _number(Rule(float, low=0.0)),
+        'scale': as_number(Rule(float)), 'offset': as_number(Rule(float)),
+        'invalid': _optional(_stored_values), 'min': as_number(Rule(float, low=0.0)),
         'max': _limit, 'quantity': Rule(str, choices=('depth', 'disparity')).checked,
         'unit': str, **dict.fromkeys(_NOTES, _as_it_is)})
     if not found.get('scale'):
@@ -188,28 +164,22 @@ def _depth(value: Any) -> tuple[DepthEncoding, str]:
 
 def _limit(value: Any) -> float:
     """Read the largest depth; .inf is none."""
-    return math.inf if value is None or value in (math.inf, 'inf') else _number(
+    return math.inf if value is None or value in (math.inf, 'inf') else as_number(
         Rule(float, low=0.0, open=True))(value)
 
 
 def _stored_values(value: Any) -> tuple[int, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError('give a list of stored values')
-    return tuple(_whole(Rule(int))(each) for each in value)
+    return tuple(as_whole(Rule(int))(each) for each in value)
 
 
 def _camera(value: Any) -> tuple[Intrinsics, float | None]:
     """Read the section ``intrinsics``: the camera, and the baseline of a stereo camera, metres."""
-    found = checked_fields(value, {
-        **dict.fromkeys(('width', 'height'), _whole(Rule(int, low=1))),
-        **dict.fromkeys(('fx', 'fy'), _number(Rule(float, low=0.0, open=True))),
-        **dict.fromkeys(('cx', 'cy'), _number(Rule(float))),
-        'baseline': _optional(_number(Rule(float, low=0.0, open=True, unit='m'))),
+    camera, more = read_intrinsics(value, {
+        'baseline': _optional(as_number(Rule(float, low=0.0, open=True, unit='m'))),
         **dict.fromkeys(_NOTES, _as_it_is)})
-    missing = [name for name in _INTRINSICS if name not in found]
-    if missing:
-        raise ValueError(f'give {", ".join(missing)} too')
-    return Intrinsics(*(found[name] for name in _INTRINSICS)), found.get('baseline')
+    return camera, more.get('baseline')
 
 
 def _things(names: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:

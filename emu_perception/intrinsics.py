@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from emu_perception.rules import as_number, as_whole, checked_fields, object_of, Rule
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,37 @@ class Intrinsics:
     fy: float
     cx: float
     cy: float
+
+
+# What each field must be, whoever reads it.
+SIZES: Mapping[str, Rule[int]] = dict.fromkeys(('width', 'height'), Rule(int, low=1))
+LENGTHS: Mapping[str, Rule[float]] = {
+    **dict.fromkeys(('fx', 'fy'), Rule(float, low=0.0, open=True)),
+    **dict.fromkeys(('cx', 'cy'), Rule(float))}
+
+
+def read_intrinsics(values: object, also: Mapping[str, Callable[[Any], Any]] | None = None,
+                    ) -> tuple[Intrinsics, dict[str, Any]]:
+    """
+    Read the section ``intrinsics`` of a dataset.yaml, numbers as people write them in YAML.
+
+    :param also: further fields that may stand there, each with what reads it: all others are
+        refused. None: whatever else stands there is somebody else's and is passed over.
+    :return: the camera, and those of ``also`` that are there.
+    :raises ValueError: of the field that cannot be used, which a FieldError names, or of those
+        that are missing.
+    """
+    readers: dict[str, Callable[[Any], Any]] = {
+        **{name: as_whole(rule) for name, rule in SIZES.items()},
+        **{name: as_number(rule) for name, rule in LENGTHS.items()}}
+    given = object_of(values)
+    if also is None:
+        given = {name: value for name, value in given.items() if name in readers}
+    found = checked_fields(given, {**readers, **(also or {})})
+    missing = [name for name in readers if name not in found]
+    if missing:
+        raise ValueError(f'give {", ".join(missing)} too')
+    return Intrinsics(*(found.pop(name) for name in readers)), found
 
 
 class OfCamera(Protocol):

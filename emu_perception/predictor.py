@@ -20,7 +20,7 @@ from emu_perception.backends import (
     Request,
 )
 from emu_perception.backends.agreement import rounds_to_tf32
-from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.checkpoint import CheckpointMetadata, load_answering
 from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.familiarity.of_network import fitted_scores_of
@@ -35,7 +35,7 @@ from emu_perception.instances import need_clustering
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
-from emu_perception.networks.families import Network
+from emu_perception.networks.families import check_answers, Network
 from emu_perception.networks.multitask import DEPTH
 from emu_perception.pictures import (
     batch_of,
@@ -82,7 +82,8 @@ class Predictor:
         if self.precision not in DTYPES:
             raise InputError(f"precision is '{precision}': give auto, {', '.join(DTYPES)}")
         self.unknown_label_entropy = unknown_label_entropy
-        _check_tasks(metadata)
+        check_answers(network)
+        _say_tasks(metadata)
         inference = network.folded()
         self._fitted = fitted_scores_of(metadata, inference)
         self._options = BackendOptions(
@@ -112,12 +113,11 @@ class Predictor:
         found = str(resolved_device(device))
         path = default_model() if path is None else path
         LOGGER.info('loading %s', path)
-        network, metadata = load_checkpoint(path)
+        network, metadata = load_answering(path)
         if (metadata.provenance.get('recipe') or {}).get('method') == 'mc_dropout':
             LOGGER.warning('%s: was trained with Monte Carlo dropout and runs as one '
                            'deterministic pass, whose uncertainty is not that of its samples: '
-                           'distil it (emu distill), or take EnsemblePredictor',
-                           metadata.name)
+                           'distil it (emu distill), or take EnsemblePredictor', path)
         return cls(network, metadata, device=found, precision=precision, backend=backend,
                    unknown_label_entropy=unknown_label_entropy)
 
@@ -180,10 +180,10 @@ class Predictor:
             as the constructor was told.
         :param score_region: part of the image that the scores are the means over; None = all.
         :param depth_hint: what a depth camera saw of this image, aligned to it: float metres or
-            uint16 millimetres [H, W], 0 or not finite where it saw nothing. Depth is then the
-            sensor's where it sees and the network's, corrected by it, where it does not; with
-            ``depth_source`` and ``scale``. By this image alone; ``emu_perception.fusion`` has
-            what remembers. The scores stay the network's own.
+            uint16 millimetres [H, W], 0, 65535, masked or not finite where it saw nothing. Depth
+            is then the sensor's where it sees and the network's, corrected by it, where it does
+            not; with ``depth_source`` and ``scale``. By this image alone;
+            ``emu_perception.fusion`` has what remembers. The scores stay the network's own.
         :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
         :param any_hint_scale: take a hint too whose metres are no camera's of which the network
             says these: mostly they are of other units.
@@ -290,11 +290,8 @@ class Predictor:
         return 1.0 if scale is None else scale
 
 
-def _check_tasks(metadata: CheckpointMetadata) -> None:
-    """Say what the tasks of a checkpoint do not give, and refuse it where that is everything."""
-    if metadata.tasks == (INSTANCE,):
-        raise InputError("the checkpoint's only task is instance, whose vectors tell nothing "
-                         'without labels of things: train it with segmentation too')
+def _say_tasks(metadata: CheckpointMetadata) -> None:
+    """Say what the tasks of a checkpoint do not give."""
     if metadata.finds_instances:
         need_clustering()
     elif INSTANCE in metadata.tasks:

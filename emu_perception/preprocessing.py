@@ -67,9 +67,13 @@ def focal_scale(metadata: CheckpointMetadata, fx: float, width: int,
     :param fx: focal length in pixels for images ``width`` pixels wide.
     :param network_width: width of the same image at the network.
     :return: None if the checkpoint does not know its training camera.
-    :raises InputError: if fx is not above 0.
+    :raises InputError: if fx is no number above 0.
     """
-    if not (math.isfinite(fx) and fx > 0):
+    try:  # True is no focal length of one pixel.
+        usable = not isinstance(fx, bool) and math.isfinite(fx) and fx > 0
+    except TypeError:
+        usable = False
+    if not usable:
         raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
     intrinsics = metadata.intrinsics
     if intrinsics is None:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 import math
+import textwrap
 from typing import Any, Generic, TypeVar
 
 Value = TypeVar('Value', bool, int, float, str)
 
+_SHOWN = 120  # Characters of a value in a message.
 _KINDS: dict[type, str] = {bool: 'true or false', int: 'a whole number', float: 'a number',
                            str: 'text'}
 
@@ -28,6 +30,14 @@ class FieldError(ValueError):
     def __init__(self, path: tuple[str, ...], problem: str, value: object) -> None:
         super().__init__(': '.join((*path, problem)))
         self.path, self.problem, self.value = path, problem, value
+
+    def of_file(self, file: object) -> str:
+        """Return one line that names a file, the field in it, its value and what to give."""
+        if not self.path:
+            return f'{file}: field {self.problem}'
+        section = f"'{self.path[0]}': " if len(self.path) > 1 else ''
+        value = textwrap.shorten(repr(self.value), _SHOWN)
+        return f"{file}: field {section}'{'.'.join(self.path)}' is {value}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,26 @@ class ListRule(Generic[Value]):
     def wanted(self) -> str:
         """Return what the values must be, in words."""
         return f'a list, each {self.each.wanted}'
+
+
+def as_number(rule: Rule[float]) -> Callable[[Any], float]:
+    """Return what reads a number of YAML, which takes 1e-4, without a dot, for text."""
+    def read(value: Any) -> float:
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                raise ValueError(f'give {rule.wanted}') from None
+        return rule.checked(value)
+    return read
+
+
+def as_whole(rule: Rule[int]) -> Callable[[Any], int]:
+    """Return what reads a whole number of YAML, written as 640.0 too."""
+    def read(value: Any) -> int:
+        return rule.checked(int(value) if isinstance(value, float) and value.is_integer()
+                            else value)
+    return read
 
 
 def object_of(values: object) -> dict[str, Any]:

@@ -17,8 +17,7 @@ from ament_index_python.packages import (
 )
 from emu_perception.ros.shared_memory import profile_variables, SWITCH
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
-from launch.events import Shutdown
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -147,6 +146,9 @@ def nodes(context):
     if given('replay_camera_info') and not Path(given('replay_camera_info')).is_file():
         raise RuntimeError("launch argument replay_camera_info is "
                            f"'{given('replay_camera_info')}': no such file")
+    replay = given('replay')
+    if replay and not replay.isdecimal() and not Path(replay).expanduser().exists():
+        raise RuntimeError(f"launch argument replay is '{replay}': no such file or folder")
     common = {'package': 'emu_perception', 'output': 'screen', 'remappings': remappings,
               'additional_env': memory}
     again = {'respawn': True, 'respawn_delay': RESPAWN_DELAY_S} if _flag(
@@ -159,11 +161,11 @@ def nodes(context):
         actions = [Node(executable='emu_node', name='emu', namespace=namespace,
                         parameters=parameters, arguments=arguments, **again, **common)]
 
-    if given('replay'):
+    if replay:
         actions += [Node(
             executable='replay_camera', name='replay_camera', namespace=place,
             arguments=arguments, on_exit=_end_on_failure,
-            parameters=[{'source': _text(given('replay')), 'rate_hz': rate_hz,
+            parameters=[{'source': _text(replay), 'rate_hz': rate_hz,
                          'loop': _flag('replay_loop', given('replay_loop')),
                          'frame_id': _text('_'.join([*camera.split('/'), given('replay_frame')])
                                            if camera else given('replay_frame')),
@@ -182,7 +184,7 @@ def nodes(context):
             remappings=moved if prefix else [], **_frame_first(
                 given('rviz_frame'), _resolved(places[0], image_topic), transport or 'raw')))
     lines = [*([said] if said else []), *_misspelt(context.launch_configurations)]
-    if given('replay') and given('depth_hint_topic'):
+    if replay and given('depth_hint_topic'):
         lines.append('the replay sends images and camera_info alone: '
                      f"{given('depth_hint_topic')} has to come from elsewhere, as ros2 bag play")
     return [*(LogInfo(msg=line) for line in lines), *actions]
@@ -256,8 +258,12 @@ def _text(value):
 
 
 def _end_on_failure(event, context):
-    """End everything where the replay could not start: its own line has said why."""
+    """End everything, and not with 0, where the replay could not start; its line has said why."""
     if event.returncode in (0, -2, -15):
         return []
-    return [LogInfo(msg='the replay camera failed (its line above says why): shutting down'),
-            EmitEvent(event=Shutdown(reason='the replay camera failed'))]
+    # A Shutdown event would end with 0; what is raised while an event is handled ends with 1.
+    return [OpaqueFunction(function=_fail)]
+
+
+def _fail(context):
+    raise RuntimeError('the replay camera failed (its line above says why): shutting down')

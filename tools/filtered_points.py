@@ -54,8 +54,6 @@ def main(args: list[str] | None = None) -> int:
     values = yaml.safe_load(options.settings.read_text())['/**']['ros__parameters']
     settings = validate({**values, 'max_filtered_share': 1.0, 'points_sigma_margin': 0.0})
     folder = DatasetFolder(options.data)
-    fx = training_fx(folder)
-    assert fx is not None, f'{options.data}: the camera is not known'
     predictor = Predictor.load(options.model or None)
     state = RiskState(False, RiskReason.NONE, 'certain')
     before, after = [], []
@@ -63,6 +61,8 @@ def main(args: list[str] | None = None) -> int:
     for stem in folder.stems(options.split):
         rgb, truth = folder.image(stem), folder.example(stem).depth
         assert truth is not None, f'{stem} has no depth'
+        fx = training_fx(folder, rgb)
+        assert fx is not None, f'{options.data}: the camera is not known'
         height, width = rgb.shape[:2]
         camera = judge(pinhole_info(width, height, fx), width, height, rectified=True,
                        what=stem).camera

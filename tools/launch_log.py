@@ -85,7 +85,7 @@ def main(args: list[str] | None = None) -> int:
             ([f'replay:={options.images}', 'respawn:=true'], True, False),
             (['rviz:=true', f'replay:={options.images}'], False, True),
             ([f'replay:={options.images}', 'replay_rate:=fast'], False, True),
-            (['replay:=/nowhere'], False, False)):
+            (['replay:=/nowhere'], False, True)):
         launch = Launch(file, words, log)
         if starts:
             launch.until(ACTIVE, 1)

@@ -25,7 +25,7 @@ import torch
 from .arguments.average import parser
 from .command_line import check_apart, run
 from .evaluation.measuring import file_hash
-from .runs.ancestry import ancestors_of
+from .runs.ancestry import ancestors_of, averaged, in_words, steps_of
 
 # Fields of the documents in which averaged networks have to agree.
 ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'depth_max',
@@ -75,6 +75,7 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
                        input_size=input_size or metadata.input_size,
                        metrics={}, provenance={
                            **metadata.provenance, 'averaged': ancestors,
+                           'steps': _steps(documents),
                            'ancestors': ancestors_of(('averaged', one) for one in documents)})
     metadata.provenance.pop('calibration', None)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +109,14 @@ def _different(checkpoints: Sequence[Path]) -> list[str]:
 
 def _part(values: torch.Tensor, share: float) -> torch.Tensor:
     return values.double() * share  # Counters of batches too: they are cut to whole numbers.
+
+
+def _steps(documents: Sequence[CheckpointMetadata]) -> list[str]:
+    """Return what was done to make the average: where the networks' ways differ, all of them."""
+    ways = list(dict.fromkeys(in_words(steps_of(one)) for one in documents))
+    if len(ways) == 1:
+        return [*steps_of(documents[0]), averaged(len(documents))]
+    return [f'{averaged(len(documents))} ({"; ".join(way or "not said" for way in ways)})']
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from .command_line import check_apart, run
 from .data.dataset_folder import DatasetFolder
 from .evaluation.measuring import file_hash
 from .losses.class_weights import label_counts
-from .runs.ancestry import ancestors_of
+from .runs.ancestry import ancestors_of, balanced, steps_of
 
 LOGGER = logging.getLogger('training')
 
@@ -68,6 +68,7 @@ def balance(checkpoint: Path, folder: DatasetFolder, tau: float, out: Path) -> C
     provenance = {**metadata.provenance,
                   'balanced': {'tau': tau, 'name': metadata.name, 'data_set': folder.name,
                                'sha256': file_hash(checkpoint)},
+                  'steps': [*steps_of(metadata), balanced(tau)],
                   'ancestors': ancestors_of([('balanced', metadata)])}
     provenance.pop('calibration', None)
     metadata = replace(metadata, name=out.stem, calibration=Calibration(), statistics={},

@@ -7,22 +7,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 import logging
-import math
 from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.checkpoint import (
+    Calibration,
+    CheckpointMetadata,
+    load_checkpoint,
+    save_checkpoint,
+)
 from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
+from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
 from emu_perception.predictor import Predictor
 from emu_perception.scores import SCORES
 from rich.progress import track
 
 from .arguments.calibrate import DRIVABLE, parser
-from .calibration.constants import fitted, observe
+from .calibration.constants import fitted
 from .calibration.controlled_rate import controlled_rate, rate_lines
+from .calibration.cross_fit import cross_fit, CrossFit
 from .calibration.joint_fit import joint_fit, joint_lines
 from .calibration.promise_fit import fitted_promises, promise_lines
 from .calibration.risk_thresholds import (
@@ -31,17 +37,16 @@ from .calibration.risk_thresholds import (
     limits,
     older_limits,
     Scores,
+    too_few,
     with_limits,
     with_thresholds,
 )
 from .calibration.twins import take_constants
 from .command_line import check_figure, check_writable, run, write_result
 from .data.dataset_folder import DatasetFolder, training_focal
-from .data.frame_runs import folds, frame_runs
+from .data.frame_runs import frame_runs
 from .data.leakage import trained_on
 from .data.unknown_camera import warn_of_camera
-from .evaluation.measuring import evaluate
-from .methods.ensemble import Ensemble
 from .reporting.promises import promises_figure
 from .reporting.style import save
 
@@ -69,21 +74,11 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     :raises EmuError: if a file cannot be used.
     """
     network, metadata = load_checkpoint(checkpoint)
-    earlier = metadata.calibration
+    _check(checkpoint, network, metadata, folder, split, drivable or ())
     if metadata.statistics and not fit_scores:
         LOGGER.warning('%s: its fitted scores are dropped, they are of its earlier constants: '
                        'give --fit-scores', checkpoint)
-    metadata = replace(metadata, statistics={})
-    if network.num_heads > 1:
-        raise InputError(f'{checkpoint}: is a sub-ensemble; calibrate what is distilled from it')
-    if trained_on(metadata, folder, split):
-        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: a network "
-                         'is surer of what it was trained on; give --constants-of its twin')
-    for name in drivable or ():
-        if name not in metadata.classes:
-            raise InputError(f"--drivable has '{name}', which is no class of {checkpoint}: give "
-                             f'some of {", ".join(metadata.classes) or "a network with labels"}')
-    folder.check_classes(metadata.classes, checkpoint)
+    earlier, metadata = metadata.calibration, replace(metadata, statistics={})
     warn_of_camera(folder, metadata)
     folder.restrict((split,))
     stems = folder.stems(split)
@@ -93,39 +88,15 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     if fit_scores:
         observer = Observer(network, metadata, checkpoint, found)
         training.restrict(('train',))
-    ensemble = Ensemble([checkpoint], method='deterministic', device=found)
-    member = ensemble.members[0]
-    # Fitted from nothing: what an earlier calibration left would be fitted upon.
-    member.metadata = replace(metadata, calibration=Calibration())
-    seen = observe(ensemble, folder, stems, progress)
-    before = evaluate(ensemble, folder, stems, progress=progress, cluster=False)
-    runs = frame_runs(stems)
-    parts = folds(runs, count)
-    if len(parts) == 1:
-        LOGGER.warning('%s: the %d images of %s are one run or one fold: the figures after are of '
-                       'the images that the constants were fitted to', folder.root, len(stems),
-                       split)
-    few = percentile < 100 and len(stems) * (1 - percentile / 100) < 1
+    few = too_few(len(stems), percentile)
     if few:
         LOGGER.warning('%d images are few: percentile %g of their scores is all but the largest '
                        'one, so that the thresholds are of a single image; give %d or more',
-                       len(stems), percentile, math.ceil(100 / (100 - percentile)))
-    constants = [fitted((seen[stem] for stem in stems if stem not in part or len(parts) == 1),
-                        # Not what it had: that may have been fitted to these very images.
-                        Calibration()) for part in parts]
-    held_out = {stem: i for i, part in enumerate(parts) for stem in part}
-
-    def use(stem: str) -> None:
-        member.metadata = replace(metadata, calibration=constants[held_out[stem]])
-    after = evaluate(ensemble, folder, stems, progress=progress, cluster=False, before_image=use)
-    metadata = replace(metadata, calibration=fitted(seen.values(), metadata.calibration),
-                       provenance={**metadata.provenance, 'calibration': {
-                           'data_set': folder.name, 'split': split, 'images': len(stems)}})
-    promises, promised = fitted_promises(
-        seen, runs, metadata.calibration, {stem: constants[held_out[stem]] for stem in stems},
-        {'data_set': folder.name, 'split': split, 'images': len(stems)}, training_focal(folder))
-    metadata = replace(metadata, calibration=replace(metadata.calibration, promises=promises))
-    rate = controlled_rate(seen, runs, metadata.classes, drivable or DRIVABLE,
+                       len(stems), percentile, few)
+    runs = frame_runs(stems)
+    fit = cross_fit(checkpoint, metadata, folder, split, runs, count, found, progress)
+    metadata, promised = _with_constants(metadata, fit, folder, split, runs)
+    rate = controlled_rate(fit.seen, runs, metadata.classes, drivable or DRIVABLE,
                            metadata.calibration.temperature)
     if drivable and rate is None:
         LOGGER.warning('--drivable: nothing can be promised of %s: it takes 9 runs of labelled '
@@ -136,16 +107,11 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     calibration = with_thresholds(metadata.calibration, list(scores.values()), percentile,
                                   folder.name, split)
     if few and not (new_thresholds or fit_scores):
-        older = older_limits(calibration, earlier, len(stems))
-        calibration = replace(calibration, scores={**calibration.scores, **older})
-        if older:
-            LOGGER.warning('%s: keeps its earlier thresholds of %s, which are of more images, for '
-                           'the new constants: --new-thresholds replaces them', checkpoint,
-                           ', '.join(older))
-    alarms, statistics, more = false_alarms(scores, parts, percentile), {}, {}
+        calibration = _with_older_limits(calibration, earlier, len(stems), checkpoint)
+    alarms, statistics, more = false_alarms(scores, fit.parts, percentile), {}, {}
     if observer is not None:
         observer.metadata = metadata
-        joint = joint_fit(observer, network, training, folder, split, parts, percentile,
+        joint = joint_fit(observer, network, training, folder, split, fit.parts, percentile,
                           kept=kept, progress=progress)
         calibration = with_limits(calibration, joint.thresholds, percentile, folder.name, split,
                                   len(stems))
@@ -154,17 +120,57 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
     save_checkpoint(out, network, replace(metadata, calibration=calibration,
                                           statistics=statistics))
     return {'checkpoint': out.name, 'data_set': folder.name, 'split': split,
-            'images': len(stems), 'runs': len(runs), 'folds': len(parts),
-            'temperature': calibration.temperature,
-            'variance_scale': calibration.variance_scale,
-            **{f'risk_{row.tag}': calibration.thresholds.get(name)
-               for name, row in SCORES.items()}, 'risk_percentile': percentile,
+            'images': len(stems), 'runs': len(runs), 'folds': len(fit.parts),
+            **_constants(calibration), 'risk_percentile': percentile,
             'of_folds': [{'images': len(part), 'temperature': own.temperature,
                           'variance_scale': own.variance_scale}
-                         for part, own in zip(parts, constants)],
+                         for part, own in zip(fit.parts, fit.of_parts)],
             'false_alarms': alarms, **more, 'promises': promised,
             'drivable': None if rate is None else rate.as_json(),
-            'before': _shown(before), 'after': _shown(after)}
+            'before': _shown(fit.before), 'after': _shown(fit.after)}
+
+
+def _check(checkpoint: Path, network: Network, metadata: CheckpointMetadata,
+           folder: DatasetFolder, split: str, drivable: Sequence[str]) -> None:
+    """Check that a network can be calibrated on a split; raises EmuError."""
+    if network.num_heads > 1:
+        raise InputError(f'{checkpoint}: is a sub-ensemble; calibrate what is distilled from it')
+    if trained_on(metadata, folder, split):
+        raise InputError(f"{checkpoint}: was trained on '{split}' of {folder.name} too: a network "
+                         'is surer of what it was trained on; give --constants-of its twin')
+    for name in drivable:
+        if name not in metadata.classes:
+            raise InputError(f"--drivable has '{name}', which is no class of {checkpoint}: give "
+                             f'some of {", ".join(metadata.classes) or "a network with labels"}')
+    folder.check_classes(metadata.classes, checkpoint)
+
+
+def _with_constants(metadata: CheckpointMetadata, fit: CrossFit, folder: DatasetFolder,
+                    split: str, runs: Sequence[Sequence[str]],
+                    ) -> tuple[CheckpointMetadata, dict[str, Any]]:
+    """Return a document with the constants of all images and their promises, whose figures too."""
+    source = {'data_set': folder.name, 'split': split, 'images': sum(map(len, runs))}
+    calibration = fitted(fit.seen.values(), metadata.calibration)
+    promises, figures = fitted_promises(fit.seen, runs, calibration, fit.of_images, source,
+                                        training_focal(folder))
+    return replace(metadata, calibration=replace(calibration, promises=promises), provenance={
+        **metadata.provenance, 'calibration': source}), figures
+
+
+def _with_older_limits(calibration: Calibration, earlier: Calibration, images: int,
+                       checkpoint: Path) -> Calibration:
+    older = older_limits(calibration, earlier, images)
+    if older:
+        LOGGER.warning('%s: keeps its earlier thresholds of %s, which are of more images, for the '
+                       'new constants: --new-thresholds replaces them', checkpoint,
+                       ', '.join(older))
+    return replace(calibration, scores={**calibration.scores, **older})
+
+
+def _constants(calibration: Calibration) -> dict[str, Any]:
+    return {'temperature': calibration.temperature, 'variance_scale': calibration.variance_scale,
+            **{f'risk_{row.tag}': calibration.thresholds.get(name)
+               for name, row in SCORES.items()}}
 
 
 def false_alarms(scores: dict[str, Scores], parts: list[list[str]],

@@ -21,6 +21,7 @@ from .recipes.recipe import check_recipe, Recipe
 from .recipes.registry import METHODS, TRAINED
 from .report import main as report
 from .runs.building import check_tasks
+from .runs.learned_images import check_images
 from .runs.members import member_recipe, train_all
 from .runs.peak_memory import side_by_side
 from .runs.run_folder import finished
@@ -94,6 +95,7 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
             for one in row.recipes:
                 check_recipe(one)
                 check_tasks(one, folder)
+                check_images(one, folder)
         except (RecipeError, DatasetError) as error:
             raise RecipeError(f"row '{row.key}': {error}; or leave the row out (--only)"
                               ) from error

@@ -41,6 +41,7 @@ from .data.unknown_camera import warn_of_camera
 from .evaluation.measuring import file_hash
 from .methods.ensemble import Ensemble
 from .metrics.gaussian_scores import GaussianScores, VARIANCE_FLOOR
+from .runs.ancestry import read_as, steps_of
 
 LEVEL = 0.9
 _Z = NormalDist().inv_cdf(0.5 * (1.0 + LEVEL))
@@ -124,7 +125,8 @@ def said(checkpoint: Path, reading: str, out: Path) -> CheckpointMetadata:
     same.load_state_dict(network.state_dict())
     provenance = {**metadata.provenance,
                   'density': {'depth_output': reading, 'name': metadata.name,
-                              'sha256': file_hash(checkpoint)}}
+                              'sha256': file_hash(checkpoint)},
+                  'steps': [*steps_of(metadata), read_as(reading)]}
     metadata = replace(metadata, name=out.stem, architecture=same.arguments, metrics={},
                        provenance=provenance)
     out.parent.mkdir(parents=True, exist_ok=True)

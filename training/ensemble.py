@@ -15,6 +15,7 @@ from .data.dataset_folder import DatasetFolder
 from .data.training_stems import training_stems
 from .recipes.options import RecipeError
 from .runs.building import check_tasks, kind_of
+from .runs.learned_images import check_images
 from .runs.members import member_recipe, train_all
 from .runs.peak_memory import side_by_side
 from .runs.stopping import kept
@@ -79,7 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
         recipes = [member_recipe(recipe, index, options.folds)
                    for index in chosen_members(options)]
         for member in recipes:
-            training_stems(member, folder)  # Here: each member would say it in a log of its own.
+            # Here: members would say it in logs of their own, and ended ones not at all.
+            training_stems(member, folder)
+            check_images(member, folder)
         with kept(f'what the members in {recipe.folder} have done is kept; the same command goes '
                   'on'):
             failed = train_all(recipes, side_by_side(options.parallel, recipe),

@@ -52,6 +52,7 @@ from .runs.callbacks import (
 from .runs.choosing import can_choose
 from .runs.feature_filling import filled_store
 from .runs.folder_lock import locked
+from .runs.learned_images import check_images, note_images
 from .runs.loading import example_caches, loaders
 from .runs.lora import merged
 from .runs.progress_bar import EpochBar
@@ -86,6 +87,8 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
     check_tasks(recipe, folder)
     folder.check_files(('train', 'val'))
     folder.restrict(('train', 'val'))
+    if resume:
+        check_images(recipe, folder)
     teacher = load_teacher(recipe, folder)
     train, val = example_caches(recipe, folder)
     check_batch(recipe, folder, len(train))
@@ -114,6 +117,7 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
                 remove_partial(place)
             write_whole(recipe.folder / 'recipe.yaml',
                         yaml.safe_dump(plain(recipe), sort_keys=False))
+            note_images(recipe, folder, resumed=resume)
         best = KeptState(recipe.folder / 'state', filename='best', monitor='val/score',
                          mode='max', enable_version_counter=False)
         callbacks: list[lightning.Callback] = [best] if chooses else []

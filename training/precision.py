@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import math
 import sys
 
-from emu_perception.checkpoint import load_checkpoint
+from emu_perception.checkpoint import load_answering
 from emu_perception.errors import InputError
 from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.precisions import DTYPES
@@ -88,13 +88,13 @@ def compare(predictors: dict[str, Predictor], folder: DatasetFolder, stems: Sequ
     scores = {name: Score(len(predictor.metadata.classes), predictor.metadata.depth_max,
                           predictor.metadata.depth_form)
               for name, predictor in predictors.items()}
-    fx = training_fx(folder)
     for predictor in predictors.values():
         warn_of_camera(folder, predictor.metadata)
     for predictor in predictors.values():
         predictor.warm_up(folder.image(stems[0]).shape[:2])
     for stem in track(stems, 'precision', disable=not progress):
         example = folder.example(stem)
+        fx = training_fx(folder, example.image)
         for name, predictor in predictors.items():
             scores[name].add(predictor(example.image, fx=fx), example)
     return {name: score.figures() for name, score in scores.items()}
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = DatasetFolder(options.data)
         stems = folder.stems(options.split)
         stems = evenly_spaced(stems, options.limit)
-        network, metadata = load_checkpoint(options.checkpoint)
+        network, metadata = load_answering(options.checkpoint)
         folder.check_classes(metadata.classes, options.checkpoint)
         predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
                                       backend=options.backend) for name in names}

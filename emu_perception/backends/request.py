@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
 from emu_perception.region import Region
 import torch
@@ -54,6 +55,7 @@ class Request:
     :ivar depth_scale: from the network's depths to this camera's.
     :ivar unknown_label_entropy: nats above which a label becomes 255; None = off.
     :ivar score_region: what the means are taken over; None = the whole image.
+    :raises InputError: if the last two cannot be used.
     """
 
     network_size: tuple[int, int]
@@ -61,3 +63,16 @@ class Request:
     depth_scale: float = 1.0
     unknown_label_entropy: float | None = None
     score_region: Region | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a caller of the Predictor hands through."""
+        limit, region = self.unknown_label_entropy, self.score_region
+        try:  # NaN would turn it off and say nothing.
+            usable = limit is None or not isinstance(limit, bool) and limit >= 0
+        except TypeError:
+            usable = False
+        if not usable:
+            raise InputError(f'unknown_label_entropy is {limit!r}: give nats, or None')
+        if not (region is None or isinstance(region, Region)):
+            raise InputError(f'score_region is {region!r}: give a Region(top, bottom, left, '
+                             'right), or None')

@@ -23,7 +23,7 @@ from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_m
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
-from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint
+from emu_perception.checkpoint import CheckpointMetadata, load_answering
 from emu_perception.commands.sizes import size_of
 from emu_perception.commands.tables import WholeTable
 from emu_perception.devices import resolved_device
@@ -59,7 +59,7 @@ def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, s
         about = f'{options.encoder}, D = {options.head_dim}, random weights'
     else:
         path = options.checkpoint or default_model()
-        network, metadata = load_checkpoint(path)
+        network, metadata = load_answering(path)
         about = f'{path.name} ({metadata.architecture["encoder"]})'
     if options.size:
         metadata = replace(metadata, input_size=size_of(options.size))

@@ -16,6 +16,8 @@ from typing import Any
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import read_text, why_unread
+from emu_perception.intrinsics import read_intrinsics
+from emu_perception.rules import checked_fields, FieldError
 from emu_perception.whole_files import write_whole
 
 
@@ -72,16 +74,14 @@ def write_calibration(path: Path, info: CameraInfo) -> None:
     }, sort_keys=False))
 
 
-def _intrinsics(path: Path, values: Any) -> CameraInfo:
+def _intrinsics(path: Path, values: object) -> CameraInfo:
     try:
-        numbers = [float(values[name]) for name in ('fx', 'fy', 'cx', 'cy')]
-        if not all(map(math.isfinite, numbers)):
-            raise ValueError('a number is not finite')
-        return pinhole_info(int(values['width']), int(values['height']), *numbers)
-    except KeyError as error:
-        raise InputError(f'{path}: field intrinsics.{error.args[0]} is missing') from error
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f'{path}: field intrinsics: {error}') from error
+        # As a data set's, but for further fields: whose they are is not asked here.
+        camera, _ = checked_fields({'intrinsics': values}, {'intrinsics': read_intrinsics}
+                                   )['intrinsics']
+    except FieldError as error:
+        raise InputError(error.of_file(path)) from error
+    return pinhole_info(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
 
 
 def read_mapping(path: Path) -> Mapping[str, Any]:

@@ -40,5 +40,15 @@ class InfoHistory:
     def for_image(self, stamp_ns: int | None) -> CameraInfo | None:
         """Return the calibration of an image with this stamp, None where there is none at all."""
         infos = list(self._infos)
-        own = (info for stamp, info in reversed(infos) if stamp_ns and stamp == stamp_ns)
-        return next(own, infos[-1][1] if infos else None)
+        return next(iter(_own(infos, stamp_ns)), infos[-1][1] if infos else None)
+
+    def own(self, stamp_ns: int) -> tuple[CameraInfo, ...]:
+        """Return the calibrations of an image's very stamp, the newest first; each once."""
+        found: dict[str, CameraInfo] = {}  # By its words: NaN is not equal to itself.
+        for info in _own(list(self._infos), stamp_ns):
+            found.setdefault(repr(info), info)
+        return tuple(found.values())
+
+
+def _own(infos: list[tuple[int, CameraInfo]], stamp_ns: int | None) -> list[CameraInfo]:
+    return [info for stamp, info in reversed(infos) if stamp_ns and stamp == stamp_ns]

@@ -14,11 +14,11 @@ from emu_perception.checkpoint.metadata import (
     FittedThreshold,
     palette_or_default,
 )
-from emu_perception.checkpoint.reading import load_checkpoint, read_metadata
+from emu_perception.checkpoint.reading import load_answering, load_checkpoint, read_metadata
 from emu_perception.checkpoint.writing import save_checkpoint
 from emu_perception.intrinsics import Intrinsics
 from emu_perception.promises.constants import Promise, PromiseLevel
 
 __all__ = ['Calibration', 'CheckpointMetadata', 'FittedThreshold', 'FORMAT_VERSION', 'Intrinsics',
-           'load_checkpoint', 'palette_or_default', 'Promise', 'PromiseLevel',
+           'load_answering', 'load_checkpoint', 'palette_or_default', 'Promise', 'PromiseLevel',
            'read_metadata', 'save_checkpoint']

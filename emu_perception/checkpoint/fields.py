@@ -15,7 +15,7 @@ from typing import Any
 from emu_perception.checkpoint.metadata import Calibration, FittedThreshold
 from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
-from emu_perception.intrinsics import Intrinsics
+from emu_perception.intrinsics import Intrinsics, LENGTHS, SIZES
 from emu_perception.promises.constants import Promise, PromiseLevel
 from emu_perception.rules import checked_fields, ListRule, object_of, Rule
 
@@ -102,8 +102,8 @@ def _calibration_1(values: Any) -> Calibration:
 
 def _intrinsics(values: Any) -> Intrinsics:
     return Intrinsics(**checked_fields(values, {
-        'width': _PIXELS.checked, 'height': _PIXELS.checked, 'fx': _POSITIVE.checked,
-        'fy': _POSITIVE.checked, 'cx': _NUMBER.checked, 'cy': _NUMBER.checked}))
+        **{name: rule.checked for name, rule in SIZES.items()},
+        **{name: rule.checked for name, rule in LENGTHS.items()}}))
 
 
 def _instances(values: Any) -> InstanceSettings:

@@ -12,7 +12,7 @@ from emu_perception.checkpoint.document import from_text, KEY, one_line
 from emu_perception.checkpoint.metadata import CheckpointMetadata
 from emu_perception.checkpoint.tensors import statistics_of, weights_of
 from emu_perception.errors import ForeignFileError
-from emu_perception.networks.families import build_network, Network
+from emu_perception.networks.families import build_network, check_answers, Network
 from safetensors import safe_open, SafetensorError
 
 
@@ -43,6 +43,18 @@ def load_checkpoint(path: str | Path) -> tuple[Network, CheckpointMetadata]:
         weights = weights_of(file, network, path)
     network.load_state_dict(weights)
     return network.eval(), metadata
+
+
+def load_answering(path: str | Path) -> tuple[Network, CheckpointMetadata]:
+    """
+    Read a checkpoint as ``load_checkpoint``, of a network that answers in one pass.
+
+    :raises CheckpointError: as there.
+    :raises InputError: if it does not; it names the file and what to do.
+    """
+    network, metadata = load_checkpoint(path)
+    check_answers(network, path)
+    return network, metadata
 
 
 def _open(path: Path) -> Any:

@@ -8,7 +8,7 @@ import logging
 
 from emu_perception.cameras.calibration import CameraInfo, info_of_view, pinhole_info
 from emu_perception.cameras.camera import Camera
-from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.judgement import judge, Judgement
 from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
@@ -43,6 +43,7 @@ class CameraChoice:
         self._problem: Remark | None = None
         self._said: set[str] = set()
         self._used = False
+        self._fx_size: tuple[int, int] | None = None
         if info is not None:
             judge(info, info.width, info.height, rectified=not distorts(info),
                   what='--camera-info').needed()
@@ -54,8 +55,8 @@ class CameraChoice:
         """
         Return the camera, or None (said once) where there is none of this size.
 
-        :raises InputError: if the user's calibration does not fit the first image, or his field of
-            view is that of no camera.
+        :raises InputError: if the user's calibration, focal length or field of view does not fit
+            the first image; another that it does not fit has no camera.
         """
         self._problem = None
         camera = self._calibrated(image, width, height)
@@ -66,12 +67,14 @@ class CameraChoice:
             problem = self._problem = nothing_to_rectify_by(problem)
         unrectified = problem.code == UNRECTIFIABLE
         if self._hfov_deg is not None and not unrectified:
-            self._problem = None
             given = info_of_view(width, height, self._hfov_deg)
-            camera = judge(given, width, height, rectified=True, what='--hfov').needed()
-            self._say_once('hfov', f'{problem.text}: --hfov {self._hfov_deg:g} is used in its '
-                           'place')
-        elif self._metric:
+            camera = self._of_user(judge(given, width, height, rectified=True, what='--hfov'))
+            if camera is not None:
+                self._say_once('hfov', f'{problem.text}: --hfov {self._hfov_deg:g} is used in its '
+                               'place')
+                return camera
+            problem = self._problem or problem
+        if self._metric:
             self._say_once(problem.code, f'{problem.text}: depth is NOT scaled to this camera for '
                            'such images, and the risk flag is raised'
                            f'{"" if unrectified else f"; {_REMEDY}"}')
@@ -91,8 +94,13 @@ class CameraChoice:
                     taken.rectify or taken.in_doubt):
                 self._say_once('fx_distorted', f'{image.name}: its calibration has distortion, '
                                'which --fx leaves in the image: depth is off towards the edges')
+            first = self._fx_size = self._fx_size or (width, height)
+            if first != (width, height):
+                self._say_once('fx_sizes', f'{image.name} is {width}x{height}, the first image '
+                               f'{first[0]}x{first[1]}: --fx {self._fx:g} is taken for both, '
+                               'which holds where one is cut out of the other, not shrunk')
             given = pinhole_info(width, height, self._fx)
-            return judge(given, width, height, rectified=True, what='--fx').needed()
+            return self._of_user(judge(given, width, height, rectified=True, what='--fx'))
         info, theirs = self._info or image.info, self._info is not None
         if info is None:
             self._problem = (Remark('unreadable', f'{image.name}: {image.info_problem}')
@@ -110,13 +118,19 @@ class CameraChoice:
             theirs or image.rectified) and not distorts(info)
         judgement = judge(info, width, height, rectified=rectified, rectify=taken.rectify,
                           in_doubt=taken.in_doubt, what=what)
-        if theirs and not self._used:
-            judgement.needed()
-        if judgement.problem is not None:
-            self._problem = judgement.problem
-        self._used |= judgement.camera is not None
         for warning in judgement.warnings:
             self._say_once(warning.code, warning.text)
+        if theirs:
+            return self._of_user(judgement)
+        if judgement.problem is not None:
+            self._problem = judgement.problem
+        return judgement.camera
+
+    def _of_user(self, judgement: Judgement) -> Camera | None:
+        """Return the camera that the user gives; one of no image is refused with the first."""
+        if not self._used:
+            judgement.needed()
+        self._problem, self._used = judgement.problem, True
         return judgement.camera
 
     def _say_once(self, code: str, text: str) -> None:

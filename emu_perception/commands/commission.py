@@ -15,7 +15,7 @@ from emu_perception.cameras.calibration_files import read_calibration
 from emu_perception.cameras.opening import open_source
 from emu_perception.checkpoint import (
     CheckpointMetadata,
-    load_checkpoint,
+    load_answering,
     save_checkpoint,
 )
 from emu_perception.commands.camera_choice import CameraChoice
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f'--out {options.out}: is there already; give another name, or --force '
                          'to replace it')
     model = options.model or default_model()
-    network, metadata = load_checkpoint(model)
+    network, metadata = load_answering(model)
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), str(model))
     if fitted is None:
         raise InputError(f'{model}: holds no familiarity to commission: run emu calibrate '

@@ -12,6 +12,7 @@ import sys
 from emu_perception.cameras import png_bytes
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import metres_of
+from emu_perception.cameras.image_decoding import DamagedImage
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage, Source
@@ -21,6 +22,7 @@ from emu_perception.commissioning import Recording
 from emu_perception.commissioning_depth import compare_frame, FrameDepth
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer
+from emu_perception.pictures import check_image
 import numpy as np
 
 # Metres as an image's camera sees them, 0 or not finite where there are none; None: it has none.
@@ -71,8 +73,9 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
     for image in _spread(source, every):
         try:
             rgb = image.read()
+            check_image(rgb)  # The node shows no other to the network.
         except InputError as error:
-            print(f'left out: {" ".join(str(error).split())}', file=sys.stderr)
+            print(f'left out: {image.name}: {" ".join(str(error).split())}', file=sys.stderr)
             continue
         height, width = rgb.shape[:2]
         camera = cameras.camera_of(image, width, height)
@@ -88,7 +91,12 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
         if depths is None or camera is None or seen.maps.depth is None \
                 or seen.maps.depth_variance is None:
             continue
-        sensor = depths(image, camera)
+        try:
+            sensor = depths(image, camera)
+        except DamagedImage as error:  # Others may be whole; what is of another kind ends it.
+            print(f'depth left out: {image.name}: {" ".join(str(error).split())}',
+                  file=sys.stderr)
+            continue
         frame = None if sensor is None else compare_frame(
             seen.maps.depth.cpu().numpy(), seen.maps.depth_variance.cpu().numpy(), sensor,
             as_hint=as_hint)
@@ -111,10 +119,14 @@ def sensor_depth(folder: Path, name: str, size: tuple[int, int]) -> np.ndarray:
     Read a depth camera's image in metres, 0 where there is none.
 
     :param size: (height, width) of the colour image, which it has to be aligned to.
-    :raises InputError: if it is missing, no 16-bit image of one channel, or of another size.
+    :raises InputError: if it is missing, no 16-bit image of one channel, or of another size;
+        DamagedImage where it is cut off.
     """
     path = folder / f'{Path(name).stem}.png'
-    raw = png_bytes.stored_values(path.read_bytes(), palette=False) if path.is_file() else None
+    data = path.read_bytes() if path.is_file() else b''
+    raw = png_bytes.stored_values(data, palette=False)
+    if raw is None and path.is_file() and not png_bytes.is_whole(data):
+        raise DamagedImage(f'{path}: a PNG without end')
     if raw is None or raw.dtype != np.uint16:
         raise InputError(f'{path}: no 16-bit PNG of one channel, in millimetres, is there')
     if raw.shape != size:

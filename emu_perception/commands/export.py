@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
 
     :raises EmuError: on bad input, or if the file does not say what the Predictor says.
     """
-    from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.checkpoint import load_answering
     from emu_perception.exporting import beside
     from emu_perception.exporting.formats import chosen, FORMATS, need, written
     from emu_perception.exporting.proof import Proof, proof
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
     model_file = options.model or default_model()
-    network, metadata = load_checkpoint(model_file)
+    network, metadata = load_answering(model_file)
     size = metadata.input_size if options.size is None else size_of(options.size)
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)

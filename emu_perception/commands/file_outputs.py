@@ -23,6 +23,8 @@ COLUMNS = ('source', 'stamp_s', *(row.column for row in SCORES.values()), 'risk'
            'detail', 'unknown_depth_share', 'fx_px', *(f'{stage}_ms' for stage in STAGES),
            'sensor_holes_share', 'network_abs_rel_to_sensor', 'scale_factor', 'scale_sigma')
 
+_LONGEST_NAME = 200  # Bytes; file systems take 255, with number, suffix and what is put before it.
+
 
 class Table:
     """frames.csv: one row an image, also for one that could not be used; empty is unknown."""
@@ -94,7 +96,7 @@ class Panels:
         bgr = cv2.cvtColor(draw_panel(
             result, self._metadata, scene_colors=self._scene_colors), cv2.COLOR_RGB2BGR)
         if wanted:
-            path = self._folder / f'{result.index:06d}_{Path(result.source.name).stem}.png'
+            path = self._folder / f'{_stem(result)}.png'
             # By way of memory: cv2.imwrite tells neither a full disk nor why it failed.
             write_whole(path, cv2.imencode('.png', bgr)[1].tobytes())
             self.written += 1
@@ -125,14 +127,19 @@ class Maps:
         """Write one file."""
         if result.shown is None:
             return
-        name = f'{result.index:06d}_{Path(result.source.name).stem}.npz'
         arrays: dict[str, Any] = {row.given_name: values for row in MAPS.values()
                                   if (values := result.shown.given(row.name)) is not None}
-        with whole_file(self._folder / name) as file:
+        with whole_file(self._folder / f'{_stem(result)}.npz') as file:
             np.savez(file, stamp_ns=np.int64(result.source.header.stamp_ns), **arrays)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
+
+
+def _stem(result: Result) -> str:
+    """Return what the files of a result are called: its number tells it from all others."""
+    named = Path(result.source.name).stem.encode()[:_LONGEST_NAME].decode(errors='ignore')
+    return f'{result.index:06d}_{named}'
 
 
 def _text(value: float | None, digits: int = 6) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import logging
 
 from emu_perception.cameras.camera import Camera
@@ -27,10 +27,12 @@ class HintFigures:
 
     :ivar holes: share of pixels that the sensor does not see; 1 without a hint.
     :ivar abs_rel: of the network by itself against the sensor; None without a hint.
+    :ivar contradiction: why its hint was refused as far nearer; '' where it was not.
     """
 
     holes: float
     abs_rel: float | None
+    contradiction: str = ''
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class HintTrack:
         self._figures: list[HintFigures] = []
         self._factors: list[float] = []
 
+    @property
+    def contradiction(self) -> str:
+        """Return :attr:`HintStream.contradiction`."""
+        return self._stream.contradiction
+
     def joined(self, image: InputImage, rgb: np.ndarray, prediction: Prediction, camera: Camera
                ) -> tuple[Prediction, HintFigures]:
         """
@@ -84,7 +91,8 @@ class HintTrack:
                                    prior=self._prior, now_s=image.header.stamp_ns / 1e9)
         if joined.problem:
             self._leave_out(image, joined.cause, joined.problem)
-        figures = _figures(network, joined.hint)
+        figures = replace(_figures(network, joined.hint),
+                          contradiction=joined.contradiction or '')
         self._figures.append(figures)
         self._factors.append(joined.fused.belief.factor)
         return joined.prediction, figures

@@ -19,6 +19,7 @@ from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.commands.truth import Truth, TruthFolder
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
+from emu_perception.objection import objection
 from emu_perception.predicts import predict, Predicts
 from emu_perception.region import Region
 from emu_perception.risk import problem_of, RiskReason
@@ -93,16 +94,22 @@ class Runner:
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
             state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
         else:
+            misleads = problem_of(prediction.scores, self._predictor.metadata.score_names)
+            # By what an earlier hint of a stream said too, whatever this one says: as in the node.
+            contradiction = ('' if self._hints is None or self._risk.each
+                             else self._hints.contradiction)
+            if self._hints is not None and camera is not None and not misleads:
+                prediction, figures = self._hints.joined(image, view, prediction, camera)
+                contradiction = contradiction or figures.contradiction
             # Whoever reads the flag must not take metres of another lens for this one's.
-            unknown = camera is None and 'depth' in self._predictor.metadata.tasks
-            state = self._risk.observe(
-                prediction.scores, detail=scale or self._cameras.problem,
-                reason=RiskReason.NO_CALIBRATION if unknown else RiskReason.NONE)
-            if problem_of(prediction.scores, self._predictor.metadata.score_names):
-                self._count(image, state.detail)  # Such maps mislead.
+            withheld = ''
+            if camera is None and 'depth' in self._predictor.metadata.tasks:
+                withheld = scale or self._cameras.problem or 'no camera'
+            reason, detail = objection(withheld, miscalibrated=contradiction)
+            state = self._risk.observe(prediction.scores, reason=reason, detail=detail)
+            if misleads:
+                self._count(image, state.detail)
             else:
-                if self._hints is not None and camera is not None:
-                    prediction, figures = self._hints.joined(image, view, prediction, camera)
                 shown = Shown(view, prediction, state, replace(
                     self._look, promises=self._promised.of(state, camera)))
                 if self._truths is not None and view is rgb:  # A rectified view is another image.

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
+from emu_perception.cameras.depth_decoding import metres_of
 from emu_perception.errors import InputError
 import numpy as np
 
@@ -14,6 +15,8 @@ import numpy as np
 SENSOR_FLOOR_M, SENSOR_GROWTH_PER_M = 0.005, 0.0025
 # Beyond, a depth camera indoors has measured nothing.
 FARTHEST_M = 100.0
+# What a driver writes for nothing seen, 65535 mm, when it was made metres by others.
+_SATURATED_M, _HALF_MM = 65.535, 5e-4
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,16 @@ def checked_hint(depth: np.ndarray, sigma: np.ndarray | float | None,
     Return a hint of an image.
 
     :param depth: [height, width] of the image: float in metres (0, negative or not finite where
-        there is none), or uint16 in millimetres (0 where there is none).
+        there is none), or uint16 in millimetres (0, or the largest number, where there is none).
+        Where it is masked there is none either.
     :param sigma: metres, of all pixels or [height, width]; None = a stereo depth camera's.
     :raises InputError: if one is of another size or kind, so not aligned to the image, or of other
         units.
     """
+    if isinstance(depth, np.ma.MaskedArray):  # What lies under a mask is no depth.
+        depth = depth.filled(0)
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not (
-            depth.dtype == np.uint16 or np.issubdtype(depth.dtype, np.floating)):
+            _is_millimetres(depth) or np.issubdtype(depth.dtype, np.floating)):
         kind = (f'{depth.dtype} {list(depth.shape)}' if isinstance(depth, np.ndarray)
                 else type(depth).__name__)
         raise InputError(f'depth_hint is {kind}: give [height, width], float in metres or uint16 '
@@ -81,19 +87,26 @@ def checked_hint(depth: np.ndarray, sigma: np.ndarray | float | None,
         raise InputError(f'depth_hint is {depth.shape[1]}x{depth.shape[0]}, the image '
                          f'{image_size[1]}x{image_size[0]}: give the depth that is aligned to the '
                          'image (the driver or depth_image_proc registers it)')
-    metres = depth.astype(np.float32)
-    if depth.dtype == np.uint16:
-        metres *= np.float32(1e-3)
+    metres = metres_of(depth) if _is_millimetres(depth) else depth.astype(np.float32)
     seen = metres > 0
     if seen.any() and not (metres[seen] < FARTHEST_M).any() and np.isfinite(metres[seen]).any():
         raise InputError(f'depth_hint begins at {metres[seen].min():g} m, beyond what a depth '
                          'camera sees: is it in millimetres? give float metres or uint16')
     # Written so that NaN is nothing too.
-    np.copyto(metres, np.float32(np.inf), where=~((metres > 0) & (metres < FARTHEST_M)))
+    np.copyto(metres, np.float32(np.inf), where=~(
+        (metres > 0) & (metres < FARTHEST_M) & (np.abs(metres - _SATURATED_M) > _HALF_MM)))
     if sigma is None:
         return DepthHint(metres)
-    given = np.asarray(sigma, np.float32)
+    try:
+        given = np.asarray(np.ma.filled(sigma, np.nan), np.float32)
+    except (TypeError, ValueError):
+        given = np.asarray(np.nan, np.float32)
     if given.ndim and given.shape != depth.shape or not (np.isfinite(given) & (given > 0)).all():
         raise InputError(f'hint_sigma is of shape {list(given.shape)}: give metres above 0, one '
                          'number or as many as depth_hint has pixels')
     return DepthHint(metres, given if given.ndim else float(given))
+
+
+def _is_millimetres(depth: np.ndarray) -> bool:
+    """Tell whether it is uint16, of any byte order."""
+    return depth.dtype.kind == 'u' and depth.dtype.itemsize == 2

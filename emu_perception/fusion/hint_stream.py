@@ -28,6 +28,8 @@ class JoinedImage:
     :ivar hint: that was joined in; None where none was.
     :ivar cause: what became of the hint, ``USED`` or why it was left out; '' where there was none.
     :ivar problem: in one line why it was left out.
+    :ivar contradiction: in one line that it was refused as far nearer than the network; '' where
+        it could be compared and was not; None where it tells nothing of that.
     """
 
     prediction: Prediction
@@ -35,26 +37,32 @@ class JoinedImage:
     hint: DepthHint | None
     cause: str = ''
     problem: str = ''
+    contradiction: str | None = None
 
 
 class HintStream:
     """
-    Keeps what is known of the network's scale from image to image, for one network.
+    Keeps what is known of the network's scale from image to image.
 
     :param any_scale: take a hint whose scale is no camera's too.
+    :ivar contradiction: in one line why the last hint that could be compared was refused as far
+        nearer; '' where it was taken, or is far farther: those metres would have been the less
+        careful ones. Which of the two is wrong is not known, and what is nearer may be a wall.
     """
 
     def __init__(self, *, any_scale: bool = False) -> None:
         """Know nothing of the scale yet."""
         self._any_scale = any_scale
         self._belief = ScaleBelief.before()
-        self._known_for = (0.0, 0, 0, 0.0)  # Focal length, height, width, prior.
+        # Focal length, height, width, prior, network.
+        self._known_for = (0.0, 0, 0, 0.0, 0)
         self._at_s = 0.0
         self._frozen = FrozenHints()
+        self.contradiction = ''
 
     def join(self, prediction: Prediction, rgb: np.ndarray, hint: DepthHint | None, *, fx: float,
-             prior: float, now_s: float, contradictions: str = OFF, widening: float = 1.0
-             ) -> JoinedImage:
+             prior: float, now_s: float, contradictions: str = OFF, widening: float = 1.0,
+             network: int = 0) -> JoinedImage:
         """
         Return the prediction with what the depth camera saw, or with the scale that is held.
 
@@ -64,10 +72,12 @@ class HintStream:
             nothing is known.
         :param prior: standard deviation of the log scale before any hint.
         :param now_s: any clock, seconds.
+        :param network: a number of the one that predicted: of another's scale nothing is known.
+            What the depth camera has sent stays known, and that it contradicts.
         """
         before, *rest = self._known_for
-        if abs(fx - before) > _OTHER_FOCAL * fx or rest != [rgb.shape[0], rgb.shape[1], prior]:
-            self._known_for = (fx, rgb.shape[0], rgb.shape[1], prior)
+        if abs(fx - before) > _OTHER_FOCAL * fx or rest != [*rgb.shape[:2], prior, network]:
+            self._known_for = (fx, rgb.shape[0], rgb.shape[1], prior, network)
             self._belief = ScaleBelief.before(prior)
         else:
             self._belief = self._belief.after(now_s - self._at_s)
@@ -81,7 +91,11 @@ class HintStream:
         self._belief = fused.belief
         if fused.refused:
             cause, problem = REFUSED, refusal(fused)
-        return JoinedImage(prediction, fused, None if problem else hint, cause, problem)
+        contradiction = _contradiction(fused)
+        if contradiction is not None:  # A missing or an empty hint takes nothing back.
+            self.contradiction = contradiction
+        return JoinedImage(prediction, fused, None if problem else hint, cause, problem,
+                           contradiction)
 
     def _objection(self, hint: DepthHint, rgb: np.ndarray) -> tuple[str, str]:
         if not hint.known.any():
@@ -90,6 +104,13 @@ class HintStream:
             return FROZEN, ('it has the same pixels as before, while the image has moved on: is '
                             'the depth camera frozen?')
         return USED, ''
+
+
+def _contradiction(fused: Fused) -> str | None:
+    if fused.reading is None:
+        return None
+    nearer = fused.refused and fused.reading.log_factor < 0.0
+    return f'depth hint: {refusal(fused)}' if nearer else ''
 
 
 def refusal(fused: Fused) -> str:

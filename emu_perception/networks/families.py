@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from emu_perception.errors import InputError
-from emu_perception.networks.deeplab import MultitaskDeepLab
-from emu_perception.networks.multitask import FoldedNetwork, MultitaskNetwork
+from emu_perception.networks.deeplab import INSTANCE, MultitaskDeepLab
+from emu_perception.networks.multitask import A_TEACHER, FoldedNetwork, MultitaskNetwork
 
 # As it is trained and saved, and as it runs.
 Network = MultitaskNetwork | MultitaskDeepLab
@@ -44,3 +44,18 @@ def build_network(architecture: Mapping[str, Any]) -> Network:
     """
     kind = family_of(architecture)
     return kind(**{name: value for name, value in architecture.items() if name != 'family'})
+
+
+def check_answers(network: Network, of: object = 'the checkpoint') -> None:
+    """
+    Check that a network answers in one pass, as it has to on a robot.
+
+    :param of: its file, named in the error.
+    :raises InputError: if it does not.
+    """
+    if network.num_heads > 1:
+        raise InputError(f"{of}: field 'architecture.num_heads' is {network.num_heads}: "
+                         f'{A_TEACHER}')
+    if network.tasks == (INSTANCE,):
+        raise InputError(f'{of}: its only task is instance, whose vectors tell nothing without '
+                         'labels of things: train it with segmentation too')

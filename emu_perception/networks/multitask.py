@@ -24,6 +24,7 @@ from torch.nn import functional as F
 SEGMENTATION = 'segmentation'
 DEPTH = 'depth'
 TASKS = (SEGMENTATION, DEPTH)
+A_TEACHER = 'a sub-ensemble is a teacher, not a network for the robot; distil it with emu distill'
 # Of what a network gives beside its tasks, the names in ``Outputs`` and ``NetworkMaps``.
 _AMOUNTS = {EPISTEMIC[SEGMENTATION]: 'mutual_information', EPISTEMIC[DEPTH]: 'depth_epistemic'}
 
@@ -291,8 +292,7 @@ class MultitaskNetwork(SaysDepth, nn.Module):
         :raises InputError: if this is a sub-ensemble, which does not answer in one pass.
         """
         if self.num_heads > 1:
-            raise InputError(f'num_heads is {self.num_heads}: a sub-ensemble is a teacher, not a '
-                             'network for the robot; distil it with emu distill')
+            raise InputError(f'num_heads is {self.num_heads}: {A_TEACHER}')
         return FoldedNetwork(self)
 
 

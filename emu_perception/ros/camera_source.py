@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import replace
 
 from builtin_interfaces.msg import Time
+from emu_perception.cameras.calibration import CameraInfo as Calibration
 from emu_perception.cameras.calibration import from_message, info_of_view
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.info_history import InfoHistory
@@ -42,6 +43,7 @@ class CameraSource:
         self.fallback = False
         self._arrived_s: deque[float] = deque(maxlen=_STREAM)
         self._infos = InfoHistory()
+        self._used: Calibration | None = None
         self._frame_id = ''
 
     @property
@@ -75,6 +77,15 @@ class CameraSource:
         self._frame_id = info.header.frame_id
         self._infos.add(_nanoseconds(info.header.stamp), from_message(info))
 
+    def came_late(self, stamp: Time) -> bool:
+        """
+        Tell whether an image's own camera_info has come since, and is another than it was given.
+
+        Drivers send it after the image: of a camera that zooms the one before is of another lens.
+        """
+        own = self._infos.own(_nanoseconds(stamp))
+        return self._used is not None and bool(own) and own != (self._used,)
+
     def ended(self, now_s: float) -> str:
         """Return in one line that a stream of camera_infos has ended, '' where it has not."""
         times = list(self._arrived_s)
@@ -103,10 +114,16 @@ class CameraSource:
         :param rectify: the parameter, one of ``RECTIFY``.
         """
         info = self._infos.for_image(_nanoseconds(stamp) if stamp else None)
+        own = self._infos.own(_nanoseconds(stamp)) if stamp else ()
+        self._used = info if use and len(own) < 2 else None
         if not use:
             judgement = _none('not_used', 'camera_info is not used (parameter use_camera_info)')
         elif info is None:
             judgement = _none('missing', f'no camera_info on {self.camera_info_topic}')
+        elif len(own) > 1:
+            judgement = _none('several', f'{len(own)} different camera_infos of one stamp on '
+                              f'{self.camera_info_topic}: two cameras send there; give each a '
+                              'topic of its own')
         else:
             what = f'camera_info on {self.camera_info_topic}'
             taken = reading(rectify, self.image_topic)

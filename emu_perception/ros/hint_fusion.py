@@ -43,23 +43,17 @@ class HintFusion:
     def __init__(self, hints: DepthHints, log: QuietLog) -> None:
         """Know nothing of the scale yet."""
         self.hints, self._log = hints, log
-        self._stream = HintStream()
+        self._stream, self._network = HintStream(), 0
         self._frame_id = ''
         self._said = ''
         self._watch = CalibrationWatch()
         self._watched_s = -math.inf
         self._contradicted = 0
-        self._contradiction = ''
 
     @property
     def contradiction(self) -> str:
-        """
-        Return in one line why the last hint that could be compared was refused as far nearer.
-
-        Which of the two is wrong is not known, and what is nearer may be a wall. '' where it was
-        taken, or is far farther: those metres would have been the less careful ones.
-        """
-        return self._contradiction
+        """Return :attr:`HintStream.contradiction`."""
+        return self._stream.contradiction
 
     @property
     def problem(self) -> str:
@@ -70,13 +64,14 @@ class HintFusion:
         """
         Return what joins the same hints to another network, of whose scale nothing is known.
 
-        :param same_file: whether it only runs elsewhere, or otherwise: what did not hold of it
-            still does not.
+        :param same_file: whether it only runs elsewhere, or otherwise: then all that was found
+            holds on.
         """
-        found = HintFusion(self.hints, self._log)
         if same_file:
-            found._watch, found._watched_s = self._watch, self._watched_s
-            found._contradiction = self._contradiction
+            return self
+        found = HintFusion(self.hints, self._log)
+        # Not copied: the last image of the old network may still be in work.
+        found._stream, found._network = self._stream, self._network + 1
         return found
 
     @property
@@ -112,12 +107,10 @@ class HintFusion:
         widening = self._watch.widening if settings.adaptive_sigma else 1.0
         image = self._stream.join(
             prediction, rgb, hint, fx=camera.fx, prior=settings.depth_hint_prior, now_s=now_s,
-            contradictions=settings.depth_hint_contradicted, widening=widening)
+            contradictions=settings.depth_hint_contradicted, widening=widening,
+            network=self._network)
         joined = image.fused
         self._contradicted = joined.contradicted
-        if joined.reading is not None:  # A missing or an empty hint takes nothing back.
-            nearer = joined.refused and joined.reading.log_factor < 0.0
-            self._contradiction = f'depth hint: {image.problem}' if nearer else ''
         if image.problem:
             self._refuse(image.problem, image.cause)
         elif hint is not None:

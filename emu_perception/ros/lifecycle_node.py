@@ -311,12 +311,12 @@ class EmuNode(LifecycleNode):
         self._pipeline = replace(self._pipeline, predictor=predictor,
                                  maps=self._pipeline.maps.showing(predictor.metadata),
                                  fusion=fusion and fusion.another_network(same_file))
+        self._introduce(predictor, str(self._model_values['converter']))
         waiting = old.clear()
         old.stop()
         self._worker = self._last_worker = self._new_worker(self._pipeline, begin)
         if waiting is not None:
             self._worker.offer(waiting)
-        self._introduce(predictor, str(self._model_values['converter']))
 
     def _introduce(self, predictor: SharedPredictor, converter: str) -> None:
         """Say what runs from now on, to people and to the diagnostics."""
@@ -324,9 +324,8 @@ class EmuNode(LifecycleNode):
         self._swap.runs(self._settings)
         self._model_values = model_values(predictor.key.path, predictor, converter)
         label_info = ('segmentation' in predictor.metadata.tasks
-                      and self._pipeline.maps.publish_label_info())
-        introduce(self._log, predictor, self._settings, converter,
-                  thresholds=self._risk.thresholds, label_info=label_info)
+                      and self._pipeline.maps.publish_label_info(at_once=self._session is None))
+        introduce(self._log, predictor, self._settings, converter, label_info=label_info)
 
     def _stop_input(self) -> None:
         self._session = None

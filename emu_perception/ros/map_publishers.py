@@ -53,6 +53,7 @@ class MapPublishers:
         self._node = node
         self._metadata, self._hinted = metadata, hinted
         self._publishers: dict[str, Any] = {}
+        self._names_wait = False
         self._create()
 
     def _create(self) -> None:
@@ -74,21 +75,35 @@ class MapPublishers:
         result._create()
         return result
 
-    def publish_label_info(self) -> bool:
-        """Publish the class names, latched; return False where vision_msgs is not installed."""
+    def publish_label_info(self, *, at_once: bool = True) -> bool:
+        """
+        Publish the class names, latched; return False where vision_msgs is not installed.
+
+        :param at_once: else before the first maps that have these names: those of the checkpoint
+            before may still be on their way, and would be read by names that are not theirs.
+        """
         try:
-            from vision_msgs.msg import LabelInfo, VisionClass
+            from vision_msgs.msg import LabelInfo
         except ImportError:
             return False
-        publisher = self._publishers.get('label_info')
-        if publisher is None:
-            publisher = self._publishers['label_info'] = self._node.create_publisher(
+        if 'label_info' not in self._publishers:
+            self._publishers['label_info'] = self._node.create_publisher(
                 LabelInfo, '~/label_info', latched(), **with_overrides())
+        self._names_wait = True
+        if at_once:
+            self._publish_names()
+        return True
+
+    def _publish_names(self) -> None:
+        publisher = self._publishers.get('label_info')
+        if publisher is None or not self._names_wait:
+            return
+        from vision_msgs.msg import LabelInfo, VisionClass
         publisher.publish(LabelInfo(
             header=Header(stamp=self._node.get_clock().now().to_msg()), threshold=0.0,
             class_map=[VisionClass(class_id=index, class_name=name)
                        for index, name in label_names(self._metadata.classes)]))
-        return True
+        self._names_wait = False
 
     def destroy(self) -> None:
         """Remove the topics."""
@@ -118,6 +133,8 @@ class MapPublishers:
             or that parameters do not ask for.
         """
         withheld = False
+        if is_current():
+            self._publish_names()
         if settings.output_size == 'camera' and prediction.size != frame.rgb.shape[:2]:
             # Made at the network's size while nobody listened: who listens now gets the next.
             return MapsOut.ALL

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import time
 
+from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.rectified_camera import UNRECTIFIABLE
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
+from emu_perception.objection import objection
 from emu_perception.prediction import Prediction
 from emu_perception.predicts import predict
 from emu_perception.region import Region
@@ -35,6 +37,7 @@ from emu_perception.scores import SCORES
 from emu_perception.topics import TOPICS
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 _LOG_EVERY_S = 5.0
 WITHHELD = ', '.join(f'~/{name}' for name in (
@@ -94,30 +97,24 @@ class Pipeline:
             return
         for warning in arrival.warnings:
             self.log.once(warning.code, warning.text)
-        rgb = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
+        raw = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
-        height, width = rgb.shape[:2]
-        camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
-                                        stamp=header.stamp, frame_id=header.frame_id,
-                                        fallback_hfov_deg=settings.fallback_hfov_deg,
-                                        rectify=settings.rectify)
-        self._warn_about_camera()
-        if scale_problem(self.predictor.metadata):
-            camera = None  # Its outputs in metres need both cameras, this one and the training's.
-        if camera is not None:
-            rgb = camera.rectified(rgb)
+        camera, rgb = self._seen(raw, header, settings)
         converted = time.monotonic()
         due = self.map_rate.is_due(waiting.received_s, max_rate_hz=settings.max_rate_hz,
                                    on_request=settings.on_request)
         try:
             prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
+            if self.camera.came_late(header.stamp):
+                camera, rgb = self._seen(raw, header, settings)
+                prediction = self._predict(rgb, camera.fx if camera else None, settings, due)
         except Exception:
             if due:
                 self.map_rate.failed()
             raise
         predicted = time.monotonic()
         stale = arrival.stale or waiting.arrivals.outlived(waiting.received_s, settings)
-        reason, detail = self._objection(stale, self._miscalibrated(settings))
+        reason, detail = objection(self.metres_withheld, stale, self._miscalibrated(settings))
         state = self.risk.observe(waiting.session, header, prediction.scores, reason=reason,
                                   detail=detail)
         if state is None:
@@ -131,14 +128,33 @@ class Pipeline:
                 self.map_rate.failed()
             return
         flagged = time.monotonic()
-        # After the flag, which waits for no other sensor.
+        # After the flag, which waits for no other sensor; what that contradicts goes out raised.
         if self.fusion is not None and camera is not None and prediction.depth is not None:
             prediction = self.fusion.fused(rgb, prediction, camera, waiting.received_s, settings)
+            if reason is RiskReason.NONE:
+                reason, detail = objection('', miscalibrated=self._miscalibrated(settings))
+                if detail:
+                    state = self.risk.observe(waiting.session, header, prediction.scores,
+                                              reason=reason, detail=detail) or state
         self.publishing.offer(MapSet(
             session=waiting.session, frame=Frame(header, rgb, camera), prediction=prediction,
             state=state, settings=settings, maps=self.maps, due=due,
             timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
                             flagged_s=flagged, predictor_ms=prediction.timing_ms)))
+
+    def _seen(self, raw: np.ndarray, header: Header, settings: Settings
+              ) -> tuple[Camera | None, np.ndarray]:
+        """Return the image's camera, None where there are no metres, and what it is shown as."""
+        height, width = raw.shape[:2]
+        camera = self.camera.camera_for(width, height, use=settings.use_camera_info,
+                                        stamp=header.stamp, frame_id=header.frame_id,
+                                        fallback_hfov_deg=settings.fallback_hfov_deg,
+                                        rectify=settings.rectify)
+        self._warn_about_camera()
+        # Its outputs in metres need both cameras, this one and the training's.
+        if camera is None or scale_problem(self.predictor.metadata):
+            return None, raw
+        return camera, camera.rectified(raw)
 
     def _predict(self, rgb: np.ndarray, fx: float | None, settings: Settings, due: bool
                  ) -> Prediction:
@@ -148,17 +164,6 @@ class Pipeline:
             score_region=Region.of(settings.risk_region),
             at_network_size=settings.output_size == 'network'
             or not (due and self.maps.wanted()))
-
-    def _objection(self, stale: str, miscalibrated: str) -> tuple[RiskReason, str]:
-        """Return what speaks against the image in work, whatever the network says of it."""
-        withheld = self.metres_withheld
-        if withheld:
-            return RiskReason.NO_CALIBRATION, f'{withheld}; {stale}' if stale else withheld
-        if stale:
-            return RiskReason.STALE, stale
-        if miscalibrated:
-            return RiskReason.MISCALIBRATED, miscalibrated
-        return RiskReason.NONE, ''
 
     def _miscalibrated(self, settings: Settings) -> str:
         if self.fusion is None:

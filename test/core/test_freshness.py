@@ -221,6 +221,78 @@ def test_the_same_pixels_are_counted_in_seconds_and_one_other_begins_anew():
         0.0, 1.0, 2.5, 0.0, 0.0, 0.0, 1.0]
 
 
+class Booted(Stream):
+    """A robot without a clock of its own: it starts in 1970, and hears of NTP by and by."""
+
+    def __init__(self, *, follows: bool = False):
+        super().__init__(start_s=100.0)
+        self.ahead_s, self.follows = 0.0, follows
+
+    def send(self, *, lag_s: float = 0.05, **options):
+        self.time_s += 0.1
+        now_s = self.start_s + self.time_s
+        stamp_s = now_s - lag_s + (self.ahead_s if self.follows else 0.0)
+        return self.freshness.observe(ns(stamp_s), ns(now_s + self.ahead_s), 5.0 + self.time_s,
+                                      **options)
+
+
+@pytest.mark.parametrize('follows', [False, True])
+@pytest.mark.parametrize('ahead_s', [NOW_S, -15.0])
+def test_a_clock_that_is_set_is_stale_for_one_image_and_whose_the_stamps_are_is_seen_anew(
+        follows, ahead_s):
+    """Stamps of the uptime were the clock's before; stale for ever they would be now."""
+    stream = Booted(follows=follows)
+    assert not any(stream.send().stale for _ in range(20))
+    stream.ahead_s = ahead_s
+    word = 'forward' if ahead_s > 0 else 'back'
+    assert f'the clock has jumped {word} by ' in stream.send().stale
+    if follows or ahead_s == NOW_S:
+        assert not any(stream.send().stale for _ in range(20))
+        assert stream.freshness.same_clock is follows
+    else:  # Stamps that stay ahead of a clock outlive the timeouts of all who compare them.
+        assert all('ahead of the clock' in stream.send().stale for _ in range(20))
+    assert stream.send(lag_s=1.25).stale
+
+
+@pytest.mark.parametrize('lag_s', [5.0, 30.0])
+@pytest.mark.parametrize('before_s', [0.05, None])
+def test_a_clock_that_is_set_hides_no_lag_that_was_there_before(lag_s, before_s):
+    stream = Booted()
+    for _ in range(20):
+        stream.send(lag_s=lag_s if before_s is None else before_s)
+    for step in range(500):  # More and more, as in a queue that grows.
+        stream.send(lag_s=max(lag_s * step / 500, before_s or lag_s))
+    stream.ahead_s = NOW_S
+    assert all(stream.send(lag_s=lag_s).stale for _ in range(200))
+    assert stream.send(lag_s=0.0).stale == ''
+
+
+@pytest.mark.parametrize('back_s', [0.3, 7.0])
+def test_stamps_of_another_clock_stay_late_when_the_nodes_is_set_back(back_s):
+    stream = Stream(offset_s=NOW_S - 77.0)
+    for step in range(100):
+        stream.send(lag_s=0.04 * step)
+    found = [stream.send(lag_s=4.0, clock_s=stream.start_s + stream.time_s - back_s).stale
+             for _ in range(10)]
+    assert 'jumped back' in found[0] and all('lags 4' in stale for stale in found[1:])
+
+
+def test_a_clock_that_is_kept_in_step_does_not_jump_and_no_late_look_at_it_does():
+    stream = Stream()
+    for _ in range(20):  # Slewed by a twentieth, and read half a second late now and then.
+        assert not stream.send(clock_s=NOW_S + 1.05 * stream.time_s + 0.1, lag_s=0.0).stale
+    assert not stream.send(clock_s=NOW_S + stream.time_s + 0.7, lag_s=0.0).stale
+    assert not stream.send(after_s=1.0).stale
+
+
+def test_an_image_grows_older_while_it_is_worked_on_though_the_clock_is_set_back():
+    stream = Stream()
+    stream.send(lag_s=0.25)
+    later_s = stream.time_s + 3.0
+    assert stream.freshness.age_s(ns(NOW_S + later_s - 60.0), 5.0 + later_s) == pytest.approx(
+        3.25, abs=0.001)
+
+
 @pytest.mark.parametrize('offset_s', [0.0, NOW_S - 77.0])
 def test_an_image_grows_older_while_it_is_worked_on(offset_s):
     stream = Stream(offset_s=offset_s)

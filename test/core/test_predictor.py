@@ -292,6 +292,16 @@ def test_a_size_that_cannot_be_is_one_clear_line(predictor, image, size):
         predictor(image, size=size)
 
 
+@pytest.mark.parametrize(('name', 'value'), [
+    ('fx', 0.0), ('fx', -5.0), ('fx', float('nan')), ('fx', '500'), ('fx', True),
+    ('fx', np.array([500.0, 500.0])), ('unknown_label_entropy', float('nan')),
+    ('unknown_label_entropy', -1.0), ('unknown_label_entropy', 'low'),
+    ('unknown_label_entropy', True), ('score_region', (0.5, 1.0, 0.0, 1.0))], ids=str)
+def test_an_argument_that_cannot_be_used_is_one_clear_line(predictor, image, name, value):
+    with pytest.raises(InputError, match=f'{name} is'):
+        predictor(image, **{name: value})
+
+
 def test_a_size_may_be_numpys_integers(predictor, image):
     assert predictor(image, size=tuple(np.array([30, 40]))).size == (30, 40)
 

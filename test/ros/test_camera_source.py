@@ -64,6 +64,47 @@ def test_an_image_takes_the_camera_info_of_its_own_stamp():
     assert [camera.fx for camera in found] == [50.0, 60.0, 60.0]
 
 
+def stamped(sec: int, **values) -> CameraInfo:
+    info = camera_info(**values)
+    info.header.stamp.sec = sec
+    return info
+
+
+def test_a_camera_info_that_comes_after_its_image_is_late_where_it_is_another():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    assert source.camera_for(64, 48, use=True, stamp=Time(sec=1)) is None
+    source.update(stamped(1, fx=50.0))
+    assert not source.came_late(Time(sec=1)), 'its metres are withheld already'
+    for sec, fx, late in ((2, 50.0, False), (3, 60.0, True)):
+        assert source.camera_for(64, 48, use=True, stamp=Time(sec=sec)).fx == 50.0
+        assert not source.came_late(Time(sec=sec))
+        source.update(stamped(sec, fx=fx))
+        source.update(stamped(9, fx=70.0))
+        assert source.came_late(Time(sec=sec)) is late
+        assert source.camera_for(64, 48, use=True, stamp=Time(sec=sec)).fx == fx
+        assert not source.came_late(Time(sec=sec)) and not source.came_late(Time())
+        source.update(stamped(2, fx=50.0))
+    assert source.camera_for(64, 48, use=False, stamp=Time(sec=9)) is None
+    assert not source.came_late(Time(sec=9))
+
+
+def test_different_camera_infos_of_one_stamp_are_no_calibration():
+    """Two cameras send on one topic: whose focal length it is nobody knows."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    for _ in range(2):  # Latched too, as it was.
+        source.update(stamped(1, fx=50.0))
+    assert source.camera_for(64, 48, use=True, stamp=Time(sec=1)).fx == 50.0
+    source.update(stamped(1, fx=80.0))
+    assert source.came_late(Time(sec=1))
+    assert source.camera_for(64, 48, use=True, stamp=Time(sec=1)) is None
+    assert source.problem.startswith('2 different camera_infos of one stamp on /cam/camera_info')
+    assert not source.came_late(Time(sec=1))
+    for _ in range(2):
+        source.update(stamped(2, fx=float('nan')))
+    assert source.camera_for(64, 48, use=True, stamp=Time(sec=2)) is None
+    assert 'is not calibrated' in source.problem
+
+
 @pytest.mark.parametrize('image_stamp', [Time(), Time(sec=7)])
 def test_of_camera_infos_without_stamps_the_newest_counts_and_it_is_said(image_stamp):
     """A camera that zooms to 60: not the first of all that "have the stamp" 0."""

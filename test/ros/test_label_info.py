@@ -15,8 +15,13 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 from builtin_interfaces.msg import Time
+from emu_perception.risk import RiskReason, RiskState
+from emu_perception.ros.gate import Gate
+from emu_perception.ros.map_messages import Frame
 from emu_perception.ros.map_publishers import MapPublishers
-from node_bench import CLASSES, FakeMetadata
+from emu_perception.ros.parameters import Settings
+from node_bench import CLASSES, FakeMetadata, FakePredictor
+import numpy as np
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from std_msgs.msg import Header
@@ -46,29 +51,75 @@ def strict(name: str, known: dict[str, type]) -> type:
     return Message
 
 
-def test_message_fits_the_definitions_and_is_latched(monkeypatch):
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Have stand-ins of the messages imported for the time of a test."""
     vision_class = strict('VisionClass', {})
     label_info = strict('LabelInfo', {'VisionClass': vision_class, 'Header': Header})
     package, messages = ModuleType('vision_msgs'), ModuleType('vision_msgs.msg')
     messages.LabelInfo, messages.VisionClass = label_info, vision_class
     monkeypatch.setitem(sys.modules, 'vision_msgs', package)
     monkeypatch.setitem(sys.modules, 'vision_msgs.msg', messages)
-    made, sent = [], []
+    return label_info
 
-    def create_publisher(kind, topic, qos, **_):
-        made.append((kind, topic, qos))
-        return SimpleNamespace(publish=sent.append)
-    clock = SimpleNamespace(now=lambda: SimpleNamespace(to_msg=lambda: Time(sec=7)))
-    maps = MapPublishers(SimpleNamespace(create_publisher=create_publisher,
-                                         get_clock=lambda: clock), FakeMetadata())
+
+class FakeNode:
+    """Keeps what is sent on which topic, in order; somebody listens to each."""
+
+    def __init__(self):
+        self.made, self.sent = [], []
+
+    def create_publisher(self, kind, topic, qos, **_):
+        self.made.append((kind, topic, qos))
+        return SimpleNamespace(publish=lambda message: self.sent.append((topic, message)),
+                               get_subscription_count=lambda: topic == '~/label')
+
+    def get_clock(self):
+        return SimpleNamespace(now=lambda: SimpleNamespace(to_msg=lambda: Time(sec=7)))
+
+
+def test_message_fits_the_definitions_and_is_latched(stand_in):
+    node = FakeNode()
+    maps = MapPublishers(node, FakeMetadata())
     assert maps.publish_label_info() and maps.publish_label_info()
-    (kind, _, qos), = [one for one in made if one[1] == '~/label_info']
-    assert kind is label_info
+    (kind, _, qos), = [one for one in node.made if one[1] == '~/label_info']
+    sent = [message for _, message in node.sent]
+    assert kind is stand_in
     assert qos.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
     assert qos.reliability == QoSReliabilityPolicy.RELIABLE
     assert len(sent) == 2 and sent[0].header.stamp.sec == 7 and sent[0].threshold == 0.0
     assert [(one.class_id, one.class_name) for one in sent[0].class_map] == [
         *enumerate(CLASSES), (255, 'UNLABELED')]
+
+
+def test_names_of_a_new_model_come_after_the_last_labels_of_the_old_one_and_before_its_own(
+        stand_in):
+    node = FakeNode()
+    old = MapPublishers(node, FakeMetadata())
+    assert old.publish_label_info()
+    new = old.showing(FakeMetadata(classes=('sky', 'road', 'tree')))
+    assert new.publish_label_info(at_once=False)
+
+    def show(maps, current=True):
+        image = np.zeros((48, 64, 3), np.uint8)
+        maps.publish(Frame(Header(), image, None), FakePredictor()(image),
+                     RiskState(False, RiskReason.NONE, ''), Settings(), lambda: current,
+                     Gate((), RiskState(False, RiskReason.NONE, ''), lambda: False))
+    show(old)
+    show(new, current=False)  # Its session has ended: the next one's first maps say it.
+    for _ in range(2):
+        show(new)
+    assert [topic for topic, _ in node.sent] == [
+        '~/label_info', '~/label', '~/label_info', '~/label', '~/label']
+    assert [one.class_name for one in node.sent[2][1].class_map] == [
+        'sky', 'road', 'tree', 'UNLABELED']
+    # No topic is made after a cleanup.
+    assert new.publish_label_info(at_once=False)
+    made = len(node.made)
+    node.destroy_publisher = lambda publisher: None
+    new.destroy()
+    show(new)
+    assert len(node.made) == made and len(node.sent) == 5
 
 
 def test_late_subscriber_gets_the_names_over_the_middleware(make_bench):

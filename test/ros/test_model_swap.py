@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 import threading
 import time
+from types import SimpleNamespace
 
 from emu_perception.checkpoint import (
     Calibration,
@@ -18,6 +19,7 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.ros import model_swap
+from emu_perception.ros.map_publishers import MapPublishers
 from emu_perception.visualization import default_palette
 from node_bench import (
     camera_info,
@@ -116,6 +118,30 @@ def test_new_calibration_comes_with_the_new_model(make_bench, stock):
     assert bench.set(model_file=str(stock['new'])).successful
     bench.until(lambda: bench.diagnostics()['risk']['threshold_segmentation_nat'] == '0.4')
     bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'uncertain', send=rgb_image())
+
+
+def test_names_of_a_new_model_wait_for_its_first_maps_unless_nothing_is_on_its_way(
+        garage, stock, monkeypatch):
+    """A reader would name the last labels of the old one by the new names."""
+    bench, at_once = garage, []
+
+    def asked(self, **options):
+        at_once.append(options['at_once'])
+        return True
+    monkeypatch.setattr(MapPublishers, 'publish_label_info', asked)
+    assert bench.set(model_file=str(stock['new'])).successful
+    bench.until(lambda: at_once == [False])
+    assert bench.transition('deactivate') and bench.set(model_file=str(stock['old'])).successful
+    bench.until(lambda: at_once == [False, True])
+
+
+def test_a_new_model_without_thresholds_is_said_to_raise_nothing(garage, stock, monkeypatch):
+    bench, said = garage, []
+    bench.garage.calibration['new'] = fake_calibration(None, None)
+    monkeypatch.setattr(bench.node._log, '_logger', SimpleNamespace(
+        **dict.fromkeys(('info', 'warning', 'error'), said.append)))
+    assert bench.set(model_file=str(stock['new'])).successful
+    bench.until(lambda: any('neither the checkpoint nor a parameter' in line for line in said))
 
 
 def test_promises_of_a_new_model_come_and_one_without_the_level_is_refused(

@@ -134,6 +134,27 @@ def test_a_network_of_depth_alone_still_shows_its_picture(make_bench):
     assert not depths and bench.risk() is True
 
 
+def test_metres_are_of_the_camera_info_of_their_image_that_drivers_send_after_it(make_bench):
+    """A camera that zooms at once: by the one before, a wall would be twice as far, or as near."""
+    bench = make_bench()
+    infos = bench.listen(CameraInfo, 'depth/camera_info')
+
+    def send(fx, **stamp):
+        info = camera_info(fx=fx)
+        info.header.stamp.sec = stamp['sec']
+        bench.send(rgb_image(**stamp), info)
+    bench.until(lambda: infos or send(50.0, sec=1))
+    infos.clear()
+    bench.hang(sec=2, nanosec=0)
+    late = camera_info(fx=100.0)
+    late.header.stamp.sec = 2
+    bench._camera_info.publish(late)
+    bench.until(lambda: bench.node._pipeline.camera.came_late(late.header.stamp))
+    bench.predictor.gate.set()
+    bench.until(lambda: infos)
+    assert all(info.k[0] == 100.0 for info in infos if info.header.stamp.sec == 2)
+
+
 @pytest.fixture
 def infos_on(make_bench, monkeypatch):
     """Return a bench whose camera_info nobody publishes yet."""

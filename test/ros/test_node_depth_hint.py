@@ -197,6 +197,25 @@ def test_a_hint_that_is_refused_as_far_nearer_raises_the_flag_until_one_is_belie
         scene.show(seen)
 
 
+def test_metres_that_their_own_hint_contradicts_do_not_pass_the_gate_and_raise_at_once(scene):
+    """Not with the image after it, which a slow network, or a stop, may keep for long."""
+    assert scene.bench.set(gate=['depth']).successful
+    scene.bench.until(lambda: scene.bench.risk() is False, send=rgb_image(WIDTH, HEIGHT))
+    scene.depths.clear()
+    for _ in range(20):
+        scene.sec += 1
+        scene.hint.publish(seen(scene.sec, depth_m=NETWORK_M / 10))
+        scene.bench.send(rgb_image(WIDTH, HEIGHT, sec=scene.sec, nanosec=0),
+                         camera_info(WIDTH, HEIGHT))
+        try:
+            scene.bench.until(lambda: scene.bench.risk() is True, timeout_s=1.0)
+            break
+        except AssertionError:  # Image or hint got lost on its way: the next one.
+            assert int(scene.counts()['refused']) == 0, 'the flag waits for another image'
+    scene.bench.until(lambda: scene.bench.diagnostics()['risk']['reason'] == 'miscalibrated')
+    assert not any(depth.header.stamp.sec == scene.sec for depth in scene.depths)
+
+
 def test_a_hint_that_is_refused_as_far_farther_leaves_the_nearer_metres_and_the_flag(scene):
     scene.bench.until(lambda: scene.bench.risk() is False, send=rgb_image(WIDTH, HEIGHT))
     before = int(scene.counts()['refused'])

@@ -76,6 +76,19 @@ def test_what_did_not_hold_of_a_file_does_not_hold_on_another_backend():
     assert not fusion.another_network(same_file=False).problem
 
 
+def test_another_model_takes_no_contradiction_back_and_no_frozen_pixels_for_new_ones():
+    old = HintFusion(DepthHints('/d'), Mock())
+    new = old.another_network(same_file=False)
+    # The last image of the old network ends when the new one is there already.
+    assert joined(old, 1, message(SECOND), 100.0).scale_sigma < 0.1
+    joined(old, 2, message(2 * SECOND, 0.02), 100.0)
+    assert joined(new, 3, None, 100.0).scale_sigma > 0.4 and new.contradiction
+    assert not (joined(new, 4, message(4 * SECOND, 0.02), 100.0, 130).depth_source == 2).any()
+    assert new.hints.counts['frozen'] == 1 and new.contradiction
+    assert (joined(new, 5, message(5 * SECOND), 100.0).depth_source == 2).all()
+    assert not new.contradiction
+
+
 def test_each_way_to_be_no_hint_is_counted_by_its_own_name():
     fusion = HintFusion(DepthHints('/d'), Mock())
     assert (joined(fusion, 1, message(SECOND), 100.0).depth_source == 2).all()

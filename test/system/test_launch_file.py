@@ -74,7 +74,7 @@ def test_nothing_is_imported_that_humble_lacks() -> None:
 
 
 @needs_launch
-@pytest.mark.parametrize('replay', ['', '/images'])
+@pytest.mark.parametrize('replay', ['', str(FILE.parent)])
 def test_all_that_is_started_has_shared_memory_for_images(
         installed: Path, monkeypatch: pytest.MonkeyPatch, replay: str) -> None:
     """The sender's segment counts: a camera that is left out loses what it sends."""
@@ -221,6 +221,7 @@ def test_rviz_waits_for_the_frame_of_the_images(installed: Path) -> None:
     ({'replay': '0', 'replay_rate': 'fast'}, "replay_rate is 'fast': give a number"),
     ({'cameras': 'front,left,front'}, 'cameras is .*give each once'),
     ({'replay_camera_info': '/nowhere.yaml'}, 'replay_camera_info is .*no such file'),
+    ({'replay': '/nowhere'}, "replay is '/nowhere': no such file or folder"),
     ({'respawn': 'maybe'}, 'respawn'), ({'replay_clock': 'x'}, 'replay_clock')])
 def test_what_can_fail_fails_by_name_before_anything_is_started(
         installed: Path, arguments: dict[str, str], problem: str) -> None:
@@ -229,6 +230,23 @@ def test_what_can_fail_fails_by_name_before_anything_is_started(
         pytest.skip('NOT TESTED: rviz2 is installed')
     with pytest.raises(RuntimeError, match=problem):
         started(with_rviz=False, **arguments)
+
+
+@needs_launch
+@pytest.mark.parametrize(('ends', 'code'), [(3, 1), (0, 0)])
+def test_a_replay_that_fails_ends_all_and_not_with_0(installed: Path, ends: int, code: int
+                                                     ) -> None:
+    """A script that starts a launch would take it for done."""
+    from launch import LaunchDescription, LaunchService
+    from launch.actions import ExecuteProcess
+
+    def process(text: str, **options: Any) -> Any:
+        return ExecuteProcess(cmd=[sys.executable, '-c', f'import sys, time; {text}'], **options)
+    service = LaunchService()
+    service.include_launch_description(LaunchDescription([
+        process(f'sys.exit({ends})', on_exit=load()._end_on_failure),
+        process(f'time.sleep({60 if ends else 0})')]))
+    assert service.run() == code
 
 
 @needs_launch
@@ -253,7 +271,7 @@ def test_replayed_cameras_have_frames_of_their_own(installed: Path) -> None:
 @needs_launch
 def test_replayed_clock_is_made_by_the_camera_and_followed_by_the_node(installed: Path) -> None:
     """A camera that follows its own clock would wait for itself."""
-    lines = started(replay='/bag', replay_clock='true')
+    lines = started(replay=str(FILE.parent), replay_clock='true')
     assert lines['replay_camera']['values']['clock'] is True
     assert 'use_sim_time' not in lines['replay_camera']['values']
     assert lines['emu_node']['values']['use_sim_time'] is True
@@ -286,7 +304,7 @@ def test_a_replay_beside_a_depth_camera_says_that_it_is_none(
     module, said = load(), []
     monkeypatch.setattr(module, 'LogInfo', lambda msg: said.append(msg))
     monkeypatch.setitem(globals(), 'load', lambda: module)
-    launched(replay='/bag', depth_hint_topic='/cam/aligned_depth')
+    launched(replay=str(FILE.parent), depth_hint_topic='/cam/aligned_depth')
     assert [line for line in said if '/cam/aligned_depth has to come from elsewhere' in line]
     said.clear()
     launched(depth_hint_topic='/cam/aligned_depth')

@@ -43,7 +43,7 @@ def image_scores(predictor: Predictor, folder: DatasetFolder,
             LOGGER.warning('%s: has no part in the risk thresholds: %s', folder.image_path(stem),
                            error)
             continue
-        found[stem] = predictor(image, fx=training_fx(folder)).scores
+        found[stem] = predictor(image, fx=training_fx(folder, image)).scores
     return found
 
 
@@ -81,6 +81,13 @@ def with_limits(calibration: Calibration, values: Mapping[str, float], percentil
     fitted_on = {'data_set': data_set, 'split': split, 'images': images}
     return replace(calibration, scores={
         name: FittedThreshold(limit, percentile, fitted_on) for name, limit in values.items()})
+
+
+def too_few(images: int, percentile: float) -> int:
+    """Return how many images it takes for a percentile of more than the largest; 0: no more."""
+    # Rounded: 1 - 90 / 100 is less than a tenth, and ten images were called few.
+    needed = 0 if percentile >= 100 else math.ceil(round(100 / (100 - percentile), 6))
+    return needed if images < needed else 0
 
 
 def older_limits(new: Calibration, old: Calibration, images: int) -> dict[str, FittedThreshold]:

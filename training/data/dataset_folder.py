@@ -87,6 +87,8 @@ class DatasetFolder:
         """
         Return the product of depth in metres and inverse depth: 1, or fx · baseline in px · m.
 
+        The pixels are those of ``intrinsics``: an image of another width has its own.
+
         None where that is not known: disparities without the camera.
         """
         if self.depth is None or self.depth.quantity == 'depth':
@@ -198,7 +200,9 @@ class DatasetFolder:
         far = self._inverse(raw, label, image.shape[:2]) if inverse else None
         if depth is not None and self.depth is not None and self.depth.quantity == 'disparity' \
                 and self.inverse_factor is not None:
-            depth = np.divide(np.float32(self.inverse_factor), depth, where=depth > 0,
+            assert self.intrinsics is not None  # Its disparities are in pixels of this image.
+            factor = self.inverse_factor * (image.shape[1] / self.intrinsics.width)
+            depth = np.divide(np.float32(factor), depth, where=depth > 0,
                               out=np.zeros_like(depth))
         ids = self._map('instance', stem, image.shape[:2]) if instance else None
         if instance and ids is None:
@@ -293,9 +297,17 @@ class DatasetFolder:
         return values
 
 
-def training_fx(folder: DatasetFolder) -> float | None:
-    """Return the focal length of the folder's images in pixels; None if it is not known."""
-    return folder.intrinsics.fx if folder.intrinsics else None
+def training_fx(folder: DatasetFolder, image: np.ndarray) -> float | None:
+    """
+    Return the focal length of one of the folder's images in its own pixels; None if not known.
+
+    Images of several sizes are the camera's at several resolutions: it is the field of view that
+    they have in common.
+
+    :param image: [H, W, ...].
+    """
+    camera = folder.intrinsics
+    return None if camera is None else camera.fx * (image.shape[1] / camera.width)
 
 
 def training_focal(folder: DatasetFolder) -> float | None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from emu_perception.preprocessing import resized_image
 import numpy as np
@@ -47,9 +47,9 @@ class ExampleCache:
         return example
 
 
-def has_truth(examples: ExampleCache, kinds: Collection[str]) -> bool:
+def has_truth(examples: ExampleCache, kinds: Collection[str], indices: Iterable[int]) -> bool:
     """
-    Return whether a pixel of any example has a truth that is known.
+    Return whether a pixel of any of some examples has a truth that is known.
 
     :param kinds: of truth, that count: 'label', 'depth', 'inverse', 'instance'.
     """
@@ -60,7 +60,7 @@ def has_truth(examples: ExampleCache, kinds: Collection[str]) -> bool:
             ('inverse', None if one.inverse is None else one.inverse >= 0),
             ('instance', None if one.instance is None else one.instance > 0))
             if kind in kinds and found is not None)
-    return any(known(examples[index]) for index in range(len(examples)))
+    return any(known(examples[index]) for index in indices)
 
 
 class TrainingViews(Dataset[Batch]):

@@ -17,17 +17,19 @@ def trained_on(metadata: CheckpointMetadata, folder: DatasetFolder, split: str) 
     """
     Return whether a network has learned from the images of this split of this data set.
 
-    Outputs that were added to it may have learned from others than it did.
+    Outputs that were added to it may have learned from others than it did, and what it started
+    from, or was taught by, too, several data sets ago.
     """
     provenance = metadata.provenance
     return any(part.get('data_set') == folder.name and split in str(part.get('split')).split('+')
-               for part in (provenance, provenance.get('epistemic') or {}))
+               for part in (provenance, provenance.get('epistemic') or {},
+                            *(provenance.get('ancestors') or ())))
 
 
 def check_unseen(path: Path, metadata: CheckpointMetadata, folder: DatasetFolder,
                  split: str) -> None:
     """
-    Check that a network has not learned from what it is measured on.
+    Check that a network, and what it comes from, has not learned from what it is measured on.
 
     :raises InputError: if it has.
     """

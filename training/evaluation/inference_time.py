@@ -39,7 +39,7 @@ def inference_time(ensemble: Ensemble, folder: DatasetFolder, stem: str,
     else:
         predictor = Predictor.load(ensemble.members[0].path, device=str(ensemble.device))
         predictor.warm_up(image.shape[:2])
-        call, by = partial(predictor, image, fx=training_fx(folder)), (
+        call, by = partial(predictor, image, fx=training_fx(folder, image)), (
             f'backend {predictor.backend}, {predictor.precision_description}')
     found = summary(interleaved({by: call}, rounds)[by])
     height, width = image.shape[:2]

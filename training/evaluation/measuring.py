@@ -30,6 +30,7 @@ from ..methods.ensemble import Ensemble, Member
 from ..methods.sampling import size_of
 from ..metrics.probability_runs import Probabilities, Softmax, Whole
 from ..metrics.suite import EvaluationSuite
+from ..runs.ancestry import in_words, steps_of
 from .threads import one_thread
 from .three_task_figures import has_three_task_figures, ThreeTaskFigures
 
@@ -237,7 +238,12 @@ def named(ensemble: Ensemble, method: str) -> str:
 
 
 def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
-    """Return what was measured: method, networks, size."""
+    """
+    Return what was measured: method, networks, size.
+
+    ``method`` is how it was trained last, which decides how it answers; ``made_by`` all that was
+    done to make it, and ``made_of`` as what others went into it.
+    """
     first = ensemble.members[0]
     method = method_of(ensemble, sampled)
     dropped = {} if method != 'mc_dropout' else {
@@ -248,6 +254,8 @@ def description(ensemble: Ensemble, sampled: str) -> dict[str, Any]:
             'checkpoints': [str(m.path) for m in ensemble.members],
             'seeds': [_recipe(member).get('seed') for member in ensemble.members],
             'trained_as': _trained_as(ensemble),
+            'made_by': list(dict.fromkeys(in_words(steps_of(member.metadata))
+                                          for member in ensemble.members)),
             'made_of': sorted({role for member in ensemble.members for role in roles(member)}),
             'samples': ensemble.samples, 'tasks': list(ensemble.tasks),
             'encoder': first.metadata.architecture['encoder'],
@@ -269,9 +277,15 @@ def _trained_as(ensemble: Ensemble) -> str | None:
     """Return what is equal for trainings that differ in nothing but seeds and places."""
     recipes = [{name: value for name, value in _recipe(member).items()
                 if name not in ('seed', 'name', 'output', 'data')} for member in ensemble.members]
-    if not all(recipes):
+    provenances = [member.metadata.provenance for member in ensemble.members]
+    # An average has the recipe and the seed of the first network that went into it.
+    if not all(recipes) or any('averaged' in provenance for provenance in provenances):
         return None
-    for recipe in recipes:
+    for recipe, provenance in zip(recipes, provenances):
+        if 'balanced' in provenance:
+            recipe['balanced'] = provenance['balanced'].get('tau')
+        if 'density' in provenance:
+            recipe['density'] = provenance['density'].get('depth_output')
         distillation = recipe.get('emuformer') or {}
         recipe['emuformer'] = {**distillation, 'teacher': len(distillation.get('teacher') or ())}
     return hashlib.sha256(json.dumps(recipes, sort_keys=True).encode()).hexdigest()[:16]

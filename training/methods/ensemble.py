@@ -197,7 +197,7 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
     """
     Return checkpoints, folders replaced by the members in them, 'default' by the default model.
 
-    :raises InputError: if there is none, or a folder holds none.
+    :raises InputError: if there is none, a folder holds none, or one is given twice.
     """
     found: list[Path] = []
     for path in (default_model() if str(path) == DEFAULT else Path(path) for path in paths):
@@ -212,6 +212,11 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
             found.append(path)
     if not found:
         raise InputError('no checkpoint was given: name one or more .safetensors files')
+    places = [path.resolve() for path in found]
+    twice = [path for path, place in zip(found, places) if places.count(place) > 1]
+    if twice:
+        # It would count twice, and agree with itself: what is not known would look known.
+        raise InputError(f'{twice[0]}: is given twice, by itself or by its folder: give it once')
     return found
 
 

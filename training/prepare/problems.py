@@ -137,28 +137,20 @@ def _about_sample(folder: DatasetFolder, stem: str, values: SplitStatistics) -> 
         if width * size[0] != height * size[1]:
             found.append(Problem(folder.root / 'image' / stem, f'is {size[1]}x{size[0]}, '
                                  f"'intrinsics' in dataset.yaml are of {width}x{height}"))
-    for kind in ('label', 'depth'):
+    for kind, asked, about in (('label', folder.classes, _about_labels),
+                               ('depth', folder.depth, _about_depth),
+                               ('instance', folder.things, _about_instances)):
         path = folder.map_path(kind, stem)
-        asked = folder.classes if kind == 'label' else folder.depth
         if not asked or path is None:
             continue
-        pixels = read_map(path, palette=kind == 'label')
-        count = _count_labels if kind == 'label' else _count_depth
-        text = _unusable(path, pixels, size)
-        if text is None and pixels is not None:
-            text = count(folder, pixels, values)
-        if text is not None:
-            found.append(Problem(path, text))
-    path = folder.map_path('instance', stem)
-    if folder.things and path is not None:
-        ids = read_map(path, palette=True)
-        text = _unusable(path, ids, size)
-        if text is None and ids is not None:
-            values.instance_maps += 1
-            values.instances += len(np.unique(ids[ids > 0]))
-            labels = folder.map_path('label', stem)
-            label = None if labels is None else read_map(labels, palette=True)
-            text = None if label is None else instances_on_stuff(folder, ids, label)
+        try:
+            pixels = read_map(path, palette=kind != 'depth')
+            text = _unusable(path, pixels, size)
+            if text is None and pixels is not None:
+                text = about(folder, stem, pixels, values)
+        except DatasetError as error:  # One file that cannot be read hides no other's faults.
+            found.append(_from_error(error, path))
+            continue
         if text is not None:
             found.append(Problem(path, text))
     return found
@@ -176,8 +168,8 @@ def _unusable(path: Path, pixels: np.ndarray | None, size: tuple[int, ...]) -> s
     return None
 
 
-def _count_labels(folder: DatasetFolder, pixels: np.ndarray, values: SplitStatistics
-                  ) -> str | None:
+def _about_labels(folder: DatasetFolder, stem: str, pixels: np.ndarray,
+                  values: SplitStatistics) -> str | None:
     counts = np.bincount(pixels.ravel(), minlength=1 << 8)
     values.label_maps += 1
     if 0 <= folder.ignore_index < len(counts):
@@ -194,13 +186,22 @@ def _count_labels(folder: DatasetFolder, pixels: np.ndarray, values: SplitStatis
     return 'is unlabelled everywhere' if not known.any() else None
 
 
-def _count_depth(folder: DatasetFolder, pixels: np.ndarray, values: SplitStatistics
-                 ) -> str | None:
+def _about_depth(folder: DatasetFolder, stem: str, pixels: np.ndarray,
+                 values: SplitStatistics) -> str | None:
     values.depth_maps += 1
     values.raw_depth += np.bincount(pixels.ravel(), minlength=1 << 16)
     if folder.metres(pixels).any():
         return None
     return f'has no valid depth (stored values {pixels.min()}..{pixels.max()})'
+
+
+def _about_instances(folder: DatasetFolder, stem: str, ids: np.ndarray,
+                     values: SplitStatistics) -> str | None:
+    values.instance_maps += 1
+    values.instances += len(np.unique(ids[ids > 0]))
+    labels = folder.map_path('label', stem)
+    label = None if labels is None else read_map(labels, palette=True)
+    return None if label is None else instances_on_stuff(folder, ids, label)
 
 
 def _about_split(folder: DatasetFolder, split: str, values: SplitStatistics) -> list[Problem]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import types
 from typing import Any, get_args, get_origin, get_type_hints, Union
 
@@ -24,15 +25,17 @@ class RecipeError(EmuError):
 
 
 def option(default: Any, explanation: str, *, low: float | None = None,
-           high: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+           high: float | None = None, choices: tuple[str, ...] = (), path: bool = False) -> Any:
     """
     Return a dataclass field.
 
     :param default: a section is given as its dataclass.
     :param low: smallest value allowed, of each item of a list.
     :param choices: the values allowed.
+    :param path: whether it is a path, or may be one: of people, who write ~/runs.
     """
-    metadata = {'explanation': explanation, 'low': low, 'high': high, 'choices': choices}
+    metadata = {'explanation': explanation, 'low': low, 'high': high, 'choices': choices,
+                'path': path}
     if isinstance(default, type) or isinstance(default, types.FunctionType):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -60,6 +63,11 @@ def build(kind: Any, document: dict[str, Any], source: str, prefix: str = '') ->
                 and name not in values):
             raise RecipeError(f"{source}: field '{prefix}{name}' is missing")
     return kind(**values)
+
+
+def from_home(path: str) -> str:
+    """Return a path with the user's own folder for its ~, as a shell has it; no more than that."""
+    return os.path.expanduser(path) if path == '~' or path.startswith('~/') else path
 
 
 def explained(kind: Any, prefix: str = '') -> list[str]:
@@ -129,6 +137,7 @@ def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> An
                            math.inf if high is None else high,
                            choices=metadata.get('choices', ()))
     try:
-        return rule.checked(value)
+        checked = rule.checked(value)
+        return from_home(checked) if metadata.get('path') else checked
     except ValueError as error:
         raise RecipeError(f"{source}: field '{name}' is {value!r}: {error}") from error

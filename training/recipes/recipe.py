@@ -18,7 +18,7 @@ import yaml
 
 from .cache_conditions import cache_refusal
 from .earlier_names import EARLIER_NAMES, renamed
-from .options import build, option, RecipeError
+from .options import build, from_home, option, RecipeError
 from .registry import FAMILIES, PRECISIONS, TRAINED
 from .sections import (
     AugmentationRecipe,
@@ -43,8 +43,8 @@ class Recipe:
     """Everything a training run is made of."""
 
     name: str = option('run', 'of the run: its files go to OUTPUT/NAME')
-    data: str = option('', 'the data set folder (required)')
-    output: str = option('runs', 'where runs go')
+    data: str = option('', 'the data set folder (required)', path=True)
+    output: str = option('runs', 'where runs go', path=True)
     seed: int = option(0, 'of weights, order and views; member i of an ensemble adds i', low=0,
                        high=2**31)
     method: str = option('baseline', 'how it is trained', choices=tuple(TRAINED))
@@ -235,7 +235,7 @@ def recipe_file(text: str) -> Path:
 
     :raises RecipeError: if there is neither a file nor a recipe of this name.
     """
-    path = Path(text)
+    path = Path(from_home(text))  # --recipe=~/my.yaml comes as it is written.
     if path.exists() or path.name != text:
         return path
     name = text.removesuffix('.yaml')

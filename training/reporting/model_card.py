@@ -13,7 +13,7 @@ from emu_perception.networks.families import family_of
 from emu_perception.scores import SCORES
 
 from ..metrics.certainty_cells import CERTAINTY
-from ..runs.ancestry import terms_in_words
+from ..runs.ancestry import steps_of, terms_in_words
 from .rendering import render
 
 # What is known of the terms of data sets; a card must say so even where it is little.
@@ -46,7 +46,7 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
         'metadata': metadata, 'file': path, 'provenance': provenance, 'metrics': metrics,
         'calibration': metadata.calibration, 'scores': SCORES, 'joint': _joint(metadata),
         'recipe': provenance.get('recipe', {}),
-        'uncertainty': _uncertainty(metadata),
+        'uncertainty': _uncertainty(metadata), 'steps': steps_of(metadata),
         'heads': family_of(metadata.architecture).description(metadata.architecture),
         'rows': [(title.format(task), metrics[task][name], trivial.get(task, {}).get(name))
                  for task, titles in _ROWS.items() for name, title in titles.items()

@@ -68,7 +68,7 @@ def checkpoint_predict(folder: DatasetFolder) -> Predict:
         if path not in loaded:
             loaded[path] = Predictor.load(path, 'cpu')
             warn_of_camera(folder, loaded[path].metadata)
-        return loaded[path](image, fx=training_fx(folder))
+        return loaded[path](image, fx=training_fx(folder, image))
 
     return predict
 

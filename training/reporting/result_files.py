@@ -85,7 +85,7 @@ def _check(document: dict[str, Any]) -> None:
     for field in ('inference_by', 'trained_as', 'encoder', 'device'):
         _expect(document, field, str)
     for field in ('checkpoints', 'policies', 'class_iou', 'classes', 'per_image', 'input_size',
-                  'crop', 'seeds', 'made_of'):
+                  'crop', 'seeds', 'made_by', 'made_of'):
         _expect(document, field, list)
     for field, kind in (('checkpoints', str), ('classes', str), ('seeds', int)):
         for i, value in enumerate(document.get(field) or ()):

@@ -20,7 +20,7 @@ import torch
 from ..evaluation.measuring import file_hash
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
-from .ancestry import ancestors_of
+from .ancestry import ADDED_OUTPUTS, ancestors_of, steps_of
 
 EPISTEMIC_PART = '.epistemic.'
 # Of the student's provenance: what is of the added outputs alone.
@@ -73,6 +73,6 @@ def with_added_outputs(network: Network, start: str,
     trained = {name: student.provenance[name] for name in _OF_STUDENT
                if name in student.provenance}
     return replace(metadata, architecture=network.arguments, name=student.name, provenance={
-        **metadata.provenance,
+        **metadata.provenance, 'steps': [*steps_of(metadata), ADDED_OUTPUTS],
         'epistemic': {**trained, 'start': metadata.name, 'start_sha256': file_hash(Path(start))},
         'ancestors': ancestors})

@@ -169,8 +169,17 @@ class StopEarly(EarlyStopping):
         super().__init__('val/score', mode='max', patience=patience)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the count of before, and the patience of now."""
-        super().load_state_dict({**state_dict, 'patience': self.patience})
+        """Take the count of before, and the patience of now, which has ended nothing yet."""
+        super().load_state_dict({**state_dict, 'patience': self.patience, 'stopped_epoch': 0})
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """End a run that goes on where it has ended: an epoch more would follow each start."""
+        if self.wait_count >= self.patience:
+            LOGGER.warning('early_stopping is %d, and the last %d validations had no better '
+                           'score: no epoch is added; early_stopping=N above %d goes on',
+                           self.patience, self.wait_count, self.wait_count)
+            self.stopped_epoch = trainer.current_epoch
+            trainer.should_stop = True
 
 
 class FreezeBN(lightning.Callback):

@@ -15,6 +15,14 @@ from ..recipes.recipe import Recipe
 LOGGER = logging.getLogger('training')
 
 
+def validated(recipe: Recipe, count: int) -> list[int]:
+    """Return which of ``count`` validation images, evenly spaced, choose the best epoch."""
+    if not 0 < recipe.validation_images < count:
+        return [*range(count)]
+    step = count / recipe.validation_images
+    return [int(i * step) for i in range(recipe.validation_images)]
+
+
 def can_choose(recipe: Recipe, val: ExampleCache) -> bool:
     """
     Return whether validations tell epochs apart; where they do not the best is the last.
@@ -25,9 +33,12 @@ def can_choose(recipe: Recipe, val: ExampleCache) -> bool:
     :raises RecipeError: if nothing does, and the run is to end early by it.
     """
     kinds = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
-    if not recipe.chooses or has_truth(val, kinds):
+    looked_at = validated(recipe, len(val))
+    if not recipe.chooses or has_truth(val, kinds, looked_at):
         return recipe.chooses
-    lacking = (f'{val.folder.root}/val.txt: none of its images has a known '
+    which = ('its images' if len(looked_at) == len(val) else
+             f'the {len(looked_at)} of its images that validation_images takes')
+    lacking = (f'{val.folder.root}/val.txt: none of {which} has a known '
                f'{" or ".join(sorted(kinds))}')
     if recipe.early_stopping:
         raise RecipeError(f"{lacking}, and field 'early_stopping' is {recipe.early_stopping}: "

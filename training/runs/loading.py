@@ -21,6 +21,7 @@ from ..data.resident import DrawnViews
 from ..data.training_stems import training_stems
 from ..methods.module import TrainingModule
 from ..recipes.recipe import Recipe
+from .choosing import validated
 
 
 def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache, ExampleCache]:
@@ -59,11 +60,7 @@ def loaders(recipe: Recipe, module: TrainingModule, train: ExampleCache, val: Ex
     loader = DataLoader(views, recipe.batch_size // processes, sampler=sampler, drop_last=True,
                         num_workers=recipe.workers, persistent_workers=recipe.workers > 0,
                         pin_memory=torch.cuda.is_available())
-    images: WholeImages | Subset = WholeImages(val, recipe.input_size)
-    count = len(val)
-    if 0 < recipe.validation_images < count:
-        step = count / recipe.validation_images
-        images = Subset(images, [int(i * step) for i in range(recipe.validation_images)])
-        count = recipe.validation_images
-    return loader, DataLoader(images, 1, sampler=ShardSampler(count, processes,
+    chosen = validated(recipe, len(val))
+    images = Subset(WholeImages(val, recipe.input_size), chosen)
+    return loader, DataLoader(images, 1, sampler=ShardSampler(len(chosen), processes,
                                                               lambda: module.global_rank))

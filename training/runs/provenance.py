@@ -23,7 +23,7 @@ from ..data.instances import instance_settings
 from ..data.training_stems import training_stems
 from ..methods.ensemble import Ensemble
 from ..recipes.recipe import Recipe
-from .ancestry import ancestors_of, command_line, source_in_words
+from .ancestry import ancestors_of, command_line, source_in_words, steps_of
 from .building import normalization, start_of
 
 
@@ -36,8 +36,9 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence
     :param epoch: of these weights, from 1; ``epochs_run`` that the run has made; 0 = not known.
     """
     start, command = start_of(recipe), command_line()
+    started = read_metadata(start) if start else None
     parents = [*(('teacher', member.metadata) for member in (teacher.members if teacher else ())),
-               *([('start', read_metadata(start))] if start else [])]
+               *([('start', started)] if started else [])]
     mean, std = normalization(recipe.network.encoder)
     depth_min, depth_max = folder.depth_range
     classes, palette = classes_of(folder, teacher)
@@ -56,6 +57,7 @@ def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence
             'data_set': folder.name, 'split': recipe.train_on,
             'images': len(training_stems(recipe, folder)),
             'recipe': asdict(recipe),
+            'steps': [*(steps_of(started) if started else ()), recipe.method],
             **({'epoch': epoch, 'epochs_run': epochs_run} if epochs_run else {}),
             **({'command': command} if command else {}), 'git_commit': git_commit(),
             **{name: words for name, words in (

@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 from emu_perception.benchmarking.measure import gmac, interleaved, summary
-from emu_perception.checkpoint import load_checkpoint
+from emu_perception.checkpoint import load_answering
 from emu_perception.corruptions import BASIC, corrupted, SEVERITIES
 from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
@@ -136,7 +136,7 @@ def study(checkpoint: Path, teacher: Sequence[Path], folder: DatasetFolder, limi
 
     :raises EmuError: if a file cannot be used, or the student has no such outputs.
     """
-    network, metadata = load_checkpoint(checkpoint)
+    network, metadata = load_answering(checkpoint)
     if metadata.outputs == metadata.tasks or not isinstance(network, MultitaskNetwork):
         raise InputError(f'--checkpoint {checkpoint}: has no epistemic outputs: train it with '
                          'emu distill emuformer.epistemic=true')

@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from emu_perception.checkpoint import load_checkpoint
+from emu_perception.checkpoint import load_answering
 from emu_perception.corruptions import CORRUPTIONS
 from emu_perception.corruptions.content import restyled
 from emu_perception.corruptions.photographs import no_room_files, read_rgb
@@ -57,7 +57,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
     :param kept: a folder where what the network gave is kept for the next run.
     :raises EmuError: if a file cannot be used.
     """
-    network, metadata = load_checkpoint(checkpoint)
+    network, metadata = load_answering(checkpoint)
     check_unseen(checkpoint, metadata, folder, split)
     folder.check_classes(metadata.classes, checkpoint)
     warn_of_camera(folder, metadata)

@@ -96,7 +96,7 @@ def with_truth(judge: Judge, ensemble: Ensemble, folder: DatasetFolder, stems: S
         image = as_seen(example.image, kind, stem)
         answer = answered(ensemble, image, training_focal(folder))
         figures = compared(suite, answer, example)
-        rows.append({'image': stem, **judge(image, training_fx(folder)),
+        rows.append({'image': stem, **judge(image, training_fx(folder, image)),
                      **{name: figures[name] for name in ('pixel_accuracy', 'rmse')}})
     found = suite.compute()
     return {'group': kind or 'clean', 'rows': rows, **{

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import time
 from typing import TYPE_CHECKING
 
-from emu_perception.errors import EmuError, kind_and_text
+from emu_perception.errors import CheckpointError, EmuError, kind_and_text
 from emu_perception.model_file import resolve_model_file
 from emu_perception.ros.doctor.finding import FAULT, Finding, OK, WARNING
 
@@ -32,13 +32,14 @@ def findings(model: str, device: str, seconds: float) -> Iterator[Finding]:
         yield Finding('model', FAULT, str(error), 'install the package again, or give --model')
         return
     from emu_perception.backends.registry import is_installed, preferred
-    from emu_perception.checkpoint import load_checkpoint
+    from emu_perception.checkpoint import load_answering
     from emu_perception.devices import resolved_device
     from emu_perception.predictor import Predictor
     try:
-        network, metadata = load_checkpoint(path)
+        network, metadata = load_answering(path)
     except EmuError as error:
-        yield Finding('model', FAULT, str(error), 'copy or export the file again')
+        yield Finding('model', FAULT, str(error), 'copy or export the file again'
+                      if isinstance(error, CheckpointError) else 'give another model')
         return
     yield Finding('model', OK, f'{metadata.name}, {path}')
     try:

@@ -11,8 +11,10 @@ from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.calibration_files import (
     find_calibration,
     read_calibration,
+    read_mapping,
     write_calibration,
 )
+from emu_perception.dataset_fields import read_fields
 from emu_perception.errors import InputError
 import pytest
 
@@ -74,16 +76,40 @@ def test_a_calibration_that_is_not_there_is_not_called_bad_yaml(tmp_path, name, 
 
 
 @pytest.mark.parametrize(('text', 'words'), [
-    (INTRINSICS.replace('cy: 20', 'c: 20'), 'field intrinsics.cy is missing'),
-    (INTRINSICS.replace('50', 'fifty'), 'field intrinsics: '),
-    (INTRINSICS.replace('50', '.inf'), 'field intrinsics: a number is not finite'),
-    (INTRINSICS.replace('width: 64', 'width: .inf'), 'field intrinsics: '),
-    ('intrinsics: 3', 'field intrinsics: '), ('[1, 2]', 'is no YAML mapping'),
+    (INTRINSICS.replace(', cy: 20', ''), ("'intrinsics'", "'cx': 30", 'give cy too')),
+    (INTRINSICS.replace('50', 'fifty'), ("'intrinsics.fx'", "'fifty'", 'give a number above 0')),
+    (INTRINSICS.replace('50', '.inf'), ("'intrinsics.fx'", 'inf', 'give a number above 0')),
+    (INTRINSICS.replace('50', '0'), ("'intrinsics.fx'", '0', 'give a number above 0')),
+    (INTRINSICS.replace('cx: 30', 'cx: .nan'), ("'intrinsics.cx'", 'nan', 'give a number')),
+    (INTRINSICS.replace('width: 64', 'width: .inf'), ("'intrinsics.width'", 'inf', 'whole')),
+    (INTRINSICS.replace('width: 64', 'width: 64.5'), ("'intrinsics.width'", '64.5', 'whole')),
+    ('intrinsics: 3', ("'intrinsics' is 3",)),
 ])
-def test_wrong_intrinsics_are_one_line_with_file_and_field(tmp_path, text, words):
-    (tmp_path / 'dataset.yaml').write_text(text)
-    for read in (lambda: find_calibration(tmp_path),
-                 lambda: read_calibration(tmp_path / 'dataset.yaml')):
+def test_wrong_intrinsics_are_one_line_with_file_field_and_value(tmp_path, text, words):
+    """The same line, whether a camera or a data set is read."""
+    file = tmp_path / 'dataset.yaml'
+    file.write_text(text)
+    lines = set()
+    for read in (lambda: find_calibration(tmp_path), lambda: read_calibration(file),
+                 lambda: read_fields(read_mapping(file), file)):
         with pytest.raises(InputError) as error:
             read()
-        assert str(error.value).startswith(f'{tmp_path}/dataset.yaml: {words}')
+        lines.add(str(error.value))
+    line, = lines
+    assert line.startswith(f'{file}: field ') and all(word in line for word in words)
+
+
+def test_what_is_no_mapping_is_no_calibration(tmp_path):
+    (tmp_path / 'dataset.yaml').write_text('[1, 2]')
+    for read in (lambda: find_calibration(tmp_path),
+                 lambda: read_calibration(tmp_path / 'dataset.yaml')):
+        with pytest.raises(InputError, match='dataset.yaml: is no YAML mapping'):
+            read()
+
+
+def test_intrinsics_with_fields_of_somebody_else_are_a_calibration_and_no_data_set(tmp_path):
+    file = tmp_path / 'dataset.yaml'
+    file.write_text(INTRINSICS.replace('fx: 50', 'fx: 5e1, skew: 0'))
+    assert read_calibration(file) == pinhole_info(64, 48, 50.0, 51.0, 30.0, 20.0)
+    with pytest.raises(InputError, match="field 'intrinsics'.*'skew' is none of its fields"):
+        read_fields(read_mapping(file), file)

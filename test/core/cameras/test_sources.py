@@ -107,7 +107,7 @@ def test_calibration_beside_an_image_is_that_images_and_dataset_yaml_is_the_othe
 
 def test_a_dataset_yaml_that_cannot_be_used_is_one_line(folder, opened):
     (folder / 'dataset.yaml').write_text('intrinsics: {width: 64}')
-    with pytest.raises(InputError, match='dataset.yaml: field intrinsics.fx is missing'):
+    with pytest.raises(InputError, match="dataset.yaml: field 'intrinsics' is .*give .*fx"):
         opened(folder)
 
 

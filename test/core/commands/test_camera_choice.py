@@ -10,6 +10,7 @@ from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.errors import InputError
 from emu_perception.recordings.messages import Header
 import numpy as np
 import pytest
@@ -53,6 +54,28 @@ def test_a_field_of_view_stands_in_for_it_unless_the_lens_distorts(d, used):
     image = image_of((640, 480), 3, distortion_model='plumb_bob', d=d)
     camera = CameraChoice(None, None, 60.0).camera_of(image, 640, 480)
     assert (camera is not None) is used
+
+
+@pytest.mark.parametrize(('fx', 'hfov_deg', 'odd'), [(100.0, None, (1000, 100)),
+                                                     (None, 100.0, (100, 600))])
+def test_an_image_that_the_users_word_does_not_fit_has_no_camera_and_ends_nothing(
+        fx, hfov_deg, odd):
+    """One such image of a folder must not cost those behind it."""
+    image = InputImage('a.jpg', Header(0, 'camera'), lambda: np.zeros((1, 1, 3), np.uint8))
+    choice = CameraChoice(fx, None, hfov_deg)
+    assert choice.camera_of(image, 640, 480) is not None
+    assert choice.camera_of(image, *odd) is None and 'not plausible' in choice.problem
+    assert choice.camera_of(image, 640, 480) is not None and not choice.problem
+    with pytest.raises(InputError, match='not plausible'):
+        CameraChoice(fx, None, hfov_deg).camera_of(image, *odd)
+
+
+def test_one_focal_length_for_images_of_several_sizes_is_said(caplog):
+    image = InputImage('b.jpg', Header(0, 'camera'), lambda: np.zeros((1, 1, 3), np.uint8))
+    choice = CameraChoice(500.0, None)
+    for size in ((640, 480), (640, 480), (320, 240), (320, 240)):
+        assert choice.camera_of(image, *size).fx == 500.0
+    assert caplog.text.count('b.jpg is 320x240, the first image 640x480') == 1
 
 
 def test_of_a_file_the_mark_is_read(tmp_path):

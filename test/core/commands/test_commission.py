@@ -191,6 +191,37 @@ def test_a_bag_brings_its_camera_and_its_depth_rectified_as_the_node_does(model,
     np.testing.assert_allclose(found.familiarity.mean, expected.mean, rtol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('bag', [True, False])
+def test_what_is_damaged_of_a_recording_is_left_out_and_said(model, tmp_path, capsys, bag):
+    """A minute of driving is not to be driven again for one message."""
+    metres, messages = np.full((96, 128), 2000, np.uint16), []
+    folder, depth = tmp_path / 'in', tmp_path / 'depth'
+    folder.mkdir()
+    depth.mkdir()
+    for index, rgb in enumerate(pictures(14, 1)):
+        rgb = rgb[:20] if index == 3 else rgb
+        at, stored = header(index), cv2.imencode('.png', metres)[1].tobytes()
+        cv2.imwrite(str(folder / f'{index:03d}.png'), rgb[..., ::-1])
+        (depth / f'{index:03d}.png').write_bytes(stored[:90] if index == 5 else stored)
+        image = MAKE.image(metres, '16UC1', at)
+        if index == 5:
+            image.data = image.data[:50]
+        messages += [(topic, message, at.stamp_ns) for topic, message in (
+            (INFO, MAKE.camera_info(pinhole_info(128, 96, 110.0), at)), ('/cam/depth', image),
+            (IMAGE, MAKE.image(np.ascontiguousarray(rgb), 'rgb8', at)))]
+    given = write_bag(tmp_path / 'bag', messages) if bag else folder
+    out = tmp_path / 'robot.safetensors'
+    assert commission.main([str(given), '--model', str(model), '--out', str(out), '--depth',
+                            '/cam/depth' if bag else str(depth), '--device', 'cpu',
+                            *([] if bag else ['--fx', '110'])]) == 0
+    said = capsys.readouterr().err
+    assert 'left out: ' in said and '128x20: both sides must be at least 32 pixels' in said
+    assert said.count('depth left out: ') == 1
+    found = read_metadata(out).provenance['commissioned']
+    assert (found['images'], found['depth']['frames']) == (13, 12)
+
+
 def fit_familiarity_of(metadata: CheckpointMetadata, seen: list[Seen]) -> Familiarity:
     """Return a checkpoint's familiarity with what was seen mixed in."""
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks))

@@ -130,6 +130,16 @@ def test_one_image_makes_a_panel(tmp_path, checkpoint):
     assert banner[2] > 150 > banner[1], 'this image is uncertain: red'
 
 
+def test_an_image_of_the_longest_name_there_is_gets_its_files(tmp_path, checkpoint):
+    path, = write_images(tmp_path / 'in', 1)
+    path.rename(path.with_name('ä' * 125 + '.png'))
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--maps', '--fx', str(FX)) == 0
+    for folder, suffix in (('maps', '.npz'), ('panels', '.png')):
+        found, = (tmp_path / 'out' / folder).iterdir()
+        assert found.name.startswith('000000_ää') and found.suffix == suffix
+    assert table(tmp_path / 'out')[0]['source'] == 'ä' * 125 + '.png'
+
+
 def test_a_video_gives_a_row_a_frame_and_an_mp4_of_its_rate(tmp_path, checkpoint):
     path = write_video(tmp_path / 'in.mp4', 7, 25.0)
     assert emu_run(path, tmp_path / 'out', checkpoint, '--video', '--panels', '2') == 0

@@ -205,6 +205,26 @@ def test_depth_of_an_image_that_exif_turns_is_left_out_and_said(tmp_path, checkp
     assert summary['with_hint'] == 0 and summary['left_out'] == {'unusable': 1}
 
 
+@pytest.mark.parametrize('judge', ['stream', 'each'])
+def test_a_hint_that_is_far_nearer_raises_the_flag_as_by_the_node(tmp_path, checkpoint, judge):
+    """A wall before the lens looks like that, and other units."""
+    near = [(DEPTH, MAKE.image(np.full((HEIGHT, WIDTH), 1 + index, np.uint16), '16UC1',
+                               header(index)), header(index).stamp_ns + 6_000_000)
+            for index in range(2)]
+    bag = write_bag(tmp_path / 'bag', sorted([*recording(COUNT), *near], key=lambda one: one[2]))
+    rows = {}
+    for name, more in (('hint', ['--depth-hint', DEPTH]), ('none', [])):
+        assert emu_run(bag, tmp_path / name, checkpoint, '--judge', judge, '--panels', '0',
+                       *more) == 0
+        rows[name] = table(tmp_path / name)
+    told = [index for index, row in enumerate(rows['hint']) if row['risk'] == '1'
+            and row['reason'] == 'miscalibrated'
+            and 'of the metres that the network says' in row['detail']]
+    # No hint takes nothing back in a stream; by itself an image without one has nothing against.
+    assert told == list(range(COUNT if judge == 'stream' else 2))
+    assert not any(row['reason'] == 'miscalibrated' for row in rows['none'])
+
+
 def test_depth_of_another_size_is_left_out_and_said(tmp_path, checkpoint, capsys):
     bag = with_depth(tmp_path / 'bag', width=WIDTH // 2)
     assert emu_run(bag, tmp_path / 'out', checkpoint, '--depth-hint', DEPTH, '--panels', '0') == 0

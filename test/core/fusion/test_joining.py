@@ -217,9 +217,9 @@ def test_a_hint_that_cannot_be_of_the_image_is_refused(depth, sigma, words):
 
 def test_millimetres_and_metres_are_one_and_nonsense_is_nothing_seen():
     millimetres = np.zeros(SIZE, np.uint16)
-    millimetres[0, :2] = 1234, 65535
+    millimetres[0, :2] = 1234, 65534
     metres = np.full(SIZE, np.nan, np.float32)
-    metres[0, :5] = 1.234, 65.535, -1.0, np.inf, 1e30
+    metres[0, :5] = 1.234, 65.534, -1.0, np.inf, 1e30
     one, other = (checked_hint(values, None, SIZE) for values in (millimetres, metres))
     assert np.array_equal(one.known, other.known) and one.known.sum() == 2
     assert one.depth[0, :2] == pytest.approx(other.depth[0, :2])

@@ -19,14 +19,38 @@ import pytest
 SIZE = (96, 128)
 PICTURE = np.full((*SIZE, 3), 120, np.uint8)
 DEPTH = np.repeat(np.linspace(1, 5, SIZE[0], dtype=np.float32)[:, None], SIZE[1], 1)
+PANE = np.zeros(SIZE, bool)
+PANE[40:56, 40:80] = True
 
 
-@pytest.mark.parametrize('wrong', [np.full(SIZE, 65535, np.uint16), 10 * DEPTH, 0.1 * DEPTH])
+@pytest.mark.parametrize('wrong', [np.full(SIZE, 65534, np.uint16), 10 * DEPTH, 0.1 * DEPTH])
 def test_a_hint_of_other_units_is_refused_and_leaves_the_scale(wrong):
     before = ScaleBelief.before()
     fused = fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, checked_hint(wrong, None, SIZE), before)
     assert fused.refused and fused.belief == before and not (fused.source == 2).any()
     assert np.array_equal(fused.depth, DEPTH)
+
+
+@pytest.mark.parametrize('make', [
+    lambda: np.where(PANE, 65535, 1e3 * DEPTH).astype(np.uint16),
+    lambda: np.where(PANE, 65535, 1e3 * DEPTH).astype('>u2'),
+    # As depth_image_proc makes metres of it.
+    lambda: np.where(PANE, 65535, 1e3 * DEPTH).astype(np.float32) * np.float32(1e-3),
+    lambda: np.ma.masked_array(np.where(PANE, np.float32(9.0), DEPTH), PANE),
+    lambda: np.ma.masked_array((1e3 * DEPTH).astype(np.uint16), PANE)])
+def test_what_a_sensor_says_it_has_not_seen_is_never_its_depth(make):
+    """A pane of glass would be a free way of 65 metres."""
+    hint = checked_hint(make(), None, SIZE)
+    assert np.array_equal(hint.known, ~PANE)
+    fused = fuse(PICTURE, DEPTH, (0.15 * DEPTH) ** 2, hint, ScaleBelief.before())
+    assert not (fused.source[PANE] == 2).any() and (fused.source[~PANE] == 2).all()
+    assert fused.depth[PANE] == pytest.approx(DEPTH[PANE], rel=0.1)
+
+
+def test_a_sigma_that_is_none_is_refused_in_one_line():
+    for sigma in (0.0, 'a', np.ma.masked_array(DEPTH, PANE), np.full(SIZE, np.nan)):
+        with pytest.raises(InputError, match='hint_sigma is of shape'):
+            checked_hint(DEPTH, sigma, SIZE)
 
 
 def test_one_wrong_image_is_not_believed_and_soon_forgotten():

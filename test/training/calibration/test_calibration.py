@@ -17,7 +17,13 @@ import torch
 from training import calibrate
 from training.calibration import constants
 from training.calibration.constants import fitted, Observation, observe, VarianceScale
-from training.calibration.risk_thresholds import limits, older_limits, risk_thresholds
+from training.calibration.risk_thresholds import (
+    image_scores,
+    limits,
+    older_limits,
+    risk_thresholds,
+    too_few,
+)
 from training.calibration.twins import unpromised
 from training.data.dataset_folder import DatasetFolder
 from training.data.frame_runs import folds, frame_runs
@@ -110,6 +116,19 @@ def test_depths_as_far_as_the_robot_has_them_of_this_camera_are_fitted_to(longer
     assert (sample is not None) is given
 
 
+def test_an_image_of_another_size_is_of_the_same_field_of_view(synthetic):
+    """Its thresholds and pictures were scaled as by another lens: intrinsics are of one size."""
+    small = synthetic / 'image/000.png'
+    cv2.imwrite(str(small), cv2.resize(cv2.imread(str(small)), (64, 48)))
+    folder, asked = DatasetFolder(synthetic), {}
+
+    def predictor(image, fx):
+        asked[image.shape[1]] = fx
+        return SimpleNamespace(scores={})
+    image_scores(predictor, folder, ['000', '001'])
+    assert asked == {64: 55.0, 128: folder.intrinsics.fx} and folder.intrinsics.fx == 110.0
+
+
 def test_constants_pool_the_pixels_of_images_and_keep_what_has_no_truth():
     torch.manual_seed(0)
     logits = torch.randn(4000, 4)
@@ -187,3 +206,12 @@ def test_where_sigma_is_infinite_nothing_is_promised_nor_counted_as_held():
     found = constants._sample(np.full((1, 2), 2.0), variance, np.full((1, 2), 3.0), 10.0, 2,
                               np.random.default_rng(0))
     assert found.residual.tolist() == [1.0] and found.sigma.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(('images', 'percentile', 'wanted'), [
+    (10, 90.0, 0), (9, 90.0, 10), (20, 95.0, 0), (19, 95.0, 20), (1000, 99.9, 0),
+    (999, 99.9, 1000),
+    (1, 100.0, 0), (1, 1.0, 2)])
+def test_images_are_few_where_a_percentile_is_of_the_largest_alone(images, percentile, wanted):
+    """Ten images were called few for 90 %, with the advice to give ten."""
+    assert too_few(images, percentile) == wanted

@@ -279,3 +279,9 @@ def test_an_image_that_would_be_turned_and_its_label_not_is_refused(synthetic):
         DatasetFolder(synthetic).image('000')
     (fault,) = [each for each in problems(DatasetFolder(synthetic)) if not each.note]
     assert fault.path == path and 'EXIF orientation' in fault.text
+
+
+def test_a_name_that_is_left_empty_is_the_folders_and_not_none(synthetic):
+    """All folders called 'None' would be taken for one: what is trained on would be refused."""
+    edit(synthetic, name=None)
+    assert DatasetFolder(synthetic).name == synthetic.name

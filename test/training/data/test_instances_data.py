@@ -182,6 +182,19 @@ def test_disparities_become_metres_by_the_camera(tmp_path):
     assert write_folder(tmp_path, True, intrinsics=camera).inverse_factor is None
 
 
+def test_an_image_of_another_size_has_disparities_in_pixels_of_its_own(tmp_path):
+    """Half as wide, with half the disparities, it shows the same metres."""
+    folder = write_folder(tmp_path, disparity=True)
+    half = SIZE[0] // 2, SIZE[1] // 2
+    raw = np.full(half, 257, np.uint16)  # 1 px, where the whole has 2.
+    cv2.imwrite(str(tmp_path / 'image/b.png'), np.zeros((*half, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / 'label/b.png'), np.full(half, 1, np.uint8))
+    cv2.imwrite(str(tmp_path / 'depth/b.png'), raw)
+    cv2.imwrite(str(tmp_path / 'instance/b.png'), np.zeros(half, np.uint16))
+    whole, small = folder.example('a'), folder.example('b')
+    assert small.depth[0, 0] == pytest.approx(whole.depth[30, 5]) == FX * BASELINE / 2.0
+
+
 @pytest.mark.parametrize('disparity', [False, True])
 def test_batches_hold_vectors_and_inverse_depth_in_the_networks_pixels(tmp_path, disparity):
     folder = write_folder(tmp_path, disparity)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from emu_perception.commands import emu
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import outputs_at
 from emu_perception.predictor import Predictor
@@ -164,7 +165,34 @@ def test_what_cannot_answer_together_is_refused_by_name(saved, tmp_path):
         assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_a_checkpoint_that_is_given_twice_is_refused(saved, tmp_path):
+    """As a folder of members with one of them beside it: it would count twice, unsaid."""
+    one = saved('a')
+    folder = tmp_path / 'ensemble/member_00'
+    folder.mkdir(parents=True)
+    member = folder / 'best.safetensors'
+    member.write_bytes(saved('b', 1).read_bytes())
+    assert len(Ensemble([one, folder.parent]).members) == 2
+    for given in ([folder.parent, one, member], [one, tmp_path / 'ensemble/../a.safetensors']):
+        with pytest.raises(InputError, match='is given twice'):
+            Ensemble(given)
+
+
 def test_a_sub_ensemble_is_not_for_the_robot(saved):
     network, metadata = load_checkpoint(saved('heads', num_heads=2))
     with pytest.raises(InputError, match='distil'):
         Predictor(network, replace(metadata), device='cpu')
+
+
+def test_what_does_not_answer_as_it_was_trained_is_named_by_its_file(saved, capsys, caplog):
+    """A launch file or a script may name several: 'num_heads is 2' says of none which."""
+    heads = saved('heads', num_heads=2)
+    with pytest.raises(InputError, match=f"^{heads}: field 'architecture.num_heads' is 2: a sub-"):
+        Predictor.load(heads, 'cpu')
+    for command in (['benchmark', '--checkpoint', str(heads), '--device', 'cpu'],
+                    ['export', '--model', str(heads), '--out', str(heads.with_suffix('.onnx'))]):
+        assert emu.main(command) == 1
+        assert f'{heads}: field' in capsys.readouterr().err, command
+    dropping = saved('b', provenance={'recipe': {'method': 'mc_dropout'}})
+    Predictor.load(dropping, 'cpu', backend='eager').close()
+    assert f'{dropping}: was trained with Monte Carlo dropout' in caplog.text

@@ -50,6 +50,12 @@ def append(path: Path, text: str) -> None:
     path.write_text(path.read_text().rstrip('\n') + f'\n{text}\n')
 
 
+def a_folder(path: Path) -> None:
+    """Put a folder in the place of a file, which nobody can read as one."""
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize(('spoil', 'file', 'words'), [
     (lambda r: (r / 'image/001.png').unlink(), 'image/001.jpg', 'missing'),
     (lambda r: (r / 'image/001.png').write_bytes(b'no'), 'image/001.png', 'not a readable'),
@@ -66,6 +72,8 @@ def append(path: Path, text: str) -> None:
      'no valid depth (stored values 60000..60000)'),
     (lambda r: write(r / 'depth/001.png', np.ones((2, 3), np.uint16)), 'depth/001.png', '3x2'),
     (lambda r: (r / 'depth/001.png').write_bytes(b''), 'depth/001.png', 'not a readable PNG'),
+    (lambda r: a_folder(r / 'label/001.png'), 'label/001.png', 'cannot be read (Is a directory)'),
+    (lambda r: a_folder(r / 'depth/001.png'), 'depth/001.png', 'cannot be read (Is a directory)'),
     (lambda r: append(r / 'train.txt', '000'), 'train.txt', "'000' twice"),
     (lambda r: append(r / 'val.txt', '000'), 'val.txt', 'which train.txt has too'),
     (lambda r: append(r / 'train.txt', '777'), 'image/777.jpg', 'missing'),

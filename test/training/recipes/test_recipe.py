@@ -93,3 +93,26 @@ def test_fields_are_read_by_the_names_that_they_had_and_the_new_one_is_said(
 def test_a_field_with_both_of_its_names_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="'frozen_statistics' is not known"):
         load_recipe(write(tmp_path, freeze_bn=0.1, frozen_statistics=0.2))
+
+
+def test_home_is_a_folder_and_no_name_wherever_a_path_is_written(tmp_path, monkeypatch):
+    """``output: ~/runs`` made a folder called ~ in the one of the moment."""
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.setenv('RUNS', '/elsewhere')
+    path = write(tmp_path, data='~/data', output='~/runs', method='emuformer',
+                 emuformer={'teacher': ['~/a.safetensors', 'b']},
+                 network={'initial_weights': '~/weights.safetensors'})
+    home = tmp_path / 'home'
+    recipe = load_recipe(path)
+    assert (recipe.data, recipe.folder) == (str(home / 'data'), home / 'runs/x')
+    assert recipe.emuformer.teacher == (str(home / 'a.safetensors'), 'b')
+    assert recipe.network.initial_weights == str(home / 'weights.safetensors')
+    recipe = load_recipe(path, ['output=~/here', 'data=a~/b', 'emuformer.teacher=[~/c]'])
+    assert (recipe.data, recipe.output) == ('a~/b', str(home / 'here'))
+    assert recipe.emuformer.teacher == (str(home / 'c'),)
+    # As they stand: no more than a shell's own ~ is meant, and a folder may be called so.
+    recipe = load_recipe(path, ['output=$RUNS', 'data=~other/data'])
+    assert (recipe.data, recipe.output) == ('~other/data', '$RUNS')
+    home.mkdir()
+    path.rename(home / 'own.yaml')
+    assert load_recipe('~/own.yaml').name == 'x'

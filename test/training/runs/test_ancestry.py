@@ -11,10 +11,18 @@ from pathlib import Path
 from emu_perception.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from emu_perception.predictor import Predictor
 import pytest
+from small_models import small_recipe
+from training.average import average
+from training.balance import balance
+from training.data.dataset_folder import DatasetFolder
+from training.density import said
+from training.evaluation.measuring import description
 from training.fit import main
+from training.methods.ensemble import Ensemble
 from training.reporting.model_card import inherited, model_card
 from training.runs import ancestry
-from training.runs.ancestry import ancestors_of, command_line, source_in_words
+from training.runs.ancestry import ancestors_of, command_line, source_in_words, steps_of
+from training.runs.provenance import metadata_of
 import yaml
 
 
@@ -94,3 +102,51 @@ def test_a_network_of_dropout_says_that_it_runs_as_one_pass(member, tmp_path, ca
     assert 'Monte Carlo' not in caplog.text
     Predictor.load(tmp_path / 'dropout.safetensors', 'cpu', backend='eager')
     assert 'one deterministic pass' in caplog.text and 'emu distill' in caplog.text
+
+
+def made(saved, name: str, method: str, **provenance: object) -> Path:
+    return saved(name, seed=len(name), provenance={
+        'data_set': 'd', 'split': 'train', 'recipe': {'method': method, 'seed': 3}, **provenance})
+
+
+def test_a_network_says_all_that_was_done_to_make_it_and_not_the_last_training_alone(
+        saved, synthetic, tmp_path):
+    """The default model is a baseline that goes on from an average of students."""
+    first, second, other = (made(saved, name, method) for name, method in (
+        ('a', 'emuformer'), ('bb', 'emuformer'), ('ccc', 'baseline')))
+    pair = average([first, second], [1, 1], tmp_path / 'pair.safetensors')
+    assert pair.provenance['steps'] == ['emuformer', 'average of 2']
+    mixed = average([first, other], [1, 1], tmp_path / 'mixed.safetensors')
+    assert mixed.provenance['steps'] == ['average of 2 (emuformer; baseline)']
+    even = balance(tmp_path / 'pair.safetensors', DatasetFolder(synthetic), 0.2,
+                   tmp_path / 'even.safetensors')
+    said(tmp_path / 'even.safetensors', 'median', tmp_path / 'read.safetensors')
+    steps = ['emuformer', 'average of 2', 'balanced with tau 0.2', 'depths read as median']
+    read = read_metadata(tmp_path / 'read.safetensors')
+    assert even.provenance['steps'] == steps[:-1] and read.provenance['steps'] == steps
+    # Of a file of before, which says no steps, those that it tells of.
+    older = {name: value for name, value in read.provenance.items() if name != 'steps'}
+    assert steps_of(replace(read, provenance=older)) == steps
+    assert steps_of(replace(read, provenance={})) == []
+    about = description(Ensemble([tmp_path / 'read.safetensors']), 'auto')
+    assert (about['method'], about['made_by']) == ('emuformer', [', then '.join(steps)])
+    assert f'- made by: {", then ".join(steps)}\n' in model_card(
+        read, tmp_path / 'read.safetensors')
+    recipe = small_recipe(network={'encoder': 'resnet10t', 'head_dim': 16, 'initial_weights':
+                                   str(tmp_path / 'read.safetensors')}, data=str(synthetic))
+    network, _ = load_checkpoint(first)
+    assert metadata_of(recipe, DatasetFolder(synthetic), network, '', {}, None, epoch=1,
+                       epochs_run=1).provenance['steps'] == [*steps, 'baseline']
+
+
+def test_an_average_is_no_training_of_the_first_seed(saved, synthetic, tmp_path):
+    """Its recipe is that of the first network: mean and spread over seeds took it for one."""
+    first, second = made(saved, 'a', 'baseline'), made(saved, 'bb', 'baseline')
+    average([first, second], [1, 1], tmp_path / 'pair.safetensors')
+    for path, out in ((first, 'one'), (second, 'two')):
+        balance(path, DatasetFolder(synthetic), 0.2, tmp_path / f'{out}.safetensors')
+    kinds = {name: description(Ensemble([path]), 'auto')['trained_as'] for name, path in {
+        'first': first, 'second': second, **{name: tmp_path / f'{name}.safetensors'
+                                             for name in ('pair', 'one', 'two')}}.items()}
+    assert kinds['pair'] is None
+    assert kinds['first'] == kinds['second'] != kinds['one'] == kinds['two'] is not None

@@ -53,6 +53,20 @@ def test_the_last_epoch_is_the_best_where_val_has_no_truth_for_what_is_learned(
             can_choose(early, val_of(synthetic))
 
 
+@pytest.mark.parametrize(('known', 'chooses'), [('004', True), ('005', False)])
+def test_images_that_are_not_validated_on_tell_no_epochs_apart(synthetic, caplog, known, chooses):
+    """With validation_images=1 the first of two is looked at: labels of the other help nothing."""
+    assert (synthetic / 'val.txt').read_text().split() == ['004', '005']
+    for stem in {'004', '005'} - {known}:
+        path = str(synthetic / f'label/{stem}.png')
+        cv2.imwrite(path, np.full_like(cv2.imread(path, cv2.IMREAD_UNCHANGED), 255))
+    recipe = small_recipe(network={'encoder': 'resnet10t', 'tasks': ['segmentation']},
+                          validation_images=1)
+    with caplog.at_level(logging.WARNING, 'training'):
+        assert can_choose(recipe, val_of(synthetic)) == chooses
+    assert ('none of the 1 of its images that validation_images takes' in caplog.text) != chooses
+
+
 def test_a_figure_of_no_pixel_is_no_figure():
     """A depth network had an RMSE of 0 m where no depth was known."""
     from small_models import small_network

@@ -10,6 +10,7 @@ from pathlib import Path
 import re
 from types import SimpleNamespace
 
+from emu_perception.checkpoint import load_checkpoint
 from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_a_run_says_each_epoch_trains_on_and_ends_early_where_it_is_told_to(
     assert any('best score 3 of epoch 4' in line for line in told), told
     assert epochs_done(tmp_path / 'run') == 6, 'epoch 4 is better than epoch 2, epoch 6 is not'
     assert json.loads((tmp_path / 'run/finished.json').read_text()) == {'epochs': 6}
+    # Said again, as a scheduler's script does, it adds no epoch; more patience goes on, and what
+    # the clock then ends has not ended by its score.
+    patient = [*command, 'epochs=9', 'validate_every=2', '--resume']
+    best = load_checkpoint(tmp_path / 'run/best.safetensors')[0].state_dict()
+    assert main([*patient, 'early_stopping=1']) == 0 and epochs_done(tmp_path / 'run') == 6
+    assert any('no epoch is added; early_stopping=N above 1' in line for line in lines(caplog))
+    assert json.loads((tmp_path / 'run/finished.json').read_text()) == {'epochs': 6}
+    again = load_checkpoint(tmp_path / 'run/best.safetensors')[0].state_dict()
+    assert all(tensor.equal(again[name]) for name, tensor in best.items())
+    with monkeypatch.context() as patch:
+        patch.setattr('training.fit.StopAfter', lambda seconds: StopAfter(0.0))
+        assert main([*patient, 'early_stopping=5', 'max_minutes=1']) == 0
+    assert epochs_done(tmp_path / 'run') == 7
+    assert not (tmp_path / 'run/finished.json').exists(), 'ensemble would leave it at that'
     events = EventAccumulator(str(tmp_path / 'run/tensorboard'))
     events.Reload()
     assert {'train/learning_rate', 'val/ece', 'val/nll', 'val/depth_nll'} <= set(
