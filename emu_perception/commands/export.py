@@ -20,6 +20,7 @@ from importlib.util import find_spec
 import logging
 from pathlib import Path
 import sys
+from tempfile import TemporaryFile
 
 from emu_perception.commands.arguments import count
 from emu_perception.commands.program import CommandParser, logging_from, program
@@ -58,13 +59,18 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f'--out {out}: give a name that ends in {ends}')
     if out.exists() and not options.force:
         raise InputError(f'--out {out}: is there already; give another name, or --force')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out.parent):  # What it says of the folder comes before the work.
+            pass
+    except OSError as error:
+        raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
     model_file = options.model or default_model()
     network, metadata = load_answering(model_file)
     size = metadata.input_size if options.size is None else size_of(options.size)
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)
     predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
-    out.parent.mkdir(parents=True, exist_ok=True)
     print(f'writing {row.about}', file=sys.stderr)
     try:
         runs = written(row, model, torch.zeros(options.batch, *size, 3, dtype=torch.uint8), out,

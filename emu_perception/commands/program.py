@@ -15,6 +15,8 @@ from typing import NoReturn
 _called_as = ''  # Of the process: one command runs in it.
 _UNKNOWN = 'unrecognized arguments: '
 _LONGEST_USAGE = 6  # Lines.
+# What is one thing, and has one name before training and another after it.
+_ALIKE = {'--checkpoint': '--model', '--model': '--checkpoint'}
 
 
 @contextmanager
@@ -76,8 +78,9 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process with code 2, the message and what may have been meant."""
         if message.startswith(_UNKNOWN):
-            first = message[len(_UNKNOWN):].split()[0]
-            message += meant(first.partition('=')[0], self.words())
+            first = message[len(_UNKNOWN):].split()[0].partition('=')[0]
+            words = self.words()
+            message += meant(alike if (alike := _ALIKE.get(first)) in words else first, words)
         usage = self.format_usage()
         if usage.count('\n') > _LONGEST_USAGE:  # Else what is wrong is lost below it.
             usage = f'{self.prog} --help lists the options\n'

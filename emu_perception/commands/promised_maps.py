@@ -33,8 +33,9 @@ class PromisedMaps:
     def __init__(self, metadata: CheckpointMetadata, names: Collection[str], level: float | None,
                  *, hinted: bool) -> None:
         if level is not None and not names:
-            raise InputError('--promise-level: is of the promised maps of a recording, of which '
-                             '--topics names none: leave it out')
+            raise InputError(f'--promise-level {level:g}: only promised maps have a level, and '
+                             '--topics names none of them: add --topics depth/interval '
+                             'label_set_size, or leave --promise-level out')
         self._metadata, self._names, self._hinted = metadata, tuple(names), hinted
         self._level = LEVEL if level is None else level
         self._said: set[tuple[str, str]] = set()

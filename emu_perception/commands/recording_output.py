@@ -94,8 +94,9 @@ class RecordingOutput:
             return
         whole, free = each * self._expected, shutil.disk_usage(self.writer.folder).free
         LOGGER.log(logging.INFO if whole < free else logging.WARNING,
-                   '%s, up to %.2f GB for %d images, of %.1f GB free; --topics chooses', text,
-                   whole / 1e9, self._expected, free / 1e9)
+                   '%s, up to %s for %d image%s, of %.1f GB free; --topics chooses', text,
+                   f'{whole / 1e9:.2f} GB' if whole >= 1e9 else f'{whole / 1e6:.0f} MB',
+                   self._expected, '' if self._expected == 1 else 's', free / 1e9)
 
     def close(self) -> None:
         """Finish the file."""

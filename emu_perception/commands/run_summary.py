@@ -80,7 +80,7 @@ class Summary:
             f'{self.images} images{", interrupted" if self.interrupted else ""}'
             f', {self.unusable} of them unusable; {self.fps:.2f} images/s with all outputs, '
             f'network alone {self.network_ms:.0f} ms, {self.device}',
-            f'{means or "-"}; thresholds: {limits or "none"}',
+            *([f'{means}; thresholds: {limits or "none"}'] if means else []),
             f'risk raised {100 * sum(raised.values()):.1f} % of the '
             f'{"images, each judged by itself" if self.judged == "each" else "time"}'
             f'{": " if reasons else ""}{reasons}']

@@ -15,16 +15,19 @@ from emu_perception.scores import SCORES
 
 _EXAMPLE = '''"""{what} of one image: python {name}_example.py IMAGE{argument}."""
 import json
+from pathlib import Path
 import sys
 
 import cv2
 import numpy as np
 {imports}
 
-about = json.load(open('{name}.json'))
+about = json.loads(Path(__file__).with_name('{name}.json').read_text())
 {load}
-image = cv2.cvtColor(cv2.imread(sys.argv[1]), cv2.COLOR_BGR2RGB)
-small = cv2.resize(image, (about['width'], about['height']), interpolation=cv2.INTER_AREA)
+bgr = cv2.imread(sys.argv[1]) if len(sys.argv) > {last} else None
+if bgr is None:
+    sys.exit(f'{{__doc__}} IMAGE is a file that OpenCV reads')
+small = cv2.resize(bgr, (about['width'], about['height']), interpolation=cv2.INTER_AREA)[..., ::-1]
 found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'] or 1, axis=0))))
 scale = {scale}
 {lines}
@@ -43,13 +46,16 @@ _NO_METRES = "print('RISK: no metres, the model does not know the focal length i
 # Neither runtime shall report to its maker: said before it is imported.
 _RUNS = {
     'onnx': ("import os\n\nos.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')  # No reports."
-             '\nimport onnxruntime', "session = onnxruntime.InferenceSession('{name}.onnx')\n"
+             '\nimport onnxruntime', "session = onnxruntime.InferenceSession("
+             "str(Path(__file__).with_name('{name}.onnx')))\n"
              "run = lambda batch: session.run(None, {{'image': batch}})"),
     'openvino': ("sys.modules.setdefault('openvino_telemetry', None)  # No reports."
-                 '\nimport openvino', "model = openvino.Core().compile_model('{name}.xml', 'CPU', "
+                 '\nimport openvino', "model = openvino.Core().compile_model("
+                 "str(Path(__file__).with_name('{name}.xml')), 'CPU', "
                  "{{'INFERENCE_PRECISION_HINT': 'f32'}})\n"
                  'run = lambda batch: list(model([batch]).to_tuple())'),
-    'torch': ('import torch', "model = torch.export.load('{name}.pt2').module()\n"
+    'torch': ('import torch', "model = torch.export.load("
+              "Path(__file__).with_name('{name}.pt2')).module()\n"
               'run = lambda batch: [x.numpy() for x in model(torch.from_numpy(batch))]')}
 
 
@@ -69,15 +75,16 @@ def document(metadata: CheckpointMetadata, names: tuple[str, ...], size: tuple[i
 
 
 def example(name: str, kind: str, document_: dict[str, Any]) -> str:
-    """Return the example for a format, which runs in the folder of its file."""
+    """Return the example for a format, which looks for its file beside itself."""
     imports, load = (part.format(name=name) for part in _RUNS[kind])
     labels, depth = ('label' in document_['outputs'], 'depth' in document_['outputs'])
     metres = depth and document_['depth_scale_per_fx_of_width'] is not None
     words = [*(['labels'] if labels else []), *(['metres'] if metres else []), 'flag']
     return _EXAMPLE.format(
         name=name, imports=imports, load=load, argument=' FX_PIXELS' if metres else '',
+        last=2 if metres else 1,
         what=(', '.join(words[:-1]) + ' and ' * (len(words) > 1) + words[-1]).capitalize(),
-        scale="float(sys.argv[2]) / image.shape[1] * about['depth_scale_per_fx_of_width']"
+        scale="float(sys.argv[2]) / bgr.shape[1] * about['depth_scale_per_fx_of_width']"
         if metres else '1.0', lines='\n'.join(line for line, there in (
             (_LABELS, labels), (_METRES, metres), (_NO_METRES, depth and not metres)) if there),
         verdict=_MORE if depth and not metres else _VERDICT)

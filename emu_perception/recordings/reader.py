@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -109,10 +109,10 @@ class Bag:
                          f'messages: cut off or damaged; {_tool(self.path)}')
             LOGGER.warning('%s', self.loss)
 
-    def listing(self) -> str:
-        """Return all topics with type and number of messages, for people."""
-        return ', '.join(f'{name} ({kind}, {self.counts[name]})'
-                         for name, kind in sorted(self.topics.items())) or 'none'
+    def listing(self, types: Collection[str] = ()) -> str:
+        """Return all topics with type and number of messages, those of ``types`` first."""
+        return ', '.join(f'{name} ({kind}, {self.counts[name]})' for name, kind in sorted(
+            self.topics.items(), key=lambda item: (item[1] not in types, item))) or 'none'
 
     def check_topic(self, topic: str, types: tuple[str, ...]) -> None:
         """
@@ -121,7 +121,8 @@ class Bag:
         :raises RecordingError: naming what there is.
         """
         if topic not in self.topics:
-            raise RecordingError(f"{self.path}: has no topic '{topic}'; it has {self.listing()}")
+            raise RecordingError(f"{self.path}: has no topic '{topic}'; it has "
+                                 f'{self.listing(types)}')
         if self.topics[topic] not in types:
             raise RecordingError(f"{self.path}: topic '{topic}' is {self.topics[topic]}, "
                                  f'{" or ".join(types)} is needed')

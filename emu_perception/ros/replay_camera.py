@@ -227,10 +227,14 @@ class ReplayCamera(Node):
     def _at_end(self) -> None:
         if not self._ended:
             self._ended = True
-            self.get_logger().info(f'end of source: {self.published} published, '
-                                   f'{self.skipped} skipped')
+            if self.published:
+                self.get_logger().info(f'end of source: {self.published} published, '
+                                       f'{self.skipped} skipped')
+            else:
+                self.get_logger().error(f'{self._given.source}: no image of it can be read: '
+                                        'nothing is published')
         if self._given.exit_at_end:
-            raise SystemExit(0)
+            raise SystemExit(0 if self.published else 1)
 
     def _say_once(self, text: str, key: str = '') -> None:
         if (key or text) not in self._told:

@@ -93,13 +93,28 @@ def test_what_is_written_is_what_the_predictor_says_and_its_example_runs(
     example = out.with_name('small_example.py')
     assert len(example.read_text().splitlines()) < 30
     assert 'emu_perception' not in example.read_text()
-    done = subprocess.run([sys.executable, example.name, str(picture), '200'], cwd=out.parent,
+    for words in ([], [str(picture)], ['nothing.jpg', '200']):
+        done = subprocess.run([sys.executable, str(example), *words], cwd=tmp_path,
+                              capture_output=True, text=True)
+        # OpenCV has a line of its own where there is no file.
+        assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr
+        assert 'small_example.py IMAGE FX_PIXELS' in done.stderr.splitlines()[-1]
+    done = subprocess.run([sys.executable, str(example), str(picture), '200'], cwd=tmp_path,
                           capture_output=True, text=True)
     assert done.returncode == 0 and 'risk' in done.stdout, done.stderr
     metres = Predictor.load(checkpoint, 'cpu', backend='eager')(picture, fx=200.0)
     said = float(done.stdout.split('median depth ')[1].split()[0])
     # It prints two digits; its maps have the network's size, those here the image's.
     assert abs(said - float(np.median(metres.depth))) < 0.03
+
+
+def test_where_nothing_can_be_written_is_said_in_one_line_before_the_work(
+        checkpoint, picture, tmp_path, capsys):
+    """The system's own words came, after the export."""
+    (tmp_path / 'file').write_text('.')
+    assert run(checkpoint, picture, tmp_path / 'file/emu.onnx') == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert f'--out {tmp_path}/file/emu.onnx: cannot be written (' in line
 
 
 @pytest.mark.slow

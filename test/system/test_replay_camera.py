@@ -171,6 +171,17 @@ def test_unreadable_file_is_skipped_and_counted(camera: Callable[..., ReplayCame
     assert node.skipped == 2
 
 
+def test_a_source_of_nothing_that_can_be_read_is_an_error_at_its_end(
+        camera: Callable[..., ReplayCamera], tmp_path: Path) -> None:
+    """It said "0 published, 2 skipped" of one file, and a script's code was 0."""
+    (tmp_path / 'text.jpg').write_text('hello')
+    node = camera(source=str(tmp_path / 'text.jpg'), exit_at_end=True)
+    assert node.publish_next() is None
+    with pytest.raises(SystemExit) as end:
+        node._at_end()
+    assert end.value.code == 1
+
+
 def test_a_cut_jpeg_is_skipped_and_not_filled_with_grey(camera: Callable[..., ReplayCamera],
                                                         image_folder: Path) -> None:
     """OpenCV would fill what is missing, and the node would see a picture that never was."""

@@ -24,12 +24,18 @@ def off(one: np.ndarray, two: np.ndarray) -> float:
 
 
 @pytest.mark.slow
-def test_the_panel_is_the_default_models():
+@pytest.mark.parametrize(('photograph', 'fx', 'picture', 'page', 'words'), [
+    (Path(skimage.__file__).parent / 'data' / 'motorcycle_left.png', 994.978, 'panel.jpg',
+     'uncertainty.md', 'fx=994.978).plot()'),
+    (ROOT / 'examples/living_room/left.jpg', 451.03, 'first_map.jpg', 'first_map.md',
+     '`fx=451.03`: the flag is down')], ids=['panel', 'first_map'])
+def test_the_panel_is_the_default_models(photograph, fx, picture, page, words):
     """It was of the model before: another flag, another depth, other classes."""
-    photograph = Path(skimage.__file__).parent / 'data' / 'motorcycle_left.png'
-    assert 'fx=994.978).plot()' in (ROOT / 'docs/uncertainty.md').read_text()
-    drawn = Predictor.load(device='cpu')(photograph, fx=994.978).plot()[..., ::-1]
-    shown = cv2.imread(str(ROOT / 'docs/panel.jpg'))
+    assert words in (ROOT / 'docs' / page).read_text()
+    prediction = Predictor.load(device='cpu')(photograph, fx=fx)
+    assert prediction.risk.raised is (page == 'uncertainty.md')
+    drawn = prediction.plot()[..., ::-1]
+    shown = cv2.imread(str(ROOT / 'docs' / picture))
     assert shown.shape == drawn.shape
     written, coded = cv2.imencode('.jpg', drawn, [cv2.IMWRITE_JPEG_QUALITY, 80])
     assert written

@@ -150,7 +150,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if 'loss_weights' in document:
         document['loss_weights'] = loss_weights_section(document['loss_weights'])
     # A field that is not known may be the misspelled 'data': it is said first.
-    recipe: Recipe = build(Recipe, {**document, 'data': document.get('data') or ''}, str(path))
+    source = f'{path} with the fields given beside it' if overrides else str(path)
+    recipe: Recipe = build(Recipe, {**document, 'data': document.get('data') or ''}, source)
     if not recipe.data:
         raise RecipeError(f"{path}: field 'data' is missing: add data=DIR, a data set folder")
     if recipe.network.initial_weights == 'default':
@@ -159,7 +160,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         check_recipe(recipe)
     except RecipeError as error:
-        raise RecipeError(f'{path}: {error}') from error
+        raise RecipeError(f'{source}: {error}') from error
     return recipe
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 INK, GRID = '#30363d', '#e3e6e9'
 # Of Okabe and Ito's palette, apart for the colour-blind.
 TASK_COLORS = {'segmentation': '#0072b2', 'instance': '#009e73', 'depth': '#d55e00'}
+NO_TASK_COLOR = '#cc79a7'  # Of a score that was fitted, and is of no one task.
 _STYLE: Any = {'font.size': 9, 'axes.titlesize': 9.5, 'axes.edgecolor': INK, 'axes.linewidth': 0.7,
                'axes.labelcolor': INK, 'axes.spines.top': False, 'axes.spines.right': False,
                'axes.grid': True, 'axes.axisbelow': True, 'grid.color': GRID,

@@ -11,7 +11,7 @@ from emu_perception.scores import SCORES
 from matplotlib.figure import Figure
 import numpy as np
 
-from .style import INK, new_figure, styled, TASK_COLORS
+from .style import INK, new_figure, NO_TASK_COLOR, styled, TASK_COLORS
 from .tables import DASH, markdown, number
 
 _WORDS = [score.words.removeprefix('mean ') for score in SCORES.values()]
@@ -50,7 +50,8 @@ def study_figure(result: Mapping[str, Any]) -> Figure:
         for row, group in enumerate(groups):
             values = [image[f'mean_{score.name}'] for image in group['rows']]
             axes.scatter(values, row + rng.uniform(-0.28, 0.28, len(values)), s=9,
-                         color=TASK_COLORS[score.task], alpha=0.45, linewidths=0)
+                         color=TASK_COLORS.get(score.task, NO_TASK_COLOR), alpha=0.45,
+                         linewidths=0)
             axes.plot([np.median(values)] * 2, [row - 0.36, row + 0.36], color=INK, linewidth=2)
             if limit is not None:
                 share = group[f'flagged_by_{score.tag}']

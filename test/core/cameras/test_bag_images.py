@@ -125,6 +125,14 @@ def test_stamped_images_with_camera_infos_without_stamps_take_the_newest(write):
     assert focal_lengths(path) == [50.0, 60.0]
 
 
+def test_of_a_missing_topic_those_are_named_first_that_can_be_meant(write):
+    """Among all topics of a robot's recording they were lost."""
+    with open_bag(write(('image', S), ('info', S, 50.0))) as bag:
+        for kind, order in (('CameraInfo', (INFO, IMAGE)), ('Image', (IMAGE, INFO))):
+            with pytest.raises(RecordingError, match='{} .*{} '.format(*order)):
+                bag.check_topic('/other', (f'sensor_msgs/msg/{kind}',))
+
+
 def test_a_topic_that_was_asked_for_and_is_not_there_is_one_line(write, caplog):
     path = write(('image', S))
     with open_bag(path) as bag:

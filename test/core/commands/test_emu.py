@@ -193,6 +193,17 @@ def test_an_unknown_option_names_the_one_that_may_be_meant(capsys):
     assert isinstance(parser, argparse.ArgumentParser)
 
 
+def test_a_model_is_a_checkpoint_where_that_is_its_name(capsys):
+    """``emu predict`` has --model, ``emu benchmark`` --checkpoint: it meant '--node'."""
+    for there, typed in (('--model', '--checkpoint'), ('--checkpoint', '--model')):
+        parser = CommandParser('own', '')
+        parser.add_argument('--node')
+        parser.add_argument(there)
+        with pytest.raises(SystemExit):
+            parser.parse_args([typed, 'file'])
+        assert f"did you mean '{there}'?" in capsys.readouterr().err
+
+
 def test_another_training_package_in_the_process_is_said(monkeypatch, tmp_path):
     own = tmp_path / 'training'
     own.mkdir()

@@ -19,6 +19,7 @@ from emu_perception.checkpoint import (
 from emu_perception.corruptions import BASIC
 from emu_perception.corruptions.photographs import no_room_files
 from emu_perception.predictor import Predictor
+from emu_perception.scores import SCORES
 from emu_perception.uncertainty import PredictiveMoments
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from synthetic_data import members
 import torch
 from training.data.dataset_folder import DatasetFolder
 from training.metrics.image_ranks import auroc, rank_correlation
+from training.reporting.uncertainty_study import study_figure
 from training.studies import teacher as study_teacher
 from training.studies import uncertainty as study_uncertainty
 from training.studies.teacher import pair_figures, uncertainty_parts
@@ -122,6 +124,19 @@ def test_the_figure_and_the_table_are_written(judged, capsys):
     text = study_uncertainty.table(result)
     assert len(text.splitlines()) == 2 + len(result['groups'])
     assert '| clean | 2 | 50 % |' in text
+
+
+def test_a_score_that_was_fitted_has_a_place_in_the_figure():
+    """After ``emu calibrate --fit-scores`` the study ended in a KeyError: it has no task."""
+    def group(name):
+        return {'group': name, 'images': 2,
+                'rows': [{f'mean_{score}': value for score in SCORES} for value in (1.0, 2.0)],
+                **{f'mean_{score}': {'auroc': 0.5} for score in SCORES},
+                **{f'flagged_by_{row.tag}': 0.5 for row in SCORES.values()}}
+    figure = study_figure({
+        'checkpoint': 'c', 'data_set': 'd', 'groups': [group('clean'), group('dark')],
+        'thresholds': {row.tag: 1.5 for row in SCORES.values()}})
+    assert len(figure.axes) == len(SCORES) and any(not row.task for row in SCORES.values())
 
 
 @pytest.mark.parametrize(('options', 'words'), [
