@@ -71,6 +71,8 @@ def make_metadata(network: Any, **changes: Any) -> CheckpointMetadata:
 class Stub:
     """Stands in for a trained network: ``raw`` maps the normalised image to the raw maps."""
 
+    num_heads = 1
+
     def __init__(self, raw: RawMaps, tasks: Sequence[str] = TASKS) -> None:
         """Make a network of these tasks."""
         self.tasks = tuple(tasks)
