@@ -66,7 +66,7 @@ class HeldOut:
 
     :ivar frames: of the later part; ``fitted`` of the earlier.
     :ivar flagged: share of the later part's frames.
-    :ivar raises_per_minute: how often it went up.
+    :ivar raises_per_minute: how often it went up; None where the part spans no time.
     :ivar longest_s: the longest time that it stayed up.
     :ivar flagged_before: share that the thresholds from before would have flagged.
     """
@@ -74,7 +74,7 @@ class HeldOut:
     fitted: int
     frames: int
     flagged: float
-    raises_per_minute: float
+    raises_per_minute: float | None
     longest_s: float
     flagged_before: float
 
@@ -161,9 +161,10 @@ def _measured(fitted: FittedScores, before: Mapping[str, float], early: Recordin
     old = largest_ratio(_scores(fitted, late), before)
     raised = ~(ratio <= 1.0)  # What is no number raises.
     raises, longest = raises_of(raised, late.time_s)
-    minutes = max(float(late.time_s[-1] - late.time_s[0]), 1e-9) / 60.0
-    return HeldOut(len(early.time_s), len(raised), float(raised.mean()), raises / minutes,
-                   longest, float((~(old <= 1.0)).mean()))
+    minutes = float(late.time_s[-1] - late.time_s[0]) / 60.0
+    return HeldOut(len(early.time_s), len(raised), float(raised.mean()),
+                   raises / minutes if minutes > 0 else None, longest,
+                   float((~(old <= 1.0)).mean()))
 
 
 def raises_of(raised: np.ndarray, time_s: np.ndarray) -> tuple[int, float]:

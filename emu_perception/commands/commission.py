@@ -22,7 +22,7 @@ from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.commission_arguments import HINT, parser
 from emu_perception.commands.commission_frames import observed, open_depths
 from emu_perception.commands.program import program
-from emu_perception.commissioning import commission, Commissioned, Recording
+from emu_perception.commissioning import commission, Commissioned, HeldOut, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
 from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
@@ -111,14 +111,20 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> l
     held = found.held_out
     lines = [f'of the last {held.frames} frames, by a fit to the {held.fitted} before: '
              f'{100 * held.flagged:.0f} % flagged (before commissioning '
-             f'{100 * held.flagged_before:.0f} %), {held.raises_per_minute:.1f} raises a minute, '
-             f'the longest {held.longest_s:.1f} s'
+             f'{100 * held.flagged_before:.0f} %), {_often(held)}'
              + ('' if stamped else ' (times are of --rate: the images have no stamps)')]
     lines += [f'warning: {text}' for text in found.warnings]
     if depth is not None:
         lines += [depth.sentence, f'depth variance x {depth.variance_factor:.2f}, so that 90 % '
                   f'intervals hold here{" with the scale of the hint" if depth.as_hint else ""}']
     return lines + [f'threshold {name}: {limit:.4g}' for name, limit in found.thresholds.items()]
+
+
+def _often(held: HeldOut) -> str:
+    if held.raises_per_minute is None:
+        return 'how often in a minute is not known: their stamps are all the same'
+    return (f'{held.raises_per_minute:.1f} raises a minute, the longest '
+            f'{held.longest_s:.1f} s')
 
 
 def main(arguments: list[str] | None = None) -> int:

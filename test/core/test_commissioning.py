@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from emu_perception.commands.commission import report
 from emu_perception.commissioning import commission, raises_of, Recording, spread
 from emu_perception.errors import InputError
 from emu_perception.familiarity import (
@@ -85,6 +86,15 @@ def test_the_later_part_is_measured_by_a_fit_to_the_earlier(fitted):
     assert 20 / 60 <= found.held_out.flagged < 0.45
     assert 20.0 <= found.held_out.longest_s < 24.0
     assert found.held_out.raises_per_minute == pytest.approx(1.0, abs=4.0)
+
+
+def test_without_time_nothing_is_said_of_a_minute(fitted):
+    frames = recording()
+    found = commission(fitted, THRESHOLDS, Recording(
+        np.zeros_like(frames.time_s), frames.statistics, frames.scores))
+    assert found.held_out.raises_per_minute is None and found.held_out.longest_s == 0.0
+    first, *_ = report(found, None, stamped=True)
+    assert 'how often in a minute is not known' in first and 'e+' not in first
 
 
 @pytest.mark.parametrize(('frames', 'words'), [
