@@ -138,7 +138,8 @@ def test_topics_are_chosen_and_the_size_of_an_image_is_said_before_and_after(
     least = WIDTH * HEIGHT * 28
     each = float(re.search(r'recording: ([\d.]+) MB an image', said.err)[1])
     assert least <= each * 1e6 + 5e3 and each * 1e6 < least + 12e3
-    assert re.search(r'\(/emu/points 0\.\d\d, .* GB for 3 images, of [\d.]+ GB free', said.err)
+    assert re.search(r'\(/emu/points 0\.\d\d, .* up to 1 MB for 3 images, of [\d.]+ GB free',
+                     said.err)
     summary = json.loads((tmp_path / 'out/summary.json').read_text())
     size = sum(path.stat().st_size for path in (tmp_path / 'out/recording').iterdir())
     assert summary['recording_mb'] == size / 3 / 1e6
