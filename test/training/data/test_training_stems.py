@@ -54,7 +54,8 @@ def test_folds_are_of_all_that_is_trained_on(folder):
 
 @pytest.mark.parametrize('text', ['1', '0/4', '5/4', '1/1', 'a/b', '-1/4', '1/4/2', '²/3'])
 def test_what_is_no_fold_is_said_before_anything_runs(folder, text):
-    with pytest.raises(RecipeError, match=r"nyuv2_lite0\.yaml: field 'left_out_fold'.*1/4"):
+    with pytest.raises(RecipeError, match=r'nyuv2_lite0\.yaml with the fields given beside it: '
+                                          r"field 'left_out_fold'.*1/4"):
         recipe(folder, f"left_out_fold='{text}'")
 
 
