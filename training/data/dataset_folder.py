@@ -19,6 +19,7 @@ from emu_perception.foreign_files import names_in, one_spelling, read_text
 import numpy as np
 import yaml
 
+from .class_names import classes_apart
 from .image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 
 
@@ -182,7 +183,8 @@ class DatasetFolder:
         """
         if classes and self.classes and classes != self.classes:
             raise DatasetError(f'{self._file}: its {len(self.classes)} classes are not the '
-                               f'{len(classes)} of {network}')
+                               f'{len(classes)} of {network}: '
+                               f'{classes_apart(self.classes, classes)}')
 
     def example(self, stem: str, *, inverse: bool = False, instance: bool = False) -> Example:
         """
