@@ -99,6 +99,9 @@ def study(cameras: Path, checkpoint: Path, folders: Sequence[DatasetFolder]) -> 
     :raises EmuError: if a file cannot be used.
     """
     simulated = _simulated(cameras)
+    if len(simulated) < 2:
+        raise InputError(f'{cameras}: has {len(simulated)} cameras with a factor beside '
+                         f"'{_SAME}': the spread of two or more is fitted")
     predictor = Predictor.load(checkpoint, 'cpu')
     for folder in folders:
         check_unseen(checkpoint, predictor.metadata, folder, 'val')

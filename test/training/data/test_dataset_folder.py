@@ -121,7 +121,9 @@ def test_an_image_in_two_splits_is_refused(synthetic):
 
 
 @pytest.mark.parametrize(('field', 'value'), [
-    ('classes', 'wall'), ('classes', 3), ('palette', [1, 2, 3]), ('palette', 'red'),
+    ('classes', 'wall'), ('classes', 3), ('classes', ['wall', 'floor', 'wall']),
+    ('classes', ['wall', False, 'box']), ('classes', ['wall', None, 'box']),
+    ('palette', [1, 2, 3]), ('palette', 'red'),
     ('ignore_index', 'foo'),
     ('intrinsics', {'width': 128, 'height': 96, 'fx': -5, 'fy': 5, 'cx': 1, 'cy': 1})])
 def test_a_field_of_the_wrong_kind_is_named(synthetic, field, value):
