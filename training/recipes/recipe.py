@@ -18,6 +18,7 @@ import yaml
 
 from .cache_conditions import cache_refusal
 from .earlier_names import EARLIER_NAMES, renamed
+from .idle_fields import idle_fields
 from .options import build, from_home, option, RecipeError
 from .registry import FAMILIES, PRECISIONS, TRAINED
 from .sections import (
@@ -161,6 +162,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         check_recipe(recipe)
     except RecipeError as error:
         raise RecipeError(f'{source}: {error}') from error
+    default = Recipe()
+    for line in idle_fields(lambda field: attrgetter(field)(recipe),
+                            lambda field: attrgetter(field)(default)):
+        LOGGER.warning('%s: %s', source, line)
     return recipe
 
 
