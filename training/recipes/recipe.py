@@ -34,6 +34,7 @@ from .sections import (
     OptimizerRecipe,
     SubEnsembleOptions,
 )
+from .yaml_documents import load_yaml
 
 LOGGER = logging.getLogger('training')
 _FOLDER = Path(__file__).parent
@@ -270,7 +271,7 @@ def _check_family(recipe: Recipe) -> None:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(read_text(path))
+        document = load_yaml(read_text(path))
     except OSError as error:
         raise RecipeError(f'{path}: cannot be read ({error.strerror})') from error
     except yaml.YAMLError as error:
@@ -299,7 +300,7 @@ def _apply(override: str, document: dict[str, Any]) -> None:
         if not isinstance(target, dict):
             raise RecipeError(f"override '{override}': '{section}' is no section")
     try:
-        target[last] = yaml.safe_load(value)
+        target[last] = load_yaml(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"override '{override}': not YAML: {' '.join(str(error).split())}"
                           ) from error

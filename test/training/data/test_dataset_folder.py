@@ -133,6 +133,14 @@ def test_a_field_of_the_wrong_kind_is_named(synthetic, field, value):
         DatasetFolder(synthetic)
 
 
+def test_a_field_that_stands_there_twice_is_one_line(synthetic):
+    path = synthetic / 'dataset.yaml'
+    path.write_text(path.read_text() + 'depth: {scale: 0.01}\n')
+    with pytest.raises(DatasetError, match="dataset.yaml: not YAML: field 'depth' stands there "
+                                           'twice'):
+        DatasetFolder(synthetic)
+
+
 def test_a_stem_kept_apart_cannot_be_read(synthetic):
     """The test images may not be seen by any run that trains, chooses or calibrates."""
     (synthetic / 'test.txt').write_text('000\n')

@@ -51,6 +51,17 @@ def test_a_field_that_nothing_reads_is_said_until_its_reader_is_on(tmp_path, cap
         assert not caplog.records
 
 
+def test_a_section_that_stands_there_twice_is_one_line(tmp_path):
+    """What the first of them said was gone: an hour was trained by the other's defaults."""
+    path = tmp_path / 'recipe.yaml'
+    path.write_text('data: d\nloss: {depth: beta_nll}\nloss: {depth_weight: 2.0}\n')
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path)
+    text = str(error.value)
+    assert text.startswith(f'{path}: not YAML: ') and '\n' not in text
+    assert "field 'loss' stands there twice" in text and 'line 3' in text
+
+
 def test_overrides_reach_sections_and_keep_types(tmp_path):
     recipe = load_recipe(write(tmp_path, epochs=3), [
         'epochs=7', 'optimizer.learning_rate=1e-4', 'network.tasks=[depth]',
