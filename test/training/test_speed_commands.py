@@ -92,7 +92,8 @@ def test_the_published_side_really_runs_the_published_heads(recipe, tmp_path, mo
 
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--what', 'magic'], ["'magic'", 'step']), (['--teachers', '0'], ['--teachers is 0']),
-    (['precision=64-true'], ["'64-true'", '32-true'])])
+    (['precision=64-true'], ["'64-true'", '32-true']),
+    (['network.family=deeplab'], ["'network.family' is 'deeplab'", 'all_mlp'])])
 def test_what_cannot_be_measured_is_one_line(recipe, capsys, arguments, words):
     assert benchmark.main(['--recipe', str(recipe), '--device', 'cpu', *arguments]) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
