@@ -74,7 +74,8 @@ def _place(stem: str) -> _Place:
     if match:
         before, year, _, month, day, hour, _, minute, second, fraction, after = match.groups()
         try:
-            at = datetime(*map(int, (year, month, day, hour, minute, second)), tzinfo=timezone.utc)
+            at = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second),
+                          tzinfo=timezone.utc)
         except ValueError:
             pass  # The digits are something else.
         else:
