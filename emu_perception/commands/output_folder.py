@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 import shutil
 
@@ -12,6 +13,7 @@ from emu_perception.foreign_files import holds_anything
 
 TABLE, VIDEO, SUMMARY = 'frames.csv', 'video.mp4', 'summary.json'
 PANELS, MAPS, RECORDING = 'panels', 'maps', 'recording'
+_FILES, _FOLDERS = (TABLE, VIDEO, SUMMARY), (PANELS, MAPS, RECORDING)
 
 
 def check_folder(out: Path, force: bool) -> None:
@@ -42,6 +44,21 @@ def check_apart(path: Path, out: Path) -> None:
         raise InputError(f'--out {out}: is where the input is read from; give another folder')
 
 
+def check_kept(read: Iterable[Path], out: Path) -> None:
+    """
+    Refuse to replace, with the results of an earlier run, what this one reads.
+
+    :param read: files and folders; what is not there is passed over.
+    :raises InputError: if one of them is such a result, or lies in one.
+    """
+    results = {(out / name).resolve() for name in (*_FILES, *_FOLDERS)}
+    for path in read:
+        real = path.expanduser().resolve()
+        if not results.isdisjoint((real, *real.parents)):
+            raise InputError(f'--out {out}: {path}, which is read, is among the results there '
+                             'that would be replaced; give another folder')
+
+
 def make_folder(out: Path) -> bool:
     """
     Make the folder, and remove the results of an earlier run.
@@ -69,8 +86,8 @@ def discard(out: Path, made: bool) -> None:
 
 
 def _remove_results(out: Path) -> None:
-    for name in (TABLE, VIDEO, SUMMARY):
+    for name in _FILES:
         (out / name).unlink(missing_ok=True)
-    for name in (PANELS, MAPS, RECORDING):
+    for name in _FOLDERS:
         if (out / name).is_dir():
             shutil.rmtree(out / name)

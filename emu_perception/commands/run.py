@@ -72,6 +72,9 @@ def run(options: argparse.Namespace) -> int:
     """
     output_folder.check_folder(options.out, options.force)
     output_folder.check_apart(options.input, options.out)
+    hint = None if options.depth_hint is None else Path(options.depth_hint)
+    output_folder.check_kept((path for path in (options.input, options.model, options.camera_info,
+                                                hint) if path is not None), options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
     region = Region.of(options.risk_region)
     with ExitStack() as stack:

@@ -139,6 +139,31 @@ def test_force_replaces_our_results_and_leaves_other_files(tmp_path, checkpoint)
     assert len(table(tmp_path / 'out')) == 1
 
 
+@pytest.mark.parametrize(('where', 'option'), [
+    ('recording', None), ('maps/deep', None), ('panels', '--depth-hint'),
+    ('panels/a.safetensors', '--model'), ('maps/a.yaml', '--camera-info')])
+def test_force_never_removes_what_the_run_reads(tmp_path, checkpoint, capsys, where, option):
+    """The recording of an earlier run, read into its own folder, was gone before it was read."""
+    out, images = tmp_path / 'out', tmp_path / 'images'
+    write_images(images, 1)
+    kept = out / where
+    if kept.suffix:
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(checkpoint.read_bytes())
+    else:
+        write_images(kept, 1)
+    before = sorted(out.rglob('*'))
+    # A link to it is the same place.
+    (tmp_path / 'link').symlink_to(out)
+    place = str(tmp_path / 'link' / where)
+    words = (images, out, checkpoint, option, place) if option else (place, out, checkpoint)
+    assert emu_run(*words, '--force') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f'--out {out}: {place}, which is read, is among the results' in line
+    assert sorted(out.rglob('*')) == before
+
+
+
 def test_without_rosbags_images_work_and_bags_say_what_to_install(
         tmp_path, inputs, checkpoint, capsys, monkeypatch):
     find = importlib.util.find_spec
