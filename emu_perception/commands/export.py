@@ -20,9 +20,10 @@ from importlib.util import find_spec
 import logging
 from pathlib import Path
 import sys
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 
 from emu_perception.commands.arguments import count
+from emu_perception.commands.output_file import check_folder_of
 from emu_perception.commands.program import CommandParser, logging_from, program
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
@@ -58,13 +59,14 @@ def run(options: argparse.Namespace) -> None:
         ends = row.suffix if options.format else ', '.join(one.suffix for one in FORMATS.values())
         raise InputError(f'--out {out}: give a name that ends in {ends}')
     for path in _files(out, kind):
-        if path.is_dir() or path.exists() and not options.force:
-            raise InputError(f'--out {out}: {path} is {"a folder" if path.is_dir() else "there"} '
-                             f'already; give another name{"" if path.is_dir() else ", or --force"}')
+        if path.is_dir():
+            raise InputError(f'--out {out}: {path} is there already, a folder; give another name')
+        if path.exists() and not options.force:
+            raise InputError(f'--out {out}: {path} is there already; give another name, or '
+                             '--force')
+    check_folder_of(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out.parent):  # What it says of the folder comes before the work.
-            pass
     except OSError as error:
         raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
     model_file = options.model or default_model()

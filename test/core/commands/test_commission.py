@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 import os
 from pathlib import Path
+import shutil
 
 from core_bench import make_metadata, make_network
 import cv2
@@ -148,6 +149,28 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
     lines = capsys.readouterr().err.splitlines()
     assert code and all(word in lines[-1] for word in words), lines
     assert not (tmp_path / 'x').exists()
+
+
+@pytest.mark.parametrize(('out', 'words'), [
+    ('file/robot.safetensors', 'cannot be written (Not a directory)'),
+    ('there', 'is a folder'), ('image/000.png', 'is what is read'), ('image', 'is a folder'),
+    ('bag.mcap', 'is what is read')])
+def test_an_output_that_cannot_be_is_said_before_the_work_and_nothing_is_replaced(
+        drive, tmp_path, capsys, monkeypatch, out, words):
+    """It was after all frames; --force wrote a checkpoint over the recording it is made of."""
+    def begun(*arguments):
+        raise AssertionError('the work has begun')
+    monkeypatch.setattr(commission, 'load_answering', begun)
+    (tmp_path / 'file').write_text('mine')
+    (tmp_path / 'there').mkdir()
+    shutil.copytree(drive / 'image', tmp_path / 'image')
+    (tmp_path / 'bag.mcap').write_bytes(b'mine')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    source = 'bag.mcap' if out == 'bag.mcap' else 'image'
+    assert commission.main([str(tmp_path / source), '--out', str(tmp_path / out), '--force']) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert f'--out {tmp_path / out}: {words}' in line
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
 
 
 @pytest.mark.slow
