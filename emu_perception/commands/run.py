@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend)
+        predictor.says_unscaled = False  # CameraChoice says why, and what to give.
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration, options.risk_scores)
