@@ -154,7 +154,7 @@ def as_real(value: object) -> float | None:
     take for 1 or 0.
     """
     if isinstance(value, (bool, str, bytes)) or 'bool' in str(getattr(value, 'dtype', '')) \
-            or getattr(value, 'ndim', 0):
+            or getattr(value, 'ndim', 0) != 0:
         return None
     try:
         number = float(value)  # type: ignore[arg-type]

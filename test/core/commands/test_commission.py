@@ -245,6 +245,26 @@ def test_what_is_damaged_of_a_recording_is_left_out_and_said(model, tmp_path, ca
     assert (found['images'], found['depth']['frames']) == (13, 12)
 
 
+def test_a_frame_whose_answer_is_no_number_is_left_out_and_said(model, drive, tmp_path, capsys,
+                                                                monkeypatch):
+    """One such score made the threshold of unfamiliarity NaN, after all the work."""
+    answer, frames = Observer.__call__, iter(range(FRAMES))
+
+    def broken(self, image, focal=None):
+        seen, frame = answer(self, image, focal), next(frames)
+        if frame == 4:
+            return replace(seen, scores={**seen.scores, 'segmentation_entropy': np.nan})
+        return replace(seen, statistics=seen.statistics * np.float32('nan')) if frame == 5 else seen
+    monkeypatch.setattr(Observer, '__call__', broken)
+    out = tmp_path / 'robot.safetensors'
+    assert commission.main([str(drive / 'image'), '--model', str(model), '--out', str(out),
+                            '--device', 'cpu']) == 0
+    said = capsys.readouterr().err
+    assert 'left out: 004.png: its score segmentation_entropy, nan, is not finite' in said
+    assert 'left out: 005.png: a statistic of its picture is not finite' in said
+    assert read_metadata(out).provenance['commissioned']['images'] == FRAMES - 2
+
+
 def fit_familiarity_of(metadata: CheckpointMetadata, seen: list[Seen]) -> Familiarity:
     """Return a checkpoint's familiarity with what was seen mixed in."""
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks))
