@@ -116,7 +116,8 @@ class Predictor:
         path = default_model() if path is None else path
         LOGGER.info('loading %s', path)
         network, metadata = load_answering(path)
-        if (metadata.provenance.get('recipe') or {}).get('method') == 'mc_dropout':
+        recipe = metadata.provenance.get('recipe')  # Somebody else's may be a name alone.
+        if isinstance(recipe, dict) and recipe.get('method') == 'mc_dropout':
             LOGGER.warning('%s: was trained with Monte Carlo dropout and runs as one '
                            'deterministic pass, whose uncertainty is not that of its samples: '
                            'distil it (emu distill), or take EnsemblePredictor', path)
