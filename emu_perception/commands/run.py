@@ -75,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     hint = None if options.depth_hint is None else Path(options.depth_hint)
     output_folder.check_kept((path for path in (options.input, options.model, options.camera_info,
                                                 hint) if path is not None), options.out)
+    if options.force:
+        output_folder.check_own(options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
     region = Region.of(options.risk_region)
     with ExitStack() as stack:

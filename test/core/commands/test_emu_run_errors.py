@@ -164,6 +164,39 @@ def test_force_never_removes_what_the_run_reads(tmp_path, checkpoint, capsys, wh
 
 
 
+@pytest.mark.parametrize(('foreign', 'run_before'), [
+    ('maps/floor.pgm', False), ('maps/floor.pgm', True), ('panels/mine.png', True),
+    ('recording/recording_0.mcap', True), ('recording/recording.mcap', False),
+    ('video.mp4', False), ('summary.json', False), ('frames.csv', False), ('maps', True),
+    ('maps/000001_a.npz/deep', True)])
+def test_force_removes_nothing_that_no_run_wrote(tmp_path, checkpoint, capsys, foreign,
+                                                 run_before):
+    """Nav2's maps/, and a robot's own recording/, were gone by their names alone."""
+    write_images(tmp_path / 'in', 1)
+    out = tmp_path / 'out'
+    (out / foreign).parent.mkdir(parents=True)
+    (out / foreign).write_text('mine')
+    if run_before:
+        (out / 'frames.csv').write_text('source,stamp_s\n')
+    before = {path: path.read_bytes() for path in out.rglob('*') if path.is_file()}
+    assert emu_run(tmp_path / 'in', out, checkpoint, '--force') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f'--out {out}: {foreign.split("/")[0]}' in line and 'is of no run' in line
+    assert {path: path.read_bytes() for path in out.rglob('*') if path.is_file()} == before
+
+
+def test_force_replaces_what_a_run_that_was_killed_left(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 1)
+    out = tmp_path / 'out'
+    (out / 'panels').mkdir(parents=True)
+    for name in ('panels/000000_frame_8.png', 'panels/000001_frame.0a1b2c3d.partial',
+                 'panels/.DS_Store', 'frames.csv'):
+        (out / name).write_text('source,stamp_s\n')
+    assert emu_run(tmp_path / 'in', out, checkpoint, '--force') == 0
+    assert [path.name for path in (out / 'panels').iterdir()] == ['000000_frame_8.png']
+
+
+
 def test_without_rosbags_images_work_and_bags_say_what_to_install(
         tmp_path, inputs, checkpoint, capsys, monkeypatch):
     find = importlib.util.find_spec
