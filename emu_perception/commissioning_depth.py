@@ -18,6 +18,7 @@ _Z = NormalDist().inv_cdf((1.0 + COVERED) / 2.0)
 _FEWEST_PIXELS = 200
 # Of each frame: neighbouring pixels say the same.
 _SAMPLED = 2000
+_LEAST_VARIANCE = 1e-12  # m²: who is surer divides nothing by 0.
 # Off by less, and the sensor's own error may be all of it.
 _SLIGHT = 0.1
 
@@ -89,13 +90,16 @@ def compare_frame(depth: np.ndarray, variance: np.ndarray, sensor: np.ndarray,
     height, width = depth.shape
     sensor = cv2.resize(np.asarray(sensor, np.float32), (width, height),
                         interpolation=cv2.INTER_NEAREST_EXACT)
-    known = np.isfinite(sensor) & (sensor > 0) & np.isfinite(depth) & (depth > 0)
+    # One pixel whose variance is no number would be the whole recording's.
+    known = np.isfinite(sensor) & (sensor > 0) & np.isfinite(depth) & (depth > 0) & np.isfinite(
+        variance)
     if int(known.sum()) < _FEWEST_PIXELS:
         return None
     predicted, true = depth[known].astype(np.float64), sensor[known].astype(np.float64)
     log_ratio = float(np.median(np.log(predicted / true)))
     scale = np.exp(-log_ratio) if as_hint else 1.0
-    z = np.abs(scale * predicted - true) / (scale * np.sqrt(variance[known]))
+    z = np.abs(scale * predicted - true) / (
+        scale * np.sqrt(np.maximum(variance[known], _LEAST_VARIANCE)))
     some = np.random.default_rng(seed).choice(len(z), min(_SAMPLED, len(z)), replace=False)
     return FrameDepth(log_ratio, float((np.abs(predicted - true) / true).mean()), z[some])
 

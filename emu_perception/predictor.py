@@ -68,6 +68,8 @@ class Predictor:
     :param backend: what runs it: 'auto' (the fastest that is installed, said in the log), or a
         name of ``emu_perception.backends``.
     :param unknown_label_entropy: nats; labels become 255 where the entropy is above. None = off.
+    :ivar says_unscaled: whether the next depth without a focal length is said in the log, once;
+        False for who says so himself, as node and ``emu predict`` do with the remedy.
     :raises InputError: if the device, precision or backend is not to be had, scikit-learn is
         missing that the checkpoint's instances need, or it has no task but their vectors.
     :raises CheckpointError: if its fitted scores are not of this network.
@@ -95,7 +97,7 @@ class Predictor:
             backend, inference, metadata.input_size, self._options)
         self.backend = self._backend.name
         host_memory.free_unused()  # What the proof has taken.
-        self._warned_focal = False
+        self.says_unscaled = True
         LOGGER.info('using %s, %s, %s', self.device_description, self.precision_description,
                     self.backend)
 
@@ -114,7 +116,8 @@ class Predictor:
         path = default_model() if path is None else path
         LOGGER.info('loading %s', path)
         network, metadata = load_answering(path)
-        if (metadata.provenance.get('recipe') or {}).get('method') == 'mc_dropout':
+        recipe = metadata.provenance.get('recipe')  # Somebody else's may be a name alone.
+        if isinstance(recipe, dict) and recipe.get('method') == 'mc_dropout':
             LOGGER.warning('%s: was trained with Monte Carlo dropout and runs as one '
                            'deterministic pass, whose uncertainty is not that of its samples: '
                            'distil it (emu distill), or take EnsemblePredictor', path)
@@ -244,10 +247,10 @@ class Predictor:
         height, width = image_size or self.metadata.input_size
         if self._backend is not None:
             self._backend.compile(self.network_size((height, width)))
-        warned, self._warned_focal = self._warned_focal, True
+        says, self.says_unscaled = self.says_unscaled, False
         for _ in range(runs):
             self(np.full((height, width, 3), 127, np.uint8))
-        self._warned_focal = warned
+        self.says_unscaled = says
 
     def close(self) -> None:
         """Free the network and give its memory back; a later call raises InputError."""
@@ -280,8 +283,8 @@ class Predictor:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)
         if DEPTH not in self.metadata.tasks:
             return 1.0
-        if scale is None and not self._warned_focal:
-            self._warned_focal = True
+        if scale is None and self.says_unscaled:
+            self.says_unscaled = False
             LOGGER.warning(
                 'depth is NOT scaled to this camera, because %s; it is metric only for a '
                 "camera of the training camera's field of view",

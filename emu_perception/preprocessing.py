@@ -9,6 +9,7 @@ import math
 import cv2
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
+from emu_perception.rules import as_real
 import numpy as np
 
 MULTIPLE = 32
@@ -69,14 +70,11 @@ def focal_scale(metadata: CheckpointMetadata, fx: float, width: int,
     :return: None if the checkpoint does not know its training camera.
     :raises InputError: if fx is no number above 0.
     """
-    try:  # True is no focal length of one pixel.
-        usable = not isinstance(fx, bool) and math.isfinite(fx) and fx > 0
-    except TypeError:
-        usable = False
-    if not usable:
+    number = as_real(fx)
+    if number is None or not 0.0 < number < math.inf:
         raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
     intrinsics = metadata.intrinsics
     if intrinsics is None:
         return None
     trained_fx = intrinsics.fx * metadata.input_size[1] / intrinsics.width
-    return fx * network_width / width / trained_fx
+    return number * network_width / width / trained_fx

@@ -146,6 +146,23 @@ def as_whole(rule: Rule[int]) -> Callable[[Any], int]:
     return read
 
 
+def as_real(value: object) -> float | None:
+    """
+    Return one number of any library's, of NumPy and torch too, as a float; may be infinite.
+
+    None for all else: text, several numbers, NaN, and what is true or false, which Python would
+    take for 1 or 0.
+    """
+    if isinstance(value, (bool, str, bytes)) or 'bool' in str(getattr(value, 'dtype', '')) \
+            or getattr(value, 'ndim', 0) != 0:
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number
+
+
 def object_of(values: object) -> dict[str, Any]:
     """
     Return a JSON object.

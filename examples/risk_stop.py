@@ -14,9 +14,11 @@ not emu_perception, and should run in another process than what it watches, on t
 computer.
 """
 
+import sys
 import time
 
 from geometry_msgs.msg import Twist, TwistStamped
+from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
@@ -35,7 +37,11 @@ class RiskStop(Node):
         super().__init__('risk_stop')
         self._lowered_s = None  # when the last lowered flag came; None: it is raised, or none came
         self._stopping = None
-        self._kind = (TwistStamped if self.declare_parameter('stamped', False).value else Twist)
+        stamped = self.declare_parameter(
+            'stamped', False, ParameterDescriptor(dynamic_typing=True)).value
+        if not isinstance(stamped, bool):
+            raise ValueError(f'parameter stamped is {stamped!r}: give true or false')
+        self._kind = TwistStamped if stamped else Twist
         self._cmd_vel = self.create_publisher(self._kind, 'cmd_vel', 1)
         for name in getattr(self, '_parameter_overrides', {}):  # ROS drops a misspelt one, unsaid
             if not self.has_parameter(name):
@@ -77,9 +83,14 @@ class RiskStop(Node):
 
 
 def main():
-    """Run until a signal comes."""
+    """Run until a signal comes; return 1 where a parameter cannot be used."""
     rclpy.init()
-    node = RiskStop()
+    try:
+        node = RiskStop()
+    except ValueError as error:
+        print(f'risk_stop.py: {error}; NOTHING is stopped', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
     try:
         while rclpy.ok():
             try:
@@ -93,7 +104,8 @@ def main():
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -10,6 +10,7 @@ import math
 from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
 from emu_perception.region import Region
+from emu_perception.rules import as_real
 import torch
 
 
@@ -67,11 +68,9 @@ class Request:
     def __post_init__(self) -> None:
         """Check what a caller of the Predictor hands through."""
         limit, region = self.unknown_label_entropy, self.score_region
-        try:  # NaN would turn it off and say nothing.
-            usable = limit is None or not isinstance(limit, bool) and limit >= 0
-        except TypeError:
-            usable = False
-        if not usable:
+        number = None if limit is None else as_real(limit)
+        # NaN would turn it off and say nothing.
+        if limit is not None and (number is None or number < 0):
             raise InputError(f'unknown_label_entropy is {limit!r}: give nats, or None')
         if not (region is None or isinstance(region, Region)):
             raise InputError(f'score_region is {region!r}: give a Region(top, bottom, left, '

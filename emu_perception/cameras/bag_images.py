@@ -46,6 +46,7 @@ class BagImages:
         self.rate_hz = _rate_hz(bag, self.image_topic)
         self._info_topic = find_info_topic(bag, self.image_topic, info_topic)
         self._damaged: set[int] = set()  # Stamps of camera_infos.
+        self._repeated_said = False
         whole = ((record.stamp_ns, self._info_of(record))
                  for record in _info_records(bag, self._info_topic))
         self._first_info = next(((stamp, info) for stamp, info in whole if info), None)
@@ -54,8 +55,14 @@ class BagImages:
                 f"camera_info on '{self._info_topic}'").text)
 
     def images(self) -> Iterator[InputImage]:
-        """Yield the images in order, each with the camera_info of its stamp, else the latest."""
+        """
+        Yield the images in order, each with the camera_info of its stamp, else the latest.
+
+        One whose stamp, other than 0, is that of the image before is left out, which is said: it
+        is that image again, and the node drops it.
+        """
         waiting: Record | None = None
+        before_ns = 0
         infos = InfoHistory()
         if self._first_info is not None:
             infos.add(*self._first_info)
@@ -64,6 +71,10 @@ class BagImages:
         for record in self._bag.records(topics):
             if record.topic == self.image_topic:
                 seen += 1
+                if record.stamp_ns and record.stamp_ns == before_ns:
+                    self._say_repeated(record.stamp_ns)
+                    continue
+                before_ns = record.stamp_ns or before_ns
                 if waiting is not None:
                     yield self._image(waiting, infos)
                 waiting = record  # Its camera_info may come right after it.
@@ -86,6 +97,13 @@ class BagImages:
 
     def close(self) -> None:
         """Do nothing: the bag is not ours."""
+
+    def _say_repeated(self, stamp_ns: int) -> None:
+        if not self._repeated_said:
+            self._repeated_said = True
+            LOGGER.warning("%s: an image on '%s' has the stamp of the one before, %d.%09d: such "
+                           'images are left out, as the node drops them', self._bag.path,
+                           self.image_topic, *divmod(stamp_ns, 10**9))
 
     def _info_of(self, record: Record) -> CameraInfo | None:
         """Return what a camera_info says; None, said once, where it is damaged."""

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import math
 from pathlib import Path
+import textwrap
 from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import read_text, why_unread
 from emu_perception.intrinsics import read_intrinsics
-from emu_perception.rules import checked_fields, FieldError
+from emu_perception.rules import as_number, as_whole, checked_fields, FieldError, Rule
 from emu_perception.whole_files import write_whole
+
+_NUMBER, _WHOLE = as_number(Rule(float)), as_whole(Rule(int, low=0))
+_LONGEST = 80  # Characters of a value in a message.
 
 
 def read_calibration(path: Path) -> CameraInfo:
@@ -32,7 +36,7 @@ def read_calibration(path: Path) -> CameraInfo:
         return _intrinsics(path, content['intrinsics'])
     try:
         return CameraInfo(
-            width=int(content['image_width']), height=int(content['image_height']),
+            width=_side(content, 'image_width'), height=_side(content, 'image_height'),
             k=_matrix(content, 'camera_matrix', 9),
             p=_matrix(content, 'projection_matrix', 12),
             d=_matrix(content, 'distortion_coefficients', None),
@@ -104,10 +108,33 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     return content
 
 
+def _side(content: Mapping[str, Any], name: str) -> int:
+    value = content[name]
+    try:  # Written as 640.0 or in quotes too.
+        return _WHOLE(_NUMBER(value))
+    except ValueError as error:
+        raise ValueError(f"field '{name}' is {_shown(value)}: {error}") from None
+
+
 def _matrix(content: Mapping[str, Any], name: str, length: int | None) -> tuple[float, ...]:
-    values = tuple(float(value) for value in content[name]['data'])
+    matrix = content[name]
+    data = matrix.get('data') if isinstance(matrix, Mapping) else None
+    if not isinstance(data, list):
+        raise ValueError(f"field '{name}' is {_shown(matrix)}: give rows, cols and data, a list "
+                         'of numbers')
+    try:
+        # Whether they are finite is asked of all: the field is what is wrong then.
+        values = tuple(float(value) if isinstance(value, float) else _NUMBER(value)
+                       for value in data)
+    except ValueError as error:
+        raise ValueError(f"field '{name}.data' is {_shown(data)}: {error}, in each place"
+                         ) from None
     if length is not None and len(values) != length:
         raise ValueError(f'{name} has {len(values)} numbers, not {length}')
     if not all(math.isfinite(value) for value in values):
         raise ValueError(f'{name} has a number that is not finite')
     return values
+
+
+def _shown(value: object) -> str:
+    return textwrap.shorten(repr(value), _LONGEST)

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
 from emu_perception.cameras.lens import distorts
+from emu_perception.cameras.pinhole import k_of, p_of
 from emu_perception.cameras.rectification import Rectification
 import numpy as np
 
@@ -66,11 +67,15 @@ class Camera:
 
         Readers take depth to be of P. Where this camera is not P's, since the image is not
         rectified and there is no distortion to take out, P is this camera's and R the identity.
+        So it is where a matrix is empty, as many drivers leave P: readers would divide by its 0,
+        and points that are no numbers look like a free way.
         """
         at = self.scaled(width, height)
-        p = at.info.p
-        if distorts(at.info) or not p[0] or np.allclose(
-                (p[0], p[5], p[2], p[6]), (at.fx, at.fy, at.cx, at.cy), rtol=1e-6, atol=1e-6):
+        k, p = k_of(at.info), p_of(at.info)
+        if distorts(at.info):
+            return at.info if p.is_set else replace(at.info, p=at.pinhole.p)
+        if k.is_set and p.is_set and np.allclose((p.fx, p.fy, p.cx, p.cy), (
+                at.fx, at.fy, at.cx, at.cy), rtol=1e-6, atol=1e-6):
             return at.info
         return at.pinhole
 

@@ -22,6 +22,7 @@ from emu_perception.recordings.messages import Header
 import numpy as np
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+_STAMPS_END_NS = 2**31 * 10**9
 
 
 class ImageFiles:
@@ -41,7 +42,7 @@ class ImageFiles:
     def __init__(self, paths: list[Path], rate_hz: float) -> None:
         self.paths, self.rate_hz = paths, rate_hz
         self.total: int | None = len(paths)
-        self.stamped = all(re.fullmatch(r'\d{19}', path.stem) for path in paths)
+        self.stamped = all(_is_stamp(path.stem) for path in paths)
         if self.stamped and len(paths) > 1:
             span_s = (int(paths[-1].stem) - int(paths[0].stem)) / 1e9
             self.rate_hz = (len(paths) - 1) / span_s if span_s else rate_hz
@@ -116,6 +117,11 @@ def orientation_of(data: bytes) -> int:
     if data.startswith(tiff_bytes.STARTS):
         return tiff_bytes.orientation_of(data)
     return jpeg_bytes.orientation_of(data)
+
+
+def _is_stamp(stem: str) -> bool:
+    """Tell whether a name is nanoseconds that a message can have: its seconds have 31 bits."""
+    return bool(re.fullmatch('[0-9]{19}', stem)) and int(stem) < _STAMPS_END_NS
 
 
 def _orientation(path: Path) -> int:

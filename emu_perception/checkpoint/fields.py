@@ -17,7 +17,7 @@ from emu_perception.errors import InputError
 from emu_perception.instances import InstanceSettings
 from emu_perception.intrinsics import Intrinsics, LENGTHS, SIZES
 from emu_perception.promises.constants import Promise, PromiseLevel
-from emu_perception.rules import checked_fields, ListRule, object_of, Rule
+from emu_perception.rules import checked_fields, ListRule, object_of, Rule, Value
 
 Convert = Callable[[Any], Any]
 _NUMBER = Rule(float)
@@ -101,9 +101,12 @@ def _calibration_1(values: Any) -> Calibration:
 
 
 def _intrinsics(values: Any) -> Intrinsics:
-    return Intrinsics(**checked_fields(values, {
-        **{name: rule.checked for name, rule in SIZES.items()},
-        **{name: rule.checked for name, rule in LENGTHS.items()}}))
+    rules: dict[str, Rule[Any]] = {**SIZES, **LENGTHS}
+    found = checked_fields(values, {name: rule.checked for name, rule in rules.items()})
+    missing = [name for name in rules if name not in found]
+    if missing:
+        raise ValueError(f'give {", ".join(missing)} too')
+    return Intrinsics(**found)
 
 
 def _instances(values: Any) -> InstanceSettings:
@@ -113,13 +116,20 @@ def _instances(values: Any) -> InstanceSettings:
         raise ValueError(str(error)) from error
 
 
+def _several(values: Any, rule: Rule[Value], count: int) -> tuple[Value, ...]:
+    found = ListRule(rule).checked(values)
+    if len(found) != count:
+        raise ValueError(f'give {count} of them, each {rule.wanted}')
+    return found
+
+
 def _rgb(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (_NUMBER.checked(value) for value in values)
+    red, green, blue = _several(values, _NUMBER, 3)
     return red, green, blue
 
 
 def _std(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (_POSITIVE.checked(value) for value in values)
+    red, green, blue = _several(values, _POSITIVE, 3)
     return red, green, blue
 
 
@@ -131,7 +141,7 @@ def _palette(values: Any) -> tuple[tuple[int, ...], ...]:
 
 
 def _size(values: Any) -> tuple[int, int]:
-    height, width = (_WHOLE.checked(value) for value in values)
+    height, width = _several(values, _WHOLE, 2)
     return height, width
 
 

@@ -21,6 +21,7 @@ from emu_perception.checkpoint import (
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.commission_arguments import HINT, parser
 from emu_perception.commands.commission_frames import observed, open_depths
+from emu_perception.commands.output_file import check_checkpoint
 from emu_perception.commands.program import program
 from emu_perception.commissioning import commission, Commissioned, HeldOut, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
@@ -40,9 +41,7 @@ def run(options: argparse.Namespace) -> None:
 
     :raises EmuError: on bad input; nothing is written then.
     """
-    if options.out.exists() and not options.force:
-        raise InputError(f'--out {options.out}: is there already; give another name, or --force '
-                         'to replace it')
+    check_checkpoint(options.out, options.input, force=options.force)
     model = options.model or default_model()
     network, metadata = load_answering(model)
     fitted = load_fitted_scores(metadata.statistics, names_of(metadata.tasks), str(model))

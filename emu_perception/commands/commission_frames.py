@@ -21,7 +21,7 @@ from emu_perception.commands.hints import open_hints
 from emu_perception.commissioning import Recording
 from emu_perception.commissioning_depth import compare_frame, FrameDepth
 from emu_perception.errors import InputError
-from emu_perception.observer import Observer
+from emu_perception.observer import Observer, Seen
 from emu_perception.pictures import check_image
 import numpy as np
 
@@ -84,6 +84,11 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
                              f'are no metres to compare; {cameras.problem}')
         seen = observer(rgb if camera is None else camera.rectified(rgb),
                         None if camera is None else camera.fx / width)
+        odd = _not_finite(seen)
+        if odd:  # In the node it raises the flag; here it would be the thresholds of all frames.
+            print(f'left out: {image.name}: {odd} is not finite: the network gives no usable '
+                  'answer for it', file=sys.stderr)
+            continue
         times.append(image.header.stamp_ns / 1e9)
         statistics.append(seen.statistics)
         for name, value in seen.scores.items():
@@ -106,6 +111,15 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
     order = np.argsort(times, kind='stable')
     return Recording(np.array(times)[order], np.stack(statistics)[order], {
         name: np.array(values)[order] for name, values in scores.items()}), frames
+
+
+def _not_finite(seen: Seen) -> str:
+    """Return in words what of an answer is no finite number; '' where all is."""
+    odd = [f'its score {name}, {value},' for name, value in seen.scores.items()
+           if not np.isfinite(value)]
+    if not np.isfinite(seen.statistics).all():
+        odd.append('a statistic of its picture')
+    return odd[0] if odd else ''
 
 
 def _spread(source: Source, every: int) -> Iterator[InputImage]:

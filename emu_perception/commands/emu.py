@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from itertools import groupby
 import os
 from pathlib import Path
+import shlex
 import signal
 import sys
 import textwrap
@@ -97,7 +98,8 @@ def run(row: Subcommand, arguments: list[str]) -> int:
         return 0
     stray = stray_word(row, arguments) if row.usage else ''
     if stray:
-        raise EmuError(f"'{stray}' is none of its words: usage: {_own_name(row)} {row.usage}")
+        raise EmuError(f"'{stray}' is none of its words: usage: {_own_name(row)} {row.usage}"
+                       f'{parameter_meant(row, stray, arguments)}')
     if row.usage and find_spec('rclpy') is None:  # The node knows only how to mend a sourced one.
         raise EmuError(lacking(row, 'rclpy'))
     if row.ros:
@@ -127,6 +129,22 @@ def stray_word(row: Subcommand, arguments: list[str]) -> str:
     taken = len(own) if row.many_words else 1 if row.parameter else 0
     return next((word for index, word in enumerate(own)
                  if index >= taken or word.startswith('-')), '')
+
+
+def parameter_meant(row: Subcommand, stray: str, arguments: list[str]) -> str:
+    """Return the words of ROS that say what a stray word means; '' where it is no such option."""
+    option, given, value = stray.partition('=')
+    known = {**{f'--{name.replace("_", "-")}': name for _, name in row.options},
+             **dict(row.options)}
+    name = known.get(option.replace('_', '-'))
+    if name is None and stray.endswith('.safetensors'):
+        name, given, value = known.get('--model'), '=', stray
+    if name is None:
+        return ''
+    if not given:
+        following = arguments[arguments.index(stray) + 1:][:1]
+        value = following[0] if following and not following[0].startswith('-') else 'VALUE'
+    return f'; did you mean --ros-args -p {name}:={shlex.quote(value)}?'
 
 
 def ros_words(row: Subcommand, arguments: list[str]) -> list[str]:

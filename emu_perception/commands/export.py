@@ -20,9 +20,10 @@ from importlib.util import find_spec
 import logging
 from pathlib import Path
 import sys
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory
 
 from emu_perception.commands.arguments import count
+from emu_perception.commands.output_file import check_folder_of
 from emu_perception.commands.program import CommandParser, logging_from, program
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
@@ -57,12 +58,15 @@ def run(options: argparse.Namespace) -> None:
     if out.suffix != row.suffix:
         ends = row.suffix if options.format else ', '.join(one.suffix for one in FORMATS.values())
         raise InputError(f'--out {out}: give a name that ends in {ends}')
-    if out.exists() and not options.force:
-        raise InputError(f'--out {out}: is there already; give another name, or --force')
+    for path in _files(out, kind):
+        if path.is_dir():
+            raise InputError(f'--out {out}: {path} is there already, a folder; give another name')
+        if path.exists() and not options.force:
+            raise InputError(f'--out {out}: {path} is there already; give another name, or '
+                             '--force')
+    check_folder_of(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out.parent):  # What it says of the folder comes before the work.
-            pass
     except OSError as error:
         raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
     model_file = options.model or default_model()
@@ -72,26 +76,34 @@ def run(options: argparse.Namespace) -> None:
     model = WholeModel(network, metadata, size)
     predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
     print(f'writing {row.about}', file=sys.stderr)
-    try:
-        runs = written(row, model, torch.zeros(options.batch, *size, 3, dtype=torch.uint8), out,
-                       any_batch=options.any_batch)
+    # In a folder of its own until it is proven: what is not never has the name, and what had it
+    # before stays whole.
+    with TemporaryDirectory(dir=out.parent, prefix='.emu_export-') as folder:
+        partial = Path(folder, out.name)
+        runs = written(row, model, torch.zeros(options.batch, *size, 3, dtype=torch.uint8),
+                       partial, any_batch=options.any_batch)
         print(f'holding it against the Predictor on {len(images)} images', file=sys.stderr)
         found = Proof()
         for batch in _ANY_BATCH if options.any_batch else (options.batch,):
             found = found.with_(proof(runs, model, predictor, images, size, batch, row.bound))
-    except BaseException:  # Interrupted too: what is not proven must not lie there.
-        for path in (out, out.with_suffix('.bin')):
-            path.unlink(missing_ok=True)
-        raise
+        for path in Path(folder).iterdir():  # OpenVINO's .bin too.
+            path.replace(out.with_name(path.name))
     document = beside.document(metadata, model.names, size,
                                None if options.any_batch else options.batch)
-    write_json(out.with_suffix('.json'), document, indent=2)
-    write_whole(out.with_suffix('.md'), beside.readme(out.stem, kind, row.about, metadata,
-                                                      document, found))
-    write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, kind, document))
+    *_, described, page, example = _files(out, kind)
+    write_json(described, document, indent=2)
+    write_whole(page, beside.readme(out.stem, kind, row.about, metadata, document, found))
+    write_whole(example, beside.example(out.stem, kind, document))
     print(f'wrote {out} ({out.stat().st_size / 1e6:.1f} MB), proven on {found.images} images: at '
           f'most {max(found.largest.values()):.1g} off, {found.ties} labels that are ties; beside '
           f'it {out.stem}.json, {out.stem}.md, {out.stem}_example.py')
+
+
+def _files(out: Path, kind: str) -> tuple[Path, ...]:
+    """Return all that an export writes: the file, OpenVINO's weights, and the three beside it."""
+    weights = (out.with_suffix('.bin'),) if kind == 'openvino' else ()
+    return (out, *weights, out.with_suffix('.json'), out.with_suffix('.md'),
+            out.with_name(f'{out.stem}_example.py'))
 
 
 def _images(given: Path | None, model: Path) -> Iterator[np.ndarray]:
@@ -135,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
                        help='as many images at once as it is given; ONNX alone')
     add('--images', type=Path, metavar='DIR|FILE', help='to prove it on; default: photographs '
         'that are here')
-    add('--force', action='store_true', help='replace --out where it is there')
+    add('--force', action='store_true', help='replace --out, and what is written beside it, where '
+        'they are there')
     options = parser.parse_args(arguments)
     try:
         with logging_from(logging.ERROR):

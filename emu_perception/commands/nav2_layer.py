@@ -7,18 +7,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 import json
+from pathlib import Path
 import sys
 
 from emu_perception.checkpoint import CheckpointMetadata, read_metadata
 from emu_perception.commands.nav2_layer_arguments import parser
+from emu_perception.commands.output_file import check_folder_of
 from emu_perception.commands.program import program
 from emu_perception.errors import EmuError, InputError
+from emu_perception.foreign_files import read_text
 from emu_perception.label_names import unlabelled_name
 from emu_perception.model_file import default_model
 from emu_perception.planning.classes import members
 from emu_perception.whole_files import write_whole
 
 _LETHAL = 254
+_FIRST = '# For the checkpoint'  # A document of this command begins so.
 
 
 def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Sequence[str],
@@ -47,7 +51,7 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
     types = [('ground', ground, 0), ('overhead', overhead, 0), ('obstacle', rest, _LETHAL)]
     types = [one for one in types if one[1]]
     lines = [
-        ' '.join(f'# For the checkpoint {metadata.name}, by {command}'.split()),
+        ' '.join(f'{_FIRST} {metadata.name}, by {command}'.split()),
         '# What is labelled ground by mistake marks nothing here: keep an obstacle layer of',
         '# ~/points/obstacles beside it, as in costmap.yaml. The last obstacle is what pixels',
         '# without a label (255, by unknown_label_entropy) are called in label_info.',
@@ -79,6 +83,21 @@ def layer_yaml(metadata: CheckpointMetadata, ground: Sequence[str], overhead: Se
     return '\n'.join(lines) + '\n'
 
 
+def _check_own(out: Path) -> None:
+    """
+    Refuse to replace what this command has not written, as the parameters of all of Nav2.
+
+    :raises InputError: if it is such a file, or a folder, or cannot be written.
+    """
+    if out.is_dir():
+        raise InputError(f'--out {out}: is a folder; give the name of a file')
+    check_folder_of(out)
+    there = read_text(out).strip() if out.is_file() else ''
+    if there and not there.startswith(_FIRST):
+        raise InputError(f'--out {out}: is there already, and not of this command, which writes '
+                         'all of a file; give another name, and merge')
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Write or print; 1 and one line on bad input."""
     words = list(sys.argv[1:] if args is None else args)
@@ -94,8 +113,9 @@ def main(args: Sequence[str] | None = None) -> int:
         if options.out is None:
             print(text, end='')
         else:
+            _check_own(options.out)
             write_whole(options.out, text)
-    except EmuError as error:
+    except (EmuError, OSError) as error:
         print(f'{program("emu nav2-layer")}: {error}', file=sys.stderr)
         return 1
     return 0

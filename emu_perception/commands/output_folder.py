@@ -4,14 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+import re
 import shutil
 
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import holds_anything
+from emu_perception.foreign_files import holds_anything, is_litter
 
 TABLE, VIDEO, SUMMARY = 'frames.csv', 'video.mp4', 'summary.json'
 PANELS, MAPS, RECORDING = 'panels', 'maps', 'recording'
+_FILES = TABLE, VIDEO, SUMMARY
+# What the files of a run are called in each.
+_FOLDERS = {PANELS: r'\d{6,}_.*\.png', MAPS: r'\d{6,}_.*\.npz',
+            RECORDING: r'metadata\.yaml|recording\.mcap'}
+_TABLE_START = b'source,'
 
 
 def check_folder(out: Path, force: bool) -> None:
@@ -42,6 +49,51 @@ def check_apart(path: Path, out: Path) -> None:
         raise InputError(f'--out {out}: is where the input is read from; give another folder')
 
 
+def check_kept(read: Iterable[Path], out: Path) -> None:
+    """
+    Refuse to replace, with the results of an earlier run, what this one reads.
+
+    :param read: files and folders; what is not there is passed over.
+    :raises InputError: if one of them is such a result, or lies in one.
+    """
+    results = {(out / name).resolve() for name in (*_FILES, *_FOLDERS)}
+    for path in read:
+        real = path.expanduser().resolve()
+        if not results.isdisjoint((real, *real.parents)):
+            raise InputError(f'--out {out}: {path}, which is read, is among the results there '
+                             'that would be replaced; give another folder')
+
+
+def check_own(out: Path) -> None:
+    """
+    Refuse to replace what no run wrote: a robot's maps/ may be Nav2's.
+
+    :raises InputError: naming what is there.
+    """
+    try:
+        # Every run begins with the table.
+        own = (out / TABLE).is_file() and (out / TABLE).read_bytes().startswith(_TABLE_START)
+        there = [out / name for name in (*_FILES, *_FOLDERS) if (out / name).exists()]
+        foreign = next((found for path in there for found in _foreign(path, own)), None)
+    except OSError as error:
+        raise InputError(f'--out {out}: cannot be read ({error.strerror})') from error
+    if foreign is not None:
+        raise InputError(f'--out {out}: {foreign.relative_to(out)} is of no run of this command, '
+                         'and would be removed; give another folder')
+
+
+def _foreign(path: Path, own: bool) -> Iterator[Path]:
+    """Yield what no run wrote of a place of results; all of it where the folder is nobody's."""
+    form = _FOLDERS.get(path.name)
+    if not own or path.is_dir() != (form is not None):
+        yield path
+    elif form is not None:
+        yield from (child for child in sorted(path.iterdir()) if not (
+            is_litter(child.name) or child.is_file() and (
+                child.name.endswith('.partial')  # Of a run that was killed.
+                or re.fullmatch(form, child.name, re.DOTALL))))
+
+
 def make_folder(out: Path) -> bool:
     """
     Make the folder, and remove the results of an earlier run.
@@ -69,8 +121,8 @@ def discard(out: Path, made: bool) -> None:
 
 
 def _remove_results(out: Path) -> None:
-    for name in (TABLE, VIDEO, SUMMARY):
+    for name in _FILES:
         (out / name).unlink(missing_ok=True)
-    for name in (PANELS, MAPS, RECORDING):
+    for name in _FOLDERS:
         if (out / name).is_dir():
             shutil.rmtree(out / name)

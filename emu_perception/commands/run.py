@@ -72,6 +72,11 @@ def run(options: argparse.Namespace) -> int:
     """
     output_folder.check_folder(options.out, options.force)
     output_folder.check_apart(options.input, options.out)
+    hint = None if options.depth_hint is None else Path(options.depth_hint)
+    output_folder.check_kept((path for path in (options.input, options.model, options.camera_info,
+                                                hint) if path is not None), options.out)
+    if options.force:
+        output_folder.check_own(options.out)
     info = read_calibration(options.camera_info) if options.camera_info else None
     region = Region.of(options.risk_region)
     with ExitStack() as stack:
@@ -83,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend)
+        predictor.says_unscaled = False  # CameraChoice says why, and what to give.
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration, options.risk_scores)

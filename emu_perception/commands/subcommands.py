@@ -28,6 +28,7 @@ class Subcommand:
     :ivar ros: whether it needs a ROS 2.
     :ivar usage: of a ROS 2 program, which has no help of its own and takes its name first.
     :ivar parameter: of a ROS 2 program, what a bare word is the value of.
+    :ivar options: of a ROS 2 program, as others have them, and the parameter that is meant.
     :ivar many_words: of a ROS 2 program, whether it takes any number of bare words.
     :ivar demo: whether its code is only installed where EMU_WITH_DEMO=1 asks for it.
     """
@@ -42,8 +43,17 @@ class Subcommand:
     ros: bool = False
     usage: str = ''
     parameter: str = ''
+    options: tuple[tuple[str, str], ...] = ()
     many_words: bool = False
     demo: bool = False
+
+
+_OF_NODE = (('--model', 'model_file'), ('--checkpoint', 'model_file'), ('--device', 'device'),
+            ('--precision', 'precision'), ('--backend', 'backend'), ('--rectify', 'rectify'),
+            ('--hfov', 'fallback_hfov_deg'), ('--transport', 'transport'))
+_OF_REPLAY = (('--rate', 'rate_hz'), ('--image-topic', 'image_topic'),
+              ('--camera-info', 'camera_info_file'), ('--loop', 'loop'),
+              ('--transport', 'transport'))
 
 
 def _offline(name: str, text: str, module: str, *, demo: bool = False) -> Subcommand:
@@ -59,15 +69,16 @@ _ROWS = (
                'emu_perception.ros.demo.command', 'demo', ros=True, demo=True,
                arguments='emu_perception.ros.demo.demo_arguments'),
     Subcommand('node', ROBOT, 'the ROS 2 node; config/emu.yaml lists its parameters',
-               'emu_perception.ros.node', 'ros', ros=True,
+               'emu_perception.ros.node', 'ros', ros=True, options=_OF_NODE,
                usage='[--ros-args -r image:=TOPIC -r camera_info:=TOPIC -p NAME:=VALUE '
                '--params-file FILE]'),
     Subcommand('multi', ROBOT, 'a node for each of several cameras, one network in memory',
                'emu_perception.ros.node', 'ros', function='main_multi', ros=True,
-               many_words=True,
+               many_words=True, options=_OF_NODE,
                usage='CAMERA [CAMERA ...] [--ros-args ...]'),
     Subcommand('replay', ROBOT, 'a camera of files: images, a video or a bag, as topics',
                'emu_perception.ros.replay_camera', 'ros', ros=True, parameter='source',
+               options=_OF_REPLAY,
                usage='DIR|FILE|BAG|/dev/video0 [--ros-args -p rate_hz:=HZ -p loop:=false ...]'),
     Subcommand('commission', ROBOT, "make the flag this robot's own: a minute of driving",
                'emu_perception.commands.commission', 'offline',

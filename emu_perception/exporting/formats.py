@@ -155,8 +155,8 @@ def written(row: Format, model: WholeModel, example: torch.Tensor, path: Path, *
     """
     write = row.any_batch if any_batch else row.write
     if write is None:
-        raise InputError(f'{path}: {row.about} is written for a number of images that is given: '
-                         'leave --any-batch out, or give a name that ends in .onnx')
+        raise InputError(f'--out {path.name}: {row.about} is written for a number of images that '
+                         'is given: leave --any-batch out, or give a name that ends in .onnx')
     try:
         with warnings.catch_warnings():
             # Tracers warn of what becomes a constant: the proof finds where that is wrong.
@@ -164,5 +164,5 @@ def written(row: Format, model: WholeModel, example: torch.Tensor, path: Path, *
             write(model.eval(), example, path)
         return row.load(path)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise InputError(f'{path}: this network cannot be written as {row.about}: '
+        raise InputError(f'--out {path.name}: this network cannot be written as {row.about}: '
                          f'{" ".join(str(error).split())[:300]}') from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cloud_layout import FIELDS
+from emu_perception.errors import InputError
 from emu_perception.recordings.typestore import CAMERA_INFO, COMPRESSED, IMAGE, LABEL_INFO
 import numpy as np
 
@@ -95,5 +96,8 @@ class MessageFactory:
 
     def _header(self, header: Header) -> Any:
         seconds, nanoseconds = divmod(header.stamp_ns, 10**9)
+        if not -2**31 <= seconds < 2**31:
+            raise InputError(f'a stamp of {seconds} s fits into no message: its seconds have 32 '
+                             'bits; record anew, or set the stamps right')
         stamp = self._types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
         return self._types['std_msgs/msg/Header'](stamp=stamp, frame_id=header.frame_id)

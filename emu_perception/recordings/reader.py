@@ -39,7 +39,8 @@ class Record:
     One message with a header.
 
     :ivar kind: its type.
-    :ivar stamp_ns: of the header; 0 where that is not set, or the message too short for one.
+    :ivar stamp_ns: of the header; 0 where that is not set, before 1970 (which no recording of
+        results could have), or the message too short for one.
     :ivar recorded_ns: when the recorder wrote it.
     :ivar data: the message as it lies in the bag, CDR.
     """
@@ -261,4 +262,4 @@ def _stamp_ns(data: bytes | memoryview) -> int:
     # CDR: four bytes of encapsulation, the second of which tells the byte order; the message
     # begins with its header, and the header with its stamp.
     seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return int(seconds * 10**9 + nanoseconds)
+    return max(0, int(seconds * 10**9 + nanoseconds))

@@ -33,7 +33,9 @@ def load_predictor(path: Path, *, device: str, precision: str, backend: str) -> 
     """Load the core's Predictor; torch is imported here, so that the node can start without."""
     with uncollected('emu_perception.predictor'):
         from emu_perception.predictor import Predictor
-    return Predictor.load(path, device=device, precision=precision, backend=backend)
+    found = Predictor.load(path, device=device, precision=precision, backend=backend)
+    found.says_unscaled = False  # The node says what it withholds, and the remedy.
+    return found
 
 
 def empty_cuda_cache() -> None:

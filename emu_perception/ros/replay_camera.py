@@ -62,6 +62,9 @@ class ReplayCamera(Node):
         for line in unknown_parameters(getattr(self, '_parameter_overrides', {}),
                                        [field.name for field in fields(given)]):
             self.get_logger().warning(line)
+        if given.exit_at_end and given.loop:
+            self.get_logger().warning('parameter exit_at_end is set, and loop, by which a source '
+                                      'has no end: set loop to false')
         self._waiting = given.wait_for_listener
         self._info = (read_calibration(Path(given.camera_info_file).expanduser())
                       if given.camera_info_file else None)

@@ -15,6 +15,7 @@ raise is kept too), ``at_most_every_s`` (60.0: a flag that flaps must not fill t
 import sys
 import time
 
+from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
@@ -31,8 +32,8 @@ class BlackBox(Node):
     def __init__(self, service_type, **options):
         """Listen to ``risk``; a flag that was never lowered is no raise."""
         super().__init__('black_box', **options)
-        self._after_s = float(self.declare_parameter('after_s', 2.0).value)
-        self._at_most_every_s = float(self.declare_parameter('at_most_every_s', 60.0).value)
+        self._after_s = self._seconds('after_s', 2.0)
+        self._at_most_every_s = self._seconds('at_most_every_s', 60.0)
         for name in getattr(self, '_parameter_overrides', {}):  # ROS drops a misspelt one, unsaid
             if not self.has_parameter(name):
                 self.get_logger().error(f"parameter '{name}' was set, and is none of this node's")
@@ -44,6 +45,14 @@ class BlackBox(Node):
         self.create_subscription(Bool, 'risk', self._on_flag, 1)
         # Steady: the clock of ROS may stand still or jump, and silence is to be noticed.
         self.create_timer(PERIOD_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _seconds(self, name, default):
+        # Dynamic: 2 is a whole number to ROS, and seconds all the same.
+        value = self.declare_parameter(
+            name, default, ParameterDescriptor(dynamic_typing=True)).value
+        if type(value) not in (int, float) or not 0 <= value < float('inf'):
+            raise ValueError(f'parameter {name} is {value!r}: give a number of seconds from 0 on')
+        return float(value)
 
     def _on_flag(self, flag):
         if not flag.data:
@@ -88,7 +97,7 @@ class BlackBox(Node):
 
 
 def main():
-    """Run until a signal comes; return 1 where rosbag2 has no snapshots."""
+    """Run until a signal comes; return 1 where rosbag2 has no snapshots, or of a parameter."""
     try:
         from rosbag2_interfaces.srv import Snapshot
     except ImportError as error:
@@ -96,7 +105,12 @@ def main():
               'ros-<distro>-rosbag2 of Humble or later', file=sys.stderr)
         return 1
     rclpy.init()
-    node = BlackBox(Snapshot)
+    try:
+        node = BlackBox(Snapshot)
+    except ValueError as error:
+        print(f'black_box.py: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
     try:
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -30,6 +30,7 @@ from emu_perception.checkpoint import (
 from emu_perception.errors import CheckpointError
 from emu_perception.networks.families import build_network
 from emu_perception.networks.multitask import MultitaskNetwork
+from emu_perception.predictor import Predictor
 from emu_perception.risk import RiskThresholds
 from emu_perception.risk_status import resolve_thresholds
 import numpy as np
@@ -434,6 +435,24 @@ def test_the_document_covers_what_the_design_asks_for(checkpoint):
                                      'fitted_on': {'data_set': 'made up'}},
             'depth_sigma': {'threshold': 0.4, 'percentile': 95.0,
                             'fitted_on': {'data_set': 'made up'}}}}
+
+
+@pytest.mark.parametrize(('field', 'value', 'words'), [
+    ('intrinsics', {'width': 640, 'fx': 500.0}, 'give height, fy, cx, cy too'),
+    ('std', [0.1, 0.2], 'give 3 of them, each a number above 0'),
+    ('mean', None, 'give a list, each a number'), ('input_size', [96, 128, 3], 'give 2 of them')])
+def test_a_field_of_which_a_part_is_missing_says_what_to_give(checkpoint, field, value, words):
+    """Python's own words came: 'too many values to unpack', 'Intrinsics.__init__() missing'."""
+    rewrite(checkpoint, lambda document: document.update({field: value}))
+    one_line(checkpoint, f"field '{field}'", words, read=read_metadata)
+
+
+@pytest.mark.parametrize('recipe', ['robot', 5, ['a'], None, {'method': ['mc_dropout']}])
+def test_a_recipe_that_somebody_else_wrote_down_keeps_no_network_from_running(checkpoint, recipe):
+    """Provenance is for people: a name in place of the recipe ended in an AttributeError."""
+    rewrite(checkpoint, lambda document: document['provenance'].update(recipe=recipe))
+    assert Predictor.load(checkpoint, 'cpu', backend='eager').metadata.provenance[
+        'recipe'] == recipe
 
 
 # -- scores, and what they were fitted with -------------------------------------------------------

@@ -53,6 +53,17 @@ def test_a_frame_with_holes_only_is_left_out():
         check_depth([])
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf, 0.0])
+def test_a_variance_that_is_no_number_or_none_spoils_no_recording(value):
+    """One such pixel in 2000 made the factor, and with it the checkpoint's variance, NaN."""
+    depth, variance = np.full((48, 64), 2.0), np.full((48, 64), 0.01)
+    variance[0] = value
+    check = check_depth([compare_frame(depth, variance, depth * 1.05)])
+    # Off by one sigma everywhere; where a variance is 0, by more than any interval.
+    assert check.variance_factor == pytest.approx((1.0 / 1.6448536) ** 2, rel=1e-3)
+    assert np.isfinite(check.held) and check.held > 0.95
+
+
 def test_words_hold_the_figures():
     text = DepthCheck(24, 1.45, (1.2, 1.6), 0.51, 0.66, 5.0).sentence
     assert '24 frames' in text and '66 %' in text and '45 % too far' in text

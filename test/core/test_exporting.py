@@ -258,6 +258,34 @@ def test_a_refused_file_is_removed_again(checkpoint, picture, tmp_path, monkeypa
     assert 'is off' in capsys.readouterr().err and not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize('error', [InputError('depth of image 0 is off'), KeyboardInterrupt()])
+def test_an_export_that_comes_to_nothing_leaves_the_one_of_before(
+        checkpoint, picture, tmp_path, monkeypatch, error):
+    """With --force the proven file of before was gone, and its NAME.json described none."""
+    def written(row, model, example, out, **ignored):
+        out.write_bytes(b'not proven')
+        raise error
+    monkeypatch.setattr('emu_perception.exporting.formats.written', written)
+    before = {'a.pt2': 'proven', 'a.json': '{}', 'a.md': 'page', 'a_example.py': 'pass'}
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    assert run(checkpoint, picture, tmp_path / 'a.pt2', '--force') in (1, 130)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(('name', 'kind'), [
+    ('a.md', '.pt2'), ('a.json', '.pt2'), ('a_example.py', '.pt2'), ('a.bin', '.xml')])
+def test_what_lies_beside_the_file_is_not_replaced_unasked(checkpoint, picture, tmp_path, capsys,
+                                                           monkeypatch, name, kind):
+    """The model card of a checkpoint of the same name was: of the default model's too."""
+    monkeypatch.setattr(formats, 'find_spec', lambda name: 'there')
+    (tmp_path / name).write_text('mine')
+    assert run(checkpoint, picture, tmp_path / f'a{kind}') == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert f'{tmp_path / name} is there already' in line and '--force' in line
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_what_was_cut_short_before_its_proof_is_removed_again(checkpoint, picture, tmp_path,
                                                               monkeypatch, capsys):
     def written(row, model, example, out, **ignored):

@@ -192,10 +192,20 @@ def test_a_network_without_depth_needs_no_focal_length(log):
     assert not warnings_in(log)
 
 
-@pytest.mark.parametrize('fx', [0.0, -500.0, math.nan, math.inf])
+@pytest.mark.parametrize('fx', [0.0, -500.0, math.nan, math.inf, True, np.True_, '500', 10**400])
 @pytest.mark.parametrize('intrinsics', [TRAINED, None])
 def test_a_focal_length_that_cannot_be_is_one_clear_line(fx, intrinsics):
     predictor = predictor_of(constant_depth(2.0))
     predictor.metadata = replace(predictor.metadata, intrinsics=intrinsics)
     with pytest.raises(InputError, match=f'fx is {fx}'):
         predictor(np.zeros((480, 640, 3), np.uint8), fx=fx)
+
+
+@pytest.mark.parametrize('several', [np.array([500.0, 500.0]), torch.ones(2), [1.0]])
+def test_several_numbers_are_no_focal_length_and_no_limit(several):
+    """Of a limit they ended in NumPy's words on truth."""
+    predictor, image = predictor_of(constant_depth(2.0)), np.zeros((480, 640, 3), np.uint8)
+    with pytest.raises(InputError, match='fx is .*: give the focal length'):
+        predictor(image, fx=several)
+    with pytest.raises(InputError, match='unknown_label_entropy is .*: give nats, or None'):
+        predictor(image, fx=500.0, unknown_label_entropy=several)

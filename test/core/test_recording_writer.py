@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from emu_perception.errors import InputError
+from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
+import numpy as np
 import pytest
 import yaml
 
@@ -24,3 +27,11 @@ def test_metadata_is_of_a_version_and_form_that_humble_reads(tmp_path):
     (profile,) = yaml.safe_load(qos)
     assert all(isinstance(profile[name], int) for name in ('history', 'reliability', 'durability'))
     assert profile['durability'] == 1 and profile['reliability'] == 1  # latched, reliable
+
+
+@pytest.mark.parametrize('stamp_ns', [2**31 * 10**9, -1 - 2**31 * 10**9])
+def test_a_stamp_that_fits_into_no_message_is_one_line(tmp_path, stamp_ns):
+    writer = RecordingWriter(tmp_path / 'bag')
+    with pytest.raises(InputError, match='a stamp of .* s fits into no message'):
+        writer.make.image(np.zeros((2, 2), np.uint8), 'mono8', Header(stamp_ns, ''))
+    writer.close()

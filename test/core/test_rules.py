@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 
-from emu_perception.rules import checked_fields, ListRule, Rule
+from emu_perception.rules import as_real, checked_fields, ListRule, Rule
+import numpy as np
 import pytest
+import torch
 
 RATIO = Rule(float, low=0.0, high=1.0)
 LENGTH = Rule(float, low=0.0, open=True, unit='m')
@@ -73,3 +75,13 @@ def test_the_fields_of_an_object_are_named(values, text):
     with pytest.raises(ValueError, match=text):
         checked_fields(values, {'a': RATIO.checked, 'b': WAY.checked})
     assert checked_fields({'a': 1}, {'a': RATIO.checked, 'b': WAY.checked}) == {'a': 1.0}
+
+
+@pytest.mark.parametrize(('value', 'number'), [
+    (5, 5.0), (-0.5, -0.5), (math.inf, math.inf), (np.float32(0.5), 0.5), (np.int64(3), 3.0),
+    (np.array(2.0), 2.0), (torch.tensor(2.0), 2.0), (math.nan, None), (np.float32('nan'), None),
+    (True, None), (np.True_, None), (torch.tensor(True), None), ('5', None), (b'5', None),
+    (None, None), (1j, None), ([5.0], None), (np.array([5.0]), None), (np.array([1.0, 2.0]), None),
+    (torch.ones(2), None), (10**400, None)])
+def test_one_number_of_any_library_is_a_number_and_nothing_else(value, number):
+    assert as_real(value) == number

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 from typing import Any
+from unittest.mock import MagicMock
 
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.opening import open_source
@@ -177,6 +178,40 @@ def test_topics_are_those_of_a_camera_and_the_node_and_the_expression_matches_th
     expression = '^(' + '|'.join(re.escape(topic) for topic in topics) + ')$'
     assert all(re.search(expression, topic) for topic in topics)
     assert not any(re.search(expression, f'{topic}_2') for topic in topics)
+
+
+@pytest.mark.parametrize(('text', 'words'), [
+    ('topics: /emu/risk', "field 'topics' is '/emu/risk': give a list"),
+    ('topics: {/emu/risk: 1}', 'give a list'), ('topics: [emu/risk]', "'emu/risk'"),
+    ('topics: [/emu/risk, 5]', 'has 5: give resolved names'), ('topics: []', 'is missing'),
+    ('topics: [', 'cannot be read as YAML'), ('- /emu/risk', 'is missing')])
+def test_topics_of_which_nothing_would_be_kept_are_refused_in_one_line(
+        monkeypatch, tmp_path, text, words):
+    """One name was taken for the list of its letters: a recorder of nothing, and nothing said."""
+    for name in ('launch', 'launch.actions', 'launch.substitutions'):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    file = tmp_path / 'topics.yaml'
+    file.write_text(text)
+    with pytest.raises(RuntimeError) as error:
+        load('black_box.launch.py').listed(file)
+    assert words in str(error.value) and str(file) in str(error.value)
+    assert '\n' not in str(error.value)
+    own = FOLDER / 'topics.yaml'
+    assert '/emu/risk' in load('black_box.launch.py').listed(own)
+
+
+@pytest.mark.parametrize(('name', 'value', 'good'), [
+    ('after_s', 2, True), ('after_s', float('nan'), False), ('after_s', -1.0, False),
+    ('at_most_every_s', 'often', False), ('at_most_every_s', True, False)])
+def test_seconds_are_a_number_and_what_is_none_is_said(make_bench, name, value, good):
+    """``-p after_s:=2`` ended in a traceback; with .nan no snapshot was ever taken."""
+    make_bench()  # Its context is the default one.
+    given = [Parameter(name, value=value)]
+    if good:
+        load('black_box.py').BlackBox(Trigger, parameter_overrides=given).destroy_node()
+        return
+    with pytest.raises(ValueError, match=f'parameter {name} is .*: give a number of seconds'):
+        load('black_box.py').BlackBox(Trigger, parameter_overrides=given)
 
 
 def test_an_older_rosbag2_without_snapshots_is_told_in_one_line(monkeypatch, capsys):

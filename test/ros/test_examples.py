@@ -149,6 +149,26 @@ def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(ca
     assert capsys.readouterr().out.split('\n', 1)[1] == text.split('\n', 1)[1]
 
 
+@pytest.mark.parametrize(('out', 'words'), [
+    ('nav2.yaml', 'not of this command'), ('file/layer.yaml', 'Not a directory'),
+    ('.', 'is a folder')])
+def test_layer_replaces_no_parameters_of_others_and_says_in_one_line_what_cannot_be_written(
+        tmp_path, capsys, out, words):
+    """All of a user's Nav2 parameters were; where nothing can be written a traceback came."""
+    (tmp_path / 'nav2.yaml').write_text('amcl: mine')
+    (tmp_path / 'file').write_text('mine')
+    assert nav2_layer.main(['--ground', 'floor', '--out', str(tmp_path / out)]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert words in line and str(tmp_path / out) in line
+    assert (tmp_path / 'nav2.yaml').read_text() == 'amcl: mine'
+
+
+def test_layer_that_was_written_is_written_anew(tmp_path):
+    for ground in ('floor', 'floor mat'):
+        assert nav2_layer.main(['--ground', ground, '--out', str(tmp_path / 'a.yaml')]) == 0
+        assert f'classes:\n              - "{ground}"\n' in (tmp_path / 'a.yaml').read_text()
+
+
 def test_layer_names_classes_of_any_spelling_once_each_and_only_in_its_classes():
     names = ('floor', 'tv "flat"', 'a\\b: #c', 'Tür', 'wall', 'wall')
     metadata = replace(read_metadata(default_model()), classes=names, name='two\nlines: [')

@@ -56,6 +56,13 @@ def test_fake_has_the_interface_of_the_real_predictor():
         assert hasattr(Predictor, name)
 
 
+def test_a_missing_focal_length_is_the_nodes_to_say_and_not_said_twice(checkpoint, caplog):
+    predictor = load_predictor(checkpoint, device='cpu', precision='auto', backend='eager')
+    predictor(np.zeros((64, 96, 3), np.uint8))
+    assert 'NOT scaled' not in caplog.text
+    assert Predictor.load(checkpoint, 'cpu', backend='eager').says_unscaled
+
+
 def test_image_becomes_maps_and_points_and_a_flag(make_bench, checkpoint):
     bench = start(make_bench, checkpoint)
     assert bench.transition('configure') and bench.transition('activate')

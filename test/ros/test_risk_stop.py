@@ -176,3 +176,13 @@ def test_a_misspelt_parameter_of_an_example_is_an_error(example, misspelt, domai
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_a_parameter_of_another_kind_is_one_line_that_says_that_nothing_is_stopped(domain_id):
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), '--ros-args', '-p', 'stamped:=1'], capture_output=True,
+        text=True, timeout=TIMEOUT_S, env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == ('risk_stop.py: parameter stamped is 1: give true or '
+                                            'false; NOTHING is stopped')
+    assert 'Traceback' not in done.stderr

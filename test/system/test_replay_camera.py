@@ -333,6 +333,14 @@ def test_wrong_path_ends_with_one_line_and_exit_code_1(environment: dict[str, st
         'replay_camera: source /nowhere/at/all: no such file or folder']
 
 
+def test_an_end_that_a_loop_never_reaches_is_said(camera: Callable[..., ReplayCamera],
+                                                  image_folder: Path, capfd) -> None:
+    for loop in (True, False):
+        camera(source=str(image_folder), exit_at_end=True, loop=loop)
+        assert ('exit_at_end is set, and loop' in capfd.readouterr().err) is loop
+
+
+
 @pytest.mark.system
 def test_exit_at_end_ends_with_code_0(environment: dict[str, str], image_folder: Path) -> None:
     """For scripts that wait for the end of a replay."""

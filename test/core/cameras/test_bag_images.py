@@ -112,6 +112,29 @@ def test_a_damaged_camera_info_costs_its_image_the_metres_and_nobody_else_anythi
         assert len(list(calibrations(bag, INFO))) == 3
 
 
+def test_an_image_sent_again_is_left_out_and_said_as_the_node_drops_it(write, caplog):
+    """The flag of a frozen driver's recording was that of many images, on the robot of one."""
+    path = write(('image', 7 * S), ('info', 7 * S, 50.0), ('image', 7 * S), ('image', 7 * S),
+                 ('image', 8 * S), ('image', 0), ('image', 8 * S), ('image', 0), ('image', 7 * S))
+    with open_source(str(path), 10.0) as source:
+        for _ in range(2):  # Called again it begins again.
+            stamps = [image.record.stamp_ns for image in source.images()]
+            # 0 is no stamp, and tells nothing.
+            assert stamps == [7 * S, 8 * S, 0, 0, 7 * S]
+        assert not source.loss, 'what is left out was read'
+    line, = [record.getMessage() for record in caplog.records
+             if 'of the one before' in record.getMessage()]
+    assert f"'{IMAGE}' has the stamp of the one before, 7.000000000" in line
+
+
+def test_a_stamp_before_all_time_is_none(write):
+    """A recording of the results has no place for it, and ended in a traceback."""
+    path = write(('image', -5 * S), ('image', -5 * S), ('image', 3 * S))
+    with open_source(str(path), 10.0) as source:
+        assert [image.record.stamp_ns for image in source.images()] == [0, 0, 3 * S]
+        assert all(image.header.stamp_ns >= 0 for image in source.images())
+
+
 def test_of_camera_infos_without_stamps_the_newest_counts_and_it_is_said(write, caplog):
     path = write(('info', 0, 50.0), ('image', 0), ('info', 0, 60.0), ('image', 0),
                  ('info', 0, 70.0), ('info', 0, 75.0), ('image', 0))

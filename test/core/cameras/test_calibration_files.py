@@ -17,6 +17,7 @@ from emu_perception.cameras.calibration_files import (
 from emu_perception.dataset_fields import read_fields
 from emu_perception.errors import InputError
 import pytest
+import yaml
 
 INTRINSICS = 'intrinsics: {width: 64, height: 48, fx: 50, fy: 51, cx: 30, cy: 20}'
 
@@ -62,6 +63,38 @@ def test_a_wrong_ros_file_is_one_line_with_file_and_field(tmp_path, change, word
         read_calibration(tmp_path / 'a.yaml')
     assert str(error.value).startswith(f'{tmp_path}/a.yaml: ') and words in str(error.value)
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(('field', 'value', 'words'), [
+    ('image_width', 'wide', ("'image_width' is 'wide'", 'give a number')),
+    ('image_width', 640.7, ("'image_width' is 640.7", 'give a whole number')),
+    ('image_width', True, ("'image_width' is True", 'give a number')),
+    ('image_height', None, ("'image_height' is None", 'give a number')),
+    ('image_height', -480, ("'image_height' is -480", 'at least 0')),
+    ('camera_matrix', [1.0] * 9, ("'camera_matrix' is [1.0", 'give rows, cols and data')),
+    ('camera_matrix', {'data': 'a' * 9}, ("'camera_matrix' is {'data'", 'a list of numbers')),
+    ('projection_matrix', {'dat': [1.0] * 12}, ("'projection_matrix' is {'dat'", 'data')),
+    ('rectification_matrix', {'data': [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+     ("'rectification_matrix.data' is [[1", 'give a number, in each place')),
+    ('distortion_coefficients', {'data': '00000'}, ("'distortion_coefficients'", "'00000'")),
+    ('distortion_coefficients', {'data': [0, None]}, ("'distortion_coefficients.data'", 'None'))])
+def test_a_wrong_field_of_a_ros_file_is_named_with_its_value(tmp_path, field, value, words):
+    """Python's own words came, of no field; text of digits and 640.7 pixels were taken."""
+    _ros(tmp_path / 'a.yaml')
+    content = {**read_mapping(tmp_path / 'a.yaml'), field: value}
+    (tmp_path / 'a.yaml').write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as error:
+        read_calibration(tmp_path / 'a.yaml')
+    line = str(error.value)
+    assert line.startswith(f'{tmp_path}/a.yaml: ') and '\n' not in line and len(line) < 300
+    assert all(word in line for word in words)
+
+
+def test_numbers_may_be_written_as_people_write_them(tmp_path):
+    """YAML takes 5e1, without a dot, and what is in quotes for text."""
+    _ros(tmp_path / 'a.yaml', **{'image_width: 64': "image_width: '64'", '- 50.0': '- 5e1',
+                                 'image_height: 48': 'image_height: 48.0'})
+    assert read_calibration(tmp_path / 'a.yaml') == pinhole_info(64, 48, 50.0)
 
 
 @pytest.mark.parametrize(('name', 'words'), [

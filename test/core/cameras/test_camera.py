@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info, RegionOfInterest
 from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.pinhole import k_of, p_of
 from emu_perception.cameras.rectified_camera import UNRECTIFIABLE
 from emu_perception.cameras.topics import (
     ALWAYS,
@@ -184,3 +185,20 @@ def test_rays_go_through_the_pixels_they_are_of():
     assert x.shape == (1, 64) and y.shape == (48, 1) and x.dtype == y.dtype == np.float32
     np.testing.assert_allclose(x[0] * camera.fx + camera.cx, np.arange(64), atol=1e-5)
     np.testing.assert_allclose(y[:, 0] * camera.fy + camera.cy, np.arange(48), atol=1e-5)
+
+
+@pytest.mark.parametrize('rectified', [False, True])
+@pytest.mark.parametrize(('change', 'distorted'), [
+    ({'p': (0.0,) * 12}, False), ({'k': (0.0,) * 9}, False),
+    ({'p': (0.0,) * 12, 'd': (-0.2, 0.0, 0.0, 0.0, 0.0)}, True)])
+def test_an_empty_matrix_does_not_go_out_for_readers_to_divide_by(change, distorted, rectified):
+    """Depth went out with the P of a driver that leaves it empty: points of it are no numbers."""
+    info = replace(pinhole_info(64, 48, 50.0, 51.0, 30.0, 20.0), **change)
+    camera = judge(info, 64, 48, rectified=rectified).needed()
+    out = camera.outgoing(128, 96)
+    scaled = camera.scaled(128, 96)
+    for matrix in (k_of(out), p_of(out)):
+        assert (matrix.fx, matrix.fy, matrix.cx, matrix.cy) == pytest.approx(
+            (scaled.fx, scaled.fy, scaled.cx, scaled.cy))
+    assert out.d == info.d and out.r == info.r and (out.width, out.height) == (128, 96)
+    assert distorted == any(out.d)

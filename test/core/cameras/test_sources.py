@@ -88,6 +88,15 @@ def test_names_of_19_digits_are_stamps(tmp_path, opened):
         1_700_000_000_000_000_000, 1_700_000_000_500_000_000]
 
 
+def test_names_of_19_digits_that_no_message_can_have_for_a_stamp_are_names(tmp_path, opened):
+    """The recording of the results ended in a traceback: seconds have 31 bits."""
+    for stamp in (9_999_999_999_999_999_998, 9_999_999_999_999_999_999):
+        cv2.imwrite(str(tmp_path / f'{stamp}.png'), picture())
+    source = opened(tmp_path)
+    assert not source.stamped
+    assert [image.header.stamp_ns for image in source.images()] == [0, 10**8]
+
+
 def test_the_root_of_a_data_set_is_its_images(folder):
     (folder.parent / 'image').mkdir()
     cv2.imwrite(str(folder.parent / 'image/x.png'), picture())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 import os
 from pathlib import Path
+import shutil
 
 from core_bench import make_metadata, make_network
 import cv2
@@ -150,6 +151,28 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
     assert not (tmp_path / 'x').exists()
 
 
+@pytest.mark.parametrize(('out', 'words'), [
+    ('file/robot.safetensors', 'cannot be written (Not a directory)'),
+    ('there', 'is a folder'), ('image/000.png', 'is what is read'), ('image', 'is a folder'),
+    ('bag.mcap', 'is what is read')])
+def test_an_output_that_cannot_be_is_said_before_the_work_and_nothing_is_replaced(
+        drive, tmp_path, capsys, monkeypatch, out, words):
+    """It was after all frames; --force wrote a checkpoint over the recording it is made of."""
+    def begun(*arguments):
+        raise AssertionError('the work has begun')
+    monkeypatch.setattr(commission, 'load_answering', begun)
+    (tmp_path / 'file').write_text('mine')
+    (tmp_path / 'there').mkdir()
+    shutil.copytree(drive / 'image', tmp_path / 'image')
+    (tmp_path / 'bag.mcap').write_bytes(b'mine')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    source = 'bag.mcap' if out == 'bag.mcap' else 'image'
+    assert commission.main([str(tmp_path / source), '--out', str(tmp_path / out), '--force']) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert f'--out {tmp_path / out}: {words}' in line
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
+
+
 @pytest.mark.slow
 def test_metres_of_an_image_that_exif_turns_are_not_held_against_a_depth_that_is_not(
         model, drive, tmp_path, capsys):
@@ -220,6 +243,27 @@ def test_what_is_damaged_of_a_recording_is_left_out_and_said(model, tmp_path, ca
     assert said.count('depth left out: ') == 1
     found = read_metadata(out).provenance['commissioned']
     assert (found['images'], found['depth']['frames']) == (13, 12)
+
+
+def test_a_frame_whose_answer_is_no_number_is_left_out_and_said(model, drive, tmp_path, capsys,
+                                                                monkeypatch):
+    """One such score made the threshold of unfamiliarity NaN, after all the work."""
+    answer, frames = Observer.__call__, iter(range(FRAMES))
+
+    def broken(self, image, focal=None):
+        seen, frame = answer(self, image, focal), next(frames)
+        if frame == 4:
+            return replace(seen, scores={**seen.scores, 'segmentation_entropy': np.nan})
+        nothing = seen.statistics * np.float32('nan' if frame == 5 else 1.0)
+        return replace(seen, statistics=nothing)
+    monkeypatch.setattr(Observer, '__call__', broken)
+    out = tmp_path / 'robot.safetensors'
+    assert commission.main([str(drive / 'image'), '--model', str(model), '--out', str(out),
+                            '--device', 'cpu']) == 0
+    said = capsys.readouterr().err
+    assert 'left out: 004.png: its score segmentation_entropy, nan, is not finite' in said
+    assert 'left out: 005.png: a statistic of its picture is not finite' in said
+    assert read_metadata(out).provenance['commissioned']['images'] == FRAMES - 2
 
 
 def fit_familiarity_of(metadata: CheckpointMetadata, seen: list[Seen]) -> Familiarity:

@@ -169,6 +169,36 @@ def test_a_ros_program_is_given_no_word_that_it_would_drop(monkeypatch, capsys, 
     assert line.startswith(f"emu {words[0]}: '{stray}' is none of its words: usage: ")
 
 
+@pytest.mark.parametrize(('words', 'meant'), [
+    (['node', '--model', 'my model.safetensors'], "model_file:='my model.safetensors'"),
+    (['node', '--checkpoint=a.safetensors'], 'model_file:=a.safetensors'),
+    (['node', '--model_file', 'a'], 'model_file:=a'), (['node', '--model'], 'model_file:=VALUE'),
+    (['node', 'runs/a.safetensors'], 'model_file:=runs/a.safetensors'),
+    (['node', '--device', 'cpu'], 'device:=cpu'), (['node', '--fallback-hfov-deg', '70'],
+                                                   'fallback_hfov_deg:=70'),
+    (['multi', 'front', '--backend', '--ros-args'], 'backend:=VALUE'),
+    (['replay', 'photos', '--rate', '5'], 'rate_hz:=5'), (['node', '--colour', 'x'], None),
+    (['replay', 'photos', 'a.safetensors'], None)])
+def test_an_option_that_is_a_parameter_of_a_ros_program_is_named_as_one(
+        monkeypatch, capsys, words, meant):
+    """The usage alone did not say which NAME a --model is."""
+    monkeypatch.setattr(emu, 'load', lambda row: pytest.fail('was started'))
+    assert emu.main(words) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.endswith(f'; did you mean --ros-args -p {meant}?') if meant else (
+        'did you mean' not in line)
+
+
+@pytest.mark.parametrize('row', [row for row in SUBCOMMANDS.values() if row.options],
+                         ids=lambda row: row.name)
+def test_what_an_option_is_said_to_mean_is_a_parameter(row):
+    source = ((ROOT / 'emu_perception/ros/replay_parameters.py').read_text()
+              if row.name == 'replay' else (ROOT / 'config/emu.yaml').read_text())
+    for option, name in row.options:
+        assert option.startswith('--')
+        assert re.search(rf'^ +({name}: |{name}=)', source, re.M), name
+
+
 @pytest.mark.parametrize('words', [
     ['node'], ['node', '--ros-args', '-r', 'image:=/i', '--params-file', 'f'],
     ['replay', 'photos'], ['replay', 'photos', '--ros-args', '-p', 'loop:=false'],

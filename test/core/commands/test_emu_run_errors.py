@@ -139,6 +139,64 @@ def test_force_replaces_our_results_and_leaves_other_files(tmp_path, checkpoint)
     assert len(table(tmp_path / 'out')) == 1
 
 
+@pytest.mark.parametrize(('where', 'option'), [
+    ('recording', None), ('maps/deep', None), ('panels', '--depth-hint'),
+    ('panels/a.safetensors', '--model'), ('maps/a.yaml', '--camera-info')])
+def test_force_never_removes_what_the_run_reads(tmp_path, checkpoint, capsys, where, option):
+    """The recording of an earlier run, read into its own folder, was gone before it was read."""
+    out, images = tmp_path / 'out', tmp_path / 'images'
+    write_images(images, 1)
+    kept = out / where
+    if kept.suffix:
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(checkpoint.read_bytes())
+    else:
+        write_images(kept, 1)
+    before = sorted(out.rglob('*'))
+    # A link to it is the same place.
+    (tmp_path / 'link').symlink_to(out)
+    place = str(tmp_path / 'link' / where)
+    words = (images, out, checkpoint, option, place) if option else (place, out, checkpoint)
+    assert emu_run(*words, '--force') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f'--out {out}: {place}, which is read, is among the results' in line
+    assert sorted(out.rglob('*')) == before
+
+
+
+@pytest.mark.parametrize(('foreign', 'run_before'), [
+    ('maps/floor.pgm', False), ('maps/floor.pgm', True), ('panels/mine.png', True),
+    ('recording/recording_0.mcap', True), ('recording/recording.mcap', False),
+    ('video.mp4', False), ('summary.json', False), ('frames.csv', False), ('maps', True),
+    ('maps/000001_a.npz/deep', True)])
+def test_force_removes_nothing_that_no_run_wrote(tmp_path, checkpoint, capsys, foreign,
+                                                 run_before):
+    """Nav2's maps/, and a robot's own recording/, were gone by their names alone."""
+    write_images(tmp_path / 'in', 1)
+    out = tmp_path / 'out'
+    (out / foreign).parent.mkdir(parents=True)
+    (out / foreign).write_text('mine')
+    if run_before:
+        (out / 'frames.csv').write_text('source,stamp_s\n')
+    before = {path: path.read_bytes() for path in out.rglob('*') if path.is_file()}
+    assert emu_run(tmp_path / 'in', out, checkpoint, '--force') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f'--out {out}: {foreign.split("/")[0]}' in line and 'is of no run' in line
+    assert {path: path.read_bytes() for path in out.rglob('*') if path.is_file()} == before
+
+
+def test_force_replaces_what_a_run_that_was_killed_left(tmp_path, checkpoint):
+    write_images(tmp_path / 'in', 1)
+    out = tmp_path / 'out'
+    (out / 'panels').mkdir(parents=True)
+    for name in ('panels/000000_frame_8.png', 'panels/000001_frame.0a1b2c3d.partial',
+                 'panels/.DS_Store', 'frames.csv'):
+        (out / name).write_text('source,stamp_s\n')
+    assert emu_run(tmp_path / 'in', out, checkpoint, '--force') == 0
+    assert [path.name for path in (out / 'panels').iterdir()] == ['000000_frame_8.png']
+
+
+
 def test_without_rosbags_images_work_and_bags_say_what_to_install(
         tmp_path, inputs, checkpoint, capsys, monkeypatch):
     find = importlib.util.find_spec

@@ -236,6 +236,14 @@ def test_a_field_of_view_serves_where_there_is_no_calibration(tmp_path, checkpoi
     assert float(table(tmp_path / 'out2')[0]['fx_px']) == FX, 'a calibration goes before it'
 
 
+def test_a_missing_focal_length_is_said_once_with_what_to_give(tmp_path, checkpoint, capsys):
+    """The network said it once more, without a remedy."""
+    bag = write_bag(tmp_path / 'bag', recording(3, info=False))
+    assert emu_run(bag, tmp_path / 'out', checkpoint) == 0
+    line, = [line for line in capsys.readouterr().err.splitlines() if 'NOT scaled' in line]
+    assert 'give --fx, --camera-info or --hfov' in line
+
+
 def test_a_network_without_depth_needs_no_focal_length(tmp_path, capsys):
     network = make_network(tasks=('segmentation',))
     save_checkpoint(tmp_path / 'model.safetensors', network, make_metadata(network))
