@@ -74,7 +74,7 @@ def focal_scale(metadata: CheckpointMetadata, fx: float, width: int,
     except TypeError:
         usable = False
     if not usable:
-        raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
+        raise InputError(f'fx is {fx!r}: give the focal length in pixels at the image size')
     intrinsics = metadata.intrinsics
     if intrinsics is None:
         return None
