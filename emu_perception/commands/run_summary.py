@@ -93,8 +93,9 @@ class Summary:
             f'{"images, each judged by itself" if self.judged == "each" else "time"}'
             f'{": " if reasons else ""}{reasons}']
         if self.raises_per_minute is not None:
-            lines.append(f'the flag went up {self.raises} times, {self.raises_per_minute:.1f} a '
-                         'minute')
+            from_the_start = ', being up from the start' if raised and not self.raises else ''
+            lines.append(f'the flag went up {self.raises} times{from_the_start}, '
+                         f'{self.raises_per_minute:.1f} a minute')
         if self.with_focal_length < self.images - self.unusable:
             lines.append(f'depth is to scale in {self.with_focal_length} of '
                          f'{self.images - self.unusable} images: the others have no focal length '
