@@ -56,6 +56,14 @@ def imports() -> dict[str, Path]:
     return {name: file for name, file in found.items() if name not in sys.stdlib_module_names}
 
 
+def test_each_licence_names_the_file_that_has_it(manifest: ElementTree.Element) -> None:
+    """The photographs are not the code's licence: who passes the package on reads it here."""
+    of = {str(entry.text): ROOT / entry.attrib['file'] for entry in manifest.iter('license')}
+    assert set(of) == {'Apache-2.0', 'CC-BY-4.0'}
+    for licence, file in of.items():
+        assert licence.split('-')[0] in file.read_text()
+
+
 def test_everything_imported_is_declared(manifest: ElementTree.Element) -> None:
     """An import without a dependency fails on the robot, not here."""
     declared = dependencies(manifest)
