@@ -98,7 +98,7 @@ def _grid(axes: Axes, cells: Sequence[Mapping[str, Any]], kinds: Sequence[str],
     axes.grid(False)
 
 
-def _legible(background: Sequence[float]) -> str:
+def _legible(background: np.ndarray) -> str:
     """Return the colour of a number on a cell of this one (rgb, 0 to 1)."""
     return INK if np.dot(background[:3], _LUMA) > _DARK else 'white'
 
