@@ -214,9 +214,10 @@ class Prediction:
 
     def save(self, folder: str | Path) -> Path:
         """
-        Write panel.png, label.png, depth_mm.png, maps.npz and prediction.json; return the folder.
+        Write pictures, labels, depth, float maps and prediction.json; return the folder.
 
-        depth_mm.png (0 unknown) is left out where the focal length is not known.
+        panel.png, label.png, label_color.png, depth_mm.png (0 unknown; left out where the focal
+        length is not known), maps.npz.
 
         :raises InputError: if it cannot be written.
         """

@@ -72,7 +72,7 @@ def focal_scale(metadata: CheckpointMetadata, fx: float, width: int,
     """
     number = as_real(fx)
     if number is None or not 0.0 < number < math.inf:
-        raise InputError(f'fx is {fx}: give the focal length in pixels at the image size')
+        raise InputError(f'fx is {fx!r}: give the focal length in pixels at the image size')
     intrinsics = metadata.intrinsics
     if intrinsics is None:
         return None

@@ -12,7 +12,7 @@ import cv2
 from emu_perception import visualization
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.camera import Camera
-from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.judgement import judge, Judgement
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
 from emu_perception.intrinsics import scale_problem
@@ -137,8 +137,7 @@ class Presenter:
             raise InputError(f'to_pointcloud: {self._scale_problem}')
         height, width = self._rgb.shape[:2]
         if camera is None:
-            camera = judge(pinhole_info(width, height, self._fx), width, height, rectified=True,
-                           what='fx').needed()
+            camera = self._pinhole(self._fx).needed()
         if (camera.width, camera.height) != (width, height):
             raise InputError(f'to_pointcloud: the camera is of {camera.width}x{camera.height}, '
                              f'the image of {width}x{height}: give the camera of this image')
@@ -155,9 +154,19 @@ class Presenter:
         """Return why the depths are not metres of this camera; '' where they are, or none."""
         if 'depth' not in self._metadata.tasks:
             return ''
-        return scale_problem(self._metadata) or (
-            '' if self._fx is not None else 'the prediction was made without a focal length, so '
-            "its depth is not to this camera's scale: call predictor(image, fx=...)")
+        problem = scale_problem(self._metadata)
+        if problem:
+            return problem
+        if self._fx is None:
+            return ('the prediction was made without a focal length, so its depth is not to this '
+                    "camera's scale: call predictor(image, fx=...)")
+        found = self._pinhole(self._fx)
+        return found.problem.text if found.problem else ''
+
+    def _pinhole(self, fx: float) -> Judgement:
+        """Judge a focal length as node and ``emu_run`` judge one."""
+        height, width = self._rgb.shape[:2]
+        return judge(pinhole_info(width, height, fx), width, height, rectified=True, what='fx')
 
     def _document(self, prediction: Prediction) -> dict[str, Any]:
         risk = self.risk(prediction)

@@ -46,9 +46,9 @@ def main(args: list[str] | None = None) -> int:
     fused = predictor(image, fx=fx, depth_hint=sensed)
     unknown = np.where(true > 0, true, np.nan)
 
-    def error(prediction: object) -> Tile:
+    def error(whose: str, prediction: object) -> Tile:
         off = np.abs(prediction.depth - unknown)
-        return scaled_tile(f'its error: RMSE {np.sqrt(np.nanmean(off ** 2)):.2f} m', off,
+        return scaled_tile(f'{whose} error: RMSE {np.sqrt(np.nanmean(off ** 2)):.2f} m', off,
                            _ERROR_TOP_M)
     sources = numbered(MAPS['depth_source'])
     colors = np.array([color for _, color in sources], np.uint8)
@@ -56,9 +56,9 @@ def main(args: list[str] | None = None) -> int:
         Tile('image', image),
         scaled_tile('a depth camera, with holes', np.where(sensed > 0, sensed, np.nan), _TOP_M),
         scaled_tile('true depth', unknown, _TOP_M),
-        scaled_tile('the network alone', alone.depth, _TOP_M), error(alone),
+        scaled_tile('the network alone', alone.depth, _TOP_M), error('its', alone),
         scaled_tile('its sigma', alone.depth_sigma, _ERROR_TOP_M),
-        scaled_tile('both together', fused.depth, _TOP_M), error(fused),
+        scaled_tile('both together', fused.depth, _TOP_M), error('their', fused),
         scaled_tile('their sigma', fused.depth_sigma, _ERROR_TOP_M),
         Tile('source', colors[np.minimum(fused.depth_source, len(colors) - 1)]),
         Tile('what its colours mean', legend_tile(sources, image.shape[:2])),

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR."""
+"""Train one network: python -m training.fit --recipe NAME data=DIR."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ class Device:
     def __init__(self, device: int | str, rate_hz: float) -> None:
         self._capture = cv2.VideoCapture(device)
         if not self._capture.isOpened():
-            raise InputError(f'{device}: OpenCV cannot open it as a camera')
+            raise InputError(f'{device}: OpenCV cannot open it as a camera: is it '
+                             'connected, and does no other program use it?')
         self.rate_hz = _rate_hz(self._capture, rate_hz)
         self._count = 0
 

@@ -189,7 +189,7 @@ def lacking(row: Subcommand, module: str) -> str:
 
 def usage(family: str = '') -> str:
     """Return the list of subcommands: of all, a family on one line, or of one family."""
-    lines = [f'usage: emu {family or "COMMAND"} ...']
+    lines = [f'usage: emu {f"{family} " if family else ""}COMMAND ...']
     group = ''
     for first, rows in groupby(SUBCOMMANDS.values(), lambda row: row.name.split()[0]):
         members = [*rows]

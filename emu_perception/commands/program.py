@@ -58,6 +58,11 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ''
 
 
+def for_a_terminal(docstring: str) -> str:
+    """Return a docstring as it is read in a terminal: ``name`` is `name` there."""
+    return docstring.replace('``', '`')
+
+
 def usage_error(parser: argparse.ArgumentParser, message: str) -> str:
     """
     Return what is said of a line that makes no sense.
@@ -88,7 +93,8 @@ class CommandParser(argparse.ArgumentParser):
     """
 
     def __init__(self, own: str, description: str | None) -> None:
-        said = None if description is None else description.replace(own, program(own))
+        said = None if description is None else for_a_terminal(
+            description.replace(own, program(own)))
         super().__init__(prog=program(own), description=said,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 

@@ -226,19 +226,20 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
     for output in outputs:
         if isinstance(output, Panels):
             if output.written:
-                summary.files[f'{output.written} panels'] = str(options.out / output_folder.PANELS)
+                summary.wrote('panels', options.out / output_folder.PANELS,
+                              f'{output.written} panels')
             if output.video is not None and output.video.frames:
-                kind = f'video of {output.video.frames} frames ({output.video.codec})'
-                summary.files[kind] = str(options.out / output_folder.VIDEO)
+                summary.wrote('video', options.out / output_folder.VIDEO,
+                              f'video of {output.video.frames} frames ({output.video.codec})')
         elif isinstance(output, RecordingOutput):
-            summary.files[f'recording of {output.writer.count} messages'] = str(
-                options.out / output_folder.RECORDING)
+            summary.wrote('recording', options.out / output_folder.RECORDING,
+                          f'recording of {output.writer.count} messages')
             summary.recording_mb, summary.recording_raw_mb = output.mb_per_image()
         elif isinstance(output, TruthFigures):
             summary.truth = output.summary()
         elif isinstance(output, Maps):
-            summary.files['maps'] = str(options.out / output_folder.MAPS)
-    summary.files['table'] = str(options.out / output_folder.TABLE)
+            summary.wrote('maps', options.out / output_folder.MAPS)
+    summary.wrote('table', options.out / output_folder.TABLE)
     summary.write(options.out)
     summary.print()
     if interrupt.number is not None:

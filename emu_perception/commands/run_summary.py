@@ -34,7 +34,8 @@ class Summary:
     :ivar risk_share: of the time, by reason of the flag; 'none': not raised.
     :ivar recording_mb: of the recording for each image; None where there is none.
     :ivar recording_raw_mb: the same before compression.
-    :ivar files: of kind to path.
+    :ivar files: what was written, by kind: panels, video, recording, maps, table.
+    :ivar words: the same kinds for people; not in summary.json.
     :ivar depth_hint: of a depth camera that was joined in; None where none was.
     :ivar truth: how far all is from the truth beside the images; None where there is none.
     """
@@ -58,13 +59,20 @@ class Summary:
     recording_mb: float | None = None
     recording_raw_mb: float | None = None
     files: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
     depth_hint: HintSummary | None = None
     truth: TruthSummary | None = None
+
+    def wrote(self, kind: str, path: Path, words: str = '') -> None:
+        """Note what was written, and in words what of it."""
+        self.files[kind] = str(path)
+        self.words[kind] = words or kind
 
     def write(self, out: Path) -> None:
         """Write summary.json."""
         document = asdict(self)
         thresholds, scores = document.pop('thresholds'), document.pop('scores')
+        del document['words']
         for name, row in SCORES.items():
             document[row.threshold_column] = thresholds.get(name)
             document[row.column] = scores.get(name)
@@ -85,8 +93,9 @@ class Summary:
             f'{"images, each judged by itself" if self.judged == "each" else "time"}'
             f'{": " if reasons else ""}{reasons}']
         if self.raises_per_minute is not None:
-            lines.append(f'the flag went up {self.raises} times, {self.raises_per_minute:.1f} a '
-                         'minute')
+            from_the_start = ', being up from the start' if raised and not self.raises else ''
+            lines.append(f'the flag went up {self.raises} times{from_the_start}, '
+                         f'{self.raises_per_minute:.1f} a minute')
         if self.with_focal_length < self.images - self.unusable:
             lines.append(f'depth is to scale in {self.with_focal_length} of '
                          f'{self.images - self.unusable} images: the others have no focal length '
@@ -99,7 +108,7 @@ class Summary:
         if self.recording_mb is not None:
             lines.append(f'the recording has {self.recording_mb:.2f} MB an image, '
                          f'{self.recording_raw_mb:.2f} before compression')
-        lines += [f'{kind}: {path}' for kind, path in self.files.items()]
+        lines += [f'{self.words[kind]}: {path}' for kind, path in self.files.items()]
         print(*lines, sep='\n')
 
 

@@ -56,9 +56,10 @@ _OF_REPLAY = (('--rate', 'rate_hz'), ('--image-topic', 'image_topic'),
               ('--transport', 'transport'))
 
 
-def _offline(name: str, text: str, module: str, *, demo: bool = False) -> Subcommand:
+def _offline(name: str, text: str, module: str, *, group: str = TRAIN,
+             demo: bool = False) -> Subcommand:
     """Return the row of a module of the training package; its options are in ``arguments``."""
-    return Subcommand(name, TRAIN, text, f'{OFFLINE}.{module}', 'train', demo=demo,
+    return Subcommand(name, group, text, f'{OFFLINE}.{module}', 'train', demo=demo,
                       arguments=f'{OFFLINE}.arguments.{module.removesuffix(".__main__")}')
 
 
@@ -101,7 +102,12 @@ _ROWS = (
                'emu_perception.commands.export', 'export'),
     _offline('compare', 'all methods with one recipe, as a table', 'compare'),
     _offline('report', "an HTML page of results beside the paper's", 'report'),
-    *(_offline(f'study {name}', text, module, demo=demo)
+    Subcommand('doctor', CHECK, 'is all here that the node needs? faults with their remedies',
+               'emu_perception.ros.doctor.command', 'offline'),
+    Subcommand('benchmark', CHECK, 'the speed of a checkpoint here',
+               'emu_perception.benchmarking.command', 'demo',
+               'emu_perception.benchmarking.arguments', demo=True),
+    *(_offline(f'study {name}', text, module, group=CHECK, demo=demo)
       for name, text, module, demo in (
           ('trust', 'what the flag is worth, by kind of trouble', 'studies.trust', False),
           ('uncertainty', 'what the uncertainty sees', 'studies.uncertainty', False),
@@ -111,18 +117,14 @@ _ROWS = (
           ('ways', 'what each way to metres is worth, and the watch', 'studies.fusion_stream',
            False),
           ('lens', 'what a lens costs that is rectified', 'studies.rectification', False),
-          ('time', 'of joining it in and of rectifying', 'studies.fusion_time', False),
+          ('time', 'what a depth camera joined in takes, and rectifying',
+           'studies.fusion_time', False),
           ('cameras', 'what metres are worth through other lenses', 'studies.cameras', False),
           ('prior', 'how far metres may be off on a camera that is not known',
            'studies.camera_prior', False),
-          ('weights', 'learned weights of the losses', 'studies.weights', False),
+          ('weights', 'what learned weights of the losses are worth', 'studies.weights', False),
           ('precision', 'what bf16 and fp16 cost', 'precision', False),
-          ('speed', 'of training steps and ensembles', 'benchmark', True))),
-    Subcommand('doctor', CHECK, 'is all here that the node needs? faults with their remedies',
-               'emu_perception.ros.doctor.command', 'offline'),
-    Subcommand('benchmark', CHECK, 'the speed of a checkpoint here',
-               'emu_perception.benchmarking.command', 'demo',
-               'emu_perception.benchmarking.arguments', demo=True),
+          ('speed', 'what training steps and ensembles take', 'benchmark', True))),
 )
 SUBCOMMANDS: dict[str, Subcommand] = {row.name: row for row in _ROWS}
 # What the same commands are called elsewhere: on ros2 run, and as python -m training.NAME.

@@ -7,11 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emu_perception.commands.result import Result
+from emu_perception.fusion.joining import SENSOR
 from emu_perception.networks.depth_forms import DepthForm, LINEAR
 import numpy as np
 import torch
 
 Z90 = 1.6448536  # Of the normal distribution: 90 % lie within so many standard deviations.
+_ROUNDING = 1e-6  # Relative: float32 rounds by less.
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class TruthSummary:
     :ivar delta1: share of depths within a factor of 1.25.
     :ivar coverage_90: share of true depths inside the 90 % interval of the predicted density.
     :ivar depth_known: share of true depths where the network gave one.
+    :ivar told: share of true depths that a depth hint has told, and that are left out of all
+        figures of depth.
     """
 
     images: int = 0
@@ -36,6 +40,7 @@ class TruthSummary:
     delta1: float | None = None
     coverage_90: float | None = None
     depth_known: float | None = None
+    told: float = 0.0
 
     @property
     def lines(self) -> list[str]:
@@ -45,12 +50,16 @@ class TruthSummary:
             ('abs rel', self.abs_rel), ('RMSE, m', self.rmse_m), ('delta1', self.delta1),
             ('90 % intervals hold', self.coverage_90), ('depths given', self.depth_known))
             if value is not None]
+        told = [] if not self.told else [
+            f'the depth hint is the truth itself in {100 * self.told:.0f} % of the true depths: '
+            'the figures of depth are of the rest']
         if not cells:
-            return ['against the truth beside the images: nothing could be compared']
+            return ['against the truth beside the images: nothing could be compared', *told]
         widths = [max(len(name), 6) for name, _ in cells]
         return [f'against the truth of {self.images} images, all pixels pooled:',
                 '  '.join(f'{name:>{width}}' for (name, _), width in zip(cells, widths)),
-                '  '.join(f'{value:>{width}.3f}' for (_, value), width in zip(cells, widths))]
+                '  '.join(f'{value:>{width}.3f}' for (_, value), width in zip(cells, widths)),
+                *told]
 
 
 class TruthFigures:
@@ -65,6 +74,7 @@ class TruthFigures:
         self._form = form
         self._counts = np.zeros((classes, classes), np.int64)
         self._images = self._truths = self._pixels = self._within = self._covered = 0
+        self._told = 0
         self._relative = self._squared = 0.0
 
     def add(self, result: Result) -> None:
@@ -83,8 +93,11 @@ class TruthFigures:
         # Without a focal length there are no metres to compare.
         if truth.depth is not None and depth is not None and sigma is not None \
                 and result.camera is not None:
-            self._add_depth(truth.depth, depth, sigma)
-            compared = compared or bool(np.isfinite(truth.depth).any())
+            known = np.isfinite(truth.depth)
+            told = _told(truth.depth, depth, prediction.depth_source)
+            self._told += int((known & told).sum())
+            self._add_depth(np.where(told, np.nan, truth.depth), depth, sigma)
+            compared = compared or bool((known & ~told).any())
         self._images += compared
 
     def close(self) -> None:
@@ -102,7 +115,8 @@ class TruthFigures:
             'abs_rel': self._relative / pixels, 'rmse_m': (self._squared / pixels) ** 0.5,
             'delta1': self._within / pixels, 'coverage_90': self._covered / pixels}
         given = pixels / self._truths if self._truths else None
-        return TruthSummary(self._images, **labels, **depths, depth_known=given)
+        told = self._told / (self._told + self._truths) if self._told else 0.0
+        return TruthSummary(self._images, **labels, **depths, depth_known=given, told=told)
 
     def _add_depth(self, truth: np.ndarray, depth: np.ndarray, sigma: np.ndarray) -> None:
         known = np.isfinite(truth)
@@ -118,3 +132,11 @@ class TruthFigures:
             torch.from_numpy(ours), torch.from_numpy(sigma[good].astype(np.float64)).square(),
             torch.from_numpy(theirs))
         self._covered += int(((true - mean).abs() <= Z90 * variance.sqrt()).sum())
+
+
+def _told(truth: np.ndarray, depth: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    """Return where a joined depth is the very truth: what is told is no answer, bool HxW."""
+    if source is None:
+        return np.zeros(truth.shape, bool)
+    with np.errstate(invalid='ignore'):
+        return (source == SENSOR) & (np.abs(depth - truth) <= _ROUNDING * truth)

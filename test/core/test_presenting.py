@@ -61,6 +61,19 @@ def test_the_flag_is_that_of_the_scores_and_of_an_unknown_camera(predictor, pred
     assert 'fx=' in unknown.detail
 
 
+@pytest.mark.parametrize('fx', [1.0, 1e4])
+def test_a_focal_length_that_no_camera_has_raises_the_flag_as_in_node_and_command(
+        predictor, tmp_path, fx):
+    """Else a focal length of another resolution, or in millimetres, gives sure wrong metres."""
+    prediction = predictor(RGB, fx=fx)
+    risk = prediction.risk
+    assert risk.raised and risk.reason is RiskReason.NO_CALIBRATION
+    assert 'field of view' in risk.detail
+    with pytest.raises(InputError, match='field of view'):
+        prediction.to_pointcloud()
+    assert not (prediction.save(tmp_path) / 'depth_mm.png').exists()
+
+
 def test_the_picture_is_what_a_notebook_shows(prediction):
     picture = prediction.plot()
     assert picture.dtype == np.uint8 and picture.ndim == 3

@@ -80,3 +80,9 @@ def test_no_line_stands_for_one_that_was_to_be_written(page):
     for line in text.splitlines():
         assert not re.fullmatch(r'[A-Z][A-Z_0-9]{3,}', line.strip()), f'{page.name}: {line}'
         assert not re.search(r'\b(TODO|FIXME|XXX|TBD)\b', line), f'{page.name}: {line}'
+
+
+def test_the_kinds_of_bad_input_that_are_promised_are_those_of_the_table():
+    promised = re.search(r'with (\d+) kinds of bad input', (ROOT / 'README.md').read_text())
+    rows = re.findall(r'^\| (?!case )', (ROOT / 'docs/bad_inputs.md').read_text(), re.M)
+    assert promised and int(promised[1]) == len(rows)

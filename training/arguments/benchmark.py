@@ -3,7 +3,7 @@
 """
 Measure the speed of training steps and of ensembles, against the published layout.
 
-python -m training.benchmark --recipe training/recipes/paper.yaml [--what step,distill]
+python -m training.benchmark --recipe paper [--what step,distill]
                              [--teachers 10] [--rounds 10] [--json OUT] [field=value ...]
 
 A step is forward, loss, backward and optimiser on a synthetic batch; ``distill`` has a teacher of

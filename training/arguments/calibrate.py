@@ -33,7 +33,7 @@ def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = command_parser('calibrate', __doc__)
     parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', help='data set folder')
+    parser.add_argument('--data', metavar='DIR', help='data set folder')
     parser.add_argument('--constants-of', type=Path, metavar='TWIN',
                         help='fit nothing: take those of this checkpoint, the same recipe trained '
                         'on train alone, for one that was trained on train+val')
@@ -44,7 +44,7 @@ def parser() -> CommandParser:
     parser.add_argument('--observations', type=Path, metavar='FOLDER',
                         help='with --fit-scores: keep there what the network gave of the training '
                         'pictures, for emu study trust or the next time')
-    parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='default: the checkpoint itself')
     parser.add_argument('--percentile', type=float,
                         help='of these images stay below each risk threshold; default 95')
     parser.add_argument('--folds', type=int,
@@ -58,7 +58,8 @@ def parser() -> CommandParser:
                         'something else: says the ground_min_confidence for it (default: those '
                         f'of {", ".join(DRIVABLE)} that there are)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write constants and metrics here')
+    parser.add_argument('--json', type=Path, metavar='FILE',
+                        help='write constants and metrics here')
     parser.add_argument('--figure', type=Path, metavar='FILE',
                         help='draw what the promised maps were worth in each run left out (.png, '
                         '.pdf, .svg)')

@@ -3,7 +3,7 @@
 """
 Train and measure every method of the paper with one recipe, and make the table.
 
-python -m training.compare --recipe training/recipes/nyuv2_small.yaml data=DIR [--members 3]
+python -m training.compare --recipe nyuv2_small data=DIR [--members 3]
 
 Trains SegFormer, DepthFormer and SegDepthFormer, Monte Carlo dropout, a deep sub-ensemble, a deep
 ensemble and its student EMUFormer in OUTPUT/NAME, one after the other with the same number of
@@ -26,8 +26,9 @@ KEYS = ('baseline', 'ensemble', 'mc_dropout', 'sub_ensemble', 'emuformer', 'segf
 def parser() -> RecipeParser:
     """Return the parser of the command's line."""
     parser = recipe_parser('compare', __doc__)
-    parser.add_argument('--members', type=int, default=10, help='of the ensemble; default 10')
-    parser.add_argument('--results', type=Path, help='default: OUTPUT/NAME/results')
+    parser.add_argument('--members', type=int, default=10, metavar='N',
+                        help='of the ensemble; default 10')
+    parser.add_argument('--results', type=Path, metavar='DIR', help='default: OUTPUT/NAME/results')
     parser.add_argument('--only', default='', metavar='A,B', help=f'of {", ".join(KEYS)}')
     parser.add_argument('--parallel', default='1', metavar='N|auto',
                         help='members side by side')

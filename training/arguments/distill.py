@@ -7,8 +7,8 @@ python -m training.distill --recipe FILE --teacher runs/NAME [--teacher F ...] d
 
 The teacher is a folder that emu ensemble wrote, or any checkpoints: members of an ensemble, a
 sub-ensemble, a network with Monte Carlo dropout. The student starts from its first member
-unless network.initial_weights=... is said here; NAME becomes NAME_emuformer. All else is
-emu train.
+unless network.initial_weights=... is said here; it is called RECIPE_emuformer unless name=...
+is. All else is emu train.
 """
 
 from __future__ import annotations

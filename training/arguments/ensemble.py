@@ -20,7 +20,8 @@ from .parsers import recipe_parser, RecipeParser
 def parser() -> RecipeParser:
     """Return the parser of the command's line."""
     parser = recipe_parser('ensemble', __doc__)
-    parser.add_argument('--members', type=int, default=10, help='default 10, as in the paper')
+    parser.add_argument('--members', type=int, default=10, metavar='N',
+                        help='default 10, as in the paper')
     parser.add_argument('--folds', type=int, default=0, metavar='N',
                         help='member i learns without fold i of N, of whole runs of frames: '
                         'more diverse, and each image is new to one of N members')

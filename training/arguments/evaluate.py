@@ -30,11 +30,11 @@ def parser() -> CommandParser:
     parser = command_parser('evaluate', __doc__)
     parser.add_argument('--checkpoint', required=True, nargs='+', type=Path, metavar='FILE',
                         help='one or more checkpoints, or a folder of members')
-    parser.add_argument('--data', required=True, help='data set folder')
+    parser.add_argument('--data', required=True, metavar='DIR', help='data set folder')
     parser.add_argument('--split', default='val', help='default val')
     parser.add_argument('--method', default='auto', choices=SAMPLED,
                         help='how each checkpoint is sampled; auto: as it was trained')
-    parser.add_argument('--samples', type=int, help='of Monte Carlo dropout')
+    parser.add_argument('--samples', type=int, metavar='N', help='of Monte Carlo dropout')
     parser.add_argument('--void', default='exclude', choices=('exclude', 'as_inaccurate'),
                         help='unlabelled pixels in the uncertainty metrics (the file has both)')
     parser.add_argument('--threshold', default='mean', choices=('mean', 'median'),
@@ -46,11 +46,12 @@ def parser() -> CommandParser:
                         'its full size')
     parser.add_argument('--no-ap', action='store_true',
                         help='no AP of instances: the clustering takes longer than all else')
-    parser.add_argument('--limit', type=int, help='only so many images, evenly spaced')
+    parser.add_argument('--limit', type=int, metavar='N',
+                        help='only so many images, evenly spaced')
     parser.add_argument('--name', help="of the row in tables; default: the checkpoint's own, of "
                         'several the method')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write the metrics here')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the metrics here')
     parser.add_argument('--trivial', action='store_true', help='measure the trivial baselines too')
     parser.add_argument('--time', type=int, metavar='ROUNDS',
                         help='also time so many answers, of one pass by the backend that a robot '

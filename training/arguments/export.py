@@ -3,7 +3,7 @@
 """
 Make a checkpoint ready to ship: metrics inside, weights in float16, a model card beside it.
 
-python -m training.export --checkpoint runs/NAME/best.safetensors --metrics val.json \
+python -m training.export --checkpoint runs/NAME/best.safetensors --metrics val.json
     --out models/NAME.safetensors
 """
 
@@ -19,10 +19,11 @@ from .parsers import command_parser
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = command_parser('export', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, help='what to ship')
-    parser.add_argument('--metrics', required=True, type=Path,
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE',
+                        help='what to ship')
+    parser.add_argument('--metrics', required=True, type=Path, metavar='FILE',
                         help='JSON that emu evaluate wrote for this very file, or its twin')
-    parser.add_argument('--out', required=True, type=Path,
+    parser.add_argument('--out', required=True, type=Path, metavar='FILE',
                         help='the file to write; its card goes beside it')
     parser.add_argument('--name', help='default: the name of --out')
     parser.add_argument('--fp32', action='store_true', help='keep weights in float32')

@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Train one network: python -m training.fit --recipe training/recipes/NAME.yaml data=DIR.
+Train one network: python -m training.fit --recipe NAME data=DIR.
 
 The recipe's ``method`` says how: baseline, mc_dropout, sub_ensemble or emuformer (``distill`` and
 ``ensemble`` are this command with the teacher, or the members, arranged).

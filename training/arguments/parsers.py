@@ -80,11 +80,12 @@ def measuring_parser(name: str, description: str | None, data: str = 'data set f
     """
     parser = command_parser(name, description)
     parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE')
-    parser.add_argument('--data', required=True, help=data)
+    parser.add_argument('--data', required=True, metavar='DIR', help=data)
     parser.add_argument('--split', default='val', help='measured; default val')
-    parser.add_argument('--limit', type=int, help='only so many of the split, evenly spaced')
+    parser.add_argument('--limit', type=int, metavar='N',
+                        help='only so many of the split, evenly spaced')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from emu_perception.commands.program import CommandParser, SubcommandParser
+from emu_perception.commands.program import CommandParser, for_a_terminal, SubcommandParser
 
 from .datasets import bag, check, cityscapes, nyuv2, synthetic
 
@@ -28,7 +28,8 @@ def parser() -> CommandParser:
         summary = str(module.__doc__).strip().splitlines()[0]
         name = module.__name__.rpartition('.')[2]
         command = commands.add_parser(
-            name, aliases=EARLIER_NAMES.get(name, []), help=summary, description=module.__doc__,
+            name, aliases=EARLIER_NAMES.get(name, []), help=summary,
+            description=for_a_terminal(str(module.__doc__)),
             formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(command)
         command.set_defaults(module=name)

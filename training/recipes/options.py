@@ -9,6 +9,7 @@ A document (YAML, overrides) becomes the dataclass or one line that names file, 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 import types
@@ -83,6 +84,8 @@ def explained(kind: Any, prefix: str = '') -> list[str]:
             and item.default_factory is dataclasses.MISSING else item.default
         if item.default_factory is not dataclasses.MISSING:
             default = item.default_factory()
+        if not isinstance(default, str):  # As a recipe and a command line have it: null, [0.5, 2].
+            default = json.dumps(plain(default))
         choices = item.metadata.get('choices')
         lines.append(f'  {prefix}{item.name} = {default}   '
                      f'{" | ".join(choices) + "; " if choices else ""}'

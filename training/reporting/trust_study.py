@@ -29,6 +29,7 @@ _BARS = {'clean': 'clean', 'clean_and_good': 'clean and good', 'mild': 'mild cha
          'corrupted_and_bad_as_shipped': 'corrupted and bad; as shipped',
          'upside_down_as_shipped': 'upside down; as shipped',
          'jigsaw_as_shipped': '3x3 jigsaw; as shipped'}
+_LUMA, _DARK = (0.299, 0.587, 0.114), 0.42
 _COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 
 
@@ -83,17 +84,23 @@ def _grid(axes: Axes, cells: Sequence[Mapping[str, Any]], kinds: Sequence[str],
     for i, cell in enumerate(single):
         if cell[name] is not None:
             values[len(kinds) + i, 0] = cell[name]
-    axes.imshow(values, cmap='RdYlBu' if more else 'RdYlBu_r', vmin=ends[0], vmax=ends[1],
-                aspect='auto')
+    shown = axes.imshow(values, cmap='RdYlBu' if more else 'RdYlBu_r', vmin=ends[0], vmax=ends[1],
+                        aspect='auto')
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             axes.text(column, row, f'{value:.2f}'.lstrip('0') if value < 1 else f'{value:.1f}',
-                      ha='center', va='center', fontsize=7)
+                      ha='center', va='center', fontsize=7,
+                      color=_legible(shown.to_rgba(value)))
     axes.axhline(len(kinds) - 0.5, color=INK, linewidth=0.8)
     axes.set_xticks(range(5), [str(severity) for severity in range(1, 6)])
     axes.set_yticks(range(len(values)), [*kinds, *(cell['kind'] for cell in single)])
     axes.tick_params(length=0)
     axes.grid(False)
+
+
+def _legible(background: np.ndarray) -> str:
+    """Return the colour of a number on a cell of this one (rgb, 0 to 1)."""
+    return INK if np.dot(background[:3], _LUMA) > _DARK else 'white'
 
 
 def _curves(axes: Axes, detection: Mapping[str, Any]) -> None:

@@ -52,7 +52,8 @@ for one in words:
     tops -= {*sys.stdlib_module_names, 'emu_perception', IN_THE_TREE, INSTALLED, 'numpy', 'yaml',
              '_yaml'}
     tops = sorted(top for top in tops if not top.strip('_').startswith('cython'))  # YAML's.
-    print(*one, 'usage:' in said.getvalue(), tops)
+    text = said.getvalue()  # ``name`` is a docstring's, not a terminal's.
+    print(*one, 'usage:' in text and '``' not in text, tops)
 """
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     lines = done.stdout.splitlines()

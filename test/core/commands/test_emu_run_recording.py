@@ -144,6 +144,9 @@ def test_topics_are_chosen_and_the_size_of_an_image_is_said_before_and_after(
     size = sum(path.stat().st_size for path in (tmp_path / 'out/recording').iterdir())
     assert summary['recording_mb'] == size / 3 / 1e6
     assert f"the recording has {summary['recording_mb']:.2f} MB an image" in said.out
+    # For programs: a key with a number of frames in it is not found.
+    assert [*summary['files']] == ['panels', 'recording', 'table'] and 'words' not in summary
+    assert summary['files']['recording'] == str(tmp_path / 'out/recording')
 
 
 @pytest.mark.parametrize('words, advice', [

@@ -115,7 +115,8 @@ def test_figures_are_those_counted_by_hand():
         prediction=SimpleNamespace(
             label=np.array([[0, 1, 1, 1, 1]], np.uint8),
             depth=np.array([[2.0, 2.0, np.inf, 9.0, 3.5]]),
-            depth_sigma=np.array([[0.5, 0.1, 0.1, 0.1, 0.4]])), camera='known'))
+            depth_sigma=np.array([[0.5, 0.1, 0.1, 0.1, 0.4]]), depth_source=None),
+        camera='known'))
     found = figures.summary()
     assert found.images == 1
     assert found.miou == pytest.approx((1 / 2 + 2 / 3) / 2) and found.pixel_accuracy == 0.75
@@ -124,6 +125,24 @@ def test_figures_are_those_counted_by_hand():
     assert found.delta1 == pytest.approx(2 / 3)  # 1.14 is within 1.25, 2 is not.
     # Of errors 1, 0, 0.5 the first is beyond 1.645 * 0.5.
     assert found.coverage_90 == pytest.approx(2 / 3) and found.depth_known == 0.75
+
+
+@pytest.mark.parametrize('hidden', [[], [3]])
+def test_a_truth_that_is_the_depth_hint_too_measures_only_what_the_hint_does_not_see(hidden):
+    """Else a data set folder whose depth is given as the hint is told to be without an error."""
+    source = np.full((1, 4), 2, np.uint8)
+    source[0, hidden] = 1
+    truth = np.array([[1.0, 2.0, np.nan, 4.0]], np.float32)
+    depth = np.where(source == 2, truth, np.float32(3.0))
+    figures = TruthFigures(3)
+    figures.add(SimpleNamespace(
+        truth=SimpleNamespace(label=None, depth=truth), camera='known',
+        prediction=SimpleNamespace(label=None, depth=depth, depth_source=source,
+                                   depth_sigma=np.full((1, 4), 0.1, np.float32))))
+    found = figures.summary()
+    assert found.told == pytest.approx(2 / 3 if hidden else 1.0)
+    assert found.rmse_m == (pytest.approx(1.0) if hidden else None)
+    assert 'the depth hint is the truth itself' in found.lines[-1]
 
 
 def test_nothing_compared_is_said_and_no_figure_is_made_up():

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+import re
+
 import pytest
 from training.arguments.parsers import recipe_parser
 from training.command_line import recipe_of
@@ -15,6 +18,14 @@ from training.recipes.recipe import load_recipe, Recipe, recipe_names
 def test_the_fields_are_those_that_are_explained():
     lines = [line.split()[0] for line in explained(Recipe) if line.startswith('  ')]
     assert [*field_names(Recipe)] == lines
+
+
+def test_a_default_is_shown_as_it_could_be_given():
+    shown = dict(re.findall(r'^  ([\w.]+) = (.*?)   ', '\n'.join(explained(Recipe)), re.M))
+    assert shown['crop_size'] == 'null' and shown['cache_images'] == 'true'
+    recipe = load_recipe('paper', ['data=x', *(
+        f'{name}={value}' for name, value in shown.items() if value)])
+    assert recipe == replace(Recipe(), data='x')
 
 
 @pytest.mark.parametrize(('said', 'meant'), [

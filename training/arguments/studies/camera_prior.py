@@ -34,5 +34,5 @@ def parser() -> CommandParser:
     parser.add_argument('--data', action='append', required=True, metavar='DIR',
                         help='data set folder of another camera, with depth and intrinsics; may '
                         'be given several times')
-    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures here')
     return parser

@@ -27,13 +27,14 @@ from ..parsers import command_parser
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = command_parser('studies.epistemic', __doc__)
-    parser.add_argument('--checkpoint', required=True, type=Path, help='the student')
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE',
+                        help='the student')
     parser.add_argument('--teacher', required=True, nargs='+', type=Path, metavar='FOLDER|FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--limit', type=int, help='only so many images')
+    parser.add_argument('--data', required=True, metavar='DIR', help='data set folder')
+    parser.add_argument('--limit', type=int, metavar='N', help='only so many images')
     parser.add_argument('--rounds', type=int, default=30, help='of timing; default 30')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backend', default='auto', help="the student's")
-    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

@@ -25,12 +25,12 @@ def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = command_parser('studies.teacher', __doc__)
     parser.add_argument('--teacher', required=True, nargs='+', type=Path, metavar='FOLDER|FILE')
-    parser.add_argument('--data', required=True, help='data set folder')
-    parser.add_argument('--limit', type=int, help='only so many images of each kind')
+    parser.add_argument('--data', required=True, metavar='DIR', help='data set folder')
+    parser.add_argument('--limit', type=int, metavar='N', help='only so many images of each kind')
     parser.add_argument('--jitter', type=float, nargs=4, default=DistillationOptions().jitter,
                         metavar=('BRIGHTNESS', 'CONTRAST', 'SATURATION', 'HUE'),
                         help='default: as in emuformer.jitter')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--json', type=Path, help='write all figures here')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures here')
     parser.add_argument('--no-progress', action='store_true', help='no progress bar')
     return parser

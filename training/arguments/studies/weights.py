@@ -3,7 +3,7 @@
 """
 Task weights, studied: Figure 2 and Table 1 of Kendall et al. (arXiv 1705.07115) with one recipe.
 
-python -m training.studies.weights --recipe training/recipes/kendall_made.yaml data=DIR \
+python -m training.studies.weights --recipe kendall_made data=DIR
     [--results DIR] [--seeds 1] [--grid 0.02,0.1,0.5,0.9,0.98] [--initial-s=-2,0,2,5]
 
 Trains single tasks, the unweighted sum, a grid of fixed weights for two pairs of tasks, fixed
@@ -23,7 +23,7 @@ from ..parsers import recipe_parser, RecipeParser
 def parser() -> RecipeParser:
     """Return the parser of the command's line."""
     parser = recipe_parser('studies.weights', __doc__)
-    parser.add_argument('--results', type=Path, help='default: OUTPUT/NAME/results')
+    parser.add_argument('--results', type=Path, metavar='DIR', help='default: OUTPUT/NAME/results')
     parser.add_argument('--seeds', type=int, default=1, help='runs of each setting; default 1')
     parser.add_argument('--grid', default='0.02,0.1,0.3,0.5,0.7,0.9,0.98', metavar='W,W',
                         help="weights of a pair's first task; default %(default)s")
