@@ -94,7 +94,7 @@ def read_fields(document: Mapping[str, Any], file: Path) -> DatasetFields:
 
 def _fields(document: Mapping[str, Any]) -> DatasetFields:
     values = checked_fields(dict(document), {
-        'name': _text, 'classes': _optional(_classes), 'palette': _optional(_colours),
+        'name': _text, 'classes': _optional(checked_class_names), 'palette': _optional(_colours),
         'ignore_index': as_whole(Rule(int)), 'depth': _optional(_depth),
         'intrinsics': _optional(_camera), 'things': _optional(_names), 'sky': _optional(str),
         **dict.fromkeys(_NOTES, _as_it_is)})
@@ -122,12 +122,26 @@ def _text(value: Any) -> str:
     return '' if value is None else str(value)
 
 
-def _classes(value: Any) -> tuple[str, ...]:
+def checked_class_names(value: Any) -> tuple[str, ...]:
+    """
+    Return the names of classes, each another one: figures and planners tell them by their names.
+
+    :raises ValueError: of what is wrong, and what to give.
+    """
     if not isinstance(value, (list, tuple)):
         raise ValueError('give a list of names')
     if len(value) > _MOST_CLASSES:
         raise ValueError(f'has {len(value)} names, at most {_MOST_CLASSES} fit')
-    return tuple(str(name) for name in value)
+    for index, name in enumerate(value):
+        if isinstance(name, bool) or not isinstance(name, (str, int, float)) or name == '':
+            raise ValueError(f'name {index} is {name!r}, no text: YAML takes no, off, null and '
+                             "what is empty for something else; put names in quotes, 'off'")
+    names = tuple(str(name) for name in value)
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise ValueError(f"'{twice}' stands there more than once: give each class a name of its "
+                         'own')
+    return names
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from emu_perception.risk import RiskMonitor, RiskReason, RiskState
 from emu_perception.risk_status import resolve_thresholds
 from emu_perception.scores import SCORES
 from emu_perception.shown import Look, Shown, to_millimetres
-from emu_perception.whole_files import finite, whole_file, write_json, write_whole
+from emu_perception.whole_files import whole_file, write_json, write_whole
 import numpy as np
 
 PANEL, LABEL, LABEL_COLOR = 'panel.png', 'label.png', 'label_color.png'
@@ -99,7 +99,7 @@ class Presenter:
                                       for row in MAPS.values() if row.name in prediction.maps}
             with whole_file(folder / MAPS_FILE) as file:
                 np.savez(file, **arrays)
-            write_json(folder / DOCUMENT, finite(self._document(prediction)), indent=2)
+            write_json(folder / DOCUMENT, self._document(prediction), indent=2)
         except OSError as error:
             raise InputError(f'{error.filename or folder}: cannot be written '
                              f'({error.strerror or error})') from error

@@ -81,11 +81,14 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
 
 def write_json(path: str | Path, document: Any, indent: int = 1) -> None:
     """
-    Write a JSON file.
+    Write a JSON file: what is no number, or infinite, is null in it, as :func:`finite` says.
+
+    Python alone reads back a NaN, which JSON has not: jq, browsers and ``JSON.parse`` refuse the
+    whole file.
 
     :raises OSError: as :func:`whole_path`.
     """
-    write_whole(path, json.dumps(document, indent=indent) + '\n')
+    write_whole(path, json.dumps(finite(document), indent=indent, allow_nan=False) + '\n')
 
 
 def finite(value: Any) -> Any:

@@ -164,6 +164,7 @@ def main(args: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     from emu_perception.cameras.calibration import pinhole_info
     from emu_perception.cameras.calibration_files import write_calibration
+    from emu_perception.whole_files import write_json
     with tempfile.TemporaryDirectory() as folder:
         rng = np.random.default_rng(0)
         for index in range(5):
@@ -183,11 +184,10 @@ def main(args: list[str] | None = None) -> int:
     if options.out:
         settings = {key: value for key, value in vars(options).items()
                     if key not in ('out', 'consume')}
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps({
+        write_json(options.out, {
             'command': 'python tools/consumers.py', 'settings': settings,
             'cores': len(os.sched_getaffinity(0)), 'load_average': os.getloadavg(),
-            'default_segment': before, 'shared_memory': after}, indent=2) + '\n')
+            'default_segment': before, 'shared_memory': after}, indent=2)
     return 0
 
 

@@ -12,7 +12,6 @@ takes the time of a message on the largest image, and its size.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 import platform
 import sys
@@ -48,6 +47,7 @@ def main(args: list[str] | None = None) -> int:
     from emu_perception.ros.planner import filtered
     from emu_perception.ros.planner.source import PlannerSource
     from emu_perception.shown import Look, Shown
+    from emu_perception.whole_files import write_json
     from std_msgs.msg import Header
     from training.data.dataset_folder import DatasetFolder, training_fx
 
@@ -104,9 +104,8 @@ def main(args: list[str] | None = None) -> int:
         f'wrong_by_{WRONG_M}_m_after': int(wrong_after),
         'wrong_left_share': float(wrong_after / wrong_before),
         'largest_message_bytes': size, 'message_ms_median': 1e3 * float(np.median(seconds))}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + '\n')
-    print(json.dumps(result, indent=2))
+    write_json(options.out, result, indent=2)
+    print(options.out.read_text(), end='')
     return 0
 
 

@@ -21,7 +21,6 @@ import argparse
 from collections.abc import Sequence
 import csv
 from dataclasses import asdict, fields
-import json
 import os
 from pathlib import Path
 import signal
@@ -151,7 +150,8 @@ def main(args: list[str] | None = None) -> int:
         writer = csv.DictWriter(stream, [field.name for field in fields(Sample)])
         writer.writeheader()
         writer.writerows(asdict(one) for one in samples)
-    (options.out / 'soak.json').write_text(json.dumps(result, indent=2) + '\n')
+    from emu_perception.whole_files import write_json  # Of this tree.
+    write_json(options.out / 'soak.json', result, indent=2)
     draw(samples, result, options.out / 'memory.png')
     print(f'{result["images_processed"]} images, {result["fps"]:g}/s; '
           f'{result["slope_mb_per_hour"]:+.1f} MB/hour (bound {options.bound:g}), last third '

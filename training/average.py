@@ -24,6 +24,7 @@ import torch
 
 from .arguments.average import parser
 from .command_line import check_apart, run
+from .data.class_names import classes_apart
 from .data.steps import averaged, in_words, steps_of
 from .evaluation.measuring import file_hash
 from .runs.ancestry import ancestors_of
@@ -139,13 +140,25 @@ def _ancestor(sha256: str, metadata: CheckpointMetadata, share: float,
             'git_commit': metadata.provenance.get('git_commit')}
 
 
+def _apart(name: str, metadata: CheckpointMetadata, expected: CheckpointMetadata,
+           first: Path) -> str:
+    """Return where two networks differ in a field that must agree: what differs, not all of it."""
+    mine, its = getattr(metadata, name), getattr(expected, name)
+    if name == 'classes':
+        return f"field 'classes' is not that of {first}: {classes_apart(mine, its)}"
+    if name != 'architecture':
+        return f"field '{name}' is {mine}, that of {first} is {its}"
+    parts = [part for part in dict.fromkeys((*its, *mine)) if mine.get(part) != its.get(part)]
+    own, other = (', '.join(f'{part} {one.get(part)}' for part in parts) for one in (mine, its))
+    return f"field 'architecture' has {own}, that of {first} {other}"
+
+
 def _check_alike(path: Path, metadata: CheckpointMetadata, first: Path,
                  expected: CheckpointMetadata, names: Sequence[str]) -> None:
     for name in names:
         if getattr(metadata, name) != getattr(expected, name):
-            raise InputError(f"{path}: field '{name}' is {getattr(metadata, name)}, that of "
-                             f'{first} is {getattr(expected, name)}: only networks of one kind '
-                             'can be averaged')
+            raise InputError(f'{path}: {_apart(name, metadata, expected, first)}: only networks '
+                             'of one kind can be averaged')
     for name in ALIKE_SOURCES:
         mine, its = metadata.provenance.get(name), expected.provenance.get(name)
         if mine != its:

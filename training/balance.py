@@ -21,6 +21,7 @@ import torch
 
 from .arguments.balance import parser
 from .command_line import check_apart, run
+from .data.class_names import classes_apart
 from .data.dataset_folder import DatasetFolder
 from .data.steps import balanced, steps_of
 from .evaluation.measuring import file_hash
@@ -51,7 +52,8 @@ def balance(checkpoint: Path, folder: DatasetFolder, tau: float, out: Path) -> C
                          'it was made of')
     if folder.classes != metadata.classes:
         raise InputError(f'{folder.root}/dataset.yaml: field classes is not that of {checkpoint}: '
-                         'give the data set that it was trained on')
+                         f'{classes_apart(folder.classes, metadata.classes)}: give the data set '
+                         'that it was trained on')
     learned_from = metadata.provenance.get('data_set')
     if learned_from is not None and learned_from != folder.name:
         LOGGER.warning("%s/dataset.yaml: is of the data set '%s', %s was trained on '%s': what is "

@@ -22,6 +22,7 @@ import torch
 from .arguments.benchmark import parser
 from .command_line import check_counts, check_writable, recipe_of, run, write_result
 from .methods.ensemble import Ensemble
+from .recipes.options import RecipeError
 from .recipes.recipe import Recipe
 from .speed.ensembles import DROPPING, ENSEMBLES, ensembles
 from .speed.steps import steps
@@ -81,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f'--classes is {options.classes}: give {MOST_CLASSES} at most')
         recipe = recipe_of(options, 'data=made up', f'mc_dropout.samples={options.teachers}',
                            f'sub_ensemble.heads={max(2, options.teachers)}')
+        if recipe.network.family != 'all_mlp':
+            raise RecipeError(f"{options.recipe}: field 'network.family' is "
+                              f"'{recipe.network.family}', of which there is no published layout "
+                              'to compare with: give a recipe of all_mlp')
         check_writable(options.json)
         if options.threads:
             torch.set_num_threads(options.threads)

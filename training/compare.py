@@ -80,8 +80,11 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
     Train and measure all rows.
 
     :return: the JSON files, in the table's order.
-    :raises RecipeError: if a run fails.
+    :raises RecipeError: if a run fails, or would be measured on what it has learned from.
     """
+    if not recipe.validates:
+        raise RecipeError(f"field 'train_on' is {recipe.train_on}, but every row is measured on "
+                          'val, which it would have learned: give train_on=train')
     folder = DatasetFolder(recipe.data)
     written = []
     table = rows(recipe, members)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import logging
 import math
 import sys
 
@@ -21,11 +22,14 @@ import torch
 from .arguments.precision import parser
 from .command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from .data.dataset_folder import DatasetFolder, Example, training_fx
+from .data.leakage import trained_on
 from .data.unknown_camera import warn_of_camera
 from .metrics.calibration import CalibrationError
 from .metrics.depth import DepthErrors
 from .metrics.gaussian_scores import GaussianScores
 from .metrics.segmentation import ConfusionMatrix
+
+LOGGER = logging.getLogger('training')
 
 
 class Score:
@@ -118,6 +122,10 @@ def main(arguments: list[str] | None = None) -> int:
         stems = evenly_spaced(stems, options.limit)
         network, metadata = load_answering(options.checkpoint)
         folder.check_classes(metadata.classes, options.checkpoint)
+        seen = trained_on(metadata, folder, options.split)
+        if seen:
+            LOGGER.warning('%s: was trained on these images: what precisions differ by holds, '
+                           'each figure by itself flatters it', options.checkpoint)
         predictors = {name: Predictor(network, metadata, device=options.device, precision=name,
                                       backend=options.backend) for name in names}
         figures = compare(predictors, folder, stems, not options.no_progress)
@@ -126,7 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f'{name}: ' + ', '.join(f'{key} {value:.4g}' for key, value in row.items()))
         write_result(options.json, {
             'checkpoint': options.checkpoint.name, 'data_set': folder.name,
-            'split': options.split, 'images': len(stems), 'backend': first.backend,
+            'split': options.split, 'images': len(stems), 'seen_in_training': seen,
+            'backend': first.backend,
             'device': first.device_description, 'precisions': figures,
             'command': reader.command(arguments)})
     return run(command)

@@ -63,9 +63,7 @@ def _pictures(result: Result, data: str | Path | None, count: int,
         return 'None are shown: give the data set folder with --data.'
     missing = missing_checkpoint(result)
     if predict is None and missing is not None:
-        return (f'None are shown: {result.label} names '
-                + (f'the checkpoint {missing}, which is not there.' if missing
-                   else 'no checkpoint.'))
+        return f'None are shown: {result.label} {missing}.'
     if not result.document.get('per_image'):
         return f'None are shown: {result.file} has no figures by image.'
     folder = DatasetFolder(data)

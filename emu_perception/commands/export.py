@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     from emu_perception.exporting.proof import Proof, proof
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.predictor import Predictor
-    from emu_perception.whole_files import finite, write_json, write_whole
+    from emu_perception.whole_files import write_json, write_whole
     import torch
     out = options.out
     kind = chosen(options.format, out)
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
         raise
     document = beside.document(metadata, model.names, size,
                                None if options.any_batch else options.batch)
-    write_json(out.with_suffix('.json'), finite(document), indent=2)
+    write_json(out.with_suffix('.json'), document, indent=2)
     write_whole(out.with_suffix('.md'), beside.readme(out.stem, kind, row.about, metadata,
                                                       document, found))
     write_whole(out.with_name(f'{out.stem}_example.py'), beside.example(out.stem, kind, document))

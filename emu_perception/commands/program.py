@@ -58,6 +58,27 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ''
 
 
+def usage_error(parser: argparse.ArgumentParser, message: str) -> str:
+    """
+    Return what is said of a line that makes no sense.
+
+    A short usage stands above what is wrong; of a long one, below which that would be lost, the
+    same line says where it is.
+    """
+    usage = parser.format_usage()
+    if usage.count('\n') > _LONGEST_USAGE:
+        return f'{parser.prog}: error: {message} ({parser.prog} --help lists the options)\n'
+    return f'{usage}{parser.prog}: error: {message}\n'
+
+
+class SubcommandParser(argparse.ArgumentParser):
+    """The parser of one command of several in one parser."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with code 2 and the message."""
+        self.exit(2, usage_error(self, message))
+
+
 class CommandParser(argparse.ArgumentParser):
     """
     Argparse's, named as it was called, that says which option an unknown one may be meant to be.
@@ -77,14 +98,14 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with code 2, the message and what may have been meant."""
+        self.exit(2, usage_error(self, self._with_meant(message)))
+
+    def _with_meant(self, message: str) -> str:
         if message.startswith(_UNKNOWN):
             first = message[len(_UNKNOWN):].split()[0].partition('=')[0]
             words = self.words()
             message += meant(alike if (alike := _ALIKE.get(first)) in words else first, words)
-        usage = self.format_usage()
-        if usage.count('\n') > _LONGEST_USAGE:  # Else what is wrong is lost below it.
-            usage = f'{self.prog} --help lists the options\n'
-        self.exit(2, f'{usage}{self.prog}: error: {message}\n')
+        return message
 
     def words(self) -> list[str]:
         """Return the words that an unknown option may be meant to be."""

@@ -16,7 +16,7 @@ from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.commands.program import program
 from emu_perception.commands.truth_figures import TruthSummary
 from emu_perception.scores import SCORES
-from emu_perception.whole_files import finite, write_json
+from emu_perception.whole_files import write_json
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Summary:
         for name, row in SCORES.items():
             document[row.threshold_column] = thresholds.get(name)
             document[row.column] = scores.get(name)
-        write_json(out / SUMMARY, finite(document), indent=2)
+        write_json(out / SUMMARY, document, indent=2)
 
     def print(self) -> None:  # noqa: A003
         """Print the figures for people."""

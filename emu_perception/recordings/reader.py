@@ -128,14 +128,14 @@ class Bag:
                                  f'{" or ".join(types)} is needed')
 
     def stamps(self, topics: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return each topic's header stamps in nanoseconds, int64, sorted, each once."""
+        """Return each topic's header stamps in nanoseconds, int64, sorted, one a message."""
         found: dict[str, list[int]] = {topic: [] for topic in topics}
         for record in self.records(topics):
             found[record.topic].append(record.stamp_ns)
         for topic, values in found.items():
             if topic in self.topics:
                 self.check_seen(topic, len(values))
-        return {topic: np.unique(np.array(values, np.int64)) for topic, values in found.items()}
+        return {topic: np.sort(np.array(values, np.int64)) for topic, values in found.items()}
 
     def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
         """Yield topic, header stamp (ns) and message, in the order of recording."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from emu_perception.whole_files import remove_partial, whole_file, write_json, write_whole
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,17 @@ def test_what_is_written_is_read_and_nothing_else_is_left(tmp_path):
     assert path.read_bytes() == b'\0\1' and list(path.parent.iterdir()) == [path]
     write_json(path, {'a': [1]})
     assert json.loads(path.read_text()) == {'a': [1]}
+
+
+def test_json_holds_null_where_a_number_is_none_whoever_writes_it(tmp_path):
+    path = tmp_path / 'file'
+    write_json(path, {'figures': (1.5, float('nan')), 'of': {'lens': [np.float32('inf'), 2]},
+                      'rows': np.int64(3)})
+
+    def refused(word: str) -> None:
+        raise AssertionError(f'{word} is no JSON')
+    assert json.loads(path.read_text(), parse_constant=refused) == {
+        'figures': [1.5, None], 'of': {'lens': [None, 2]}, 'rows': 3}
 
 
 def test_the_file_of_before_is_kept_whatever_ends_the_writing(tmp_path):

@@ -61,6 +61,23 @@ def test_networks_of_other_kinds_or_other_images_are_one_line(
     assert not out.exists()
 
 
+def test_what_differs_of_two_networks_is_named_and_nothing_else(saved, tmp_path):
+    """Of an architecture the fields that differ, of forty classes the first."""
+    one, wide = saved('one', provenance=PROVENANCE), saved('wide', head_dim=24, head_dropout=0.2)
+    out = tmp_path / 'c.safetensors'
+    with pytest.raises(InputError) as error:
+        average([one, wide], [1.0, 1.0], out)
+    assert str(error.value) == (
+        f"{wide}: field 'architecture' has head_dim 24, head_dropout 0.2, that of {one} head_dim "
+        '16, head_dropout 0.1: only networks of one kind can be averaged')
+    network, metadata = load_checkpoint(one)
+    other = tmp_path / 'other.safetensors'
+    save_checkpoint(other, network, replace(metadata, classes=('wall', 'floor', 'bin')))
+    with pytest.raises(InputError, match=f"'classes' is not that of {one}: class 2 is 'bin' and "
+                                         "'box': only"):
+        average([one, other], [1.0, 1.0], out)
+
+
 @pytest.mark.parametrize(('more', 'words'), [
     ([], 'two or more'), (['--checkpoint', 'b', '--weight', '1'], 'given 1 times'),
     (['--checkpoint', 'b', '--weight', '1', '--weight', '0'], '--weight is 0')])

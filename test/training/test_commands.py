@@ -569,6 +569,10 @@ def test_a_row_that_cannot_be_trained_is_found_before_any_is(recipe, synthetic, 
     frozen = ['finetune.encoder=none', 'cache_features=float16', 'augmentation.scale=[1, 1]']
     assert compare.main([*command, *frozen]) == 1
     assert "row 'mc_dropout': field 'method' is 'mc_dropout'" in capsys.readouterr().err
+    # All rows are measured on val: it was said, as 'seen', of figures that took a night.
+    assert compare.main([*command, 'train_on=train+val']) == 1
+    assert "field 'train_on' is train+val, but every row is measured on val" in (
+        capsys.readouterr().err)
     (synthetic / 'depth').rename(synthetic / 'depths')
     assert compare.main([*command, '--only', 'segformer,depthformer',
                          'network.tasks=[segmentation]']) == 1

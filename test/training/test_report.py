@@ -15,6 +15,7 @@ from emu_perception.prediction import Prediction
 import numpy as np
 import pytest
 from training.data.dataset_folder import DatasetFolder
+from training.evaluation.measuring import file_hash
 from training.report import main, report
 from training.reporting import plots
 from training.reporting.comparison import (
@@ -26,7 +27,7 @@ from training.reporting.comparison import (
 from training.reporting.ordering import orderings, paper_row
 from training.reporting.page import warnings
 from training.reporting.paper_tables import comparison_rows
-from training.reporting.pictures import choose, draw
+from training.reporting.pictures import choose, draw, missing_checkpoint
 from training.reporting.result_files import load_results
 from training.reporting.results import best, featured, Result
 from training.reporting.tables import Block, cells, Column, mark_best, number, Row, to_markdown
@@ -555,6 +556,19 @@ def test_without_pictures_the_page_says_why(synthetic, tmp_path):
     assert 'give the data set folder with --data' in report(files, out).read_text()
     assert ('names the checkpoint runs/emuformer/best.safetensors, which is not there'
             in report(files, out, data=synthetic).read_text())
+
+
+def test_pictures_are_never_of_another_network_than_the_figures(synthetic, tmp_path):
+    """Trained on under the same name, its pictures stood beside the figures of before."""
+    checkpoint = tmp_path / 'best.safetensors'
+    checkpoint.write_bytes(b'as measured')
+    result = Result(tmp_path / 'a.json', 'A', made_result(DatasetFolder(synthetic)) | {
+        'checkpoints': [str(checkpoint)], 'sha256': [file_hash(checkpoint)]})
+    assert missing_checkpoint(result) is None
+    checkpoint.write_bytes(b'trained on')
+    file, = write(tmp_path / 'in', [result.document])
+    text = report([file], tmp_path / 'page.html', data=synthetic).read_text()
+    assert f'was measured on another checkpoint than {checkpoint} is now: evaluate' in text
 
 
 def test_names_that_are_no_utf_8_are_written(synthetic, tmp_path):

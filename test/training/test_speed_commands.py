@@ -92,7 +92,8 @@ def test_the_published_side_really_runs_the_published_heads(recipe, tmp_path, mo
 
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--what', 'magic'], ["'magic'", 'step']), (['--teachers', '0'], ['--teachers is 0']),
-    (['precision=64-true'], ["'64-true'", '32-true'])])
+    (['precision=64-true'], ["'64-true'", '32-true']),
+    (['network.family=deeplab'], ["'network.family' is 'deeplab'", 'all_mlp'])])
 def test_what_cannot_be_measured_is_one_line(recipe, capsys, arguments, words):
     assert benchmark.main(['--recipe', str(recipe), '--device', 'cpu', *arguments]) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
@@ -125,7 +126,18 @@ def test_precision_says_what_evaluate_says_and_what_bf16_loses(synthetic, tmp_pa
     assert full['rmse_m'] == pytest.approx(expected['depth']['rmse'], abs=1e-4)
     assert full['depth_nll'] == pytest.approx(expected['depth']['nll'], abs=1e-3)
     assert half != full and half['rmse_m'] == pytest.approx(full['rmse_m'], rel=0.05)
-    assert result['images'] == 2 and 'bf16: ' in capsys.readouterr().out
+    assert result['images'] == 2 and result['seen_in_training'] is False
+    assert 'bf16: ' in capsys.readouterr().out
+
+
+def test_precisions_of_images_that_were_trained_on_say_so(synthetic, saved, tmp_path, caplog):
+    path = saved(provenance={'data_set': 'synthetic', 'split': 'train+val'})
+    out = tmp_path / 'precision.json'
+    assert precision.main(['--checkpoint', str(path), '--data', str(synthetic), '--device', 'cpu',
+                           '--precisions', 'fp32', '--limit', '1', '--json', str(out),
+                           '--no-progress']) == 0
+    assert json.loads(out.read_text())['seen_in_training'] is True
+    assert f'{path}: was trained on these images' in caplog.text
 
 
 @pytest.mark.parametrize(('arguments', 'words'), [

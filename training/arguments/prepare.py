@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from emu_perception.commands.program import CommandParser
+from emu_perception.commands.program import CommandParser, SubcommandParser
 
 from .datasets import bag, check, cityscapes, nyuv2, synthetic
 
@@ -23,7 +23,7 @@ def parser() -> CommandParser:
     """Return the parser of the command's line; ``module`` is the one of training.prepare."""
     parser = CommandParser('python -m training.prepare', __doc__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND',
-                                     parser_class=argparse.ArgumentParser)
+                                     parser_class=SubcommandParser)
     for module in (nyuv2, cityscapes, bag, synthetic, check):
         summary = str(module.__doc__).strip().splitlines()[0]
         name = module.__name__.rpartition('.')[2]

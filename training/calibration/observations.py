@@ -7,6 +7,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+import hashlib
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -116,6 +117,23 @@ def observed(observer: Observer, pictures: Iterable[Picture],
         np.array(abs_rel), np.array(accuracy))
 
 
+def files_digest(folder: DatasetFolder, stems: Iterable[str]) -> str:
+    """
+    Return what tells the files of some stems from others of the same names.
+
+    Labels that were mended, or a recording that was taken anew, are seen anew.
+
+    :raises DatasetError: if an image is missing.
+    """
+    digest = hashlib.sha256()
+    for stem in stems:
+        for path in (folder.image_path(stem), *(folder.map_path(kind, stem)
+                                                for kind in ('label', 'depth'))):
+            content = b'' if path is None else path.read_bytes()
+            digest.update(len(content).to_bytes(8, 'little') + content)
+    return digest.hexdigest()
+
+
 def training_observations(observer: Observer, network: Network, folder: DatasetFolder,
                           stems: Sequence[str], corrupted: int, kept: Path | None = None,
                           progress: bool = True) -> Observations:
@@ -125,7 +143,7 @@ def training_observations(observer: Observer, network: Network, folder: DatasetF
     :param network: the observer's.
     :param corrupted: see ``training_pictures``.
     :param kept: a folder where this is kept for the next command; None = nowhere. It is found
-        again by the same network and constants, the same dataset.yaml and pictures.
+        again by the same network and constants, the same dataset.yaml and files.
     """
     def observe() -> Observations:
         return observed(observer, track(
@@ -138,7 +156,7 @@ def training_observations(observer: Observer, network: Network, folder: DatasetF
                     metadata.calibration.variance_scale, metadata.input_size, metadata.mean,
                     metadata.std, metadata.intrinsics, border_of(metadata), folder.name,
                     folder.classes, folder.ignore_index, folder.depth, folder.intrinsics,
-                    *stems, corrupted)
+                    *stems, corrupted, files_digest(folder, stems))
     kept.mkdir(parents=True, exist_ok=True)  # What cannot be written is said before the work.
     path = kept / f'{key[:16]}.npz'
     if path.exists():

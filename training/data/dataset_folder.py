@@ -19,6 +19,8 @@ from emu_perception.foreign_files import names_in, one_spelling, read_text
 import numpy as np
 import yaml
 
+from ..recipes.yaml_documents import load_yaml
+from .class_names import classes_apart
 from .image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 
 
@@ -64,7 +66,7 @@ class DatasetFolder:
         if not self.root.is_dir():
             raise DatasetError(f'{self.root}: no such data set folder')
         try:
-            document = yaml.safe_load(read_text(self._file))
+            document = load_yaml(read_text(self._file))
         except OSError as error:
             raise DatasetError(f'{self._file}: cannot be read ({error.strerror}); a data set '
                                'folder has one') from error
@@ -182,7 +184,8 @@ class DatasetFolder:
         """
         if classes and self.classes and classes != self.classes:
             raise DatasetError(f'{self._file}: its {len(self.classes)} classes are not the '
-                               f'{len(classes)} of {network}')
+                               f'{len(classes)} of {network}: '
+                               f'{classes_apart(self.classes, classes)}')
 
     def example(self, stem: str, *, inverse: bool = False, instance: bool = False) -> Example:
         """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 import re
 
 # Frames whose numbers differ by no more are neighbours: every fifth of a video, say.
@@ -20,6 +21,13 @@ NEAR_NUMBERS = 10
 TIMES = ((16, 2_000_000_000), (13, 2_000))
 # Seconds and their fraction, as in TUM's 1305031102.175304.
 _SECONDS = re.compile(r'(.*?)(?<!\d)(\d{9,10})[._-](\d{1,9})(\D*)')
+# Date and time of the day, as of telephones (IMG_20261129_100058) and loggers; by its last number
+# a frame before a full minute is no neighbour of one behind it. A recording's time of start with
+# the frame's number behind (rosbag2_2026_11_29-10_00_58_0001) is a number's.
+_CLOCK = re.compile(
+    r'(.*?)(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\3(\d\d)[-_T .]?(\d\d)([-_.:h]?)(\d\d)'
+    r'[-_.:m]?(\d\d)(?:\.(\d{1,9}))?(\D*)')
+_NEAR_CLOCK_NS = NEAR_NUMBERS * 1_000_000_000  # Of a second each, with or without a fraction.
 _NUMBER = re.compile(r'(.*?)(\d+)(\D*)')  # The last one: frame-000123.color has its words behind.
 
 
@@ -62,6 +70,17 @@ def _place(stem: str) -> _Place:
         before, seconds, fraction, after = match.groups()
         return _Place((before, after, 's'), int(seconds + fraction.ljust(9, '0')), TIMES[0][1],
                       stem)
+    match = _CLOCK.fullmatch(stem)
+    if match:
+        before, year, _, month, day, hour, _, minute, second, fraction, after = match.groups()
+        try:
+            at = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second),
+                          tzinfo=timezone.utc)
+        except ValueError:
+            pass  # The digits are something else.
+        else:
+            number = int(at.timestamp()) * 10**9 + int((fraction or '').ljust(9, '0'))
+            return _Place((before, after, 'clock'), number, _NEAR_CLOCK_NS, stem)
     match = _NUMBER.fullmatch(stem)
     if not match:
         return _Place((stem,), 0, -1, stem)

@@ -282,6 +282,8 @@ def _trained_as(ensemble: Ensemble) -> str | None:
     if not all(recipes) or any('averaged' in provenance for provenance in provenances):
         return None
     for recipe, provenance in zip(recipes, provenances):
+        # Not by the folder's path: the same recipe on more images is no other seed.
+        recipe['learned_from'] = [provenance.get(name) for name in ('data_set', 'split', 'images')]
         if 'balanced' in provenance:
             recipe['balanced'] = provenance['balanced'].get('tau')
         if 'density' in provenance:

@@ -31,13 +31,18 @@ from ..recipes.options import RecipeError
 from ..recipes.sections import LARGEST_S, LossWeightsOptions
 
 LIKELIHOODS = ('gnll', 'beta_nll')
-LAPLACE = ('rmsle', 'depth_mean', 'inverse_l1', 'instance_l1')
+LAPLACE = ('rmsle', 'depth_mean', 'mutual_information', 'depth_epistemic', 'inverse_l1',
+           'instance_l1')
 GAUSSIAN = ('mse', 'inverse_mse')
+SOFTENED = ('ce', 'kl', 'lovasz', 'huber')  # Classifications, and a square that has its half.
+# By term: a, b. A term that stands nowhere has no noise that anybody thought of: a KeyError.
+_FORMS = {**dict.fromkeys(LAPLACE, (1.0, 1.0)), **dict.fromkeys(GAUSSIAN, (0.5, 0.5)),
+          **dict.fromkeys(SOFTENED, (1.0, 0.5))}
+
+
 def noise_form(term: str) -> tuple[float, float]:
     """Return the factors (a, b) of a term's form a · exp(-s) L + b · s."""
-    if term in LAPLACE:
-        return 1.0, 1.0
-    return (0.5, 0.5) if term in GAUSSIAN else (1.0, 0.5)
+    return _FORMS[term]
 
 
 class TaskWeights(nn.Module):

@@ -22,6 +22,7 @@ from emu_perception.networks.multitask import (
 import torch
 from torchvision.transforms import v2 as transforms
 
+from ..data.class_names import classes_apart
 from ..losses.depth_distances import DEPTH_DISTANCES
 from ..losses.terms import amount_l1, IGNORE, kl_divergence, VARIANCE_LOSSES
 from ..recipes.options import RecipeError
@@ -69,9 +70,9 @@ class EMUFormer(TrainingModule):
                 raise RecipeError(f"field 'network.tasks' has '{task}', the teacher "
                                   f'{teacher.members[0].path} has only {list(teacher.tasks)}')
         if self.confusion is not None and tuple(classes) != teacher.classes:
-            raise RecipeError(f'the teacher {teacher.members[0].path} knows the classes '
-                              f'{list(teacher.classes)}, the data set names {list(classes)}: they '
-                              'must be the same, in the same order; for classes of your own '
+            raise RecipeError(f'the classes of the teacher {teacher.members[0].path} are not '
+                              f'those of the data set: {classes_apart(teacher.classes, classes)}: '
+                              'they must be the same, in the same order; for classes of your own '
                               'learn without a teacher: method=baseline '
                               'network.initial_weights=default (docs/own_data.md)')
         if self._options.members_per_step > len(teacher.members):

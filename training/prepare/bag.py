@@ -12,6 +12,7 @@ from emu_perception.cameras.bag_images import find_info_topic
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.topics import ALWAYS, AUTO
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.dataset_fields import checked_class_names
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import open_bag
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
@@ -29,6 +30,7 @@ from .folder_writer import (
 )
 
 LOGGER = logging.getLogger('training')
+MOST_APART_S = 3600.0
 
 
 def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
@@ -55,12 +57,16 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
         raise InputError(f'--every is {every}: give 1 or more')
     if not 0 <= val_share < 1:
         raise InputError(f'--val-share is {val_share:g}: give a share from 0 up to below 1')
-    if not max_stamp_difference_s >= 0:
+    if not 0 <= max_stamp_difference_s < MOST_APART_S:
         raise InputError(f'--max-stamp-difference is {max_stamp_difference_s:g}: give seconds, 0 '
-                         'or more')
+                         f'or more, below {MOST_APART_S:g}')
     if bool(label_topic) != bool(class_names):
         raise InputError(f'--label-topic is {label_topic or "not given"} and --class-names are '
                          f'{", ".join(class_names) or "not given"}: they go together')
+    try:  # By the rules of what is written at the end, after all frames.
+        class_names = checked_class_names(class_names)
+    except ValueError as error:
+        raise InputError(f'--class-names: {error}') from error
     topics = {'image': image_topic, 'depth': depth_topic}
     if label_topic:
         topics['label'] = label_topic
@@ -69,6 +75,7 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
                          f'{", ".join(topics.values())}: each must be another one')
     encoding = metric_encoding(*depth_range_m)
     stems: list[str] = []
+    without_depth = 0
     camera: Camera | None = None
     with open_bag(path) as bag:
         for topic in topics.values():
@@ -94,12 +101,21 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
                                        'focal length a network has no metres to fill holes with')
                 frame = filled.fill(frame, camera)
             writer.image(frame.stem, frame.image)
-            writer.depth(frame.stem, encode_metres(frame.depth, encoding))
+            stored = encode_metres(frame.depth, encoding)
+            without_depth += not stored.any()
+            writer.depth(frame.stem, stored)
             if frame.label is not None:
                 writer.label(frame.stem, _class_indices(frame.label, class_names, label_topic))
             stems.append(frame.stem)
     if not stems:
         raise DatasetError(f'{path}: none of {len(moments)} frames could be decoded')
+    if without_depth:
+        text = (f"{path}: {without_depth} of {len(stems)} frames of '{depth_topic}' have no depth "
+                f'from {depth_range_m[0]:g} to {depth_range_m[1]:g} m: see --min-depth and '
+                '--max-depth, or whether that is its topic')
+        if without_depth == len(stems):
+            raise DatasetError(text)
+        LOGGER.warning('%s', text)
     stems.sort()
     first_val = len(stems) - _val_count(len(stems), val_share)
     if filled is not None:  # However many frames were damaged.

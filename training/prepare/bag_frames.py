@@ -48,12 +48,10 @@ def find_moments(bag: Bag, topics: dict[str, str], tolerance_ns: int) -> list[di
 
     :param topics: of kind ('image', 'depth', perhaps 'label') to topic.
     :return: in order of time, of kind to header stamp (ns), for the images that have every kind.
-    :raises DatasetError: if there is none.
+    :raises DatasetError: if there is none, or all messages of a topic have one stamp.
     """
-    stamps = bag.stamps(list(topics.values()))
-    for topic, values in stamps.items():
-        if not len(values):
-            raise DatasetError(f"{bag.path}: topic '{topic}' has no message")
+    stamps = {topic: _each_once(bag, topic, values)
+              for topic, values in bag.stamps(list(topics.values())).items()}
     images = stamps[topics['image']]
     moments = [{'image': int(stamp)} for stamp in images]
     for kind, topic in topics.items():
@@ -73,6 +71,21 @@ def find_moments(bag: Bag, topics: dict[str, str], tolerance_ns: int) -> list[di
     LOGGER.info('%d of %d images have %s', len(moments), len(images),
                 ' and '.join(kind for kind in topics if kind != 'image'))
     return moments
+
+
+def _each_once(bag: Bag, topic: str, stamps: np.ndarray) -> np.ndarray:
+    """Return the stamps of a topic [N] each once; what is lost with the others is said."""
+    if not len(stamps):
+        raise DatasetError(f"{bag.path}: topic '{topic}' has no message")
+    once = np.unique(stamps)
+    if 1 == len(once) < len(stamps):
+        raise DatasetError(f"{bag.path}: all {len(stamps)} messages of '{topic}' have the header "
+                           f'stamp {once[0] / 1e9:.6f} s, by which frames are paired and named: '
+                           'record them from a driver that stamps them')
+    if len(once) < len(stamps):
+        LOGGER.warning("%s: %d of %d messages of '%s' have the header stamp of one before: they "
+                       'are left out', bag.path, len(stamps) - len(once), len(stamps), topic)
+    return once
 
 
 def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]

@@ -43,6 +43,8 @@ def prepare_nyuv2(mat: Path, splits: Path, mapping: Path, out: Path, *,
     :param val_from: a file of stems that are the validation part, instead of ``val_share``.
     :raises EmuError: if an input cannot be used.
     """
+    if seed < 0:
+        raise InputError(f'--seed is {seed}: give 0 or more')
     to_class, classes = read_mapping(mapping, LABELS, 40)
     if mapping13 is not None:
         to_13, classes = read_mapping(mapping13, 40, 13)
@@ -51,11 +53,13 @@ def prepare_nyuv2(mat: Path, splits: Path, mapping: Path, out: Path, *,
         train, test = read_splits(splits, images.count)
         if val_from is not None:
             val = _listed(val_from, train)
+            chosen_by = f'split off the official train by {val_from.name}'
         else:
             # 'kitchen_0004a' and 'kitchen_0004b' are two recordings of one room.
             rooms = [re.sub('[a-z]+$', '', name) for name in images.scenes()]
             chosen = validation_scenes([rooms[i - 1] for i in train], val_share, seed)
             val = {number for number in train if rooms[number - 1] in chosen}
+            chosen_by = 'split off the official train by room' if val else 'none'
         encoding = metric_encoding(*DEPTH_RANGE_M)
         writer = FolderWriter(out, image_format=image_format, force=force)
         for number in track(sorted(train + test), f'{out}', disable=not progress):
@@ -73,7 +77,7 @@ def prepare_nyuv2(mat: Path, splits: Path, mapping: Path, out: Path, *,
         {split: [stem(number) for number in numbers] for split, numbers in parts.items()},
         name='nyuv2', classes=classes, depth=encoding,
         source=f'{mat.name}, {"raw" if raw_depth else "in-filled"} depth, {len(classes)} classes; '
-               'the official splits, val split off the official train by room',
+               f'the official splits, val {chosen_by}',
         intrinsics=INTRINSICS if size == (INTRINSICS.width, INTRINSICS.height) else None)
 
 
@@ -91,6 +95,10 @@ def _listed(path: Path, train: list[int]) -> set[int]:
     for name in stems:
         if name not in known:
             raise DatasetError(f"{path}: '{name}' is not an image of the official training split")
+    named = len({*stems})
+    if not 0 < named < len(train):
+        raise DatasetError(f'{path}: --val-from names {named} of the {len(train)} official '
+                           'training images: give some and not all, or --val-share 0 for no val')
     return {known[name] for name in stems}
 
 

@@ -18,6 +18,7 @@ import yaml
 
 from .cache_conditions import cache_refusal
 from .earlier_names import EARLIER_NAMES, renamed
+from .idle_fields import idle_fields
 from .options import build, from_home, option, RecipeError
 from .registry import FAMILIES, PRECISIONS, TRAINED
 from .sections import (
@@ -33,6 +34,7 @@ from .sections import (
     OptimizerRecipe,
     SubEnsembleOptions,
 )
+from .yaml_documents import load_yaml
 
 LOGGER = logging.getLogger('training')
 _FOLDER = Path(__file__).parent
@@ -161,6 +163,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         check_recipe(recipe)
     except RecipeError as error:
         raise RecipeError(f'{source}: {error}') from error
+    default = Recipe()
+    for line in idle_fields(lambda field: attrgetter(field)(recipe),
+                            lambda field: attrgetter(field)(default)):
+        LOGGER.warning('%s: %s', source, line)
     return recipe
 
 
@@ -265,7 +271,7 @@ def _check_family(recipe: Recipe) -> None:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(read_text(path))
+        document = load_yaml(read_text(path))
     except OSError as error:
         raise RecipeError(f'{path}: cannot be read ({error.strerror})') from error
     except yaml.YAMLError as error:
@@ -294,7 +300,7 @@ def _apply(override: str, document: dict[str, Any]) -> None:
         if not isinstance(target, dict):
             raise RecipeError(f"override '{override}': '{section}' is no section")
     try:
-        target[last] = yaml.safe_load(value)
+        target[last] = load_yaml(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"override '{override}': not YAML: {' '.join(str(error).split())}"
                           ) from error

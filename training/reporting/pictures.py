@@ -20,6 +20,7 @@ import numpy as np
 
 from ..data.dataset_folder import DatasetError, DatasetFolder, training_fx
 from ..data.unknown_camera import warn_of_camera
+from ..evaluation.measuring import file_hash
 from .results import finite, Result
 
 Predict = Callable[[dict[str, Any], np.ndarray], Prediction]
@@ -74,9 +75,17 @@ def checkpoint_predict(folder: DatasetFolder) -> Predict:
 
 
 def missing_checkpoint(result: Result) -> str | None:
-    """Return the first checkpoint if it is not there ('' if none is named), None if it is."""
-    checkpoints = result.document.get('checkpoints') or ['']
-    return None if checkpoints[0] and Path(checkpoints[0]).is_file() else str(checkpoints[0])
+    """Return why the first checkpoint cannot be run, a clause; None where it is what it was."""
+    path = str((result.document.get('checkpoints') or [''])[0])
+    if not path:
+        return 'names no checkpoint'
+    if not Path(path).is_file():
+        return f'names the checkpoint {path}, which is not there'
+    hashes = result.document.get('sha256')
+    if isinstance(hashes, list) and hashes and hashes[0] != file_hash(Path(path)):
+        # Trained on, or anew: its pictures would stand beside another network's figures.
+        return f'was measured on another checkpoint than {path} is now: evaluate it anew'
+    return None
 
 
 def choose(result: Result, count: int) -> list[Choice]:

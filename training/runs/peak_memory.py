@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,9 +59,23 @@ def _measured(recipe: Recipe) -> int:
         file.flush()
         done = subprocess.run([sys.executable, '-m', __name__, file.name],
                               capture_output=True, text=True)
-    if done.returncode:
-        raise RecipeError(f'one member alone does not run: {done.stderr.strip().splitlines()[-1]}')
-    return int(done.stdout.split()[-1])
+    words = done.stdout.split()
+    if done.returncode or not words or not words[-1].isdecimal():
+        # What was killed, as by a machine that is out of memory, has said nothing.
+        last = next(reversed(done.stderr.strip().splitlines()), ended_with(done.returncode))
+        raise RecipeError(f'one member alone does not run, so that --parallel auto cannot tell '
+                          f'how many fit: {last}: give --parallel 1, or mend that')
+    return int(words[-1])
+
+
+def ended_with(code: int) -> str:
+    """Return in words how a process ended that said nothing."""
+    if code >= 0:
+        return f'it ended with code {code} and said nothing'
+    try:
+        return f'it was ended by {signal.Signals(-code).name} and said nothing'
+    except ValueError:
+        return f'it was ended by signal {-code} and said nothing'
 
 
 def measure(recipe: Recipe, steps: int = 3) -> int:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 import platform
 import subprocess
 from typing import Any
@@ -26,6 +27,8 @@ from ..methods.ensemble import Ensemble
 from ..recipes.recipe import Recipe
 from .ancestry import ancestors_of, command_line, source_in_words
 from .building import normalization, start_of
+
+_OWN_FILE = 'training/runs/provenance.py'  # In the repository.
 
 
 def metadata_of(recipe: Recipe, folder: DatasetFolder, network: Network, licence: str,
@@ -83,12 +86,26 @@ def classes_of(folder: DatasetFolder, teacher: Ensemble | None) -> tuple[tuple[s
 
 
 def git_commit() -> str:
-    """Return the commit of the working tree, '+changes' where it differs, or 'unknown'."""
-    try:
-        commit = subprocess.run(['git', 'rev-parse', '--short=12', 'HEAD'], check=True,
-                                capture_output=True, text=True).stdout.strip()
-        dirty = subprocess.run(['git', 'status', '--porcelain', '--untracked-files=no'],
-                               check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
-    return commit + ('+changes' if dirty else '')
+    """
+    Return the commit of this code, '+changes' where it differs, or 'unknown'.
+
+    Installed, it is of no repository, and the one that a command is called from is the user's:
+    only one that holds this very file counts.
+    """
+    own = Path(__file__).read_bytes()
+    for place in (Path(__file__).parent, Path('.')):
+        try:
+            top = Path(_git(place, 'rev-parse', '--show-toplevel'))
+            if (top / _OWN_FILE).read_bytes() != own:
+                continue
+            commit = _git(top, 'rev-parse', '--short=12', 'HEAD')
+            dirty = _git(top, 'status', '--porcelain', '--untracked-files=no')
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return commit + ('+changes' if dirty else '')
+    return 'unknown'
+
+
+def _git(place: Path, *words: str) -> str:
+    return subprocess.run(['git', '-C', str(place), *words], check=True, capture_output=True,
+                          text=True).stdout.strip()

@@ -26,6 +26,7 @@ from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
 from .fusion_fit import Z90
+from .told_depth import told
 
 # Of freedom: from a tail that knows no variance to a Gaussian's.
 DEGREES = (1.0, 2.0, 3.0, 4.0, 8.0, 30.0)
@@ -76,9 +77,9 @@ def measured(predictor: Predictor, folder: DatasetFolder) -> dict[str, Any]:
         valid = (truth > 0) & np.isfinite(found.depth) & (found.depth > 0)
         if not valid.any():
             continue
-        off = np.abs(truth - found.depth)[valid]
         factors.append(float(np.median(np.log(truth[valid] / found.depth[valid]))))
-        held.append([float((off <= Z90 * np.sqrt(variance[valid])).mean())
+        off = np.abs(truth - told(found.depth, predictor.metadata.depth_max))[truth > 0]
+        held.append([float((off <= Z90 * np.sqrt(variance[truth > 0])).mean())
                      for variance in (found.depth_variance, fused.variance)])
     if not factors:
         raise DatasetError(f'{folder.root}: val has no depth')
@@ -98,6 +99,9 @@ def study(cameras: Path, checkpoint: Path, folders: Sequence[DatasetFolder]) -> 
     :raises EmuError: if a file cannot be used.
     """
     simulated = _simulated(cameras)
+    if len(simulated) < 2:
+        raise InputError(f'{cameras}: has {len(simulated)} cameras with a factor beside '
+                         f"'{_SAME}': the spread of two or more is fitted")
     predictor = Predictor.load(checkpoint, 'cpu')
     for folder in folders:
         check_unseen(checkpoint, predictor.metadata, folder, 'val')

@@ -25,6 +25,7 @@ from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
 from .camera_views import CAMERA_VIEWS
 from .fusion_fit import Z90
+from .told_depth import told
 from .trust_judgement import run_interval, runs_of
 
 _FIGURES = ('pixel_accuracy', 'abs_rel', 'delta1', 'coverage_90')
@@ -85,12 +86,14 @@ def _one(predictor: Predictor, example: Example, focal: float) -> Seen:
         figures['pixel_accuracy'] = _sum((prediction.label == example.label)[known])
     depth, sigma = prediction.depth, prediction.depth_sigma
     if depth is not None and sigma is not None and example.depth is not None:
-        valid = (example.depth > 0) & np.isfinite(depth) & (depth > 0)
-        d, true = depth[valid].astype(np.float64), example.depth[valid].astype(np.float64)
+        valid, depth_max = example.depth > 0, predictor.metadata.depth_max
+        d = told(depth, depth_max)[valid].astype(np.float64)
+        true = example.depth[valid].astype(np.float64)
         ratio = true / d
         figures['abs_rel'] = _sum(np.abs(d - true) / true)
         figures['delta1'] = _sum(np.maximum(ratio, 1 / ratio) < 1.25)
         figures['coverage_90'] = _sum(_held(predictor.metadata.depth_form, d, sigma[valid], true))
+        ratio = ratio[np.isfinite(depth[valid])]  # What is beyond the range says no factor.
         if ratio.size:
             log_factor = float(np.median(np.log(ratio)))
     limits = predictor.metadata.calibration.thresholds

@@ -26,6 +26,7 @@ import torch
 from ..arguments.studies.epistemic import parser
 from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, training_focal
+from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
@@ -37,6 +38,7 @@ EPISTEMIC, ALEATORIC, WHOLE = 'epistemic', 'aleatoric', 'whole'
 FOREIGN = 'foreign object'
 # Of the pixels of an image so many are compared, on a regular grid.
 PIXELS = 3000
+SPLIT = 'val'  # What is measured.
 
 
 def parts(entropy: np.ndarray | None, mutual_information: np.ndarray | None,
@@ -134,21 +136,29 @@ def study(checkpoint: Path, teacher: Sequence[Path], folder: DatasetFolder, limi
     """
     Return correlations, detection and cost.
 
-    :raises EmuError: if a file cannot be used, or the student has no such outputs.
+    :raises EmuError: if a file cannot be used, the student has no such outputs, or it or a teacher
+        was trained on what is measured.
     """
     network, metadata = load_answering(checkpoint)
     if metadata.outputs == metadata.tasks or not isinstance(network, MultitaskNetwork):
         raise InputError(f'--checkpoint {checkpoint}: has no epistemic outputs: train it with '
                          'emu distill emuformer.epistemic=true')
+    check_unseen(checkpoint, metadata, folder, SPLIT)
     predictor = Predictor.load(checkpoint, device, backend=backend)
     ensemble = Ensemble(expanded(teacher), device=resolved_device(device))
     if ensemble.samples < 2:
         raise InputError(f'--teacher {teacher[0]}: one sample cannot disagree with itself: give '
                          'the members of an ensemble, or their folder')
+    for member in ensemble.members:
+        check_unseen(member.path, member.metadata, folder, SPLIT)
+        lacking = [task for task in metadata.tasks if task not in member.metadata.tasks]
+        if lacking:
+            raise InputError(f'--teacher {member.path}: has no task {lacking[0]}, of which the '
+                             f'student {checkpoint} says what it does not know: give its teacher')
     check_classes(ensemble, folder)
     warn_of_camera(folder, metadata)
     focal = training_focal(folder)
-    stems = evenly_spaced(folder.stems('val'), limit)
+    stems = evenly_spaced(folder.stems(SPLIT), limit)
     pixels: dict[str, tuple[list[float], list[float]]] = {}
     detection: dict[tuple[str, str, str], list[float]] = {}
     for index, stem in enumerate(track(stems, 'images', disable=not progress)):

@@ -34,6 +34,7 @@ from .fusion_fit import PixelConstants, Z90
 from .fusion_holes import HOLES
 from .fusion_images import fused_of, Trial, try_holes, View
 from .fusion_summary import errors, samples_of, summary
+from .told_depth import told
 from .trust_judgement import runs_of
 
 # Of a camera with holes of its own: what can be hidden more without labels.
@@ -104,8 +105,7 @@ def _view(predictor: Predictor, metadata: CheckpointMetadata, folder: DatasetFol
     prediction = predictor(example.image, fx=picture.focal * example.image.shape[1])
     assert prediction.depth is not None and prediction.depth_variance is not None
     # Fills and errors want a number everywhere.
-    depth = np.nan_to_num(prediction.depth, nan=metadata.depth_max, posinf=metadata.depth_max)
-    return View(example, depth, prediction.depth_variance)
+    return View(example, told(prediction.depth, metadata.depth_max), prediction.depth_variance)
 
 
 def _row(view: View, folder: DatasetFolder, kind: str | None) -> Row:

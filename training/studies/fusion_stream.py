@@ -26,6 +26,7 @@ from ..data.leakage import check_unseen
 from .fusion_holes import as_sensed, HOLES, OUTLIERS
 from .fusion_images import View
 from .fusion_walks import alarms, delays
+from .told_depth import told
 
 # A D435's, see ``others`` in results/fusion/fusion.json: the network says 1 / 0.71 of its metres.
 UNKNOWN_CAMERA = 1.41
@@ -55,7 +56,8 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str =
     check_unseen(checkpoint, predictor.metadata, folder, split)
     border = border_of(predictor.metadata)
     stems = sorted(evenly_spaced(folder.stems(split), limit))
-    ways = {name: Way(factor, prior, hinted) for name, (factor, prior, hinted) in {
+    depth_max = predictor.metadata.depth_max
+    ways = {name: Way(factor, prior, hinted, depth_max) for name, (factor, prior, hinted) in {
         'unknown camera, colour': (UNKNOWN_CAMERA, 0.4, False),
         'unknown camera, colour and depth camera': (UNKNOWN_CAMERA, 0.4, True),
         'its own camera, colour': (1.0, 0.0, False),
@@ -116,10 +118,11 @@ class Way:
         another.
     :param prior: of the scale, as the parameter ``depth_hint_prior``.
     :param hinted: whether the depth camera is joined in.
+    :param depth_max: metres, the end of the network's range.
     """
 
-    def __init__(self, factor: float, prior: float, hinted: bool) -> None:
-        self._factor, self._hinted = np.float32(factor), hinted
+    def __init__(self, factor: float, prior: float, hinted: bool, depth_max: float) -> None:
+        self._factor, self._hinted, self._depth_max = np.float32(factor), hinted, depth_max
         self._belief = ScaleBelief.before(prior)
         self._sums = {part: np.zeros(4) for part in ('all', 'unseen')}
 
@@ -132,7 +135,7 @@ class Way:
             fused: Fused = fuse(view.example.image, depth, variance, hint,
                                 self._belief.after(APART_S))
             depth, variance, self._belief = fused.depth, fused.variance, fused.belief
-        known = (truth > 0) & np.isfinite(depth)
+        known, depth = truth > 0, told(depth, self._depth_max)
         for part, where in (('all', known), ('unseen', known & ~hint.known)):
             off = np.abs(depth[where].astype(np.float64) - truth[where])
             held = off <= _Z * np.sqrt(variance[where])

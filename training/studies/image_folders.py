@@ -4,12 +4,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import is_litter
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.webp')
+
+
+def image_groups(texts: Iterable[str], taken: Container[str]) -> dict[str, list[Path]]:
+    """
+    Read several of ``NAME=FOLDER``.
+
+    :param taken: names of groups that are there already.
+    :raises InputError: as ``image_files``, or if a name is given twice: one of the two groups
+        would be lost.
+    """
+    groups: dict[str, list[Path]] = {}
+    for text in texts:
+        name, files = image_files(text)
+        if name in groups or name in taken:
+            raise InputError(f"--images {text}: there is a group '{name}' already: give another "
+                             'name')
+        groups[name] = files
+    return groups
 
 
 def image_files(text: str) -> tuple[str, list[Path]]:

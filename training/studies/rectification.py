@@ -25,6 +25,7 @@ from ..data.leakage import check_unseen
 from ..metrics.segmentation import ConfusionMatrix
 from ..reporting.tables import DASH, number
 from .rectification_lenses import as_taken, ideal_of, lens_info, LENSES
+from .told_depth import told
 
 UNDISTORTED = 'undistorted'
 
@@ -49,8 +50,7 @@ class Tally:
         if found.label is not None and example.label is not None:
             self.labels.update(torch.from_numpy(found.label), torch.from_numpy(example.label))
         if found.depth is not None and example.depth is not None:
-            depth = np.nan_to_num(found.depth, nan=predictor.metadata.depth_max,
-                                  posinf=predictor.metadata.depth_max)
+            depth = told(found.depth, predictor.metadata.depth_max)
             known = example.depth > 0
             off = depth[known].astype(np.float64) - example.depth[known]
             self.square_m2, self.pixels = self.square_m2 + float(off @ off), self.pixels + len(off)

@@ -21,6 +21,7 @@ from torchvision.transforms import v2 as transforms
 from ..arguments.studies.teacher import parser
 from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from ..data.dataset_folder import DatasetFolder, training_focal
+from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
 from ..evaluation.measuring import check_classes
 from ..methods.ensemble import Ensemble, expanded
@@ -117,6 +118,9 @@ def study(teacher: Sequence[Path], folder: DatasetFolder, images: int | None,
     found = resolved_device(device)
     Ensemble(paths)  # Checks that they agree on tasks and classes.
     members = [Ensemble([path], device=found) for path in paths]
+    for one in members:
+        # Of what they have learned they are surer than of what is new, which this is to tell.
+        check_unseen(one.members[0].path, one.members[0].metadata, folder, 'val')
     check_classes(members[0], folder)
     warn_of_camera(folder, members[0].members[0].metadata)
     focal = training_focal(folder)

@@ -37,9 +37,11 @@ from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
 from ..reporting.style import save
 from ..reporting.trust_study import table, trust_figure
-from .image_folders import image_files
+from .image_folders import image_groups
 from .trust_cells import Cells, ruler_cells, ruler_pictures
 from .trust_summary import summary
+
+_OWN_GROUPS = ('no_rooms', 'no_rooms_restyled')
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: float = 95.0,
@@ -70,9 +72,8 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
               for name, files in (others or {}).items()}
     photographs = [read_rgb(path) for path in no_room_files()]
     if photographs:
-        groups['no_rooms'] = observed(observer, _pictures(photographs))
-        groups['no_rooms_restyled'] = observed(observer, _pictures(
-            [restyled(rgb) for rgb in photographs]))
+        for name, own in zip(_OWN_GROUPS, (photographs, [restyled(rgb) for rgb in photographs])):
+            groups[name] = observed(observer, _pictures(own))
     cells = Cells(observer)
     measured_stems = evenly_spaced(folder.stems(split), limit)
     pictures = observed(observer, _shown(
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f'--percentile is {options.percentile:g}: give above 0, up to 100')
         check_writable(options.json)
         check_figure(options.figure)
-        others = dict(image_files(text) for text in options.images)
+        others = image_groups(options.images, _OWN_GROUPS)
         result = study(options.checkpoint, DatasetFolder(options.data), options.split,
                        percentile=options.percentile, corrupted=options.corrupted,
                        train_limit=options.train_limit, limit=options.limit, others=others,

@@ -39,7 +39,7 @@ from ..metrics.image_ranks import auroc, rank_correlation
 from ..metrics.suite import EvaluationSuite
 from ..reporting.style import save
 from ..reporting.uncertainty_study import study_figure, table
-from .image_folders import image_files
+from .image_folders import image_groups
 
 SHOWN = {'segmentation': ('miou', 'pixel_accuracy', 'ece', 'auroc', 'ause'),
          'depth': ('rmse', 'delta1', 'nll', 'coverage_90', 'auroc', 'ause')}
@@ -183,13 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_counts(options, 'limit')
         check_writable(options.json)
         check_figure(options.figure)
-        others: dict[str, list[Path]] = {}
-        for text in options.images:
-            name, files = image_files(text)
-            if name in others or name in ('clean', *BASIC):
-                raise InputError(f"--images {text}: there is a group '{name}' already: give "
-                                 'another name')
-            others[name] = files
+        others = image_groups(options.images, ('clean', *BASIC))
         files = no_room_files()
         if files:
             others.setdefault('out of distribution', files)

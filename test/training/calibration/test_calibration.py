@@ -57,6 +57,22 @@ def test_frames_that_others_have_named_are_runs_too():
         ['07_left', '08_left'], ['08_right'], scan, ['frame-000090.color']], 'words behind'
 
 
+def test_frames_around_a_full_minute_are_neighbours():
+    """Named by the clock, each minute was a room of its own, beside itself in another fold."""
+    for stems in (['IMG_20261129_095958', 'IMG_20261129_100003'],
+                  ['2026-11-29_23-59-59', '2026-11-30_00-00-02'],
+                  ['2026-12-31T23:59:58.900_left', '2027-01-01T00:00:01.1_left'],
+                  ['20261129100058', '20261129100101']):
+        later = stems[1].replace('2026', '2036').replace('2027', '2037')
+        assert frame_runs([later, *stems[::-1]]) == [stems, [later]]
+    bag = 'rosbag2_2026_11_29-10_00_58_{}'.format
+    assert frame_runs([bag('0001'), bag('0009'), bag('0100')]) == [
+        [bag('0001'), bag('0009')], [bag('0100')]], 'numbers of one recording'
+    # No day or hour is this: numbers as before.
+    assert frame_runs(['20261340_996158', '20261340_996160']) == [
+        ['20261340_996158', '20261340_996160']]
+
+
 def test_nyuv2_val_has_the_runs_that_were_counted_by_hand(nyuv2):
     runs = frame_runs((nyuv2 / 'val.txt').read_text().split())
     assert len(runs) == 15 and sum(map(len, runs)) == 86 and max(map(len, runs)) == 30

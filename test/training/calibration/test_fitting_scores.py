@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+import shutil
 
+import cv2
 from emu_perception.cache_files import cache_key
 from emu_perception.checkpoint import load_checkpoint
 from emu_perception.corruptions import CORRUPTIONS, MILD
@@ -270,6 +272,12 @@ def test_observations_of_other_depths_are_not_taken(trained, folder, observer, t
     other = copy.copy(folder)
     other.depth = replace(folder.depth, scale=0.002)
     assert keep(other) == 2
+    # Nor those of other files: a label map that was mended under the same name.
+    mended = DatasetFolder(shutil.copytree(folder.root, tmp_path / 'mended'))
+    assert keep(mended) == 2
+    path = mended.root / 'label/000.png'
+    cv2.imwrite(str(path), np.zeros_like(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)))
+    assert keep(mended) == 3
 
 
 def test_stems_that_are_no_utf_8_have_noise_too():

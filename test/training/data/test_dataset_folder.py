@@ -121,13 +121,23 @@ def test_an_image_in_two_splits_is_refused(synthetic):
 
 
 @pytest.mark.parametrize(('field', 'value'), [
-    ('classes', 'wall'), ('classes', 3), ('palette', [1, 2, 3]), ('palette', 'red'),
+    ('classes', 'wall'), ('classes', 3), ('classes', ['wall', 'floor', 'wall']),
+    ('classes', ['wall', False, 'box']), ('classes', ['wall', None, 'box']),
+    ('palette', [1, 2, 3]), ('palette', 'red'),
     ('ignore_index', 'foo'),
     ('intrinsics', {'width': 128, 'height': 96, 'fx': -5, 'fy': 5, 'cx': 1, 'cy': 1})])
 def test_a_field_of_the_wrong_kind_is_named(synthetic, field, value):
     document = yaml.safe_load((synthetic / 'dataset.yaml').read_text())
     (synthetic / 'dataset.yaml').write_text(yaml.safe_dump({**document, field: value}))
     with pytest.raises(DatasetError, match=f"dataset.yaml: field '{field}'"):
+        DatasetFolder(synthetic)
+
+
+def test_a_field_that_stands_there_twice_is_one_line(synthetic):
+    path = synthetic / 'dataset.yaml'
+    path.write_text(path.read_text() + 'depth: {scale: 0.01}\n')
+    with pytest.raises(DatasetError, match="dataset.yaml: not YAML: field 'depth' stands there "
+                                           'twice'):
         DatasetFolder(synthetic)
 
 

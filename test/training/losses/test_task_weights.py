@@ -36,7 +36,11 @@ FORMS = {
     'inverse_l1': lambda loss, s: math.exp(-s) * loss + s,
     'instance_l1': lambda loss, s: math.exp(-s) * loss + s,
     'rmsle': lambda loss, s: math.exp(-s) * loss + s,
-    'depth_mean': lambda loss, s: math.exp(-s) * loss + s}
+    'depth_mean': lambda loss, s: math.exp(-s) * loss + s,
+    # Both are mean absolute errors, of logarithms.
+    'mutual_information': lambda loss, s: math.exp(-s) * loss + s,
+    'depth_epistemic': lambda loss, s: math.exp(-s) * loss + s,
+    'lovasz': lambda loss, s: math.exp(-s) * loss + s / 2}
 
 
 def weights(given: dict[str, float], **options: object) -> TaskWeights:

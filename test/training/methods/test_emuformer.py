@@ -11,6 +11,7 @@ from emu_perception.networks.multitask import outputs_at
 import pytest
 from small_models import CLASSES, SIZE, small_batch, small_network, small_recipe
 import torch
+from training.losses.task_weights import LIKELIHOODS, noise_form
 from training.losses.terms import (
     amount_l1,
     cross_entropy,
@@ -49,6 +50,16 @@ def clean():
     yield
     if 'global_step' in EMUFormer.__dict__:
         del EMUFormer.global_step
+
+
+def test_every_term_that_a_student_may_have_has_a_form_that_is_written_out(teacher):
+    """Absolute errors were once learned by the form of a classification."""
+    module = student(teacher, small_network(9, epistemic=True), epistemic=True,
+                     depth_mean_weight=1.0, loss={'segmentation': 'ce_lovasz'})
+    assert set(module.terms(small_batch())) == set(module.term_weights())
+    forms = {term: noise_form(term) for term in module.term_weights() if term not in LIKELIHOODS}
+    assert {term for term, form in forms.items() if form == (1.0, 1.0)} == {
+        'rmsle', 'depth_mean', 'mutual_information', 'depth_epistemic'}
 
 
 def test_the_loss_is_equation_11_with_its_weights(teacher):
@@ -237,7 +248,8 @@ def test_a_teacher_that_does_not_fit_is_refused_before_training(saved):
     with pytest.raises(RecipeError, match="'network.tasks'.*'depth'"):
         student(teacher)
     # As many, in another order: every label would be learned wrongly, without a word.
-    with pytest.raises(RecipeError, match='same order; .*method=baseline'):
+    with pytest.raises(RecipeError, match="class 0 is 'wall' and 'box': .*same order; "
+                                          '.*method=baseline'):
         student(teacher, small_network(tasks=('segmentation',)), classes=CLASSES[::-1])
     with pytest.raises(RecipeError, match="members_per_step' is 5"):
         student(teacher, small_network(tasks=('segmentation',)), members_per_step=5)

@@ -160,6 +160,45 @@ def test_images_without_depth_near_in_time_are_left_out(tmp_path):
     assert len(DatasetFolder(tmp_path / 'out').stems('train')) == 20
 
 
+@pytest.mark.parametrize('topic', [IMAGE, DEPTH])
+def test_frames_of_one_stamp_are_not_lost_without_a_word(tmp_path, capsys, topic):
+    """By its stamp a frame is paired and named: of twenty with stamp 0 one would be left."""
+    def unstamped(messages: list) -> list:
+        for name, message in messages:
+            if name == topic:
+                message.header = header(0.0)
+        return messages
+    assert prepare(write_bag(tmp_path / 'bag', unstamped(recording()))) == 1
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1
+    assert f"all 20 messages of '{topic}' have the header stamp 0.000000 s" in said
+    assert not (tmp_path / 'out/dataset.yaml').exists()
+
+
+def test_a_stamp_that_comes_again_is_said(tmp_path, caplog):
+    def again(index: int, message: Any) -> Any:
+        message.header = header(100 + index // 2 * 2 / RATE)
+        return message
+    assert prepare(write_bag(tmp_path / 'bag', recording(change=again))) == 0
+    assert (f"10 of 20 messages of '{DEPTH}' have the header stamp of one before: they are left "
+            'out') in caplog.text
+
+
+def test_frames_without_any_depth_are_said_and_of_a_whole_recording_refused(
+        tmp_path, capsys, caplog):
+    def some(index: int, message: Any) -> Any:
+        if index < 3:
+            message.data = np.zeros_like(message.data)
+        return message
+    bag = write_bag(tmp_path / 'bag', recording(change=some))
+    assert prepare(bag) == 0
+    assert f"3 of 20 frames of '{DEPTH}' have no depth from 0.1 to 10 m" in caplog.text
+    assert prepare(bag, '--force', '--max-depth', '0.9') == 1
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and f"20 of 20 frames of '{DEPTH}' have no depth" in said
+    assert not (tmp_path / 'out/dataset.yaml').exists(), 'there is nothing to learn from it'
+
+
 def test_a_message_is_used_once_by_its_nearest():
     milliseconds = 10**6
     images = np.array([0, 33, 66, 99]) * milliseconds
@@ -461,6 +500,10 @@ def test_a_bag_that_does_not_fit_is_one_line(tmp_path, capsys, messages, options
 @pytest.mark.parametrize(('options', 'words'), [
     (('--every', '0'), '--every is 0'), (('--val-share', '1'), '--val-share is 1'),
     (('--max-stamp-difference', '-1'), '--max-stamp-difference is -1'),
+    (('--max-stamp-difference', 'inf'), '--max-stamp-difference is inf'),
+    (('--max-stamp-difference', 'nan'), '--max-stamp-difference is nan'),
+    (('--label-topic', '/l', '--class-names', 'a', 'b', 'a'), "--class-names: 'a' stands there"),
+    (('--label-topic', '/l', '--class-names', *map(str, range(256))), '--class-names: has 256'),
     (('--max-depth', '0.05'), '--max-depth is 0.05'), (('--label-topic', LABEL), '--class-names'),
     (('--camera-info-topic', '/nothing'), "'/nothing'"),
     (('--label-topic', LABEL, '--class-names', 'floor'), 'holds class 2'),

@@ -111,6 +111,9 @@ def test_a_validation_part_can_be_given(files):
     assert prepare(files, '--val-from', str(files / 'val.txt')) == 0
     folder = DatasetFolder(files / 'out')
     assert folder.stems('val') == ['0002', '0007'] and len(folder.stems('train')) == 6
+    assert folder.source.endswith('val split off the official train by val.txt'), 'not by room'
+    assert prepare(files, '--val-share', '0', '--force') == 0
+    assert DatasetFolder(files / 'out').source.endswith('the official splits, val none')
 
 
 def test_thirteen_classes_go_through_both_mappings(files):
@@ -205,9 +208,14 @@ def test_what_is_wrong_is_one_line_and_leaves_no_dataset_yaml(files, capsys, spo
     (('--classes', '13'), ('--classes', '--mapping13')),
     (('--val-share', '1.5'), ('1.5', 'share')),
     (('--val-from', 'nowhere.txt'), ('nowhere.txt', 'cannot be read')),
+    (('--val-from', '{files}/none.txt'), ('none.txt', 'names 0 of the 8', '--val-share 0')),
+    (('--val-from', '{files}/all.txt'), ('all.txt', 'names 8 of the 8')),
+    (('--seed', '-1'), ('--seed is -1', '0 or more')),
 ])
 def test_a_wrong_option_is_one_line(files, capsys, options, words):
-    assert prepare(files, *options) == 1
+    (files / 'none.txt').write_text('\n')
+    (files / 'all.txt').write_text(' '.join(f'{number:04d}' for number in TRAIN))
+    assert prepare(files, *(option.format(files=files) for option in options)) == 1
     message = capsys.readouterr().err
     assert message.count('\n') == 1 and all(word in message for word in words), message
 

@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 from emu_perception.model_file import default_model
 import pytest
+from training.recipes.idle_fields import READERS
 from training.recipes.options import RecipeError
-from training.recipes.recipe import load_recipe
+from training.recipes.recipe import load_recipe, Recipe
 import yaml
 
 RECIPES = sorted((Path(__file__).parents[3] / 'training/recipes').glob('*.yaml'))
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_of_the_repository_loads(path):
+def test_every_recipe_of_the_repository_loads(path, caplog):
     assert load_recipe(path, ['data=somewhere']).name == path.stem
+    assert 'nothing reads' not in caplog.text
 
 
 def write(tmp_path: Path, **fields: object) -> Path:
@@ -31,6 +34,32 @@ def test_the_default_model_is_a_start_by_its_word_from_any_folder(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     recipe = load_recipe('robot', ['data=d', 'network.initial_weights=default'])
     assert recipe.network.initial_weights == str(default_model())
+
+
+@pytest.mark.parametrize('reader', READERS, ids=lambda reader: reader.fields[0])
+def test_a_field_that_nothing_reads_is_said_until_its_reader_is_on(tmp_path, caplog, reader):
+    """``loss.beta=0.3`` alone trained by equation 6, without a word."""
+    for field in reader.fields:
+        default = attrgetter(field)(Recipe())
+        caplog.clear()
+        given = f'{field}={default + 1 if isinstance(default, int) else default / 2}'
+        load_recipe(write(tmp_path), [given])
+        line, = (record.getMessage() for record in caplog.records)
+        assert f"field '{field}' is " in line and f'give {reader.switch}={reader.wanted}' in line
+        caplog.clear()
+        load_recipe(write(tmp_path), [given, f'{reader.switch}={reader.wanted}'])
+        assert not caplog.records
+
+
+def test_a_section_that_stands_there_twice_is_one_line(tmp_path):
+    """What the first of them said was gone: an hour was trained by the other's defaults."""
+    path = tmp_path / 'recipe.yaml'
+    path.write_text('data: d\nloss: {depth: beta_nll}\nloss: {depth_weight: 2.0}\n')
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path)
+    text = str(error.value)
+    assert text.startswith(f'{path}: not YAML: ') and '\n' not in text
+    assert "field 'loss' stands there twice" in text and 'line 3' in text
 
 
 def test_overrides_reach_sections_and_keep_types(tmp_path):

@@ -68,7 +68,11 @@ def test_the_command_measures_a_camera(trained, tmp_path, capsys):
 
 @pytest.mark.parametrize(('text', 'words'), [
     (None, 'no such file'), ('{', 'not what emu study cameras --json writes'),
-    ('{"cameras": 3}', 'not what emu study cameras --json writes')])
+    ('{"cameras": 3}', 'not what emu study cameras --json writes'),
+    ('{"cameras": [{"camera": "as it is"}, {"camera": "a", "factor": {"median": 1.1}}]}',
+     'has 1 cameras with a factor'),
+    ('{"cameras": [{"camera": "a", "factor": {"median": null}}]}',
+     'not what emu study cameras --json writes')])
 def test_cameras_that_cannot_be_read_are_one_line(tmp_path, capsys, text, words):
     path = tmp_path / 'cameras.json'
     if text is not None:

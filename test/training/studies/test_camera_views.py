@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
-from emu_perception.checkpoint import Calibration, FittedThreshold
+from emu_perception.checkpoint import Calibration, CheckpointMetadata, FittedThreshold
 import numpy as np
 import pytest
 from small_models import saved  # noqa: F401, a fixture
 from training.data.dataset_folder import Example
+from training.studies import cameras
 from training.studies.camera_views import CAMERA_VIEWS, CameraView
 from training.studies.cameras import main
 import yaml
@@ -54,6 +56,23 @@ def test_a_sensor_changes_the_picture_and_not_its_truth(example):
             seen = view.seen(example, np.random.default_rng(0))
             assert not np.array_equal(seen.image, example.image), name
             assert seen.depth is example.depth and seen.label is example.label
+
+
+def test_what_a_network_says_is_beyond_its_range_is_wrong_and_counts():
+    """Left out, a network would look right of an image that it takes for endless."""
+    truth = np.full((4, 10), 2.0, np.float32)
+    depth = truth.copy()
+    depth[:, :5], depth[:, 5:7] = np.inf, np.nan
+    found = SimpleNamespace(label=None, depth=depth, depth_sigma=np.full_like(truth, 0.1),
+                            scores={})
+
+    def predictor(image: np.ndarray, fx: float) -> SimpleNamespace:
+        return found
+    predictor.metadata = CheckpointMetadata(
+        architecture={}, input_size=(32, 32), classes=(), palette=(), depth_max=10.0)
+    seen = cameras._one(predictor, Example('a', np.zeros((4, 10, 3), np.uint8), None, truth), 1.0)
+    assert seen.figures['delta1'] == seen.figures['coverage_90'] == (12.0, 40)
+    assert seen.figures['abs_rel'] == (28 * 4.0, 40) and seen.log_factor == 0.0
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from synthetic_data import FIELDS, members
 from training.fit import fit
 from training.recipes.recipe import load_recipe
-from training.studies import epistemic
+from training.studies import epistemic, teacher
 import yaml
 
 
@@ -36,6 +36,32 @@ def test_what_is_strange_is_strange_inside_its_mask_alone():
         assert np.abs(strange[mask].astype(float) - image[mask]).mean() > 20
         assert epistemic.found_by({'x': mask.astype(float)}, mask) == {'x': 1.0}
         assert epistemic.found_by({'x': 1.0 - mask}, mask) == {'x': 0.0}
+
+
+@pytest.mark.parametrize(('seen', 'study'), [
+    ('student', epistemic), ('other', epistemic), ('one', epistemic), ('other', teacher)])
+def test_what_was_trained_on_the_images_is_refused(saved, synthetic, capsys, seen, study):
+    """Of what it has learned a network is sure: its figures would flatter it, without a word."""
+    made = {name: saved(name, seed, {
+        'data_set': 'synthetic', 'split': 'train+val' if name == seen else 'train'}, **more)
+        for seed, (name, more) in enumerate({
+            'student': {'epistemic': True}, 'one': {}, 'other': {}}.items())}
+    words = ['--data', str(synthetic), '--device', 'cpu', '--limit', '1', '--no-progress',
+             '--teacher', str(made['one']), str(made['other'])]
+    if study is epistemic:
+        words += ['--checkpoint', str(made['student']), '--rounds', '1', '--backend', 'eager']
+    assert study.main(words) == 1
+    said = capsys.readouterr().err
+    assert f"{made[seen]}: was trained on 'val' of synthetic too" in said and said.count('\n') == 1
+
+
+def test_a_teacher_without_a_task_of_the_student_is_one_clear_line(saved, synthetic, capsys):
+    student = saved('student', 0, epistemic=True)
+    members = [saved(name, seed, tasks=('segmentation',)) for seed, name in enumerate('ab', 1)]
+    assert epistemic.main(['--checkpoint', str(student), '--data', str(synthetic), '--teacher',
+                           *map(str, members), '--device', 'cpu', '--no-progress']) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-1].startswith(f'error: --teacher {members[0]}: has no task depth')
 
 
 @pytest.fixture(scope='module')
@@ -79,9 +105,9 @@ def test_the_study_of_a_student_measures_it_against_its_teacher(trained, student
 @pytest.mark.slow
 def test_a_student_without_them_or_a_teacher_of_one_is_one_clear_line(trained, student, capsys):
     one = str(members(trained)[0])
-    for checkpoint, teacher, word in ((one, one, 'no epistemic outputs'),
-                                      (str(student), one, 'cannot disagree')):
-        assert epistemic.main(['--checkpoint', checkpoint, '--teacher', teacher, '--data',
+    for checkpoint, other, word in ((one, one, 'no epistemic outputs'),
+                                    (str(student), one, 'cannot disagree')):
+        assert epistemic.main(['--checkpoint', checkpoint, '--teacher', other, '--data',
                                str(trained / 'data'), '--device', 'cpu', '--no-progress']) == 1
         said = capsys.readouterr().err
         assert word in said and said.count('\n') == 1

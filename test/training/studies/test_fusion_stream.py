@@ -8,11 +8,14 @@ import json
 import math
 from pathlib import Path
 
+from emu_perception.fusion import checked_hint
 from emu_perception.fusion.joining import Compared
 import numpy as np
 import pytest
 from synthetic_data import members
+from training.data.dataset_folder import Example
 from training.studies import fusion_stream
+from training.studies.fusion_images import View
 from training.studies.fusion_walks import alarms, delays, order, Walk, walk, WRONG_FROM
 
 ROOT = Path(__file__).parents[3]
@@ -35,6 +38,18 @@ def test_a_walk_shows_each_room_as_a_whole():
     # Every six images all rooms, in some order.
     assert all(sorted(text[at:at + 6]) == list('abcdef') for at in range(0, 60, 6))
     assert text.count('def') == text.count('d') == 10
+
+
+def test_a_way_that_loses_metres_is_not_the_better_for_it():
+    truth = np.full((24, 32), 2.0, np.float32)
+    depth = truth.copy()
+    depth[:12] = np.inf
+    image = np.zeros((24, 32, 3), np.uint8)
+    view = View(Example('a', image, None, truth), depth, np.full_like(truth, 0.01))
+    way = fusion_stream.Way(1.0, 0.0, False, 6.0)
+    way.add(view, checked_hint(np.zeros_like(truth), None, (24, 32)))
+    assert way.figures['all'] == {'rmse_m': pytest.approx(8.0 ** 0.5), 'abs_rel': 1.0,
+                                  'held_90': 0.5}
 
 
 def test_raises_and_delays_are_counted_from_the_change_on():

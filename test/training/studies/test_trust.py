@@ -160,8 +160,12 @@ def test_what_was_kept_gives_the_same_again(studied, trained, tmp_path, monkeypa
     (['--percentile', '101'], ('--percentile is 101',)),
     (['--figure', '{tmp}/x.foo'], ('x.foo', '.png')),
     (['--images', 'grey'], ("'grey'", 'NAME=FOLDER')),
+    (['--images', 'a={tmp}/a', '--images', 'a={tmp}/a'], ("group 'a' already",)),
+    (['--images', 'no_rooms={tmp}/a'], ("group 'no_rooms' already",)),
     (['--split', 'train'], ("trained on 'train'",)), (['--split', 'other'], ('other',))])
 def test_what_cannot_be_studied_is_one_line(trained, tmp_path, capsys, options, words):
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/1.jpg').write_bytes(b'')
     code = trust.main(arguments(trained, tmp_path, *(option.format(tmp=tmp_path)
                                                      for option in options)))
     lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith('error')]
