@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ruler: corruptions by severity, breaks of content and mild changes of an image."""
+"""The ruler: corruptions by severity, breaks of content, faults on the way, mild changes."""
 
 from emu_perception.corruptions.levels import SEVERITIES
 from emu_perception.corruptions.registry import (
@@ -8,8 +8,9 @@ from emu_perception.corruptions.registry import (
     BREAKS,
     corrupted,
     CORRUPTIONS,
+    FAULTS,
     MILD,
     MOVED,
 )
 
-__all__ = ['BASIC', 'BREAKS', 'CORRUPTIONS', 'MILD', 'MOVED', 'SEVERITIES', 'corrupted']
+__all__ = ['BASIC', 'BREAKS', 'CORRUPTIONS', 'FAULTS', 'MILD', 'MOVED', 'SEVERITIES', 'corrupted']

@@ -16,7 +16,7 @@ import cv2
 from emu_perception.corruptions.content import fitted
 from emu_perception.corruptions.levels import SEVERITIES
 from emu_perception.corruptions.photographs import package_file, read_rgb, ROOM
-from emu_perception.corruptions.registry import BREAKS, CORRUPTIONS, MILD
+from emu_perception.corruptions.registry import BREAKS, CORRUPTIONS, FAULTS, MILD
 from emu_perception.errors import EmuError, InputError
 import numpy as np
 
@@ -27,7 +27,7 @@ _LETTERS = 18  # Rows of pixels for a tile's words.
 
 def contact_sheet(rgb: np.ndarray, seed: int = 0) -> np.ndarray:
     """
-    Return all kinds: a row for each corruption, then breaks of content, then mild changes.
+    Return all kinds: a row for each corruption; then breaks of content, faults, mild changes.
 
     :param rgb: uint8 [H, W, 3], a photograph of a room.
     :raises InputError: if there are no photographs for the breaks of content.
@@ -36,7 +36,7 @@ def contact_sheet(rgb: np.ndarray, seed: int = 0) -> np.ndarray:
     rows = [_row([(f'{kind} {severity}', change(rgb, severity, _rng(seed)))
                   for severity in SEVERITIES]) for kind, change in CORRUPTIONS.items()]
     single = [(kind, change(rgb, _rng(seed)))
-              for kind, change in (*BREAKS.items(), *MILD.items())]
+              for kind, change in (*BREAKS.items(), *FAULTS.items(), *MILD.items())]
     single += [('as it is', rgb)] * (-len(single) % len(SEVERITIES))
     rows += [_row(single[i:i + len(SEVERITIES)]) for i in range(0, len(single), len(SEVERITIES))]
     return np.concatenate(rows)
@@ -75,7 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError('there is no photograph of a room: pip install scikit-image, or give '
                              '--image')
         sheet = contact_sheet(read_rgb(path))
-        if not cv2.imwrite(str(options.out), sheet[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 80)):
+        # OpenCV warns of a JPEG's quality where a PNG is written.
+        quality = () if options.out.suffix.lower() == '.png' else (cv2.IMWRITE_JPEG_QUALITY, 80)
+        if not cv2.imwrite(str(options.out), sheet[..., ::-1], quality):
             raise InputError(f'{options.out}: cannot be written')
     except EmuError as error:
         print(f'error: {" ".join(str(error).split())}', file=sys.stderr)

@@ -12,7 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from emu_perception.corruptions import content, lens, light, mild, optics, sensor
+from emu_perception.corruptions import (
+    content,
+    lens,
+    light,
+    link,
+    mild,
+    optics,
+    sensor,
+    unseen,
+)
 from emu_perception.errors import InputError
 import numpy as np
 
@@ -40,13 +49,30 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType({
 # Those that views for training and ``training.studies.uncertainty`` use: a network that was
 # trained with them has seen none of the others.
 BASIC = ('dark', 'blur', 'cover', 'noise', 'flare')
-# Of content: nothing is wrong with the picture's quality. Those of ``MOVED`` move its truth too.
+# Of content: nothing is wrong with the picture's quality.
 BREAKS: Mapping[str, Change] = MappingProxyType({
     'upside_down': content.upside_down,
     'jigsaw': content.jigsaw,
     'foreign': content.foreign,
     'foreign_restyled': content.foreign_restyled,
     'foreign_objects': content.foreign_objects,
+})
+# Nothing is fitted to these, nor trained with: what the flag is worth on what nobody thought of.
+FAULTS: Mapping[str, Change] = MappingProxyType({
+    'swapped_colors': link.swapped_colors,
+    'wrong_step': link.wrong_step,
+    'torn': link.torn,
+    'lines_lost': link.lines_lost,
+    'lines_repeated': link.lines_repeated,
+    'interlaced': link.interlaced,
+    'wrong_bits': link.wrong_bits,
+    'blocks_lost': link.blocks_lost,
+    'chroma_lost': link.chroma_lost,
+    'ghost': unseen.ghost,
+    'colored_light': unseen.colored_light,
+    'vignette': unseen.vignette,
+    'rain': unseen.rain,
+    'salt_and_pepper': unseen.salt_and_pepper,
 })
 # The flag should stay down.
 MILD: Mapping[str, Change] = MappingProxyType({
@@ -60,7 +86,7 @@ MILD: Mapping[str, Change] = MappingProxyType({
     'mirrored': mild.mirrored,
 })
 # What is done to the image has to be done to its truth, with a generator of the same seed.
-MOVED = frozenset({'upside_down', 'jigsaw', 'mirrored'})
+MOVED = frozenset({'upside_down', 'jigsaw', 'torn', 'mirrored'})
 
 
 def corrupted(rgb: np.ndarray, kind: str, severity: float,

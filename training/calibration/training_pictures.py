@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import zlib
 
 from emu_perception.checkpoint import CheckpointMetadata
-from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, MOVED, SEVERITIES
+from emu_perception.corruptions import BREAKS, CORRUPTIONS, FAULTS, MILD, MOVED, SEVERITIES
 import numpy as np
 
 from ..data.augmentation import focal_in_views, random_view
@@ -79,7 +79,7 @@ def changed(clean: Picture, kind: str, severity: int = 0) -> Picture:
     """
     Return a clean picture in one kind of the ruler, its truth moved along where the image is.
 
-    :param kind: a name of ``CORRUPTIONS`` (with a severity), ``BREAKS`` or ``MILD``.
+    :param kind: a name of ``CORRUPTIONS`` (with a severity), ``BREAKS``, ``FAULTS`` or ``MILD``.
     """
     example = clean.example
 
@@ -87,7 +87,7 @@ def changed(clean: Picture, kind: str, severity: int = 0) -> Picture:
         rng = generator(example.stem, kind, severity)
         if kind in CORRUPTIONS:
             return CORRUPTIONS[kind](values, severity, rng)
-        function: Callable[..., np.ndarray] = BREAKS[kind] if kind in BREAKS else MILD[kind]
+        function: Callable[..., np.ndarray] = {**BREAKS, **FAULTS, **MILD}[kind]
         return function(values, rng)
     moved = replace(example, image=change(example.image))
     if kind in MOVED:

@@ -24,6 +24,8 @@ _PANELS = (('pixel_accuracy', 'pixel accuracy', 0.1, 0.75, True),
            ('flagged', 'flagged, kind left out of the fit', 0.0, 1.0, False))
 _BARS = {'clean': 'clean', 'clean_and_good': 'clean and good', 'mild': 'mild changes',
          'corrupted_and_good': 'corrupted, yet good', 'corrupted_and_bad': 'corrupted and bad',
+         'faulty_and_good': 'faulty on the way, yet good',
+         'faulty_and_bad': 'faulty on the way and bad',
          'upside_down': 'upside down', 'jigsaw': '3x3 jigsaw',
          'corrupted_and_good_as_shipped': 'corrupted, yet good; as shipped',
          'corrupted_and_bad_as_shipped': 'corrupted and bad; as shipped',

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import math
 from typing import Any
 
-from emu_perception.corruptions import BREAKS, CORRUPTIONS, MILD, SEVERITIES
+from emu_perception.corruptions import BREAKS, CORRUPTIONS, FAULTS, MILD, SEVERITIES
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.depth_forms import DepthForm, LINEAR
 from emu_perception.observer import Observer
@@ -32,9 +32,9 @@ MEASURED_BREAKS = tuple(kind for kind in BREAKS if kind not in ('foreign', 'fore
 
 
 def ruler_cells() -> list[tuple[str, int]]:
-    """Return kind and severity of each cell: clean, corruptions, breaks of content, mild ones."""
+    """Return kind and severity of each cell: clean, corruptions, breaks, faults, mild changes."""
     return [(CLEAN, 0), *((kind, severity) for kind in CORRUPTIONS for severity in SEVERITIES),
-            *((kind, 0) for kind in (*MEASURED_BREAKS, *MILD))]
+            *((kind, 0) for kind in (*MEASURED_BREAKS, *FAULTS, *MILD))]
 
 
 def ruler_pictures(folder: DatasetFolder, stems: Iterable[str], border: Border,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from emu_perception.corruptions import CORRUPTIONS, MILD
+from emu_perception.corruptions import CORRUPTIONS, FAULTS, MILD
 from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
 
@@ -125,9 +125,11 @@ def _bars(judged: Judged, shipped: Judged, pictures: Observations, run: np.ndarr
         return share_with_interval(who.ratio[chosen] > 1, run[chosen])
     kind = pictures.kind
     corrupted, mild = np.isin(kind, [*CORRUPTIONS]), np.isin(kind, [*MILD])
+    faulty = np.isin(kind, [*FAULTS])
     return {'clean': share(kind == CLEAN), 'clean_and_good': share((kind == CLEAN) & ~bad),
             'mild': share(mild), 'corrupted_and_bad': share(corrupted & bad),
             'corrupted_and_good': share(corrupted & ~bad),
+            'faulty_and_bad': share(faulty & bad), 'faulty_and_good': share(faulty & ~bad),
             'corrupted_and_bad_as_shipped': share(corrupted & bad, shipped),
             'corrupted_and_good_as_shipped': share(corrupted & ~bad, shipped),
             **{f'{name}{words}': share(kind == name, who)

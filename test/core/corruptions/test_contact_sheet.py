@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import cv2
-from emu_perception.corruptions import BREAKS, contact_sheet, CORRUPTIONS, MILD
+from emu_perception.corruptions import BREAKS, contact_sheet, CORRUPTIONS, FAULTS, MILD
 from emu_perception.corruptions.photographs import no_room_files
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_the_sheet_has_a_tile_for_every_kind_and_severity(tmp_path):
     cv2.imwrite(str(photograph), np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))
     assert contact_sheet.main(['--image', str(photograph), '--out', str(out)]) == 0
     sheet = cv2.imread(str(out))
-    rows = len(CORRUPTIONS) + -(-(len(BREAKS) + len(MILD)) // 5)
+    rows = len(CORRUPTIONS) + -(-(len(BREAKS) + len(FAULTS) + len(MILD)) // 5)
     assert sheet.shape[0] == rows * (contact_sheet.TILE[0] + 18)
     assert sheet.shape[1] == 5 * (contact_sheet.TILE[1] + 2)
 

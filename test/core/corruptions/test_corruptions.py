@@ -5,14 +5,22 @@
 from __future__ import annotations
 
 import cv2
-from emu_perception.corruptions import BREAKS, corrupted, CORRUPTIONS, MILD, MOVED, SEVERITIES
+from emu_perception.corruptions import (
+    BREAKS,
+    corrupted,
+    CORRUPTIONS,
+    FAULTS,
+    MILD,
+    MOVED,
+    SEVERITIES,
+)
 from emu_perception.corruptions.content import JIGSAW, pasted, restyled
 from emu_perception.corruptions.photographs import no_room_files
 from emu_perception.errors import InputError
 import numpy as np
 import pytest
 
-SINGLE = {**BREAKS, **MILD}
+SINGLE = {**BREAKS, **FAULTS, **MILD}
 SEEDS = range(3)
 
 
@@ -41,7 +49,7 @@ def test_a_corruption_is_pure(room, kind, severity):
 
 
 @pytest.mark.parametrize('kind', SINGLE)
-def test_a_break_or_a_mild_change_is_pure(room, kind):
+def test_a_break_a_fault_or_a_mild_change_is_pure(room, kind):
     if kind.startswith('foreign') and not no_room_files():
         pytest.skip('scikit-image is not installed: no photographs')
     before = room.copy()
@@ -117,3 +125,28 @@ def test_pasted_objects_are_where_the_mask_says(room):
     far = cv2.dilate(where.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
     assert np.array_equal(image[far], room[far])
     assert np.abs(image.astype(float) - room)[where].mean() > 20
+
+
+@pytest.mark.parametrize('kind', FAULTS)
+@pytest.mark.parametrize('size', [(1, 1), (2, 3), (7, 64), (64, 7)])
+def test_a_fault_may_befall_an_image_of_any_size(kind, size):
+    image = rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    assert FAULTS[kind](image, rng()).shape == image.shape
+
+
+@pytest.mark.parametrize('kind', sorted(set(FAULTS) - {'swapped_colors', 'wrong_bits',
+                                                       'chroma_lost', 'salt_and_pepper'}))
+def test_a_fault_is_as_large_on_a_large_image(room, kind):
+    large = cv2.resize(room, (644, 484), interpolation=cv2.INTER_CUBIC)
+    loss = [np.mean([np.abs(FAULTS[kind](image, rng(seed)).astype(float) - image).mean()
+                     for seed in range(6)]) for image in (room, large)]
+    assert loss[1] == pytest.approx(loss[0], rel=0.6)
+
+
+def test_lines_without_their_padding_begin_later_each(room):
+    """The first line is whole, and each takes a pixel of padding more before it than the last."""
+    wrong = FAULTS['wrong_step'](room, rng())
+    assert np.array_equal(wrong[0], room[0])
+    padding = int((wrong[1] == 0).all(axis=1).argmin())
+    assert padding > 0
+    assert np.array_equal(wrong[1, padding:], room[1, :room.shape[1] - padding])

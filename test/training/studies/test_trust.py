@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import cv2
-from emu_perception.corruptions import CORRUPTIONS, MILD, SEVERITIES
+from emu_perception.corruptions import CORRUPTIONS, FAULTS, MILD, SEVERITIES
 from emu_perception.corruptions.photographs import no_room_files
 import numpy as np
 import pytest
@@ -67,7 +67,8 @@ def test_runs_are_numbered_alike_for_every_picture_of_an_image():
 def test_the_ruler_has_every_kind_and_severity_once():
     cells = ruler_cells()
     assert len(cells) == len(set(cells)) == (
-        1 + len(CORRUPTIONS) * len(SEVERITIES) + len(MEASURED_BREAKS) + len(MILD))
+        1 + len(CORRUPTIONS) * len(SEVERITIES) + len(MEASURED_BREAKS) + len(FAULTS)
+        + len(MILD))
 
 
 # -- the command --------------------------------------------------------------------------------
