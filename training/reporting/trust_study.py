@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+import math
 from typing import Any
 
+from emu_perception.corruptions import SEVERITIES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
@@ -60,42 +62,44 @@ def _percent(value: float | None) -> str:
 
 @styled
 def trust_figure(result: Mapping[str, Any]) -> Figure:
-    """Return a panel of kinds by severities for each figure, and risk by coverage."""
+    """Return a panel of kinds by severities for each figure, risk by coverage, and the rest."""
     kinds = list(dict.fromkeys(cell['kind'] for cell in result['cells'] if cell['severity']))
     single = [cell for cell in result['cells'] if not cell['severity']]
-    figure = new_figure(17, 2.0 + 0.24 * (len(kinds) + len(single)) * 2)
-    panels = figure.subplots(2, 4)
-    for axes, (name, title, low, high, more) in zip(panels.flat, _PANELS):
-        _grid(axes, result['cells'], kinds, single, name, (low, high), more)
+    figure = new_figure(17, 8.3 + 0.48 * len(kinds))
+    above, below = figure.subfigures(2, 1, height_ratios=(2.0 + 0.48 * len(kinds), 3.6))
+    panels = above.subplots(2, 4)
+    for axes, (name, title, *colors) in zip(panels.flat, _PANELS):
+        values = np.full((len(kinds), len(SEVERITIES)), np.nan)
+        for cell in result['cells']:
+            if cell['severity'] and cell[name] is not None:
+                values[kinds.index(cell['kind']), cell['severity'] - 1] = cell[name]
+        _colored(axes, values, *colors)
+        axes.set_xticks(range(len(SEVERITIES)), [str(severity) for severity in SEVERITIES])
+        axes.set_yticks(range(len(kinds)), kinds)
         axes.set_title(title)
     _curves(panels.flat[len(_PANELS)], result['detection'])
+    rows = below.subplots(len(_PANELS), 1, sharex=True)
+    for axes, (name, title, *colors) in zip(rows, _PANELS):
+        known = [math.nan if cell[name] is None else cell[name] for cell in single]
+        _colored(axes, np.array([known]), *colors)
+        axes.set_yticks([0], [title.partition(',')[0]])
+    rows[-1].set_xticks(range(len(single)), [cell['kind'] for cell in single], rotation=35,
+                        ha='right', rotation_mode='anchor')
     figure.suptitle(
         f'{result["checkpoint"]} on {result["images"]} images of {result["data_set"]} '
-        f'{result["split"]}: severities 1 to 5, below them what has none', fontsize=10)
+        f'{result["split"]}: severities 1 to 5; below, what has none', fontsize=10)
     return figure
 
 
-def _grid(axes: Axes, cells: Sequence[Mapping[str, Any]], kinds: Sequence[str],
-          single: Sequence[Mapping[str, Any]], name: str, ends: tuple[float, float],
-          more: bool) -> None:
-    """Draw a figure of each cell as colour and number, blue where it is well."""
-    values = np.full((len(kinds) + len(single), 5), np.nan)
-    for cell in cells:
-        if cell['severity'] and cell[name] is not None:
-            values[kinds.index(cell['kind']), cell['severity'] - 1] = cell[name]
-    for i, cell in enumerate(single):
-        if cell[name] is not None:
-            values[len(kinds) + i, 0] = cell[name]
-    shown = axes.imshow(values, cmap='RdYlBu' if more else 'RdYlBu_r', vmin=ends[0], vmax=ends[1],
+def _colored(axes: Axes, values: np.ndarray, low: float, high: float, more: bool) -> None:
+    """Draw numbers on colours, blue where it is well: where ``more`` is, or where less is."""
+    shown = axes.imshow(values, cmap='RdYlBu' if more else 'RdYlBu_r', vmin=low, vmax=high,
                         aspect='auto')
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             axes.text(column, row, f'{value:.2f}'.lstrip('0') if value < 1 else f'{value:.1f}',
                       ha='center', va='center', fontsize=7,
                       color=_legible(shown.to_rgba(value)))
-    axes.axhline(len(kinds) - 0.5, color=INK, linewidth=0.8)
-    axes.set_xticks(range(5), [str(severity) for severity in range(1, 6)])
-    axes.set_yticks(range(len(values)), [*kinds, *(cell['kind'] for cell in single)])
     axes.tick_params(length=0)
     axes.grid(False)
 
