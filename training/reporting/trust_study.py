@@ -66,22 +66,23 @@ def trust_figure(result: Mapping[str, Any]) -> Figure:
     kinds = list(dict.fromkeys(cell['kind'] for cell in result['cells'] if cell['severity']))
     single = [cell for cell in result['cells'] if not cell['severity']]
     figure = new_figure(17, 8.3 + 0.48 * len(kinds))
-    above, below = figure.subfigures(2, 1, height_ratios=(2.0 + 0.48 * len(kinds), 3.6))
+    above, below = figure.subfigures(2, 1, squeeze=False,
+                                     height_ratios=(2.0 + 0.48 * len(kinds), 3.6))[:, 0]
     panels = above.subplots(2, 4)
-    for axes, (name, title, *colors) in zip(panels.flat, _PANELS):
+    for axes, (name, title, low, high, more) in zip(panels.flat, _PANELS):
         values = np.full((len(kinds), len(SEVERITIES)), np.nan)
         for cell in result['cells']:
             if cell['severity'] and cell[name] is not None:
                 values[kinds.index(cell['kind']), cell['severity'] - 1] = cell[name]
-        _colored(axes, values, *colors)
+        _colored(axes, values, low, high, more)
         axes.set_xticks(range(len(SEVERITIES)), [str(severity) for severity in SEVERITIES])
         axes.set_yticks(range(len(kinds)), kinds)
         axes.set_title(title)
     _curves(panels.flat[len(_PANELS)], result['detection'])
     rows = below.subplots(len(_PANELS), 1, sharex=True)
-    for axes, (name, title, *colors) in zip(rows, _PANELS):
+    for axes, (name, title, low, high, more) in zip(rows, _PANELS):
         known = [math.nan if cell[name] is None else cell[name] for cell in single]
-        _colored(axes, np.array([known]), *colors)
+        _colored(axes, np.array([known]), low, high, more)
         axes.set_yticks([0], [title.partition(',')[0]])
     rows[-1].set_xticks(range(len(single)), [cell['kind'] for cell in single], rotation=35,
                         ha='right', rotation_mode='anchor')
