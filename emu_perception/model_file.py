@@ -9,7 +9,7 @@ from importlib.metadata import distribution, PackageNotFoundError
 import os
 from pathlib import Path
 
-from emu_perception.errors import InputError
+from emu_perception.errors import CheckpointError, InputError
 
 DEFAULT_MODEL = 'emu_default.safetensors'
 _PACKAGE = 'emu_perception'
@@ -24,6 +24,12 @@ def resolve_model_file(model_file: str) -> Path:
     if model_file:
         return Path(os.path.expandvars(os.path.expanduser(model_file)))
     return default_model()
+
+
+def missing(path: Path) -> CheckpointError:
+    """Return the error of a checkpoint that is not there."""
+    return CheckpointError(f'{" ".join(str(path).splitlines())}: no such checkpoint; give the '
+                           'path of a .safetensors file')
 
 
 def default_model() -> Path:

@@ -11,12 +11,17 @@ imports the command and with it torch.
 from __future__ import annotations
 
 from pathlib import Path
+import sys
 
 from emu_perception.commands.read_first import read_first, started_module
+from emu_perception.errors import CheckpointError
 
 _package, _, _command = started_module().partition('.')
 _command = _command.removesuffix('.__main__')
 if (_package == __name__ and _command
         and Path(__file__).with_name('arguments').joinpath(*_command.split('.')).with_suffix(
             '.py').is_file()):
-    read_first(f'{__name__}.arguments.{_command}', None)
+    try:
+        read_first(f'{__name__}.arguments.{_command}', None)
+    except CheckpointError as _error:  # As command_line says it, which imports torch.
+        sys.exit(f'error: {_error}')

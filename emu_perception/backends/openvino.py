@@ -120,7 +120,7 @@ class OpenVinoBackend(Backend):
                     LOGGER.debug('openvino: %s', error)
                     problem = error
                     continue
-                LOGGER.info('openvino: compiled for %dx%d in %.1f s', size[1], size[0],
+                LOGGER.info('openvino: compiled for %dx%d in %.1f s', *size,
                             time.perf_counter() - start)
                 self._maker.keep(size, graphs)
                 proof.keep()

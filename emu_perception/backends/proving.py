@@ -106,4 +106,4 @@ class Proof:
             if problem:
                 height, width = self.request.size
                 raise Disproof(f"backend '{name}' is refused, it does not say what PyTorch says "
-                               f"(probe '{probe}', {width}x{height}): {problem}")
+                               f"(probe '{probe}', {height}x{width}): {problem}")

@@ -94,14 +94,15 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
 
     :raises InputError: one line with file and what is wrong.
     """
+    from emu_perception.yaml_documents import load_yaml
     import yaml
     try:
-        content = yaml.safe_load(read_text(path))
+        content = load_yaml(read_text(path))
     except OSError as error:
         raise InputError(f'{path}: {why_unread(error)}: give a ROS camera_calibration file or a '
                          'dataset.yaml with intrinsics') from error
     except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
+        reason = ' '.join(str(error).split())
         raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
     if not isinstance(content, Mapping):
         raise InputError(f'{path}: is no YAML mapping')

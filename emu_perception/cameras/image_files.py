@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+import logging
 import os
 from pathlib import Path
 import re
@@ -21,7 +22,11 @@ from emu_perception.foreign_files import is_litter
 from emu_perception.recordings.messages import Header
 import numpy as np
 
+LOGGER = logging.getLogger('emu_perception')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+# Pictures that phones and the web make, and that this OpenCV need not read.
+_OTHER_SUFFIXES = ('.heic', '.heif', '.avif', '.gif', '.dng')
+_REMEDY = 'save HEIC, AVIF, GIF and DNG as JPEG or PNG'
 _STAMPS_END_NS = 2**31 * 10**9
 
 
@@ -74,15 +79,29 @@ def image_paths(folder: Path) -> list[Path]:
     """
     Return the images of a folder, or of image/ in it (a data set), numbers counted as numbers.
 
+    Pictures of other formats beside them are left out, which is said.
+
     :raises InputError: if there is none.
     """
+    others: list[Path] = []
     for place in (folder, folder / 'image'):
-        paths = [path for path in place.glob('*') if path.suffix.lower() in IMAGE_SUFFIXES
-                 and path.is_file() and not is_litter(path.name)]
+        files = [path for path in place.glob('*')
+                 if path.is_file() and not is_litter(path.name)]
+        paths = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+        others += (unread := [path for path in files if remedy_of(path)])
         if paths:
+            if unread:
+                LOGGER.warning('%s: pictures of another format are left out (%d, one is %s): %s',
+                               place, len(unread), min(unread).name, _REMEDY)
             return sorted(paths, key=_natural)
     raise InputError(f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)}), no folder image/ '
-                     'with some, and no metadata.yaml of a ROS 2 bag')
+                     'with some, and no metadata.yaml of a ROS 2 bag'
+                     + (f'; {min(others).name} is of another format: {_REMEDY}' if others else ''))
+
+
+def remedy_of(path: Path) -> str:
+    """Return what to do with a picture whose format is not read; '' for all other files."""
+    return _REMEDY if path.suffix.lower() in _OTHER_SUFFIXES else ''
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -7,11 +7,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
-from emu_perception.cameras.calibration import CameraInfo, RegionOfInterest
+from emu_perception.cameras.calibration import CameraInfo, info_of_view, RegionOfInterest
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.lens import distorts, FISHEYES, model_of
 from emu_perception.cameras.pinhole import k_of, p_of, Pinhole
-from emu_perception.cameras.plausibility import implausible, Remark, suspicious
+from emu_perception.cameras.plausibility import (
+    implausible,
+    implausible_view,
+    Remark,
+    suspicious,
+)
 from emu_perception.cameras.rectified_camera import (
     impossible,
     name_in_doubt,
@@ -82,6 +87,21 @@ def judge(info: CameraInfo, width: int, height: int, *, rectified: bool, rectify
             found = replace(found, warnings=(*found.warnings, name_in_doubt(doubt, taken=True)))
     return replace(found, problem=found.problem and found.problem.about(what),
                    warnings=tuple(warning.about(what) for warning in found.warnings))
+
+
+def judge_view(width: int, height: int, hfov_deg: float, what: str) -> Judgement:
+    """
+    Judge a horizontal field of view that somebody states of an image.
+
+    :param what: what it is called in the texts.
+    """
+    info, what = info_of_view(width, height, hfov_deg), f'{what} {hfov_deg:g}'
+    found = implausible_view(k_of(info), width, height)
+    if found:  # In the words of who gave degrees, not a focal length.
+        return Judgement(None, Remark('field_of_view', (
+            f'{what} is not plausible: it makes the longer side of {width}x{height} {found}: give '
+            "the image's width in degrees")))
+    return judge(info, width, height, rectified=True, what=what)
 
 
 def readings_differ(info: CameraInfo) -> str:

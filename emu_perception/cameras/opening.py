@@ -34,8 +34,7 @@ def open_source(given: str, rate_hz: float, *, image_topic: str | None = None,
         with closing(Device(int(given), rate_hz)) as device:
             yield device
         return
-    if not path.exists():
-        raise InputError(f'{given}: no such file or folder')
+    check_there(given)
     if is_bag(path):
         with open_bag(path) as bag:
             yield BagImages(bag, image_topic, info_topic)
@@ -45,6 +44,16 @@ def open_source(given: str, rate_hz: float, *, image_topic: str | None = None,
                          f'--camera-info-topic) is for a ROS 2 bag, and {given} is none')
     with closing(_opened(path, rate_hz)) as source:
         yield source
+
+
+def check_there(given: str) -> None:
+    """
+    Check that there is what ``given`` names; whether it is of any use is asked when it is opened.
+
+    :raises InputError: if not.
+    """
+    if not Path(given).expanduser().exists() and not re.fullmatch('[0-9]+', given):
+        raise InputError(f'{given}: no such file or folder')
 
 
 def is_bag(path: Path) -> bool:

@@ -96,17 +96,22 @@ def _stretched(pinhole: Pinhole, info: CameraInfo, name: str) -> Remark | None:
                   'tenth: calibrate again, or send the image unstretched')
 
 
-def _unseen(pinhole: Pinhole, width: int, height: int, name: str) -> Remark | None:
+def implausible_view(pinhole: Pinhole, width: int, height: int) -> str:
+    """Return in words how much an image would show that no camera does; '' where one may."""
     # Along the longer side: a strip of an image is as good as the whole.
     angle = max(math.degrees(2 * math.atan2(side, 2 * focal))
                 for side, focal in ((width, pinhole.fx), (height, pinhole.fy)))
     low, high = _FIELD_OF_VIEW_DEG
     if low <= angle <= high:
-        return None
+        return ''
+    return f'a field of view of {angle:.3g} degrees, not of {low:g} to {high:g}'
+
+
+def _unseen(pinhole: Pinhole, width: int, height: int, name: str) -> Remark | None:
+    found = implausible_view(pinhole, width, height)
     return Remark(
-        'field_of_view', f'is not plausible: {_focal(pinhole, name)} at {width}x{height} are a '
-        f'field of view of {angle:.3g} degrees, not of {low:g} to {high:g}: give the focal length '
-        'in pixels of the image that is sent')
+        'field_of_view', f'is not plausible: {_focal(pinhole, name)} at {width}x{height} are '
+        f'{found}: give the focal length in pixels of the image that is sent') if found else None
 
 
 def _on_sensor(pinhole: Pinhole, info: CameraInfo, width: int, height: int

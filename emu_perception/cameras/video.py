@@ -10,7 +10,7 @@ from pathlib import Path
 import time
 
 import cv2
-from emu_perception.cameras.image_files import IMAGE_SUFFIXES
+from emu_perception.cameras.image_files import IMAGE_SUFFIXES, remedy_of
 from emu_perception.cameras.source import FILE_TOPIC, FRAME_ID, InputImage
 from emu_perception.errors import InputError
 from emu_perception.recordings.messages import Header
@@ -40,8 +40,10 @@ class Video:
                              'rename it') from error
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
+            remedy = remedy_of(path)
             raise InputError(f'{path}: cannot be opened: not a video that this OpenCV can decode, '
-                             f'nor {", ".join(IMAGE_SUFFIXES)}, .mcap or .db3')
+                             f'nor {", ".join(IMAGE_SUFFIXES)}, .mcap or .db3'
+                             f'{remedy and "; "}{remedy}')
         self._at_start = True
         self.rate_hz = _rate_hz(self._capture, rate_hz)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))

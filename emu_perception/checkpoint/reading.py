@@ -12,6 +12,7 @@ from emu_perception.checkpoint.document import from_text, KEY, one_line
 from emu_perception.checkpoint.metadata import CheckpointMetadata
 from emu_perception.checkpoint.tensors import statistics_of, weights_of
 from emu_perception.errors import ForeignFileError
+from emu_perception.model_file import missing
 from emu_perception.networks.families import build_network, check_answers, Network
 from safetensors import safe_open, SafetensorError
 
@@ -64,8 +65,7 @@ def _open(path: Path) -> Any:
             raise one_line(f'{path}: is a folder; give the path of a .safetensors file')
         return safe_open(path, framework='pt')
     except FileNotFoundError as error:
-        raise one_line(
-            f'{path}: no such checkpoint; give the path of a .safetensors file') from error
+        raise missing(path) from error
     except PermissionError as error:
         raise one_line(f'{path}: cannot be read ({error.strerror})') from error
     except SafetensorError as error:

@@ -44,7 +44,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     _add_input(parser.add_argument_group('input'))
     _add_output(parser.add_argument_group('output'))
     _add_risk(parser.add_argument_group('risk and unknown pixels (as the parameters of the node)'))
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.fx is not None and options.hfov is not None:
+        parser.error('argument --hfov: not allowed with argument --fx: each says the focal length '
+                     'by itself, and they may contradict each other; give one')
+    return options
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:

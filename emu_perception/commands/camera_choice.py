@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import logging
 
-from emu_perception.cameras.calibration import CameraInfo, info_of_view, pinhole_info
+from emu_perception.cameras.calibration import CameraInfo, pinhole_info
 from emu_perception.cameras.camera import Camera
-from emu_perception.cameras.judgement import judge, Judgement
+from emu_perception.cameras.judgement import judge, judge_view, Judgement
 from emu_perception.cameras.lens import distorts
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
@@ -67,8 +67,7 @@ class CameraChoice:
             problem = self._problem = nothing_to_rectify_by(problem)
         unrectified = problem.code == UNRECTIFIABLE
         if self._hfov_deg is not None and not unrectified:
-            given = info_of_view(width, height, self._hfov_deg)
-            camera = self._of_user(judge(given, width, height, rectified=True, what='--hfov'))
+            camera = self._of_user(judge_view(width, height, self._hfov_deg, '--hfov'))
             if camera is not None:
                 self._say_once('hfov', f'{problem.text}: --hfov {self._hfov_deg:g} is used in its '
                                'place')

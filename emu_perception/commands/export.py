@@ -23,8 +23,9 @@ import sys
 from tempfile import TemporaryDirectory
 
 from emu_perception.commands.arguments import count
-from emu_perception.commands.output_file import check_folder_of
+from emu_perception.commands.output_file import check_file
 from emu_perception.commands.program import CommandParser, logging_from, program
+from emu_perception.commands.read_first import check_checkpoints
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.model_file import default_model
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
 
     :raises EmuError: on bad input, or if the file does not say what the Predictor says.
     """
+    check_checkpoints(options)
     from emu_perception.checkpoint import load_answering
     from emu_perception.exporting import beside
     from emu_perception.exporting.formats import chosen, FORMATS, need, written
@@ -58,13 +60,7 @@ def run(options: argparse.Namespace) -> None:
     if out.suffix != row.suffix:
         ends = row.suffix if options.format else ', '.join(one.suffix for one in FORMATS.values())
         raise InputError(f'--out {out}: give a name that ends in {ends}')
-    for path in _files(out, kind):
-        if path.is_dir():
-            raise InputError(f'--out {out}: {path} is there already, a folder; give another name')
-        if path.exists() and not options.force:
-            raise InputError(f'--out {out}: {path} is there already; give another name, or '
-                             '--force')
-    check_folder_of(out)
+    check_file(*_files(out, kind), force=options.force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

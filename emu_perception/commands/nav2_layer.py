@@ -12,7 +12,7 @@ import sys
 
 from emu_perception.checkpoint import CheckpointMetadata, read_metadata
 from emu_perception.commands.nav2_layer_arguments import parser
-from emu_perception.commands.output_file import check_folder_of
+from emu_perception.commands.output_file import check_file
 from emu_perception.commands.program import program
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import read_text
@@ -89,9 +89,7 @@ def _check_own(out: Path) -> None:
 
     :raises InputError: if it is such a file, or a folder, or cannot be written.
     """
-    if out.is_dir():
-        raise InputError(f'--out {out}: is a folder; give the name of a file')
-    check_folder_of(out)
+    check_file(out, force=True)
     there = read_text(out).strip() if out.is_file() else ''
     if there and not there.startswith(_FIRST):
         raise InputError(f'--out {out}: is there already, and not of this command, which writes '

@@ -10,24 +10,35 @@ from tempfile import TemporaryFile
 from emu_perception.errors import InputError
 
 
+def check_file(out: Path, *beside: Path, force: bool) -> None:
+    """
+    Check that a file, and those that are written beside it, may be written; nothing is changed.
+
+    :param force: whether what is there is replaced.
+    :raises InputError: if one is a folder, or is there already, or their folder cannot be written.
+    """
+    for path in (out, *beside):
+        what = f'--out {out}:' if path == out else f'--out {out}: {path}'
+        if path.is_dir():
+            raise InputError(f'{what} is a folder; give the name of a file' if path == out else
+                             f'{what} is a folder; give another name')
+        if path.exists() and not force:
+            raise InputError(f'{what} is there already; give another name, or --force to replace '
+                             'it')
+    check_folder_of(out)
+
+
 def check_checkpoint(out: Path, read: Path, *, force: bool) -> None:
     """
-    Check that a checkpoint may be written; nothing is changed.
+    Check that a checkpoint may be written, as ``check_file``.
 
     :param read: file or folder that it is made of. A checkpoint that lies in it is none of it.
-    :param force: whether what is there is replaced.
-    :raises InputError: if it is a folder, is there already, is what is read, or its folder cannot
-        be written.
+    :raises InputError: as there, or if it is what is read.
     """
-    if out.is_dir():
-        raise InputError(f'--out {out}: is a folder; give the name of a file')
-    if out.exists() and not force:
-        raise InputError(f'--out {out}: is there already; give another name, or --force to '
-                         'replace it')
+    check_file(out, force=force)
     real, source = out.resolve(), read.resolve()
     if real == source or out.exists() and source in real.parents and real.suffix != '.safetensors':
         raise InputError(f'--out {out}: is what is read ({read}); give another name')
-    check_folder_of(out)
 
 
 def check_folder_of(out: Path) -> None:
@@ -36,8 +47,18 @@ def check_folder_of(out: Path) -> None:
 
     :raises InputError: if not.
     """
-    there = next(folder for folder in out.absolute().parents if folder.exists())
+    check_folder(out.absolute().parent, out)
+
+
+def check_folder(folder: Path, out: Path) -> None:
+    """
+    Check that a folder, or what there is of it, can be written into.
+
+    :param out: what ``--out`` names.
+    :raises InputError: if not.
+    """
     try:
+        there = next(one for one in (folder, *folder.parents) if one.exists())
         with TemporaryFile(dir=there):
             pass
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import re
 import shutil
 
+from emu_perception.commands import output_file
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import holds_anything, is_litter
 
@@ -25,7 +26,8 @@ def check_folder(out: Path, force: bool) -> None:
     """
     Check that a run may write here; nothing is changed.
 
-    :raises InputError: if it is no folder, or holds something and ``force`` is off.
+    :raises InputError: if it is no folder, holds something and ``force`` is off, or cannot be
+        written.
     """
     try:
         if out.exists() and not out.is_dir():
@@ -35,6 +37,7 @@ def check_folder(out: Path, force: bool) -> None:
                              'replace the results in it')
     except OSError as error:
         raise InputError(f'--out {out}: cannot be read ({error.strerror})') from error
+    output_file.check_folder(out.absolute(), out)
 
 
 def check_apart(path: Path, out: Path) -> None:

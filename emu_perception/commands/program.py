@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 import logging
@@ -14,6 +14,7 @@ from typing import NoReturn
 
 _called_as = ''  # Of the process: one command runs in it.
 _UNKNOWN = 'unrecognized arguments: '
+_REQUIRED = 'the following arguments are required: '
 _LONGEST_USAGE = 6  # Lines.
 # What is one thing, and has one name before training and another after it.
 _ALIKE = {'--checkpoint': '--model', '--model': '--checkpoint'}
@@ -98,9 +99,18 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(prog=program(own), description=said,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
+        self._given: list[str] = []
+
     def options(self, arguments: list[str] | None) -> argparse.Namespace:
         """Return the options; ends the process on what makes no sense, and after help."""
         return self.parse_args(arguments)
+
+    def parse_known_args(  # type: ignore[override]
+            self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None,
+            ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as argparse does, and keep the words: what is wrong with them is said of them."""
+        self._given = [*(sys.argv[1:] if args is None else args)]
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End the process with code 2, the message and what may have been meant."""
@@ -109,9 +119,18 @@ class CommandParser(argparse.ArgumentParser):
     def _with_meant(self, message: str) -> str:
         if message.startswith(_UNKNOWN):
             first = message[len(_UNKNOWN):].split()[0].partition('=')[0]
-            words = self.words()
-            message += meant(alike if (alike := _ALIKE.get(first)) in words else first, words)
+            message += self._meant(first)
+        elif message.startswith(_REQUIRED):  # Misspelt, it may be there.
+            words = [*self._option_string_actions, *self.words()]
+            message += ''.join(f"; '{first}' is none of the options{self._meant(first)}"
+                               for first in (word.partition('=')[0] for word in self._given)
+                               if first.startswith('--') and first != '--'
+                               and not any(word.startswith(first) for word in words))
         return message
+
+    def _meant(self, option: str) -> str:
+        words = self.words()
+        return meant(alike if (alike := _ALIKE.get(option)) in words else option, words)
 
     def words(self) -> list[str]:
         """Return the words that an unknown option may be meant to be."""

@@ -3,15 +3,21 @@
 """
 A command's line, read before the command is imported: ``--help`` does not wait for torch.
 
-``emu`` reads it so, and ``python -m training.NAME``.
+``emu`` reads it so, and ``python -m training.NAME``. Nor does a checkpoint that is not there.
 """
 
 from __future__ import annotations
 
+import argparse
 from importlib import import_module
+from pathlib import Path
 import sys
 
 from emu_perception.commands.reader_leaves import reader_may_leave
+from emu_perception.model_file import missing
+
+# What commands call the checkpoints that they read. 'default' is the package's own.
+_CHECKPOINTS = ('checkpoint', 'model', 'teacher', 'constants_of')
 
 
 def read_first(module: str, arguments: list[str] | None) -> None:
@@ -19,9 +25,24 @@ def read_first(module: str, arguments: list[str] | None) -> None:
     Read a line by the ``parser()`` of a module that imports little; the command reads it again.
 
     Ends the process after ``--help`` and on what makes no sense.
+
+    :raises CheckpointError: if a checkpoint that the line names is not there.
     """
     with reader_may_leave():
-        import_module(module).parser().options(arguments)
+        check_checkpoints(import_module(module).parser().options(arguments))
+
+
+def check_checkpoints(options: argparse.Namespace) -> None:
+    """
+    Look for the checkpoints that a line names: a misspelt one shall not cost seconds.
+
+    :raises CheckpointError: if one, or a folder in its place, is not there.
+    """
+    for name in _CHECKPOINTS:
+        given = getattr(options, name, None)
+        for path in given if isinstance(given, list) else [given]:
+            if path is not None and str(path) != 'default' and not Path(path).exists():
+                raise missing(Path(path))
 
 
 def started_module() -> str:

@@ -14,11 +14,11 @@ import sys
 import time
 from typing import Any
 
-from emu_perception.cameras.calibration_files import read_calibration
 from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import Source
 from emu_perception.commands import output_folder
+from emu_perception.commands.before_work import checked
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
 from emu_perception.commands.hint_track import HintTrack
@@ -70,14 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
     :raises EmuError: on bad input.
     """
-    output_folder.check_folder(options.out, options.force)
-    output_folder.check_apart(options.input, options.out)
-    hint = None if options.depth_hint is None else Path(options.depth_hint)
-    output_folder.check_kept((path for path in (options.input, options.model, options.camera_info,
-                                                hint) if path is not None), options.out)
-    if options.force:
-        output_folder.check_own(options.out)
-    info = read_calibration(options.camera_info) if options.camera_info else None
+    info = checked(options)
     region = Region.of(options.risk_region)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from builtin_interfaces.msg import Time
 from emu_perception.cameras.calibration import CameraInfo as Calibration
-from emu_perception.cameras.calibration import from_message, info_of_view
+from emu_perception.cameras.calibration import from_message
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.info_history import InfoHistory
-from emu_perception.cameras.judgement import judge, Judgement
+from emu_perception.cameras.judgement import judge, judge_view, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
 from emu_perception.cameras.topics import ALWAYS, AUTO, other_frame, reading
@@ -142,8 +142,7 @@ class CameraSource:
 
 def _fallback(problem: Remark, width: int, height: int, hfov_deg: float) -> Judgement:
     what = f'fallback_hfov_deg {hfov_deg:g}'
-    judgement = judge(info_of_view(width, height, hfov_deg), width, height, rectified=True,
-                      what=what)
+    judgement = judge_view(width, height, hfov_deg, 'fallback_hfov_deg')
     if judgement.problem is not None:
         return _none(judgement.problem.code, f'{problem.text}; {judgement.problem.text}')
     return replace(judgement, warnings=(

@@ -107,7 +107,7 @@ def model_values(path: Path, predictor: SharedPredictor, converter: str) -> dict
         'model_file': path, 'model_name': metadata.name, 'tasks': ', '.join(metadata.tasks),
         'device': predictor.device_description, 'precision': predictor.precision,
         'backend': predictor.backend, 'backend_refused': '; '.join(predictor.backend_notes),
-        'input_size': '{1}x{0}'.format(*metadata.input_size),
+        'input_size': '{}x{}'.format(*metadata.input_size),
         'depth_variance': None if 'depth' not in metadata.tasks else
         "each pixel's" if metadata.pixel_variance else "the task's noise",
         'temperature': calibration.temperature, 'variance_scale': calibration.variance_scale,

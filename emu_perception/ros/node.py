@@ -115,11 +115,11 @@ class _Process:
         self.clean = self._ended == [True] * len(nodes)
 
     def _warn_of_files(self, names: Sequence[str]) -> None:
-        from emu_perception.ros.parameter_files import files_of, keys_in_vain
+        from emu_perception.ros.parameter_files import files_of, keys_in_vain, said_twice
         from emu_perception.ros.parameters import TABLE
         from rclpy.logging import get_logger
         for path in files_of(sys.argv if self.args is None else self.args):
-            for line in keys_in_vain(path, names, TABLE):
+            for line in (*said_twice(path), *keys_in_vain(path, names, TABLE)):
                 get_logger(self.name).warning(line)
 
     def _say(self, text: str) -> None:

@@ -1,9 +1,9 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a user has set in vain: names that are no parameters, and keys of files that are no nodes.
+What a user has set in vain: no parameters, no nodes, and what a file says twice.
 
-ROS drops both without a word, and some of them are thresholds that a robot's safety hangs on.
+ROS drops all without a word, and some of them are thresholds that a robot's safety hangs on.
 """
 
 from __future__ import annotations
@@ -60,6 +60,19 @@ def keys_in_vain(path: Path, nodes: Collection[str], parameters: Collection[str]
         return []
     return [f"{path}: '{key}' is no node here (there {'is' if len(nodes) == 1 else 'are'} "
             f'{", ".join(sorted(nodes))}): its parameters change nothing' for key in missed]
+
+
+def said_twice(path: Path) -> list[str]:
+    """Return a line for a parameter file in which something stands twice: the first is named."""
+    from emu_perception.yaml_documents import load_yaml
+    import yaml
+    if _read(path) is None:  # Not YAML at all, whose reader tells one fault alone.
+        return []
+    try:
+        load_yaml(path.read_text())
+    except yaml.YAMLError as error:
+        return [f'{path}: {" ".join(str(error).split())}: where they differ ROS takes the last']
+    return []
 
 
 def _read(path: Path) -> object:

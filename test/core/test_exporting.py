@@ -282,7 +282,7 @@ def test_what_lies_beside_the_file_is_not_replaced_unasked(checkpoint, picture, 
     (tmp_path / name).write_text('mine')
     assert run(checkpoint, picture, tmp_path / f'a{kind}') == 1
     line, = capsys.readouterr().err.splitlines()
-    assert f'{tmp_path / name} is there already' in line and '--force' in line
+    assert f'a{kind}: {tmp_path / name} is there already' in line and '--force' in line
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -105,7 +105,7 @@ def test_an_image_of_a_new_size_does_not_wait_and_gets_the_same_answer(gate, cap
     gate.open.set()
     finish()
     later = predictor(image, fx=100.0)
-    assert gate.stood_in == 2 and 'compiled for 160x64 in' in caplog.text
+    assert gate.stood_in == 2 and 'compiled for 64x160 in' in caplog.text
     same(meanwhile, later)
 
 

@@ -176,7 +176,7 @@ def test_all_keys_are_there_with_plausible_values(make_bench):
     assert parts['risk']['threshold_segmentation_from'] == 'checkpoint'
     model = parts['model']
     assert model['device'] == 'fake device' and model['model_file'] == '/fake'
-    assert model['input_size'] == '32x24' and model['nodes_sharing_it'] == '1'
+    assert model['input_size'] == '24x32' and model['nodes_sharing_it'] == '1'
     assert float(inference['turn_time_ms']) >= 0
     assert model['temperature'] == '1.5' and model['calibrated_risk_percentile'] == '95'
 

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emu_perception.ros.parameter_files import files_of, keys_in_vain, unknown_parameters
+from emu_perception.ros.parameter_files import (
+    files_of,
+    keys_in_vain,
+    said_twice,
+    unknown_parameters,
+)
 from emu_perception.ros.parameters import TABLE
 import pytest
 
@@ -54,6 +59,18 @@ def test_of_several_cameras_each_key_counts_and_of_one_a_key_of_another_process_
 def test_file_that_is_no_parameter_file_is_rcls_affair(tmp_path, text):
     assert keys_in_vain(file(tmp_path, text), ['/emu'], TABLE) == []
     assert keys_in_vain(tmp_path / 'none.yaml', ['/emu'], TABLE) == []
+
+
+def test_a_parameter_that_a_file_says_twice_is_named_with_its_line(tmp_path):
+    """ROS takes the last: a threshold that somebody has set above it holds no more."""
+    path = file(tmp_path, '/**:\n  ros__parameters:\n    risk_threshold_depth: 0.4\n'
+                '    risk_threshold_depth: 4.0\n')
+    (line,) = said_twice(path)
+    assert line.startswith(f"{path}: field 'risk_threshold_depth' stands there twice")
+    assert 'line 4' in line and 'ROS takes the last' in line and '\n' not in line
+    for text in ('emu: [', '', '/**:\n  ros__parameters: {raise_after: 2}\n'):
+        assert said_twice(file(tmp_path, text)) == []
+    assert said_twice(tmp_path / 'none.yaml') == said_twice(ROOT / 'config/emu.yaml') == []
 
 
 def test_packages_own_file_has_nothing_in_vain():

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from emu_perception.dataset_fields import DatasetError, IGNORE, read_fields
 from emu_perception.foreign_files import names_in, one_spelling, read_text
+from emu_perception.yaml_documents import load_yaml
 import numpy as np
 import yaml
 
-from ..recipes.yaml_documents import load_yaml
 from .class_names import classes_apart
 from .image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 

@@ -14,6 +14,7 @@ from typing import Any
 from emu_perception.foreign_files import read_text
 from emu_perception.model_file import default_model
 from emu_perception.rules import known_fields
+from emu_perception.yaml_documents import load_yaml
 import yaml
 
 from .cache_conditions import cache_refusal
@@ -34,7 +35,6 @@ from .sections import (
     OptimizerRecipe,
     SubEnsembleOptions,
 )
-from .yaml_documents import load_yaml
 
 LOGGER = logging.getLogger('training')
 _FOLDER = Path(__file__).parent

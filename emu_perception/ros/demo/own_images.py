@@ -12,8 +12,8 @@ from emu_perception.cameras.image_files import image_paths
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import read_text
 from emu_perception.ros.demo.frames import DemoFrame
+from emu_perception.yaml_documents import load_yaml
 import numpy as np
-import yaml
 
 
 def own_images(images: Path) -> list[Path]:
@@ -58,7 +58,7 @@ def read_true_depth(file: Path) -> np.ndarray | None:
     values = png_bytes.stored_values(file.read_bytes(), palette=False)
     if description is None or values is None:
         return None
-    encoding = (yaml.safe_load(read_text(description)) or {}).get('depth')
+    encoding = (load_yaml(read_text(description)) or {}).get('depth')
     if not encoding:
         return None
     depth = values.astype(np.float32) * encoding['scale'] + encoding.get('offset', 0.0)

@@ -56,6 +56,9 @@ def _ros(path: Path, **changes: str) -> None:
     ({'- 50.0': '- .nan'}, 'camera_matrix has a number that is not finite'),
     ({'image_width: 64': 'image_width: .inf'}, 'not a ROS camera_calibration file'),
     ({'image_width: 64': ': ['}, 'cannot be read as YAML'),
+    # The first was dropped: of another resolution's sides or matrix, one half held.
+    ({'image_width: 64': 'image_width: 64\nimage_width: 640'},
+     "field 'image_width' stands there twice in"),
 ])
 def test_a_wrong_ros_file_is_one_line_with_file_and_field(tmp_path, change, words):
     _ros(tmp_path / 'a.yaml', **change)

@@ -229,6 +229,21 @@ def test_what_is_no_camera_is_one_line(tmp_path, opened, given, words):
         opened(tmp_path / given)
 
 
+def test_pictures_of_formats_that_are_not_read_are_said_with_what_to_do(tmp_path, caplog):
+    """A phone's HEIC in a folder of JPEGs was left out without a word."""
+    (tmp_path / 'b.HEIC').write_bytes(b'ftypheic')
+    (tmp_path / 'a.txt').touch()
+    for given in (tmp_path, tmp_path / 'b.HEIC'):
+        with pytest.raises(InputError, match='save HEIC, AVIF, GIF and DNG as JPEG or PNG'):
+            with open_source(str(given), 10.0):
+                pass
+    assert not caplog.messages
+    cv2.imwrite(str(tmp_path / 'c.png'), picture())
+    assert [path.name for path in image_paths(tmp_path)] == ['c.png']
+    line, = caplog.messages
+    assert line.startswith(f'{tmp_path}: pictures of another format are left out (1, one is b.H')
+
+
 def test_a_topic_of_what_is_no_bag_is_refused(folder, opened):
     with pytest.raises(InputError, match="topic '/cam' .*--image-topic.* is for a ROS 2 bag"):
         opened(folder, image_topic='/cam')

@@ -70,6 +70,16 @@ def test_an_image_that_the_users_word_does_not_fit_has_no_camera_and_ends_nothin
         CameraChoice(fx, None, hfov_deg).camera_of(image, *odd)
 
 
+def test_a_field_of_view_that_no_camera_has_is_refused_in_degrees():
+    """Of radians it said an fx of 34922 that nobody had given, and asked for pixels."""
+    image = InputImage('a.jpg', Header(0, 'camera'), lambda: np.zeros((1, 1, 3), np.uint8))
+    with pytest.raises(InputError) as error:
+        CameraChoice(None, None, 1.05).camera_of(image, 640, 480)
+    assert str(error.value) == (
+        '--hfov 1.05 is not plausible: it makes the longer side of 640x480 a field of view of '
+        "1.05 degrees, not of 15 to 150: give the image's width in degrees")
+
+
 def test_one_focal_length_for_images_of_several_sizes_is_said(caplog):
     image = InputImage('b.jpg', Header(0, 'camera'), lambda: np.zeros((1, 1, 3), np.uint8))
     choice = CameraChoice(500.0, None)

@@ -72,6 +72,38 @@ def test_what_makes_no_sense_is_said_before_the_command_is_imported(monkeypatch,
     capsys.readouterr()
 
 
+def test_a_file_that_is_not_there_is_said_before_torch_is_imported(tmp_path):
+    """Seconds went by first; and ``emu calibrate`` made the folder of the misspelt name."""
+    image = ROOT / 'models/emu_default_demo.jpg'
+    predict = ['predict', str(image), '--out', 'out']
+    lines = [['calibrate', '--checkpoint', 'no/a', '--data', 'x'],
+             ['evaluate', '--checkpoint', str(image), 'no/a', '--data', 'x'],
+             ['distill', '--teacher', 'no/a', '--recipe', 'robot', 'data=x'],
+             ['commission', 'x', '--out', 'y', '--model', 'no/a'],
+             ['nav2-layer', '--model', 'no/a'], ['export', '--out', 'a.onnx', '--model', 'no/a'],
+             [*predict, '--model', 'no/a'], [*predict, '--camera-info', 'no/a'],
+             ['predict', 'no/a', '--out', 'out'], ['predict', str(image), '--out', '/proc/no/a']]
+    code = f"""
+import sys
+from emu_perception.commands.emu import main
+for words in {lines}:
+    print(main(words), 'torch' in sys.modules)
+sys.argv, sys.orig_argv = ['-m', *{lines[0][1:]}], ['python', '-m', 'training.x', *{lines[0][1:]}]
+sys.orig_argv[2] = 'training.calibrate'
+for name in [name for name in sys.modules if name.split('.')[0] == 'training']:
+    del sys.modules[name]
+import training
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert done.stdout.splitlines() == ['1 False'] * len(lines), done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == len(lines) + 1 and all('no/a: ' in line for line in said), said
+    assert said[0].startswith('emu calibrate: no/a: no such checkpoint; give')
+    assert said[-1].startswith('error: no/a: no such checkpoint; give') and done.returncode == 1
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize('row', SUBCOMMANDS.values(), ids=lambda row: row.name)
 def test_every_command_is_a_function_of_a_module_that_is_there(row):
     module = row.module.replace(OFFLINE, offline_package())
@@ -222,6 +254,19 @@ def test_an_unknown_option_names_the_one_that_may_be_meant(capsys):
     assert "emu predict: error: unrecognized arguments: --devise cpu; did you mean '--device'?" \
         in error
     assert isinstance(parser, argparse.ArgumentParser)
+
+
+def test_a_needed_option_that_is_misspelt_is_named_and_one_that_is_shortened_is_not(capsys):
+    """That --out is required said nothing to who had typed --ouut."""
+    parser = CommandParser('own', '')
+    parser.add_argument('--out', required=True)
+    parser.add_argument('--device')
+    for words, said in ((['--ouut=x', '--dev', 'cpu'], "required: --out; '--ouut' is none of the "
+                         "options; did you mean '--out'?"),
+                        (['--dev', 'cpu', '-1', '--'], 'required: --out')):
+        with pytest.raises(SystemExit):
+            parser.parse_args(words)
+        assert capsys.readouterr().err.endswith(f'{said}\n')
 
 
 def test_a_model_is_a_checkpoint_where_that_is_its_name(capsys):

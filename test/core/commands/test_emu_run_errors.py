@@ -12,6 +12,7 @@ import sys
 import time
 
 from emu_perception.cameras.video import Video
+from emu_perception.commands.arguments import parse
 import numpy as np
 import pytest
 from run_bench import (
@@ -195,6 +196,14 @@ def test_force_replaces_what_a_run_that_was_killed_left(tmp_path, checkpoint):
     assert emu_run(tmp_path / 'in', out, checkpoint, '--force') == 0
     assert [path.name for path in (out / 'panels').iterdir()] == ['000000_frame_8.png']
 
+
+
+def test_two_words_on_the_focal_length_are_refused(tmp_path, capsys):
+    """--fx was taken and --hfov dropped, whatever each said."""
+    with pytest.raises(SystemExit) as end:
+        parse(['a.jpg', '--out', str(tmp_path / 'out'), '--fx', '400', '--hfov', '30'])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert end.value.code == 2 and '--hfov' in line and '--fx' in line and 'give one' in line
 
 
 def test_without_rosbags_images_work_and_bags_say_what_to_install(

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from emu_perception.yaml_documents import load_yaml
 import pytest
-from training.recipes.yaml_documents import load_yaml
 import yaml
 
 
