@@ -219,7 +219,8 @@ def print_table(result: dict[str, Any]) -> None:
     WholeTable(
         ('', 'backend', 'median ms', 'p99 ms', 'images/s', 'x ours', 'GMAC', 'peak MB',
          'differs by m'), rows, left=('',), title=(
-            f"{result['subject']}\nimage {image}, network {size}, {result['precision']}\n"
+            f"{result['subject']}\nimage {image}, network {size} (height x width), "
+            f"{result['precision']}\n"
             f"{result['parameters_m']:.1f} M parameters, {result['gmac_with_attention']:.1f} GMAC "
             'with the products of attention\n'
             f"{result['processor']}, {result['device']}")).print()

@@ -127,8 +127,8 @@ def _topic_costs(camera: Any, topics: list[str], options: argparse.Namespace
 def print_tables(result: dict[str, Any]) -> None:
     """Print the result for people."""
     image, model = 'x'.join(map(str, result['image'])), result['model']
-    print(f"{model['model_name']}, image {image}, {model['device']}, {model['precision']}, "
-          f"{model['backend']}\n{result['processor']}, {result['cores']} cores, "
+    print(f"{model['model_name']}, image {image} (height x width), {model['device']}, "
+          f"{model['precision']}, {model['backend']}\n{result['processor']}, {result['cores']} cores, "
           f"{result['middleware']}\nlistening to {', '.join(result['topics'])}\n")
     lines = ['sent', 'missed', 'mean_fps', 'first_latency_ms', 'last_latency_ms',
              'median_latency_ms', 'p99_latency_ms', 'jitter_ms', 'cpu_percent',
