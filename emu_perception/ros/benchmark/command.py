@@ -128,8 +128,9 @@ def print_tables(result: dict[str, Any]) -> None:
     """Print the result for people."""
     image, model = 'x'.join(map(str, result['image'])), result['model']
     print(f"{model['model_name']}, image {image} (height x width), {model['device']}, "
-          f"{model['precision']}, {model['backend']}\n{result['processor']}, {result['cores']} cores, "
-          f"{result['middleware']}\nlistening to {', '.join(result['topics'])}\n")
+          f"{model['precision']}, {model['backend']}\n"
+          f"{result['processor']}, {result['cores']} cores, {result['middleware']}\n"
+          f"listening to {', '.join(result['topics'])}\n")
     lines = ['sent', 'missed', 'mean_fps', 'first_latency_ms', 'last_latency_ms',
              'median_latency_ms', 'p99_latency_ms', 'jitter_ms', 'cpu_percent',
              'cpu_ms_per_image', 'rss_mb', *(f'{stage}_ms' for stage in STAGES)]
