@@ -30,6 +30,16 @@ class DatasetError(InputError):
     """A data set folder that cannot be used; the message names file, field and value."""
 
 
+def check_root(root: Path) -> None:
+    """
+    Look for a data set folder; what lies in it is not asked here.
+
+    :raises DatasetError: if there is none.
+    """
+    if not root.is_dir():
+        raise DatasetError(f'{root}: no such data set folder')
+
+
 @dataclass(frozen=True)
 class DepthEncoding:
     """

@@ -14,7 +14,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.read_first import read_first, started_module
-from emu_perception.errors import CheckpointError
+from emu_perception.errors import EmuError
 
 _package, _, _command = started_module().partition('.')
 _command = _command.removesuffix('.__main__')
@@ -23,5 +23,5 @@ if (_package == __name__ and _command
             '.py').is_file()):
     try:
         read_first(f'{__name__}.arguments.{_command}', None)
-    except CheckpointError as _error:  # As command_line says it, which imports torch.
+    except EmuError as _error:  # As command_line says it, which imports torch.
         sys.exit(f'error: {_error}')

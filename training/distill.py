@@ -4,21 +4,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
-from .arguments.distill import parser
+from .arguments.distill import parser, student_overrides
 from .command_line import recipe_of, run
 from .fit import fit
 from .recipes.options import RecipeError
 from .recipes.recipe import Recipe
-
-
-def student_overrides(teacher: list[str]) -> list[str]:
-    """Return the overrides that make a recipe a student's."""
-    # As JSON, which YAML reads: Python's own quotes of a name with a backslash it reads otherwise.
-    return ['method=emuformer', f'emuformer.teacher={json.dumps(teacher)}',
-            'network.initial_weights=teacher']
 
 
 def student_recipe(recipe: Recipe) -> Recipe:
@@ -38,7 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().options(arguments)
 
     def command() -> None:
-        # As a student's from the start: some fields are wrong in any other recipe.
         as_student = student_overrides(options.teacher)
         name = recipe_of(options, *as_student).name
         if not any(override.startswith('name=') for override in options.overrides):

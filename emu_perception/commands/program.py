@@ -105,6 +105,13 @@ class CommandParser(argparse.ArgumentParser):
         """Return the options; ends the process on what makes no sense, and after help."""
         return self.parse_args(arguments)
 
+    def check(self, options: argparse.Namespace) -> None:
+        """
+        Check what a line names, before the command is imported; here nothing.
+
+        :raises EmuError: if it is not there, or makes no sense.
+        """
+
     def parse_known_args(  # type: ignore[override]
             self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None,
             ) -> tuple[argparse.Namespace, list[str]]:

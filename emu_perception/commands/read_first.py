@@ -3,7 +3,7 @@
 """
 A command's line, read before the command is imported: ``--help`` does not wait for torch.
 
-``emu`` reads it so, and ``python -m training.NAME``. Nor does a checkpoint that is not there.
+``emu`` reads it so, and ``python -m training.NAME``. Nor does a misspelt name of a file.
 """
 
 from __future__ import annotations
@@ -26,10 +26,17 @@ def read_first(module: str, arguments: list[str] | None) -> None:
 
     Ends the process after ``--help`` and on what makes no sense.
 
-    :raises CheckpointError: if a checkpoint that the line names is not there.
+    :raises EmuError: if a checkpoint that the line names is not there, or its recipe or data set
+        cannot be used.
     """
+    from emu_perception.dataset_fields import check_root  # Brings NumPy, which emu --help lacks.
     with reader_may_leave():
-        check_checkpoints(import_module(module).parser().options(arguments))
+        parser = import_module(module).parser()
+        options = parser.options(arguments)
+        check_checkpoints(options)
+        for folder in _named(options, 'data'):
+            check_root(Path(folder))
+        parser.check(options)
 
 
 def check_checkpoints(options: argparse.Namespace) -> None:
@@ -39,10 +46,14 @@ def check_checkpoints(options: argparse.Namespace) -> None:
     :raises CheckpointError: if one, or a folder in its place, is not there.
     """
     for name in _CHECKPOINTS:
-        given = getattr(options, name, None)
-        for path in given if isinstance(given, list) else [given]:
-            if path is not None and str(path) != 'default' and not Path(path).exists():
+        for path in _named(options, name):
+            if str(path) != 'default' and not Path(path).exists():
                 raise missing(Path(path))
+
+
+def _named(options: argparse.Namespace, name: str) -> list[str | Path]:
+    given = getattr(options, name, None)
+    return given if isinstance(given, list) else [] if given is None else [given]
 
 
 def started_module() -> str:

@@ -31,14 +31,15 @@ CORE_OPTIONAL = {
     'huggingface_hub': 'networks/pretrained.py', 'openvino': 'backends/openvino_conversion.py',
     'transformers': 'benchmarking/reference.py', 'rosbags': 'recordings',
     'rich': ('commands', 'benchmarking'),
-    'yaml': ('cameras/calibration_files.py', 'recordings/salvage.py'), 'sklearn': 'instances.py',
+    'yaml': ('cameras/calibration_files.py', 'recordings/salvage.py', 'yaml_documents.py'),
+    'sklearn': 'instances.py',
     'PIL': 'pictures.py', 'onnxruntime': 'exporting',
     # What rosbags brings, by its version and Python's.
     **dict.fromkeys(('lz4', 'backports', 'compression', 'zstandard'),
                     'recordings/compression.py'),
     'tensorrt': 'backends', 'triton': 'kernels/triton_kernels.py'}
-# A whole file of kernels, which is itself imported where a function asks for it.
-LAZY_FILES = {PACKAGE / 'kernels/triton_kernels.py'}
+# Whole files, which are themselves imported where a function asks for them.
+LAZY_FILES = {PACKAGE / 'kernels/triton_kernels.py', PACKAGE / 'yaml_documents.py'}
 ROS_NAMES = re.compile(r'rclpy|rcl_interfaces|.*_msgs|cv_bridge|ament_.*|launch(_ros)?|rosbag2_py|'
                        r'builtin_interfaces|rosidl_.*|message_filters|tf2_.*|std_srvs|'
                        r'diagnostic_.*')

@@ -111,7 +111,7 @@ def test_a_backend_that_errs_is_refused_and_what_is_wrong_is_named(folded, fault
     with pytest.raises(Disproof) as caught:
         proof.check('fake', changed(folded, change))
     text = str(caught.value)
-    assert words in text and "backend 'fake'" in text and '96x64' in text and '\n' not in text
+    assert words in text and "backend 'fake'" in text and '64x96' in text and '\n' not in text
     with pytest.raises(Disproof) as again:  # As an earlier start has kept it.
         Proof.of(proof.arrays, SIZE).check('fake', changed(folded, change))
     assert str(again.value) == text

@@ -27,6 +27,7 @@ import pytest
 from synthetic_data import FIELDS, members
 import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export, precision
+from training.arguments.distill import student_overrides
 from training.arguments.parsers import recipe_parser
 from training.data.dataset_folder import DatasetFolder, training_focal
 from training.evaluation.measuring import file_hash
@@ -129,7 +130,7 @@ def test_two_jobs_of_several_processes_never_train_into_one_folder(tmp_path):
 
 def test_teachers_of_any_name_reach_the_recipe(recipe):
     teachers = ["o'brien's/a b", 'back\\slash', '"quoted": x', 'caf\udce9', 'default']
-    found = load_recipe(recipe, distill.student_overrides(teachers))
+    found = load_recipe(recipe, student_overrides(teachers))
     assert found.emuformer.teacher == (*teachers,)
 
 

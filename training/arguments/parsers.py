@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 import sys
 
-from emu_perception.commands.program import CommandParser, program
+from emu_perception.commands.program import CommandParser, logging_from, program
+from emu_perception.dataset_fields import check_root
 
 from ..recipes.command_fields import field_names, fields_as_overrides
 from ..recipes.options import explained, RecipeError
-from ..recipes.recipe import Recipe, recipe_names
+from ..recipes.recipe import load_recipe, Recipe, recipe_names
 
 _PACKAGE = __name__.partition('.')[0]
 
@@ -46,14 +48,29 @@ class RecipeParser(MixedParser):
             self.error(str(error))
         return super().parse_intermixed_args(words)
 
+    def check(self, options: argparse.Namespace) -> None:
+        """
+        Read the recipe and look for its data; what is odd about them the command says.
+
+        :raises EmuError: if one cannot be used.
+        """
+        with logging_from(logging.ERROR, 'training'):
+            recipe = load_recipe(options.recipe, [*self.more(options), *options.overrides])
+        check_root(Path(recipe.data))
+
+    def more(self, options: argparse.Namespace) -> list[str]:
+        """Return the overrides that the command adds by itself."""
+        return []
+
     def words(self) -> list[str]:
         """Return the options and the fields of a recipe."""
         return [*super().words(), *(f'--{name}' for name in field_names(Recipe))]
 
 
-def recipe_parser(name: str, description: str | None) -> RecipeParser:
+def recipe_parser(name: str, description: str | None, kind: type[RecipeParser] = RecipeParser
+                  ) -> RecipeParser:
     """Return a parser of ``--recipe FILE [--resume] [--no-progress] [field=value ...]``."""
-    parser = RecipeParser(*named(name, description))
+    parser = kind(*named(name, description))
     parser.add_argument('--recipe', required=True, metavar='NAME|FILE',
                         help=f"a YAML file, or one of the package's: {', '.join(recipe_names())}")
     parser.add_argument('--fields', action=FieldsAction, nargs=0,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import math
 from pathlib import Path
 
-from emu_perception.dataset_fields import DatasetError, IGNORE, read_fields
+from emu_perception.dataset_fields import check_root, DatasetError, IGNORE, read_fields
 from emu_perception.foreign_files import names_in, one_spelling, read_text
 from emu_perception.yaml_documents import load_yaml
 import numpy as np
@@ -63,8 +63,7 @@ class DatasetFolder:
         self._readable: frozenset[str] | None = None
         self._files = {kind: FilesByStem(self.root / kind, IMAGE_SUFFIXES if kind == 'image'
                                          else ('.png',)) for kind in KINDS}
-        if not self.root.is_dir():
-            raise DatasetError(f'{self.root}: no such data set folder')
+        check_root(self.root)
         try:
             document = load_yaml(read_text(self._file))
         except OSError as error:

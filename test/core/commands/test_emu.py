@@ -78,6 +78,11 @@ def test_a_file_that_is_not_there_is_said_before_torch_is_imported(tmp_path):
     predict = ['predict', str(image), '--out', 'out']
     lines = [['calibrate', '--checkpoint', 'no/a', '--data', 'x'],
              ['evaluate', '--checkpoint', str(image), 'no/a', '--data', 'x'],
+             ['evaluate', '--checkpoint', str(image), '--data', 'no/a'],
+             ['train', '--recipe', 'no/a', 'data=x'], ['train', '--recipe', 'robot', 'data=no/a'],
+             # Wrong for every method but a student's: read as the command reads it.
+             ['distill', '--teacher', str(image), '--recipe', 'robot', 'data=no/a',
+              'emuformer.epistemic=true'],
              ['distill', '--teacher', 'no/a', '--recipe', 'robot', 'data=x'],
              ['commission', 'x', '--out', 'y', '--model', 'no/a'],
              ['nav2-layer', '--model', 'no/a'], ['export', '--out', 'a.onnx', '--model', 'no/a'],
