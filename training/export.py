@@ -13,14 +13,14 @@ from typing import Any
 
 from emu_perception.checkpoint import load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import why_unread
+from emu_perception.foreign_files import read_text, why_unread
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_whole
 
 from .arguments.export import parser
 from .command_line import check_apart, run
 from .evaluation.measuring import file_hash
-from .reporting.model_card import model_card
+from .reporting.model_card import is_card, model_card
 
 KEPT = ('checkpoint', 'method', 'data_set', 'split', 'images', 'void', 'threshold', 'crop',
         'segmentation', 'instance', 'depth', 'inverse_depth', 'policies', 'trivial',
@@ -40,8 +40,12 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
     :raises EmuError: if a file cannot be used.
     """
     check_apart(out, [checkpoint, metrics])
-    if out.suffix == CARD:
+    card = out.with_suffix(CARD)
+    if out == card:
         raise InputError(f'--out is {out}: there its card goes: give a name on .safetensors')
+    if card.exists() and not (card.is_file() and is_card(read_text(card))):
+        raise InputError(f'--out is {out}: its card would replace {card}, which is none: give '
+                         'another name')
     network, metadata = load_checkpoint(checkpoint)
     try:
         measured: dict[str, Any] = json.loads(metrics.read_text())
@@ -74,7 +78,7 @@ def export(checkpoint: Path, metrics: Path, out: Path, *, name: str | None = Non
                   'weights_stored_as': 'float16' if half else 'float32'}
     metadata = replace(metadata, name=name or out.stem, metrics=measured, provenance=provenance)
     save_checkpoint(out, network, metadata, half=half)
-    write_whole(out.with_suffix(CARD), model_card(metadata, out))
+    write_whole(card, model_card(metadata, out))
     return out
 
 

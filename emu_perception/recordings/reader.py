@@ -237,7 +237,9 @@ def open_bag(path: Path) -> Iterator[Bag]:
 
 
 def _tool(path: Path) -> str:
-    """Return what may repair a recording, for people."""
+    """Return what may repair a recording, for people, or that it looks like none."""
+    if path.is_file() and path.suffix.lower() not in (*TOOLS, *COMPRESSED_SUFFIXES):
+        return 'give the folder of a bag, or its .mcap or .db3 file'
     kinds = [file.suffix for file in files_of(path)]
     return next((text for suffix, text in TOOLS.items() if suffix in kinds), TOOLS['.mcap'])
 

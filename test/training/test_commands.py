@@ -281,14 +281,17 @@ def test_what_is_shipped_is_written_over_nothing_it_is_made_of(trained, tmp_path
     before = source.read_bytes()
     (tmp_path / 'shut').mkdir()
     (tmp_path / 'shut/a.md').mkdir()  # Where the card is to go.
+    (tmp_path / 'README.md').write_text('# Mine\n')
     for out, words in ((source, 'that is what it is made of'), (metrics, 'it is made of'),
                        (tmp_path / 'b.md', 'there its card goes'),
-                       (tmp_path / 'shut/a.safetensors', 'a.md')):
+                       (tmp_path / 'shut/a.safetensors', 'a.md'),
+                       (tmp_path / 'README.safetensors', f'would replace {tmp_path}/README.md')):
         assert export.main(['--checkpoint', str(source), '--metrics', str(metrics), '--out',
                             str(out)]) == 1
         error = capsys.readouterr().err.splitlines()[-1]
         assert error.startswith('error: ') and words in error, error
     assert source.read_bytes() == before
+    assert (tmp_path / 'README.md').read_text() == '# Mine\n'
 
 
 @pytest.mark.slow

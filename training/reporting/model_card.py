@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+import re
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
@@ -57,6 +58,11 @@ def model_card(metadata: CheckpointMetadata, path: Path) -> str:
                  if metrics.get(task, {}).get(name) is not None],
         'terms': DATA_TERMS.get(str(provenance.get('data_set'))) or _said_terms(provenance),
         'inherited': inherited(provenance)})
+
+
+def is_card(text: str) -> bool:
+    """Tell by its first lines whether a text is a card; one that is empty is nobody's."""
+    return not text.strip() or bool(re.match(r'# .*\s+`.*`, [\d.]+ MB, weights stored as ', text))
 
 
 def inherited(provenance: Mapping[str, Any]) -> list[str]:

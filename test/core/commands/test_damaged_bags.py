@@ -170,6 +170,14 @@ def test_a_file_that_is_compressed_as_a_whole_names_the_tool(tmp_path, name):
         pass
 
 
+def test_what_is_no_bag_is_not_to_be_repaired_as_one(tmp_path):
+    """Of a photograph ``mcap recover`` was advised."""
+    (tmp_path / 'room.jpg').write_bytes(b'\xff\xd8')
+    with pytest.raises(RecordingError, match='give the folder of a bag, or its .mcap or .db3'):
+        with open_bag(tmp_path / 'room.jpg'):
+            pass
+
+
 def test_messages_that_are_compressed_each_are_read_without_their_metadata(tmp_path):
     writer = Writer(tmp_path / 'bag', version=9, storage_plugin=SQLITE)
     writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
