@@ -10,7 +10,7 @@ import math
 from emu_perception.cameras.calibration import CameraInfo, RegionOfInterest
 from emu_perception.cameras.pinhole import Pinhole
 
-_FIELD_OF_VIEW_DEG = (15.0, 150.0)
+FIELD_OF_VIEW_DEG = (15.0, 150.0)
 _LARGEST_STRETCH = 0.1
 # Where the principal point lies, as shares of the image's width and height. It is rarely more than
 # .03 from the middle: of a calibration for half the resolution it lies at .25, .25, of one for
@@ -101,7 +101,7 @@ def implausible_view(pinhole: Pinhole, width: int, height: int) -> str:
     # Along the longer side: a strip of an image is as good as the whole.
     angle = max(math.degrees(2 * math.atan2(side, 2 * focal))
                 for side, focal in ((width, pinhole.fx), (height, pinhole.fy)))
-    low, high = _FIELD_OF_VIEW_DEG
+    low, high = FIELD_OF_VIEW_DEG
     if low <= angle <= high:
         return ''
     return f'a field of view of {angle:.3g} degrees, not of {low:g} to {high:g}'

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from emu_perception.cameras.plausibility import FIELD_OF_VIEW_DEG
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.exporting.proof import Proof, training_fx
 from emu_perception.exporting.whole_model import SCORE
@@ -26,7 +27,7 @@ about = json.loads(Path(__file__).with_name('{name}.json').read_text())
 {load}
 bgr = cv2.imread(sys.argv[1]) if len(sys.argv) > {last} else None
 if bgr is None:
-    sys.exit(f'{{__doc__}} IMAGE is a file that OpenCV reads')
+    sys.exit(f'{{__doc__}} IMAGE is a file that OpenCV reads'){camera}
 small = cv2.resize(bgr, (about['width'], about['height']), interpolation=cv2.INTER_AREA)[..., ::-1]
 found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'] or 1, axis=0))))
 scale = {scale}
@@ -39,6 +40,11 @@ above = [name for name, limit in about['thresholds'].items() if not scores[name]
 _LABELS = "print('classes', [about['names'][i] for i in np.unique(found['label'][0])])"
 _METRES = """depth, sigma = found['depth'][0] * scale, np.sqrt(found['depth_variance'][0]) * scale
 print(f'median depth {np.nanmedian(depth):.2f} m, sigma {np.median(sigma):.2f} m')"""
+# No wrong metres: the field of view that the Predictor asks for.
+_CAMERA = """
+fx = float(sys.argv[2]) if sys.argv[2].replace('.', '', 1).isdecimal() else 0.0
+if not {low:g} <= np.degrees(2 * np.arctan2(max(bgr.shape[:2]) / 2, fx)) <= {high:g}:
+    sys.exit(f'{{__doc__}} FX_PIXELS {{sys.argv[2]}} is no focal length in pixels of IMAGE')"""
 _VERDICT = "print('RISK', above) if above else print('no risk')"
 # A node raises its flag for it and lets no metres out, whatever the scores say.
 _MORE = "if above:\n    print('RISK', above)"
@@ -84,7 +90,8 @@ def example(name: str, kind: str, document_: dict[str, Any]) -> str:
         name=name, imports=imports, load=load, argument=' FX_PIXELS' if metres else '',
         last=2 if metres else 1,
         what=(', '.join(words[:-1]) + ' and ' * (len(words) > 1) + words[-1]).capitalize(),
-        scale="float(sys.argv[2]) / bgr.shape[1] * about['depth_scale_per_fx_of_width']"
+        camera=_CAMERA.format(low=FIELD_OF_VIEW_DEG[0], high=FIELD_OF_VIEW_DEG[1])
+        if metres else '', scale="fx / bgr.shape[1] * about['depth_scale_per_fx_of_width']"
         if metres else '1.0', lines='\n'.join(line for line, there in (
             (_LABELS, labels), (_METRES, metres), (_NO_METRES, depth and not metres)) if there),
         verdict=_MORE if depth and not metres else _VERDICT)
