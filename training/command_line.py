@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.commands.output_file import check_folder
 from emu_perception.commands.program import is_subcommand
 from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError, InputError
@@ -96,18 +97,17 @@ def check_counts(options: argparse.Namespace, *names: str) -> None:
 
 def check_writable(path: Path | None) -> None:
     """
-    Check that a result can be written before the work is done.
+    Check that a result can be written before the work is done; nothing is made.
 
     :raises InputError: if it cannot.
     """
     if path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        existed = path.exists()
-        path.open('a').close()
-        if not existed:
-            path.unlink()
+        if path.exists():
+            path.open('a').close()
+        else:
+            check_folder(path.absolute().parent, str(path))
     except OSError as error:
         raise InputError(f'{path}: cannot be written ({error.strerror})') from error
 

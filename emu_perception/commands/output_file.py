@@ -47,14 +47,14 @@ def check_folder_of(out: Path) -> None:
 
     :raises InputError: if not.
     """
-    check_folder(out.absolute().parent, out)
+    check_folder(out.absolute().parent, f'--out {out}')
 
 
-def check_folder(folder: Path, out: Path) -> None:
+def check_folder(folder: Path, what: str) -> None:
     """
-    Check that a folder, or what there is of it, can be written into.
+    Check that a folder, or what there is of it, can be written into; nothing is made.
 
-    :param out: what ``--out`` names.
+    :param what: is to be written, for people.
     :raises InputError: if not.
     """
     try:
@@ -62,4 +62,4 @@ def check_folder(folder: Path, out: Path) -> None:
         with TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
+        raise InputError(f'{what}: cannot be written ({error.strerror or error})') from error

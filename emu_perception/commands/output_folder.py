@@ -37,7 +37,7 @@ def check_folder(out: Path, force: bool) -> None:
                              'replace the results in it')
     except OSError as error:
         raise InputError(f'--out {out}: cannot be read ({error.strerror})') from error
-    output_file.check_folder(out.absolute(), out)
+    output_file.check_folder(out.absolute(), f'--out {out}')
 
 
 def check_apart(path: Path, out: Path) -> None:

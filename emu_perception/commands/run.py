@@ -234,7 +234,8 @@ def _finish(options: argparse.Namespace, summary: Summary, interrupt: Interrupt,
             summary.wrote('maps', options.out / output_folder.MAPS)
     summary.wrote('table', options.out / output_folder.TABLE)
     summary.write(options.out)
-    summary.print()
+    if summary.images or summary.interrupted:  # Of none it would say that no flag was raised.
+        summary.print()
     if interrupt.number is not None:
         return 128 + interrupt.number
     if not summary.images:

@@ -20,6 +20,7 @@ from emu_perception.checkpoint import (
     read_metadata,
     save_checkpoint,
 )
+from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores, SCORES
 import numpy as np
@@ -29,6 +30,7 @@ import torch
 from training import calibrate, compare, distill, ensemble, evaluate, export, precision
 from training.arguments.distill import student_overrides
 from training.arguments.parsers import recipe_parser
+from training.command_line import check_writable
 from training.data.dataset_folder import DatasetFolder, training_focal
 from training.evaluation.measuring import file_hash
 from training.fit import main as fit_main
@@ -292,6 +294,17 @@ def test_what_is_shipped_is_written_over_nothing_it_is_made_of(trained, tmp_path
         assert error.startswith('error: ') and words in error, error
     assert source.read_bytes() == before
     assert (tmp_path / 'README.md').read_text() == '# Mine\n'
+
+
+def test_what_cannot_be_written_is_said_and_no_folder_is_made_to_find_out(tmp_path):
+    """A command that was refused for something else left the folders of its results."""
+    check_writable(tmp_path / 'new/a.json')
+    (tmp_path / 'file').touch()
+    check_writable(tmp_path / 'file')
+    for name in ('file/a.json', 'file/new/a.json', '.'):
+        with pytest.raises(InputError, match=f'{tmp_path / name}: cannot be written'):
+            check_writable(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 @pytest.mark.slow

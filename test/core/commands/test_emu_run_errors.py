@@ -92,6 +92,7 @@ def test_bad_input_is_one_line(inputs, checkpoint, capsys, source, options, word
     captured = capsys.readouterr()
     line = captured.err.splitlines()[-1]
     assert line.startswith('emu_run: ') and 'Traceback' not in captured.err
+    assert 'risk raised 0.0 %' not in captured.out
     for word in words:
         assert word in line, line
 
