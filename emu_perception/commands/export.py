@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     from emu_perception.checkpoint import load_answering
     from emu_perception.exporting import beside
     from emu_perception.exporting.formats import chosen, FORMATS, need, written
-    from emu_perception.exporting.proof import Proof, proof
+    from emu_perception.exporting.proof import check_size, Proof, proof
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.predictor import Predictor
     from emu_perception.whole_files import write_json, write_whole
@@ -71,6 +71,7 @@ def run(options: argparse.Namespace) -> None:
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)
     predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
+    check_size(predictor, size)
     print(f'writing {row.about}', file=sys.stderr)
     # In a folder of its own until it is proven: what is not never has the name, and what had it
     # before stays whole.

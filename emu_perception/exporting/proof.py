@@ -42,6 +42,19 @@ class Proof:
             for name in (*self.largest, *other.largest)}, self.ties + other.ties)
 
 
+def check_size(predictor: Predictor, size: tuple[int, int]) -> None:
+    """
+    Check that the Predictor runs images of the file's size as they are.
+
+    :param size: (height, width).
+    :raises InputError: if not.
+    """
+    height, width = predictor.network_size(size)
+    if (height, width) != size:
+        raise InputError(f'--size is {size[0]}x{size[1]}: the Predictor runs such images at '
+                         f'{height}x{width}: give that')
+
+
 def proof(run: Runs, model: WholeModel, predictor: Predictor, images: Sequence[np.ndarray],
           size: tuple[int, int], batch: int, bound: float) -> Proof:
     """
@@ -57,9 +70,6 @@ def proof(run: Runs, model: WholeModel, predictor: Predictor, images: Sequence[n
     fx = training_fx(predictor.metadata)
     for index, image in enumerate(images):
         small = np.ascontiguousarray(resized_image(image, size))
-        if predictor.network_size(size) != size:
-            raise InputError(f'--size is {size[0]}x{size[1]}: the Predictor runs such images at '
-                             f'{predictor.network_size(size)}: give that')
         expected = predictor(small, fx=fx)
         # Another image before it in the batch: answers must not mix.
         stack = np.stack([np.ascontiguousarray(small[::-1])] * (batch - 1) + [small])

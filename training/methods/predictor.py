@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+import logging
 import time
 
 import cv2
@@ -24,6 +25,7 @@ import torch
 
 from .ensemble import Ensemble
 
+LOGGER = logging.getLogger('training')
 _UNJUDGED = 'not judged: the thresholds of a checkpoint are of one pass, not of several samples'
 
 
@@ -32,8 +34,9 @@ class Parts:
     """
     Uncertainty by where it comes from, float32 HxW; None for a task there is not.
 
-    Epistemic is what the samples disagree on: more data of this kind would mend it. Aleatoric is
-    what each of them says by itself: it is in the image.
+    Epistemic is what the samples disagree on: more data of this kind would mend it; None of one
+    sample, with which nobody could disagree. Aleatoric is what each of them says by itself: it is
+    in the image.
 
     :ivar segmentation_epistemic: mutual information, nats: H(mean p) - mean H(p).
     :ivar segmentation_aleatoric: expected entropy, nats; both sum to the prediction's entropy.
@@ -79,8 +82,13 @@ class EnsemblePredictor:
         :raises EmuError: if a file cannot be used, or they do not agree.
         """
         several = [paths] if isinstance(paths, str) or not isinstance(paths, Sequence) else paths
-        return cls(Ensemble([*several], method=method, samples=samples,
-                            device=resolved_device(device)))
+        ensemble = Ensemble([*several], method=method, samples=samples,
+                            device=resolved_device(device))
+        if ensemble.samples == 1:
+            LOGGER.warning('%s: answers once, so nothing tells what it does not know: epistemic '
+                           'parts are None; give an ensemble, a sub-ensemble or a network with '
+                           'Monte Carlo dropout', ensemble.members[0].path)
+        return cls(ensemble)
 
     def __call__(self, image: Picture | Pictures, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, seed: int = 0
@@ -103,11 +111,13 @@ class EnsemblePredictor:
              seed: int) -> SampledPrediction:
         check_image(image)
         height, width = image.shape[:2]
+        factor = focal_scale(self.metadata, fx, width, width) if fx is not None else None
         started = time.perf_counter()
         maps, parts = self._maps(image, None if fx is None else fx / width, seed)
         elapsed_ms = 1e3 * (time.perf_counter() - started)
         scores = {name: float(value) for name, value in measured(maps).items()}
-        factor = focal_scale(self.metadata, fx, width, width) if fx is not None else None
+        if self.ensemble.samples == 1:  # Zeros would say that it is sure.
+            parts = replace(parts, segmentation_epistemic=None, depth_epistemic=None)
         depth = maps.depth
         if depth is not None:
             depth = in_range(depth / (factor or 1.0), self.metadata.depth_max, depth)

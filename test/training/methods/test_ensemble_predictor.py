@@ -39,12 +39,21 @@ def test_it_says_what_the_ensemble_says_and_its_parts_sum_to_it(trained, image):
     assert parts.depth_epistemic.max() > 0 and parts.segmentation_epistemic.max() > 0
 
 
-def test_one_network_disagrees_with_nobody(trained, image):
+def test_one_network_does_not_say_that_it_knows_everything(trained, image, caplog):
+    """Its epistemic parts were zeros, as of an ensemble that is sure."""
     predictor = emu_perception.EnsemblePredictor.load([str(members(trained)[0])], 'cpu')
-    prediction = predictor(image, fx=FX, size=(24, 32))
-    assert not prediction.parts.depth_epistemic.any()
-    assert prediction.parts.segmentation_epistemic.max() < 1e-5  # Rounding of an entropy.
-    assert prediction.parts.depth_aleatoric.shape == prediction.size == (24, 32)
+    line, = [text for text in caplog.messages if 'answers once' in text]
+    assert line.startswith(str(members(trained)[0])) and 'sub-ensemble' in line
+    parts = predictor(image, fx=FX, size=(24, 32)).parts
+    assert parts.segmentation_epistemic is None and parts.depth_epistemic is None
+    assert parts.depth_aleatoric.shape == parts.segmentation_aleatoric.shape == (24, 32)
+
+
+@pytest.mark.parametrize('fx', ['500', 0, -1.0, float('nan')])
+def test_what_is_no_focal_length_is_one_line(trained, image, fx):
+    predictor = emu_perception.EnsemblePredictor.load(str(trained / 'synthetic'), 'cpu')
+    with pytest.raises(EmuError, match='give the focal length in pixels'):
+        predictor(image, fx=fx)
 
 
 def test_its_flag_is_up_because_nobody_has_set_its_thresholds(trained, image):
