@@ -62,8 +62,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
                         'data set folder')
     add('--hfov', type=number(0.0, 150.0, open_low=True), metavar='DEG',
         help='horizontal field of view, where there is no good calibration (the parameter '
-        'fallback_hfov_deg), and no --fx; without any focal length no metres are recorded and the risk flag '
-        'stays raised')
+        'fallback_hfov_deg), and no --fx; without any focal length no metres are recorded and '
+        'the risk flag stays raised')
     add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
     add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
     add('--rectify', choices=RECTIFY, default=AUTO,
