@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 import re
 import sys
 import unicodedata
+
+from emu_perception.errors import InputError
 
 _LITTER = {'thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', '@eadir', '$recycle.bin'}
 _MARKS = ((codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
@@ -79,6 +82,20 @@ def why_unread(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return 'is a folder, not a file'
     return f'cannot be read ({error.strerror or error})'
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """
+    Say in one line what cannot be read, for people: no number, its name first.
+
+    :raises InputError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f'{error.filename}: {why_unread(error)}' if error.filename else
+                         str(error)) from error
 
 
 def names_in(data: bytes, known: Callable[[str], bool]) -> list[str]:

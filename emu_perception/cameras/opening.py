@@ -14,7 +14,7 @@ from emu_perception.cameras.image_files import image_paths, IMAGE_SUFFIXES, Imag
 from emu_perception.cameras.source import Source
 from emu_perception.cameras.video import Device, Video
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import is_litter
+from emu_perception.foreign_files import is_litter, reading
 from emu_perception.recordings.reader import COMPRESSED_SUFFIXES, open_bag
 
 
@@ -35,9 +35,11 @@ def open_source(given: str, rate_hz: float, *, image_topic: str | None = None,
             yield device
         return
     check_there(given)
-    if is_bag(path):
-        with open_bag(path) as bag:
-            yield BagImages(bag, image_topic, info_topic)
+    with reading():
+        bag = is_bag(path)
+    if bag:
+        with open_bag(path) as recording:
+            yield BagImages(recording, image_topic, info_topic)
         return
     if image_topic or info_topic:
         raise InputError(f"topic '{image_topic or info_topic}' (--image-topic, "

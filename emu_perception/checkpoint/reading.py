@@ -63,6 +63,7 @@ def _open(path: Path) -> Any:
         size = path.stat().st_size
         if path.is_dir():
             raise one_line(f'{path}: is a folder; give the path of a .safetensors file')
+        path.open('rb').close()  # safe_open says of one that may not be read that it is not there.
         return safe_open(path, framework='pt')
     except FileNotFoundError as error:
         raise missing(path) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.reader_leaves import reader_may_leave
+from emu_perception.foreign_files import reading
 from emu_perception.model_file import missing
 
 # What commands call the checkpoints that they read. 'default' is the package's own.
@@ -30,7 +31,7 @@ def read_first(module: str, arguments: list[str] | None) -> None:
         cannot be used.
     """
     from emu_perception.dataset_fields import check_root  # Brings NumPy, which emu --help lacks.
-    with reader_may_leave():
+    with reader_may_leave(), reading():
         parser = import_module(module).parser()
         options = parser.options(arguments)
         check_checkpoints(options)
@@ -43,12 +44,13 @@ def check_checkpoints(options: argparse.Namespace) -> None:
     """
     Look for the checkpoints that a line names: a misspelt one shall not cost seconds.
 
-    :raises CheckpointError: if one, or a folder in its place, is not there.
+    :raises EmuError: if one, or a folder in its place, is not there or cannot be looked for.
     """
-    for name in _CHECKPOINTS:
-        for path in _named(options, name):
-            if str(path) != 'default' and not Path(path).exists():
-                raise missing(Path(path))
+    with reading():
+        for name in _CHECKPOINTS:
+            for path in _named(options, name):
+                if str(path) != 'default' and not Path(path).exists():
+                    raise missing(Path(path))
 
 
 def _named(options: argparse.Namespace, name: str) -> list[str | Path]:

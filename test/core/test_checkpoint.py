@@ -197,6 +197,14 @@ def test_the_old_file_is_replaced_in_one_step_or_not_at_all(checkpoint, network,
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
 
 
+def test_a_file_that_may_not_be_read_is_not_called_missing(checkpoint, monkeypatch):
+    """safetensors says 'No such file' of both, and one looks for what is there."""
+    def refuse(path: Path, *_: Any) -> None:
+        raise PermissionError(13, 'Permission denied', str(path))
+    monkeypatch.setattr(Path, 'open', refuse)
+    one_line(checkpoint, 'cannot be read (Permission denied)')
+
+
 def test_a_new_file_replaces_the_old_one(checkpoint, network, metadata):
     save_checkpoint(checkpoint, network, replace(metadata, name='newer'))
     assert read_metadata(checkpoint).name == 'newer'

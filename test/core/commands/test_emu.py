@@ -109,6 +109,27 @@ import training
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize('words', [
+    ['calibrate', '--checkpoint', 'shut', '--data', 'x'], ['export', '--model', 'shut', '--out',
+                                                           'a.onnx'],
+    ['evaluate', '--checkpoint', 'default', '--data', 'shut'], ['train', '--recipe', 'shut'],
+    ['predict', 'shut', '--out', 'out'], ['predict', '.', '--out', 'out', '--model', 'shut']])
+def test_what_may_not_be_looked_at_is_one_line_of_words(monkeypatch, tmp_path, capsys, words):
+    """Looked for before the command, it ended in a traceback."""
+    def shut(look):
+        def seen(path):
+            if path.name == 'shut':
+                raise PermissionError(13, 'Permission denied', str(path))
+            return look(path)
+        return seen
+    monkeypatch.chdir(tmp_path)
+    for name in ('exists', 'is_dir', 'is_file'):
+        monkeypatch.setattr(Path, name, shut(getattr(Path, name)))
+    assert emu.main(words) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == f'emu {words[0]}: shut: cannot be read (Permission denied)'
+
+
 @pytest.mark.parametrize('row', SUBCOMMANDS.values(), ids=lambda row: row.name)
 def test_every_command_is_a_function_of_a_module_that_is_there(row):
     module = row.module.replace(OFFLINE, offline_package())
