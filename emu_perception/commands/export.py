@@ -3,7 +3,7 @@
 """
 Write a checkpoint for other runtimes: uint8 image in, all maps and scores out, proven equal.
 
-emu export --out models/emu.onnx [--model FILE] [--size 288x384] [--batch N | --any-batch]
+emu export --out models/emu.onnx [--model FILE] [--size 288x512] [--batch N | --any-batch]
 
 What is written is run and held against the Predictor on real images (--images, else photographs
 that are here); if it says something else it is removed again. Beside it: NAME.json and NAME.md,

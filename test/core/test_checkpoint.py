@@ -198,7 +198,7 @@ def test_the_old_file_is_replaced_in_one_step_or_not_at_all(checkpoint, network,
 
 
 def test_a_file_that_may_not_be_read_is_not_called_missing(checkpoint, monkeypatch):
-    """safetensors says 'No such file' of both, and one looks for what is there."""
+    """Safetensors says 'No such file' of both, and one looks for what is there."""
     def refuse(path: Path, *_: Any) -> None:
         raise PermissionError(13, 'Permission denied', str(path))
     monkeypatch.setattr(Path, 'open', refuse)

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 import os
+from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -17,6 +19,7 @@ from emu_perception.checkpoint import (
     CheckpointMetadata,
     Intrinsics,
     load_checkpoint,
+    read_metadata,
     save_checkpoint,
 )
 from emu_perception.commands import export
@@ -27,6 +30,7 @@ from emu_perception.exporting.whole_model import WholeModel
 from emu_perception.model_file import default_model
 from emu_perception.networks.multitask import MultitaskNetwork
 from emu_perception.predictor import Predictor
+from emu_perception.preprocessing import network_size
 from emu_perception.visualization import default_palette
 import numpy as np
 import pytest
@@ -314,6 +318,25 @@ def test_what_cannot_be_exported_is_one_line(checkpoint, picture, tmp_path, caps
     assert run(checkpoint, picture, tmp_path / 'a.onnx', *more) == 1
     line, = capsys.readouterr().err.splitlines()
     assert words in line and not (tmp_path / 'a.onnx').exists()
+
+
+def test_a_size_that_the_predictor_would_not_run_is_refused_before_the_work(
+        checkpoint, picture, tmp_path, capsys, monkeypatch):
+    """It was after the file was written, with a size of Python's brackets."""
+    monkeypatch.setattr(formats, 'find_spec', lambda name: 'there')
+    assert run(checkpoint, picture, tmp_path / 'a.onnx', '--size', '1024x1024') == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert re.search(r'--size is 1024x1024: the Predictor runs such images at \d+x\d+: give', line)
+
+
+def test_sizes_that_are_shown_are_some_that_the_default_model_takes():
+    """The page went on naming the size of the default model before."""
+    trained = read_metadata(default_model()).input_size
+    page = Path(export.__file__).parents[2].joinpath('docs/export.md').read_text()
+    shown = re.findall(r'--size (\d+)x(\d+)', page + str(export.__doc__))
+    assert len(shown) >= 2
+    for size in ((int(height), int(width)) for height, width in shown):
+        assert network_size(size, trained) == size
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
