@@ -126,7 +126,11 @@ class CommandParser(argparse.ArgumentParser):
     def _with_meant(self, message: str) -> str:
         if message.startswith(_UNKNOWN):
             first = message[len(_UNKNOWN):].split()[0].partition('=')[0]
-            message += self._meant(first)
+            if not first.startswith('-') and any(action.metavar == 'INPUT'
+                                                 for action in self._actions):
+                message += '; give one INPUT: of several images their folder'  # Of *.jpg.
+            else:
+                message += self._meant(first)
         elif message.startswith(_REQUIRED):  # Misspelt, it may be there.
             words = [*self._option_string_actions, *self.words()]
             message += ''.join(f"; '{first}' is none of the options{self._meant(first)}"

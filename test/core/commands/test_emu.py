@@ -295,6 +295,15 @@ def test_a_needed_option_that_is_misspelt_is_named_and_one_that_is_shortened_is_
         assert capsys.readouterr().err.endswith(f'{said}\n')
 
 
+@pytest.mark.parametrize('name', ['predict', 'commission'])
+def test_who_gives_every_file_of_a_folder_is_told_to_give_the_folder(name, capsys):
+    """Of photos/*.jpg all but the first were 'unrecognized arguments'."""
+    with pytest.raises(SystemExit):
+        emu.main([name, 'a.jpg', 'b.jpg', '--out', 'out'])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert 'b.jpg; give one INPUT: of several images their folder' in line
+
+
 def test_a_model_is_a_checkpoint_where_that_is_its_name(capsys):
     """``emu predict`` has --model, ``emu benchmark`` --checkpoint: it meant '--node'."""
     for there, typed in (('--model', '--checkpoint'), ('--checkpoint', '--model')):
