@@ -118,6 +118,7 @@ def nodes(context):
                         ('camera_info_topic', given('camera_info_topic')),
                         ('depth_hint_topic', given('depth_hint_topic'))):
         _check_name(name, topic, 'a topic, such as /camera/color/image_raw')
+    _check_name('namespace', namespace, 'letters, digits and _, with / between them')
     for camera in cameras:
         _check_name('cameras', camera, 'namespaces with commas between them, such as front,left')
     info_topic = given('camera_info_topic') or _beside(image_topic, 'camera_info')

@@ -226,6 +226,7 @@ def test_rviz_waits_for_the_frame_of_the_images(installed: Path) -> None:
     ({'image_topic': 'image/'}, "image_topic is 'image/'"),
     ({'camera_info_topic': '/camera//info'}, "camera_info_topic is '/camera//info': give a topic"),
     ({'depth_hint_topic': '/cam/2d'}, "depth_hint_topic is '/cam/2d': give a topic"),
+    ({'namespace': 'front-cam'}, "namespace is 'front-cam': give letters"),
     ({'cameras': 'front left'}, "cameras is 'front left': give namespaces with commas"),
     ({'cameras': 'front,rear-left'}, "cameras is 'rear-left': give namespaces"),
     ({'respawn': 'maybe'}, 'respawn'), ({'replay_clock': 'x'}, 'replay_clock')])
