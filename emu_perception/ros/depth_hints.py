@@ -72,6 +72,11 @@ class DepthHints:
             return {cause: self._counts[cause] for cause in CAUSES}
 
     @property
+    def none_came(self) -> bool:
+        """Tell whether nothing with a stamp has come on the topic, since it is listened to."""
+        return not self._stamps and not self._counts['unusable']
+
+    @property
     def problem(self) -> str:
         """Return in one line why the last image had no hint; '' where it had one."""
         return self._problem
