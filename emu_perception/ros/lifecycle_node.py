@@ -28,7 +28,7 @@ from emu_perception.ros.map_rate import MapRate
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_health import NodeHealth, Running
 from emu_perception.ros.node_statistics import Statistics
-from emu_perception.ros.parameter_files import unknown_parameters
+from emu_perception.ros.parameter_files import unknown_overrides, unknown_parameters
 from emu_perception.ros.pipeline import Pipeline, WaitingImage
 from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
 from emu_perception.ros.publishing_thread import PublishingThread
@@ -147,6 +147,8 @@ class EmuNode(LifecycleNode):
         self._log.info(f'active: reading {camera.image_topic} and {camera.camera_info_topic}')
         if self._inputs.advice:
             self._log.once('advice', self._inputs.advice)
+        for line in unknown_overrides(self):
+            self._log.once(line, line)
         return _SUCCESS
 
     @reported
