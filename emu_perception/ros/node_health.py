@@ -134,7 +134,8 @@ class NodeHealth:
         lost = self._inputs.explain_losses(now_s)
         if lost:
             self._log.every(LOST_LOG_EVERY_S, 'lost', lost)
-        return '; '.join(filter(None, (*remarks, lost, camera.ended(now_s), hint)))
+        return '; '.join(filter(None, (*remarks, running.pipeline.delivery.problem, lost,
+                                       camera.ended(now_s), hint)))
 
     def _explained(self, key: str, text: str) -> str:
         self._log.every(30.0, key, text)
