@@ -9,6 +9,7 @@ parameter of the node itself, so this file is the same on Humble, Jazzy and Kilt
 
 from difflib import get_close_matches
 from pathlib import Path
+import re
 
 from ament_index_python.packages import (
     get_package_prefix,
@@ -21,6 +22,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+import yaml
 
 SHARE = Path(get_package_share_directory('emu_perception'))
 # The robot stands still meanwhile, and there is nothing to wait for: when launch hears of the
@@ -112,6 +114,13 @@ def nodes(context):
     namespace, image_topic = given('namespace').strip('/'), given('image_topic')
     cameras = [camera.strip('/ ') for camera in given('cameras').split(',') if camera.strip('/ ')]
     places = [_join(namespace, camera) for camera in cameras] or [namespace]
+    for name, topic in (('image_topic', image_topic),
+                        ('camera_info_topic', given('camera_info_topic')),
+                        ('depth_hint_topic', given('depth_hint_topic'))):
+        _check_name(name, topic, 'a topic, such as /camera/color/image_raw')
+    _check_name('namespace', namespace, 'letters, digits and _, with / between them')
+    for camera in cameras:
+        _check_name('cameras', camera, 'namespaces with commas between them, such as front,left')
     info_topic = given('camera_info_topic') or _beside(image_topic, 'camera_info')
     remappings = [('image', image_topic), ('camera_info', info_topic)]
     if given('depth_hint_topic'):
@@ -193,9 +202,17 @@ def nodes(context):
 def _misspelt(given):
     """Return a line for each argument that is nearly one of these: launch says nothing."""
     known = [argument.name for argument in ARGUMENTS]
-    return [f'launch argument {name} is none of emu.launch.py: did you mean {near[0]}?'
-            for name in given
-            if name not in known and (near := get_close_matches(name, known, 1, 0.85))]
+    ours = yaml.safe_load((SHARE / 'config' / 'emu.yaml').read_text())['/**']['ros__parameters']
+    lines = []
+    for name in sorted({*given} - {*known}):
+        near = get_close_matches(name, known, 1, 0.85)
+        if name in ours:
+            lines.append(f'launch argument {name} is none of emu.launch.py, and changes nothing: '
+                         'it is a parameter of the node; give a params_file that has it')
+        elif near:
+            lines.append(f'launch argument {name} is none of emu.launch.py: did you mean '
+                         f'{near[0]}?')
+    return lines
 
 
 def generate_launch_description():
@@ -228,6 +245,12 @@ def _executable(argument, package, name):
 
 def _resolved(namespace, topic):
     return topic if topic.startswith('/') else '/' + _join(namespace, topic)
+
+
+def _check_name(name, text, wanted):
+    """Refuse what ROS would refuse in the midst of other lines, as a topic with a space."""
+    if text and not re.fullmatch(r'(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', text, re.ASCII):
+        raise RuntimeError(f"launch argument {name} is '{text}': give {wanted}")
 
 
 def _number(name, text):

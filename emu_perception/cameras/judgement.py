@@ -202,6 +202,13 @@ def _uncalibrated(info: CameraInfo, used: Pinhole, name: str) -> Remark | None:
 def _of_other_size(info: CameraInfo, width: int, height: int) -> Remark | None:
     binning_x, binning_y = info.binning
     part = info.roi.width or info.width, info.roi.height or info.height
+    beyond = info.roi.x_offset + part[0], info.roi.y_offset + part[1]
+    if beyond[0] > info.width or beyond[1] > info.height:
+        # Whose the principal point is, the sensor's or the part's, cannot be told any more.
+        return Remark('region', f'has a region (roi) of {part[0]}x{part[1]} at x '
+                      f'{info.roi.x_offset}, y {info.roi.y_offset}, which does not lie in its '
+                      f"{info.width}x{info.height}: have the driver give the whole sensor's size "
+                      'and calibration, or no roi')
     found = part[0] // binning_x, part[1] // binning_y
     if found == (width, height):
         return None

@@ -122,8 +122,7 @@ def _on_sensor(pinhole: Pinhole, info: CameraInfo, width: int, height: int
     (binning_x, binning_y), roi = info.binning, info.roi
     whole = Pinhole(pinhole.fx * binning_x, pinhole.fy * binning_y,
                     pinhole.cx * binning_x + roi.x_offset, pinhole.cy * binning_y + roi.y_offset)
-    return whole, (max(info.width, roi.x_offset + roi.width),
-                   max(info.height, roi.y_offset + roi.height))
+    return whole, (info.width, info.height)
 
 
 def _placed(pinhole: Pinhole, size: tuple[int, int], name: str) -> str:

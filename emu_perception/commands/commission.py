@@ -25,6 +25,7 @@ from emu_perception.commands.output_file import check_checkpoint
 from emu_perception.commands.program import program
 from emu_perception.commissioning import commission, Commissioned, HeldOut, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
+from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
 from emu_perception.familiarity import load_fitted_scores
@@ -57,12 +58,16 @@ def run(options: argparse.Namespace) -> None:
         if source.live:
             raise InputError(f'{options.input}: is a camera: record a minute of normal driving, '
                              'and give the recording')
+        delivery = DeliveryCheck(observer, fitted)
         recording, frames = observed(observer, source, cameras, depths, options.frames,
-                                     as_hint=options.depth_as == HINT)
+                                     as_hint=options.depth_as == HINT, delivery=delivery)
     depth = None if depths is None else check_depth(frames, as_hint=options.depth_as == HINT)
     recording, thresholds = widened(recording, metadata.calibration.thresholds, depth)
     found = commission(fitted, thresholds, recording, percentile=PERCENTILE,
                        held_out=options.held_out)
+    if delivery.doubt is not None:
+        found = replace(found, warnings=(f'{delivery.doubt.sentence}. What is wrong now would be '
+                                         'normal to the flag', *found.warnings))
     save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
                                                        str(options.input)))
     print('\n'.join(report(found, depth, stamped=source.stamped)))

@@ -20,6 +20,7 @@ from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.hints import open_hints
 from emu_perception.commissioning import Recording
 from emu_perception.commissioning_depth import compare_frame, FrameDepth
+from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer, Seen
 from emu_perception.pictures import check_image
@@ -59,16 +60,21 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
 
 
 def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: Depths | None,
-             most: int, *, as_hint: bool) -> tuple[Recording, list[FrameDepth]]:
+             most: int, *, as_hint: bool, delivery: DeliveryCheck | None = None,
+             ) -> tuple[Recording, list[FrameDepth]]:
     """
     Return what the network gives for frames spread over a recording, and their depth's errors.
 
     :param most: so many frames at most.
     :param as_hint: as :func:`compare_frame`.
+    :param delivery: is shown some of the frames.
     :raises InputError: if no frame can be read, or one of a depth camera has no focal length.
     """
     every = max(1, -(-(source.total or 0) // most))
-    times, statistics, frames = [], [], []
+    delivery_every = max(1, min(most, source.total or 3 * DeliveryCheck.PICTURES)
+                         // DeliveryCheck.PICTURES)
+    times: list[float] = []
+    statistics, frames = [], []
     scores: dict[str, list[float]] = {}
     for image in _spread(source, every):
         try:
@@ -82,13 +88,15 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
         if camera is None and depths is not None:
             raise InputError('--depth needs --fx or a camera_info: without the focal length there '
                              f'are no metres to compare; {cameras.problem}')
-        seen = observer(rgb if camera is None else camera.rectified(rgb),
-                        None if camera is None else camera.fx / width)
+        view = rgb if camera is None else camera.rectified(rgb)
+        seen = observer(view, None if camera is None else camera.fx / width)
         odd = _not_finite(seen)
         if odd:  # In the node it raises the flag; here it would be the thresholds of all frames.
             print(f'left out: {image.name}: {odd} is not finite: the network gives no usable '
                   'answer for it', file=sys.stderr)
             continue
+        if delivery is not None and len(times) % delivery_every == 0:
+            delivery.see(view, seen)
         times.append(image.header.stamp_ns / 1e9)
         statistics.append(seen.statistics)
         for name, value in seen.scores.items():

@@ -60,14 +60,17 @@ class HintSummary:
 class HintTrack:
     """Joins a depth camera into the images of a recording, in their order."""
 
-    def __init__(self, hints: Hints, prior: float, *, any_scale: bool = False) -> None:
+    def __init__(self, hints: Hints, prior: float, *, any_scale: bool = False, each: bool = False
+                 ) -> None:
         """
         Know nothing of the scale yet.
 
         :param prior: standard deviation of the log scale before any hint, as ``depth_hint_prior``.
         :param any_scale: take hints too whose scale is no camera's.
+        :param each: every image is by itself: what one says of the scale is of no other.
         """
-        self._hints, self._prior = hints, prior
+        self._hints, self._prior, self._each = hints, prior, each
+        self._any_scale = any_scale
         self._stream = HintStream(any_scale=any_scale)
         self._left_out: Counter[str] = Counter()
         self._figures: list[HintFigures] = []
@@ -75,8 +78,8 @@ class HintTrack:
 
     @property
     def contradiction(self) -> str:
-        """Return :attr:`HintStream.contradiction`."""
-        return self._stream.contradiction
+        """Return :attr:`HintStream.contradiction`; of images by themselves no other's."""
+        return '' if self._each else self._stream.contradiction
 
     def joined(self, image: InputImage, rgb: np.ndarray, prediction: Prediction, camera: Camera
                ) -> tuple[Prediction, HintFigures]:
@@ -87,6 +90,8 @@ class HintTrack:
         """
         network = prediction.depth
         assert network is not None
+        if self._each:
+            self._stream = HintStream(any_scale=self._any_scale)
         joined = self._stream.join(prediction, rgb, self._hint(image, camera), fx=camera.fx,
                                    prior=self._prior, now_s=image.header.stamp_ns / 1e9)
         if joined.problem:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +26,8 @@ import numpy as np
 
 LOGGER = logging.getLogger('emu_perception')
 SLOP_NS = 15_000_000  # As the node's depth_hint_slop_s: half a period of 30 images a second.
+_BESIDE_NS = 2 * 10**9  # A hint is recorded within so much of its image, by whichever comes first.
+_JUMP_NS = 10**9  # A stamp further off is of another run, as in the node.
 
 
 class Hints(Protocol):
@@ -62,24 +63,35 @@ class FolderHints:
 
 
 class BagHints:
-    """A topic of a bag, matched by stamp."""
+    """
+    A topic of a bag, matched by stamp among what was recorded at about the time of an image.
+
+    Stamps may jump, as where a bag is of two runs, or of a driver that was started anew: they
+    neither end the reading nor have the rest of the bag read into memory.
+    """
 
     def __init__(self, bag: Bag, topic: str) -> None:
         bag.check_topic(topic, (IMAGE, COMPRESSED))
         self._topic = topic
         self._records = bag.records([topic])
-        self._near: deque[Record] = deque()
+        self._ahead: list[Record] = []  # At most the one that was recorded too late so far.
+        self._near: list[Record] = []
 
     def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """Return what was recorded within half a period of the image, the nearest."""
-        stamp = image.header.stamp_ns
-        while not self._near or _stamp(self._near[-1]) <= stamp + SLOP_NS:
-            record = next(self._records, None)
+        assert image.record is not None, 'images beside a bag are of it'
+        stamp, recorded_ns = image.header.stamp_ns, image.record.recorded_ns
+        self._near = [one for one in self._near if _may_be_of(one, stamp, recorded_ns)]
+        # Until one of a later image is there.
+        while not any(stamp + SLOP_NS < _stamp(one) <= stamp + _JUMP_NS for one in self._near):
+            record = self._ahead.pop() if self._ahead else next(self._records, None)
             if record is None:
                 break
-            self._near.append(record)
-            self._drop_before(stamp - SLOP_NS)
-        self._drop_before(stamp - SLOP_NS)
+            if record.recorded_ns > recorded_ns + _BESIDE_NS:
+                self._ahead.append(record)
+                break
+            if _may_be_of(record, stamp, recorded_ns):
+                self._near.append(record)
         found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
         if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
             return None
@@ -90,10 +102,6 @@ class BagHints:
                              f"'{frame}': give the depth that is aligned to the image")
         return _checked(decode_depth(message), camera, f"topic '{self._topic}'",
                         rectified=says_rectified(self._topic))
-
-    def _drop_before(self, stamp_ns: int) -> None:
-        while self._near and _stamp(self._near[0]) < stamp_ns:
-            self._near.popleft()
 
 
 @contextmanager
@@ -128,3 +136,9 @@ def _checked(depth: np.ndarray, camera: Camera, what: str, *, rectified: bool | 
 
 def _stamp(record: Record) -> int:
     return record.stamp_ns or record.recorded_ns
+
+
+def _may_be_of(record: Record, stamp_ns: int, recorded_ns: int) -> bool:
+    """Tell whether a hint may be of an image, or of one that is still to come."""
+    gone = stamp_ns - _JUMP_NS <= _stamp(record) < stamp_ns - SLOP_NS
+    return not gone and record.recorded_ns >= recorded_ns - _BESIDE_NS

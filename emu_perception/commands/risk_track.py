@@ -29,11 +29,6 @@ class RiskTrack:
         monitor.activate()
 
     @property
-    def each(self) -> bool:
-        """Tell whether every image is judged by itself."""
-        return self._each
-
-    @property
     def stale_after_s(self) -> float:
         """Seconds without an image after which the flag is raised."""
         return self._monitor.stale_after_s

@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
         truths = (TruthFolder.beside(options.input, predictor.metadata.classes)
                   if isinstance(source, ImageFiles) else None)
         track = None if hints is None else HintTrack(
-            hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale)
+            hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale, each=each)
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,

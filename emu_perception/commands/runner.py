@@ -96,8 +96,7 @@ class Runner:
         else:
             misleads = problem_of(prediction.scores, self._predictor.metadata.score_names)
             # By what an earlier hint of a stream said too, whatever this one says: as in the node.
-            contradiction = ('' if self._hints is None or self._risk.each
-                             else self._hints.contradiction)
+            contradiction = '' if self._hints is None else self._hints.contradiction
             if self._hints is not None and camera is not None and not misleads:
                 prediction, figures = self._hints.joined(image, view, prediction, camera)
                 contradiction = contradiction or figures.contradiction

@@ -29,7 +29,7 @@ class JoinedImage:
     :ivar cause: what became of the hint, ``USED`` or why it was left out; '' where there was none.
     :ivar problem: in one line why it was left out.
     :ivar contradiction: in one line that it was refused as far nearer than the network; '' where
-        it could be compared and was not; None where it tells nothing of that.
+        it was taken; None where it tells nothing of that, as one that is far farther.
     """
 
     prediction: Prediction
@@ -45,9 +45,10 @@ class HintStream:
     Keeps what is known of the network's scale from image to image.
 
     :param any_scale: take a hint whose scale is no camera's too.
-    :ivar contradiction: in one line why the last hint that could be compared was refused as far
-        nearer; '' where it was taken, or is far farther: those metres would have been the less
-        careful ones. Which of the two is wrong is not known, and what is nearer may be a wall.
+    :ivar contradiction: in one line why a hint was refused as far nearer, until one is taken
+        again; '' else. Which of the two is wrong is not known, and what is nearer may be a wall.
+        One that is far farther is refused too, and raises nothing: its metres would have been the
+        less careful ones; but it takes nothing back.
     """
 
     def __init__(self, *, any_scale: bool = False) -> None:
@@ -92,7 +93,7 @@ class HintStream:
         if fused.refused:
             cause, problem = REFUSED, refusal(fused)
         contradiction = _contradiction(fused)
-        if contradiction is not None:  # A missing or an empty hint takes nothing back.
+        if contradiction is not None:  # A missing, empty or refused hint takes nothing back.
             self.contradiction = contradiction
         return JoinedImage(prediction, fused, None if problem else hint, cause, problem,
                            contradiction)
@@ -109,8 +110,9 @@ class HintStream:
 def _contradiction(fused: Fused) -> str | None:
     if fused.reading is None:
         return None
-    nearer = fused.refused and fused.reading.log_factor < 0.0
-    return f'depth hint: {refusal(fused)}' if nearer else ''
+    if not fused.refused:
+        return ''
+    return f'depth hint: {refusal(fused)}' if fused.reading.log_factor < 0.0 else None
 
 
 def refusal(fused: Fused) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from emu_perception.model_file import resolve_model_file
 from emu_perception.ros.bridge import choose_converter
 from emu_perception.ros.camera_source import CameraSource
+from emu_perception.ros.delivery_watch import DeliveryWatch
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.hint_fusion import HintFusion
@@ -55,4 +56,5 @@ def configured(node: LifecycleNode, pool: PredictorPool, settings: Callable[[], 
         if asked.depth_hint else None
     return Pipeline(predictor=predictor, convert=convert, camera=camera, risk=risk, maps=maps,
                     publishing=publishing, statistics=statistics, faults=faults,
-                    settings=settings, log=log, map_rate=map_rate, fusion=fusion), converter
+                    settings=settings, log=log, map_rate=map_rate,
+                    delivery=DeliveryWatch(), fusion=fusion), converter

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 
 _KEPT = 8  # Of images that are still to come, or were dropped.
 _REMEMBERED = 64  # Stamps, to know repeated ones by.
-_JUMP_NS = 10**9  # Back by more is another run, and no message that was overtaken.
+_JUMP_NS = 10**9  # Off by more is another run, and no message that was overtaken.
 CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN)
 
 
@@ -70,6 +70,11 @@ class DepthHints:
         """Return how many images had a hint, and what became of the other hints, by cause."""
         with self._ready:
             return {cause: self._counts[cause] for cause in CAUSES}
+
+    @property
+    def none_came(self) -> bool:
+        """Tell whether nothing with a stamp has come on the topic, since it is listened to."""
+        return not self._stamps and not self._counts['unusable']
 
     @property
     def problem(self) -> str:
@@ -152,7 +157,8 @@ class DepthHints:
         """Tell whether a hint of a later image is there, or nobody expects one any more."""
         if self._expected is None:
             return True
-        return any(stamp > self._expected.last for stamp, _ in self._kept)
+        last = self._expected.last
+        return any(last < stamp <= last + _JUMP_NS for stamp, _ in self._kept)
 
     def _why(self, stamp_ns: int) -> str:
         if not self._stamps:

@@ -20,6 +20,7 @@ from emu_perception.errors import EmuError
 from emu_perception.ros import parameters
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.configuration import configured
+from emu_perception.ros.delivery_watch import DeliveryWatch
 from emu_perception.ros.diagnostics import model_values
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.introduction import introduce, say_promises
@@ -28,7 +29,7 @@ from emu_perception.ros.map_rate import MapRate
 from emu_perception.ros.model_swap import ModelSwap
 from emu_perception.ros.node_health import NodeHealth, Running
 from emu_perception.ros.node_statistics import Statistics
-from emu_perception.ros.parameter_files import unknown_parameters
+from emu_perception.ros.parameter_files import unknown_overrides, unknown_parameters
 from emu_perception.ros.pipeline import Pipeline, WaitingImage
 from emu_perception.ros.predictor_pool import load_predictor, PredictorPool, SharedPredictor
 from emu_perception.ros.publishing_thread import PublishingThread
@@ -136,6 +137,7 @@ class EmuNode(LifecycleNode):
         self._session = self._risk.activate()
         self._activated_s = time.monotonic()
         self._arrivals = Arrivals(self.get_clock())
+        self._pipeline.delivery.begin()
         camera, fusion = self._pipeline.camera, self._pipeline.fusion
         try:
             self._inputs.start(camera, self._settings.transport, self._on_image,
@@ -147,6 +149,8 @@ class EmuNode(LifecycleNode):
         self._log.info(f'active: reading {camera.image_topic} and {camera.camera_info_topic}')
         if self._inputs.advice:
             self._log.once('advice', self._inputs.advice)
+        for line in unknown_overrides(self):
+            self._log.once(line, line)
         return _SUCCESS
 
     @reported
@@ -310,6 +314,7 @@ class EmuNode(LifecycleNode):
             self._risk.configure(self._settings, metadata)
         self._pipeline = replace(self._pipeline, predictor=predictor,
                                  maps=self._pipeline.maps.showing(predictor.metadata),
+                                 delivery=DeliveryWatch(),
                                  fusion=fusion and fusion.another_network(same_file))
         self._introduce(predictor, str(self._model_values['converter']))
         waiting = old.clear()

@@ -102,7 +102,7 @@ class _Process:
         if not nodes:
             raise RuntimeError('no camera is left')
         names = [node.get_fully_qualified_name() for node in nodes]
-        self._check_names(names)
+        self._check_names(names, [node.get_namespace() for node in nodes])
         self._warn_of_files(names)
         self.node_exists = True
         # A thread for each, so that one that loads its model does not hold up the others.
@@ -125,10 +125,11 @@ class _Process:
     def _say(self, text: str) -> None:
         print(f'{self.name}: {text}', file=sys.stderr, flush=True)
 
-    def _check_names(self, names: Sequence[str]) -> None:
-        if len(set(names)) < len(names):
-            raise ValueError(f'the nodes {", ".join(names)} share a name: give each camera once, '
-                             'and no __ns beside a list of cameras')
+    def _check_names(self, names: Sequence[str], places: Sequence[str]) -> None:
+        given = {f'/{namespace.strip("/")}' for namespace in self.namespaces if namespace}
+        if len(set(names)) < len(names) or given and not {*places} <= given:
+            raise ValueError(f'the nodes {", ".join(names)} share a name, or are not where they '
+                             'were asked for: give each camera once, and no __ns beside cameras')
 
     def _serve(self, node: Any) -> None:
         """Be a node's thread: spin until the end, then end it."""

@@ -104,10 +104,8 @@ class NodeHealth:
             silent_s = min(silent_s, image_age_s)
         if silent_s < SILENT_AFTER_S:
             return clock_problem(self._node)
-        problem = '; '.join(filter(None, (clock_problem(self._node),
-                                          self._inputs.explain_silence())))
-        self._log.every(30.0, 'silence', problem)
-        return problem
+        return self._explained('silence', '; '.join(filter(None, (
+            clock_problem(self._node), self._inputs.explain_silence()))))
 
     def _name_problem(self) -> str:
         others = self._risk.foreign_publishers
@@ -116,8 +114,7 @@ class NodeHealth:
         name = self._node.get_fully_qualified_name()
         problem = (f'{others} more publish on {name}/risk: another node is called {name} too, or '
                    'one was killed just now; each lowers the flag that the other raises')
-        self._log.every(30.0, 'name', problem)
-        return problem
+        return self._explained('name', problem)
 
     def _warnings(self, running: Running, now_s: float) -> str:
         if running.activated_s is None or running.pipeline is None:
@@ -126,7 +123,20 @@ class NodeHealth:
         remarks = [remark.text for remark in running.arrivals.warnings]
         remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
         hint = f'depth hint: {fusion.hints.problem}' if fusion and fusion.hints.problem else ''
+        if now_s - running.activated_s >= SILENT_AFTER_S:
+            problem = camera.judgement.problem
+            if problem and problem.code == 'missing' and running.pipeline.metres_withheld:
+                remarks.append(self._explained(
+                    'no info', self._inputs.explain_no_info(camera.camera_info_topic)))
+            if fusion and fusion.hints.problem and fusion.hints.none_came:
+                hint = self._explained(
+                    'no hint', f'depth hint: {self._inputs.explain_no_hint(fusion.hints.topic)}')
         lost = self._inputs.explain_losses(now_s)
         if lost:
             self._log.every(LOST_LOG_EVERY_S, 'lost', lost)
-        return '; '.join(filter(None, (*remarks, lost, camera.ended(now_s), hint)))
+        return '; '.join(filter(None, (*remarks, running.pipeline.delivery.problem, lost,
+                                       camera.ended(now_s), hint)))
+
+    def _explained(self, key: str, text: str) -> str:
+        self._log.every(30.0, key, text)
+        return text

@@ -17,6 +17,7 @@ from typing import Any
 # Of every rclpy node, declared by itself or only where the distribution has it.
 _OF_ROS = ('use_sim_time', 'start_type_description_service')
 _QOS = 'qos_overrides.'
+_TOPICS_OF_ROS = ('/clock', '/parameter_events', '/rosout')
 
 
 def unknown_parameters(given: Collection[str], declared: Collection[str]) -> list[str]:
@@ -28,11 +29,30 @@ def unknown_parameters(given: Collection[str], declared: Collection[str]) -> lis
     """
     lines = []
     for name in sorted(set(given) - {*declared, *_OF_ROS}):
-        if name.startswith(_QOS):  # Declared with its topic, some of them at configure.
+        if name.startswith(_QOS):  # Declared with its topic: see unknown_overrides.
             continue
         near = get_close_matches(name, declared, 1)
         meant = f"; did you mean '{near[0]}'?" if near else ''
         lines.append(f"parameter '{name}' was set, and is none of this node's{meant}")
+    return lines
+
+
+def unknown_overrides(node: Any) -> list[str]:
+    """
+    Return a line for each QoS that was set from outside for what is no topic or policy here.
+
+    :param node: an active one: each topic has declared its own by then.
+    """
+    # rclpy's own, since it tells nobody.
+    given, declared = getattr(node, '_parameter_overrides', {}), getattr(node, '_parameters', {})
+    lines = []
+    for name in sorted({*given} - {*declared}):
+        if not name.startswith(_QOS) or name.split('.')[1] in _TOPICS_OF_ROS:
+            continue
+        near = get_close_matches(name, [one for one in declared if one.startswith(_QOS)], 1, 0.85)
+        meant = f"; did you mean '{near[0]}'?" if near else ''
+        lines.append(f"parameter '{name}' was set, and changes nothing: there is no such topic or "
+                     f'policy, by its resolved name{meant}')
     return lines
 
 

@@ -200,7 +200,7 @@ def validate(values: Mapping[str, object]) -> Settings:
         try:
             good = TABLE[name].rule.checked(value)
         except ValueError as error:
-            raise InputError(f'parameter {name} is {value!r}: {error}') from error
+            raise InputError(_refusal(name, value, error)) from error
         if name not in _SCORE_OF:
             checked[name] = good
         elif good:
@@ -212,6 +212,13 @@ def validate(values: Mapping[str, object]) -> Settings:
         raise InputError(f'parameter {error}') from error
     settings.check_heights()
     return settings
+
+
+def _refusal(name: str, value: object, error: Exception) -> str:
+    # YAML makes false of off, and a number of 0.
+    text = isinstance(TABLE[name].default, str) and not isinstance(value, str)
+    quoted = ', in quotes' if text else ''
+    return f'parameter {name} is {value!r}: {error}{quoted}'
 
 
 def descriptor(name: str) -> ParameterDescriptor:
@@ -245,12 +252,14 @@ def declare(node: Node) -> Settings:
 
     :raises InputError: if a value given at the start has the wrong type or is out of range.
     """
-    values = {}
+    values, given = {}, getattr(node, '_parameter_overrides', {})
     for name, entry in TABLE.items():
         try:
             value = node.declare_parameter(name, entry.default, descriptor(name)).value
             values[name] = entry.default if value is None else value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            if name in given:  # rclpy names types, and not what to give.
+                validate({name: given[name].value})
             raise InputError(f'parameter {name} cannot be used: {error}') from error
     return validate(values)
 

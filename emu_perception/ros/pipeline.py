@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import time
 
@@ -20,6 +20,7 @@ from emu_perception.risk import problem_of, RiskReason
 from emu_perception.ros.arrivals import Arrivals
 from emu_perception.ros.bridge import Converter
 from emu_perception.ros.camera_source import CameraSource
+from emu_perception.ros.delivery_watch import DeliveryWatch
 from emu_perception.ros.faults import Faults
 from emu_perception.ros.hint_fusion import HintFusion
 from emu_perception.ros.image_messages import compressed_to_rgb
@@ -70,6 +71,7 @@ class Pipeline:
     settings: Callable[[], Settings]
     log: QuietLog
     map_rate: MapRate
+    delivery: DeliveryWatch
     fusion: HintFusion | None = None
 
     def process(self, waiting: WaitingImage) -> None:
@@ -141,6 +143,23 @@ class Pipeline:
             state=state, settings=settings, maps=self.maps, due=due,
             timings=Timings(waiting.received_s, turn_s, started, converted, predicted,
                             flagged_s=flagged, predictor_ms=prediction.timing_ms)))
+        # Behind all that others wait for.
+        self._ask_for_delivery(rgb, prediction, predicted - converted, settings)
+
+    def _ask_for_delivery(self, rgb: np.ndarray, prediction: Prediction, took_s: float,
+                          settings: Settings) -> None:
+        def scores(image: np.ndarray) -> Mapping[str, float]:
+            return predict(self.predictor, image, fx=None, at_network_size=True,
+                           unknown_label_entropy=0.0, score_region=None).scores
+        try:
+            problem = self.delivery.see(
+                rgb, self.predictor.metadata, scores, took_s=took_s, now_s=time.monotonic(),
+                # A region's would be another part of a picture that is turned.
+                own=None if settings.risk_region else prediction.scores)
+        except Exception:
+            return  # The flag has had its image's answer; what is wrong the next image's says.
+        if problem:
+            self.log.once('delivery', problem)
 
     def _seen(self, raw: np.ndarray, header: Header, settings: Settings
               ) -> tuple[Camera | None, np.ndarray]:

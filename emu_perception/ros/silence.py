@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why no image arrives: the most frequent question, answered from the graph."""
+"""Why no image (or no camera_info, or no depth) arrives: answered from the graph."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 _NAMED = 5
 _COMPRESSED = '/compressed'
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+# What is called as the topics that may be remapped are, and is of other types than `image`.
+_SENDERS = {'image': 'the camera', 'camera_info': "the camera's driver",
+            'depth_hint': 'the depth camera'}
 
 
 def compressed_advice(topic: str, type_name: str) -> str:
@@ -29,33 +32,36 @@ def compressed_advice(topic: str, type_name: str) -> str:
         f'{raw} and set transport to compressed')
 
 
-def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> str:
+def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile,
+                    name: str = 'image') -> str:
     """
     Say in one line why nothing may come on a subscribed topic.
 
     :param topic: its resolved name.
     :param type_name: what the node subscribes to, as 'sensor_msgs/msg/Image'.
     :param qos: of the node's subscription.
+    :param name: as it is remapped by: 'image', 'camera_info' or 'depth_hint'.
     """
-    advice = compressed_advice(topic, type_name)
+    advice = compressed_advice(topic, type_name) if name == 'image' else ''
     if advice:
         return advice
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        return (f'no publisher on {topic}: start the camera or remap `image`'
-                f'{_other_topics(node, topic)}')
+        return (f'no publisher on {topic}: start {_SENDERS[name]} or remap `{name}`'
+                f'{_other_topics(node, topic, type_name, name)}')
     found = []
     matching = False
     for publisher in publishers:
         # During discovery these are filled with a placeholder for a moment.
-        name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+        sender = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
         profile = publisher.qos_profile
-        text = (f'{name} ({publisher.topic_type}, {profile.reliability.name.lower()}, '
+        text = (f'{sender} ({publisher.topic_type}, {profile.reliability.name.lower()}, '
                 f'{profile.durability.name.lower()})')
         if publisher.topic_type != type_name:
             text += f' has another type than ours, {type_name}'
             if publisher.topic_type in _IMAGE_TYPES:
-                text += ': see the parameter transport'
+                text += {'image': ': see the parameter transport', 'depth_hint': ': have it sent '
+                         'raw (ros2 run image_transport republish)'}.get(name, '')
         else:
             compatible, reason = qos_check_compatible(profile, qos)
             if compatible == QoSCompatibility.ERROR:
@@ -66,28 +72,30 @@ def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile) -> 
         found.append(text)
     verdict = ('a publisher matches but sends nothing: is the camera running, can the machines '
                'reach each other' if matching else 'no publisher matches')
-    return f'no image on {topic}: {verdict}; publishers: {"; ".join(found)}'
+    return f'no {name} on {topic}: {verdict}; publishers: {"; ".join(found)}'
 
 
-def _other_topics(node: Node, topic: str) -> str:
-    """Name the image topics that somebody publishes, those with the most similar names first."""
+def _other_topics(node: Node, topic: str, type_name: str, name: str) -> str:
+    """Name the topics that somebody publishes and may be meant, the most similar names first."""
+    kinds = _IMAGE_TYPES if type_name in _IMAGE_TYPES else (type_name,)
     # No output of ours, nor of another camera's node, is a camera.
     topics = dict(node.get_topic_names_and_types())
     own = tuple(name.removesuffix('risk_status') for name in topics
                 if name.endswith('/risk_status') and f'{name.removesuffix("_status")}' in topics)
-    others = {name: types for name, types in topics.items()
-              if any(kind in _IMAGE_TYPES for kind in types) and name != topic
-              and not name.startswith(own) and node.count_publishers(name)}
+    others = {other: types for other, types in topics.items()
+              if any(kind in kinds for kind in types) and other != topic
+              and not other.startswith(own) and node.count_publishers(other)}
     raw = topic.removesuffix('/compressed')
-    for name, transport in ((raw, 'raw'), (f'{raw}/compressed', 'compressed')):
-        if name in others:
-            return f'; {name} is there: set the parameter transport to {transport}'
+    for other, transport in ((raw, 'raw'), (f'{raw}/compressed', 'compressed')):
+        if other in others and name == 'image':
+            return f'; {other} is there: set the parameter transport to {transport}'
     if not others:
         return ''
-    similar = sorted(others, key=lambda name: (-SequenceMatcher(None, name, topic).ratio(), name))
-    named = ', '.join(f'{name} ({", ".join(others[name])})' for name in similar[:_NAMED])
+    similar = sorted(others, key=lambda one: (-SequenceMatcher(None, one, topic).ratio(), one))
+    named = ', '.join(f'{one} ({", ".join(others[one])})' for one in similar[:_NAMED])
     more = f' and {len(others) - _NAMED} more' if len(others) > _NAMED else ''
-    return f'; image topics there are: {named}{more}'
+    what = 'camera_info' if name == 'camera_info' else 'image'
+    return f'; {what} topics there are: {named}{more}'
 
 
 def is_simulated(clock: Clock) -> bool:

@@ -161,6 +161,15 @@ class Subscriptions:
         """Say in one line why no image may come."""
         return explain_silence(self._node, self._image_topic, self._type_name, self._image_qos)
 
+    def explain_no_info(self, topic: str) -> str:
+        """Say in one line why no camera_info may come."""
+        return explain_silence(self._node, topic, 'sensor_msgs/msg/CameraInfo', newest(),
+                               'camera_info')
+
+    def explain_no_hint(self, topic: str) -> str:
+        """Say in one line why no depth hint may come."""
+        return explain_silence(self._node, topic, 'sensor_msgs/msg/Image', newest(), 'depth_hint')
+
     @property
     def _type_name(self) -> str:
         return f'sensor_msgs/msg/{self._image_type.__name__}'

@@ -9,6 +9,7 @@ topic that the node reads.
 
 from pathlib import Path
 
+from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -32,11 +33,27 @@ def remappings(image_topic, depth_topic, node=NODE):
             ('camera_0/depth/image', depth), ('camera_0/depth/camera_info', info(depth))]
 
 
+def check(context):
+    """Refuse before anything is started, which nobody would end."""
+    try:
+        get_package_prefix('nvblox_ros')
+    except PackageNotFoundError:
+        raise RuntimeError('the package nvblox_ros is not installed: see the documentation of '
+                           'Isaac ROS nvblox') from None
+    if LaunchConfiguration('cameras', default='').perform(context).strip(', '):
+        raise RuntimeError('launch argument cameras: nvblox is set up for one camera here; give '
+                           'its namespace')
+
+
 def nodes(context):
     """Return nvblox for the arguments as they were given."""
     image, depth, namespace = (LaunchConfiguration(name).perform(context)
                                for name in ('image_topic', 'depth_topic', 'namespace'))
-    node = f'/{namespace.strip("/")}{NODE}' if namespace.strip('/') else NODE
+    place = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
+    node = f'{place}{NODE}'
+    # nvblox is in no namespace: relative topics would be others than the node's.
+    image, depth = (topic if not topic or topic.startswith('/') else f'{place}/{topic}'
+                    for topic in (image, depth))
     return [Node(package='nvblox_ros', executable='nvblox_node', name='nvblox_node',
                  output='screen', parameters=[str(HERE / 'nvblox.yaml')],
                  remappings=remappings(image, depth, node))]
@@ -51,6 +68,7 @@ def generate_launch_description():
                               description='Rectified colour images, camera_info beside them.'),
         DeclareLaunchArgument('depth_topic', default_value='',
                               description="A depth camera's images. Empty: the node's own depth."),
+        OpaqueFunction(function=check),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(emu)),
             launch_arguments={'namespace': LaunchConfiguration('namespace'),

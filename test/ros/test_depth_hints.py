@@ -78,6 +78,16 @@ def test_nothing_is_waited_for_once_a_later_hint_is_there(hints):
     assert take(hints, 2 * SECOND, wait_s=3600.0) is None
 
 
+def test_one_of_another_run_is_no_later_one(hints):
+    """A single stamp of a clock that was wrong once would end all waiting for good."""
+    hints.update(hint(3600 * SECOND))
+    hints.expect(2 * SECOND, SLOP_S)
+    thread = threading.Timer(0.05, hints.update, (hint(2 * SECOND),))
+    thread.start()
+    assert hints.take(time.monotonic() + 20.0) == hint(2 * SECOND)
+    thread.join()
+
+
 def test_a_late_hint_and_a_repeated_one_are_counted_and_thrown_away(hints):
     assert take(hints, SECOND) is None and 'nothing has come' in hints.problem
     hints.update(hint(SECOND))

@@ -197,10 +197,17 @@ def test_nvblox_finds_the_node_in_its_namespace(monkeypatch):
     module = load(EXAMPLES / 'nvblox/emu_nvblox.launch.py', monkeypatch)
     given = {'image_topic': '/cam/i', 'depth_topic': '', 'namespace': '/robot/'}
     monkeypatch.setattr(module, 'Node', lambda **options: options)
-    monkeypatch.setattr(module, 'LaunchConfiguration', lambda name: types.SimpleNamespace(
-        perform=lambda _: given[name]))
+    monkeypatch.setattr(module, 'LaunchConfiguration', lambda name, default='':
+                        types.SimpleNamespace(perform=lambda _: given.get(name, default)))
     (node,) = module.nodes(None)
     assert dict(node['remappings'])['camera_0/mask/image'] == '/robot/emu/mask'
+    assert dict(node['remappings'])['camera_0/color/image'] == '/cam/i'
+    given.update(image_topic='cam/i', depth_topic='cam/d/j')
+    (node,) = module.nodes(None)
+    remapped = dict(node['remappings'])
+    assert remapped['camera_0/color/image'] == '/robot/cam/i', 'as the node reads it'
+    assert remapped['camera_0/depth/camera_info'] == '/robot/cam/d/camera_info'
+    given['image_topic'] = given['depth_topic'] = ''
     given['namespace'] = ''
     (node,) = module.nodes(None)
     assert dict(node['remappings'])['camera_0/mask/camera_info'] == '/emu/camera_info'
@@ -227,18 +234,57 @@ def test_costmap_and_monitor_notice_silence_and_take_no_filtered_cloud():
         assert not any('filtered' in str(value) for _, value in leaves(read(path))), path
 
 
+def launched_with(module: Any, monkeypatch: pytest.MonkeyPatch, **given: str) -> None:
+    """Let a launch file find these arguments, and a node be what it is given."""
+    monkeypatch.setattr(module, 'Node', lambda **options: options)
+    monkeypatch.setattr(module, 'LaunchConfiguration', lambda name, default='':
+                        types.SimpleNamespace(perform=lambda _: given.get(name, default)))
+
+
 def test_manager_is_our_own_without_bond_and_the_node_waits_for_it(monkeypatch):
     assert node_values(EXAMPLES / 'nav2/emu.yaml')['autostart'] is False
     module = load(EXAMPLES / 'nav2/emu_nav2.launch.py', monkeypatch)
-    made: list[dict[str, Any]] = []
-    monkeypatch.setattr(module, 'Node', lambda **options: made.append(options))
-    monkeypatch.setattr(module, 'LaunchDescription', lambda actions: actions)
-    module.generate_launch_description()
-    (manager,) = made
+    launched_with(module, monkeypatch, use_sim_time='1')
+    (manager,) = module.manager(None)
     (values,) = manager['parameters']
     assert manager['executable'] == 'lifecycle_manager' and values['bond_timeout'] == 0.0
     assert values['node_names'] == ['emu'] and values['autostart'] is True
+    assert values['use_sim_time'] is True
     assert "'autostart': 'false'" in (EXAMPLES / 'nav2/emu_nav2.launch.py').read_text()
+    launched_with(module, monkeypatch, cameras='front, left/', namespace='/robot/')
+    (manager,) = module.manager(None)
+    assert manager['parameters'][0]['node_names'] == ['front/emu', 'left/emu']
+    assert manager['namespace'] == 'robot' and not manager['parameters'][0]['use_sim_time']
+
+
+@pytest.mark.parametrize('name', ['nav2/emu_nav2.launch.py', 'nvblox/emu_nvblox.launch.py'])
+def test_what_is_not_installed_is_said_before_the_node_is_started(monkeypatch, name):
+    """The node went on after the launch had failed, and the next launch's had its name."""
+    module = load(EXAMPLES / name, monkeypatch)
+    launched_with(module, monkeypatch)
+
+    def missing(package):
+        raise module.PackageNotFoundError(package)
+    monkeypatch.setattr(module, 'get_package_prefix', missing)
+    with pytest.raises(RuntimeError, match='is not installed') as caught:
+        module.check(None)
+    assert '\n' not in str(caught.value)
+    order: list[str] = []
+    monkeypatch.setattr(module, 'LaunchDescription', lambda actions: actions)
+    monkeypatch.setattr(module, 'OpaqueFunction',
+                        lambda function: order.append(function.__name__))
+    monkeypatch.setattr(module, 'IncludeLaunchDescription',
+                        lambda *_, **__: order.append('emu.launch.py'))
+    module.generate_launch_description()
+    assert order[:2] == ['check', 'emu.launch.py']
+
+
+def test_nvblox_is_of_one_camera(monkeypatch):
+    module = load(EXAMPLES / 'nvblox/emu_nvblox.launch.py', monkeypatch)
+    monkeypatch.setattr(module, 'get_package_prefix', lambda package: '/opt')
+    launched_with(module, monkeypatch, cameras='front,left')
+    with pytest.raises(RuntimeError, match='cameras: nvblox is set up for one'):
+        module.check(None)
 
 
 def test_what_the_parameter_file_says_of_the_time_is_not_overruled_unasked(monkeypatch):
@@ -249,10 +295,8 @@ def test_what_the_parameter_file_says_of_the_time_is_not_overruled_unasked(monke
     included: list[dict[str, Any]] = []
     monkeypatch.setattr(module, 'IncludeLaunchDescription', lambda source, launch_arguments:
                         included.append(dict(launch_arguments)))
-    for name in ('LaunchDescription', 'Node'):
-        monkeypatch.setattr(module, name, lambda *args, **options: None)
+    monkeypatch.setattr(module, 'LaunchDescription', lambda *args, **options: None)
     monkeypatch.setattr(module, 'LaunchConfiguration', lambda name: f'${name}')
-    monkeypatch.setattr(module, 'PythonExpression', ''.join)
     module.generate_launch_description()
     assert declared['use_sim_time'] == '', 'emu.launch.py: as params_file says'
     assert included[0]['use_sim_time'] == '$use_sim_time'

@@ -10,7 +10,7 @@ from node_bench import camera_info, fake_calibration, FakePredictor, rgb_image
 import pytest
 import rclpy
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 PERIOD_S = lifecycle_node.DIAGNOSTICS_PERIOD_S  # before a bench hurries it
 
@@ -63,6 +63,43 @@ def test_compressed_topic_as_the_image_gets_one_advice_at_once_whatever_the_tran
     # Long before SILENT_AFTER_S, and the same before and after the advice is half followed.
     said(bench, '`image` is remapped to /cam/image_raw/compressed', 'remap it to /cam/image_raw '
          'and set transport to compressed')
+
+
+def explained(bench, *words, image=None):
+    """Wait until the input's warnings have all of these words."""
+    bench.until(lambda: all(word in bench.diagnostics()['input']['warnings'] for word in words),
+                send=image or rgb_image())
+
+
+def test_a_camera_info_that_never_comes_is_explained_as_an_image_is(impatient, make_bench):
+    """What is withheld for it was said, and not that the topic has another name."""
+    bench = make_bench(cli_args=['--ros-args', '-r', 'camera_info:=/cam/info'],
+                       parameters={'fallback_hfov_deg': 0.0})
+    bench.helper.create_publisher(CameraInfo, '/cam/camera_info', 1)
+    explained(bench, "no publisher on /cam/info: start the camera's driver or remap `camera_info`",
+              'camera_info topics there are: ', '/cam/camera_info (sensor_msgs/msg/CameraInfo)')
+    assert bench.set(fallback_hfov_deg=60.0).successful
+    bench.until(lambda: 'no publisher' not in bench.diagnostics()['input']['warnings'],
+                send=rgb_image())
+
+
+def test_a_depth_hint_that_never_comes_is_explained_as_an_image_is(
+        impatient, make_bench, domain_id):
+    bench = make_bench(cli_args=['--ros-args', '-r', 'depth_hint:=/cam/depth'],
+                       parameters={'depth_hint': True})
+    bench.helper.create_publisher(Image, '/cam/aligned_depth', 1)
+    explained(bench, 'depth hint: no publisher on /cam/depth: start the depth camera or remap '
+              '`depth_hint`; image topics there are: /cam/aligned_depth (')
+    context = rclpy.Context()  # As in test_publisher_of_another_type_is_named.
+    rclpy.init(context=context, domain_id=domain_id)
+    try:
+        other = rclpy.create_node('other', context=context)
+        other.create_publisher(CompressedImage, '/cam/depth', 1)
+        explained(bench, 'no depth_hint on /cam/depth: no publisher matches', '/other',
+                  'have it sent raw')
+        other.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)
 
 
 def test_right_remap_of_a_compressed_topic_gets_no_advice(make_bench):

@@ -109,13 +109,19 @@ def test_whole_number_for_a_float_is_taken_at_the_start_and_later(make_bench):
     assert bench.node._settings.stale_after_s == 3.0
 
 
-@pytest.mark.parametrize('name, value', [
-    ('overlay_alpha', 7.0), ('raise_after', 0), ('raise_after', 'x'), ('transport', 'theora')])
-def test_bad_value_at_the_start_ends_in_one_line_that_names_it(ros, name, value):
-    with pytest.raises(InputError, match=name) as caught:
+@pytest.mark.parametrize('name, value, wanted', [
+    ('overlay_alpha', 7.0, 'a number from 0 to 1'), ('transport', 'theora', 'one of raw, comp'),
+    ('raise_after', 0, 'a whole number from 1'), ('raise_after', 'x', 'a whole number from 1'),
+    ('raise_after', 2.0, 'a whole number from 1'), ('autostart', 'true', 'true or false'),
+    ('gate', 'points', 'a list'), ('stale_after_s', float('nan'), 'a number from 0.05'),
+    ('device', 0, 'text, in quotes'),  # As device: 0, and off, in YAML.
+    ('depth_hint_contradicted', False, 'one of off, count, nan, nearer, in quotes')])
+def test_bad_value_at_the_start_ends_in_one_line_that_says_what_to_give(ros, name, value, wanted):
+    with pytest.raises(InputError) as caught:
         EmuNode(predictor_loader=FakePredictor().load,
                 parameter_overrides=[Parameter(name, value=value)])
-    assert '\n' not in str(caught.value)
+    said = str(caught.value)
+    assert said.startswith(f'parameter {name} is {value!r}: give {wanted}') and '\n' not in said
 
 
 def qos(bench, topic, *, publisher):

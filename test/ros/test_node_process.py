@@ -303,9 +303,11 @@ def test_cameras_that_cannot_be_are_refused_in_one_line(start, words, said):
     clean(process)
 
 
-def test_global_namespace_that_would_merge_the_cameras_is_refused(start):
+@pytest.mark.parametrize('cameras', [('front', 'left'), ('front',)])
+def test_global_namespace_that_would_move_or_merge_the_cameras_is_refused(start, cameras):
+    """Who listens to /front/emu/risk would hear nothing, and never learn why."""
     process = start(ONE_LOAD, entry='main_multi',
-                    words=('front', 'left', '--ros-args', '-r', '__ns:=/x', '--'))
+                    words=(*cameras, '--ros-args', '-r', '__ns:=/x', '--'))
     assert process.process.wait(TIMEOUT_S) == 1
     assert 'no __ns beside' in process.until_said('emu_multi:')
     clean(process)

@@ -85,3 +85,20 @@ def test_node_warns_of_an_unknown_parameter(make_bench, monkeypatch):
     monkeypatch.setattr(QuietLog, 'warning', lambda log, text: said.append(text))
     make_bench(parameters={'risk_treshold_depth': 0.4}, active=False)
     assert len(said) == 1 and "did you mean 'risk_threshold_depth'" in said[0]
+
+
+def test_a_quality_of_service_of_no_topic_is_said_once_the_topics_are_there(
+        make_bench, monkeypatch):
+    """A camera's images stay best effort where its topic is misspelt, or remapped and not said."""
+    from emu_perception.ros.logs import QuietLog
+    said: list[str] = []
+    monkeypatch.setattr(QuietLog, 'warning', lambda log, text: said.append(text))
+    monkeypatch.setattr(QuietLog, 'once',
+                        lambda log, key, text, warning=True: said.append(text))
+    make_bench(parameters={f'qos_overrides.{name}': 'reliable' for name in (
+        '/image.subscription.reliability', '/imgae.subscription.reliability',
+        '/emu/risk.publisher.deadline', '/clock.subscription.reliability')})
+    lines = [line for line in said if 'qos_overrides' in line]
+    assert len(lines) == 2
+    assert "'qos_overrides./emu/risk.publisher.deadline' was set, and changes nothing" in lines[0]
+    assert "did you mean 'qos_overrides./image.subscription.reliability'?" in lines[1]

@@ -89,6 +89,15 @@ def test_another_model_takes_no_contradiction_back_and_no_frozen_pixels_for_new_
     assert not new.contradiction
 
 
+def test_only_a_hint_that_is_believed_takes_a_contradiction_back():
+    """One that is far farther is refused as well: it says nothing for the way being free."""
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    for sec, metres, contradicted in ((1, 60.0, False), (2, 2.0, False), (3, 0.02, True),
+                                      (4, 60.0, True), (5, 0.0, True), (6, 2.0, False)):
+        joined(fusion, sec, message(sec * SECOND, metres), 100.0, 90 + 9 * sec)
+        assert bool(fusion.contradiction) is contradicted, sec
+
+
 def test_each_way_to_be_no_hint_is_counted_by_its_own_name():
     fusion = HintFusion(DepthHints('/d'), Mock())
     assert (joined(fusion, 1, message(SECOND), 100.0).depth_source == 2).all()

@@ -222,6 +222,13 @@ def test_rviz_waits_for_the_frame_of_the_images(installed: Path) -> None:
     ({'cameras': 'front,left,front'}, 'cameras is .*give each once'),
     ({'replay_camera_info': '/nowhere.yaml'}, 'replay_camera_info is .*no such file'),
     ({'replay': '/nowhere'}, "replay is '/nowhere': no such file or folder"),
+    ({'image_topic': '/a b'}, "image_topic is '/a b': give a topic"),
+    ({'image_topic': 'image/'}, "image_topic is 'image/'"),
+    ({'camera_info_topic': '/camera//info'}, "camera_info_topic is '/camera//info': give a topic"),
+    ({'depth_hint_topic': '/cam/2d'}, "depth_hint_topic is '/cam/2d': give a topic"),
+    ({'namespace': 'front-cam'}, "namespace is 'front-cam': give letters"),
+    ({'cameras': 'front left'}, "cameras is 'front left': give namespaces with commas"),
+    ({'cameras': 'front,rear-left'}, "cameras is 'rear-left': give namespaces"),
     ({'respawn': 'maybe'}, 'respawn'), ({'replay_clock': 'x'}, 'replay_clock')])
 def test_what_can_fail_fails_by_name_before_anything_is_started(
         installed: Path, arguments: dict[str, str], problem: str) -> None:
@@ -292,6 +299,9 @@ def test_an_argument_that_is_nearly_one_is_said(installed: Path) -> None:
     module = load()
     line, = module._misspelt({'image_topc': '/x', 'image_topic': '/y', 'namespace': ''})
     assert 'image_topc is none' in line and line.endswith('did you mean image_topic?')
+    # One that is no argument, but would be a gate that nobody has closed.
+    line, = module._misspelt({'gate': '[points]', 'image_topic': '/y'})
+    assert 'gate is none' in line and 'changes nothing' in line and 'params_file' in line
     # Of the launch system itself, of examples/, and of a file that includes this one.
     assert module._misspelt(dict.fromkeys(
         ('ros_namespace', 'ros_params', 'depth_topic', 'robot_name', 'map', 'slam'), '')) == []

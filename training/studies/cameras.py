@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 import sys
 from typing import Any
@@ -26,9 +26,17 @@ from ..reporting.tables import markdown, number
 from .camera_views import CAMERA_VIEWS
 from .fusion_fit import Z90
 from .told_depth import told
-from .trust_judgement import run_interval, runs_of
+from .trust_judgement import area_under_roc, run_interval, runs_of
 
 _FIGURES = ('pixel_accuracy', 'abs_rel', 'delta1', 'coverage_90')
+
+
+_EVERY = 16  # Pixel of an image is ranked: neighbours say the same.
+_WRONG = np.log(1.25)  # As delta1 has it.
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,16 @@ class Seen:
 
     :ivar figures: by a name of ``_FIGURES``: sum over pixels, and how many.
     :ivar log_factor: median of log(true depth / depth); NaN without depth.
+    :ivar log_ratios: log(true depth / depth) of some pixels, float32 [n], and ``relative`` their
+        sigma / depth; those within the range.
     :ivar raised: whether a score is above its threshold; None where the checkpoint has none.
     """
 
     figures: Mapping[str, tuple[float, int]]
     log_factor: float
     raised: bool | None
+    log_ratios: np.ndarray = field(default_factory=_nothing)
+    relative: np.ndarray = field(default_factory=_nothing)
 
 
 def study(checkpoint: Path, folder: DatasetFolder, split: str, *, limit: int | None = None,
@@ -80,7 +92,7 @@ def _one(predictor: Predictor, example: Example, focal: float) -> Seen:
     """Compare one picture with its truth; ``focal`` is in units of its width."""
     prediction = predictor(example.image, fx=focal * example.image.shape[1])
     figures: dict[str, tuple[float, int]] = {}
-    log_factor = float('nan')
+    log_factor, ranked = float('nan'), (_nothing(), _nothing())
     if prediction.label is not None and example.label is not None:
         known = example.label < len(predictor.metadata.classes)
         figures['pixel_accuracy'] = _sum((prediction.label == example.label)[known])
@@ -93,13 +105,16 @@ def _one(predictor: Predictor, example: Example, focal: float) -> Seen:
         figures['abs_rel'] = _sum(np.abs(d - true) / true)
         figures['delta1'] = _sum(np.maximum(ratio, 1 / ratio) < 1.25)
         figures['coverage_90'] = _sum(_held(predictor.metadata.depth_form, d, sigma[valid], true))
-        ratio = ratio[np.isfinite(depth[valid])]  # What is beyond the range says no factor.
-        if ratio.size:
-            log_factor = float(np.median(np.log(ratio)))
+        within = np.isfinite(depth[valid])  # What is beyond the range says no factor.
+        log_ratio = np.log(ratio[within])
+        if log_ratio.size:
+            log_factor = float(np.median(log_ratio))
+            ranked = (log_ratio[::_EVERY].astype(np.float32),
+                      (sigma[valid] / d)[within][::_EVERY].astype(np.float32))
     limits = predictor.metadata.calibration.thresholds
     return Seen(figures, log_factor, any(
         not prediction.scores.get(name, np.inf) <= limit for name, limit in limits.items())
-        if limits else None)
+        if limits else None, *ranked)
 
 
 def _held(form: DepthForm, depth: np.ndarray, sigma: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -132,6 +147,12 @@ def _pooled(rows: Sequence[Seen], runs: np.ndarray) -> dict[str, Any]:
                            'log_sd': float(factors.std()),
                            'smallest': float(np.exp(factors.min())),
                            'largest': float(np.exp(factors.max()))}
+        relative = np.concatenate([row.relative for row in rows])
+        for name, ratios in (
+                ('auroc_relative', [row.log_ratios for row in rows]),
+                # As a depth camera does it: what all depths of an image share is taken out.
+                ('auroc_relative_factor_out', [row.log_ratios - row.log_factor for row in rows])):
+            found[name] = area_under_roc(relative, np.abs(np.concatenate(ratios)) > _WRONG)
     if all(row.raised is not None for row in rows):
         found['flagged'] = float(np.mean([bool(row.raised) for row in rows]))
     return found
@@ -147,8 +168,10 @@ def table(result: Mapping[str, Any]) -> str:
 
     return markdown(
         ('camera', 'pixel accuracy', 'abs rel', 'delta1', '90 % interval holds',
-         'factor (smallest, largest)', 'flagged'),
+         'factor (smallest, largest)', 'AUROC of sigma / depth, factor out', 'flagged'),
         [[row['camera'], *(cell(row, name) for name in _FIGURES), _factor(row.get('factor')),
+          ', '.join(number(row.get(name)) for name in ('auroc_relative',
+                                                       'auroc_relative_factor_out')),
           number(row.get('flagged'), 2)] for row in result['cameras']])
 
 

@@ -108,6 +108,17 @@ def test_a_part_of_the_sensor_has_its_principal_point_anywhere(offset):
     assert (found.camera.cx, found.camera.cy) == (639.5 - offset[0], 479.5 - offset[1])
 
 
+@pytest.mark.parametrize('region', [
+    RegionOfInterest(300, 0, 240, 320), RegionOfInterest(0, 1, 240, 320), RegionOfInterest(10, 0)])
+def test_a_region_outside_the_size_is_refused(region):
+    """K of the part would be moved by the offset once more, and every point with it."""
+    problem = judged(replace(GOOD, roi=region)).problem
+    assert problem is not None and problem.code == 'region'
+    for words in (f'320x240 at x {region.x_offset}, y {region.y_offset}', 'in its 320x240',
+                  "the whole sensor's size"):
+        assert words in problem.text
+
+
 def test_a_region_that_fills_the_image_is_judged_as_the_image():
     whole = replace(GOOD, roi=RegionOfInterest(0, 0, 240, 320))
     assert judged(whole).camera.fx == 300.0

@@ -28,6 +28,8 @@ from emu_perception.commands import commission
 from emu_perception.commissioning import Recording, SHARE
 from emu_perception.commissioning_depth import DepthCheck
 from emu_perception.corruptions.photographs import read_rgb
+from emu_perception.delivery import DELIVERIES
+from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.familiarity import (
     Familiarity,
     fit_familiarity,
@@ -257,6 +259,7 @@ def test_a_frame_whose_answer_is_no_number_is_left_out_and_said(model, drive, tm
         nothing = seen.statistics * np.float32('nan' if frame == 5 else 1.0)
         return replace(seen, statistics=nothing)
     monkeypatch.setattr(Observer, '__call__', broken)
+    monkeypatch.setattr(DeliveryCheck, 'see', lambda *_: None)  # It asks for more than frames.
     out = tmp_path / 'robot.safetensors'
     assert commission.main([str(drive / 'image'), '--model', str(model), '--out', str(out),
                             '--device', 'cpu']) == 0
@@ -264,6 +267,48 @@ def test_a_frame_whose_answer_is_no_number_is_left_out_and_said(model, drive, tm
     assert 'left out: 004.png: its score segmentation_entropy, nan, is not finite' in said
     assert 'left out: 005.png: a statistic of its picture is not finite' in said
     assert read_metadata(out).provenance['commissioned']['images'] == FRAMES - 2
+
+
+@pytest.mark.parametrize('swapped', [True, False])
+def test_pictures_in_exchanged_colours_do_not_become_normal_without_a_word(
+        model, tmp_path, capsys, monkeypatch, swapped):
+    """A network that is less sure of what is bluer than red, and a drive that is."""
+    answer = Observer.__call__
+
+    def surer_of_red(self, image, focal=None):
+        red, _, blue = image.reshape(-1, 3).mean(axis=0)
+        scores = {'segmentation_entropy': float(np.exp((blue - red) / 100)),
+                  'relative_depth_sigma': 0.1}
+        return replace(answer(self, image, focal), scores=scores)
+    monkeypatch.setattr(Observer, '__call__', surer_of_red)
+    folder, out = tmp_path / 'in', tmp_path / 'robot.safetensors'
+    folder.mkdir()
+    for index, rgb in enumerate(pictures(FRAMES, 1)):
+        rgb[..., 2] //= 2
+        cv2.imwrite(str(folder / f'{index:03d}.png'), rgb if swapped else rgb[..., ::-1])
+    assert commission.main([str(folder), '--model', str(model), '--out', str(out), '--device',
+                            'cpu']) == 0
+    printed = capsys.readouterr().out
+    warnings = read_metadata(out).provenance['commissioned']['warnings']
+    assert ('warning: red and blue are swapped, it seems' in printed) is swapped
+    assert any('would be normal to the flag' in text for text in warnings) is swapped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('delivery', [None, 'swapped', 'upside_down'])
+def test_real_rooms_tell_how_they_are_delivered(tmp_path, capsys, delivery):
+    root = DATA / 'nyuv2'
+    if not (root / 'val.txt').is_file():
+        pytest.skip(f'no rooms at {root} (set EMU_SHARED): tested on made frames only')
+    for stem in (root / 'val.txt').read_text().split()[::7]:
+        rgb = read_rgb(next((root / 'image').glob(f'{stem}.*')))[8:-8, 8:-8]
+        rgb = rgb if delivery is None else DELIVERIES[delivery].redo(rgb)
+        cv2.imwrite(str(tmp_path / f'{stem}.png'), rgb[..., ::-1])
+    assert commission.main([str(tmp_path), '--out', str(tmp_path / 'robot.safetensors'),
+                            '--device', 'cpu']) == 0
+    printed = capsys.readouterr().out
+    assert ('it seems' in printed) is (delivery is not None)
+    assert delivery is None or f'warning: {DELIVERIES[delivery].words}' in printed
 
 
 def fit_familiarity_of(metadata: CheckpointMetadata, seen: list[Seen]) -> Familiarity:

@@ -61,10 +61,10 @@ class Fixed:
 
 
 def tracked(depths: Sequence[np.ndarray], fx: Sequence[float] = (FX,) * 9, *,
-            any_scale: bool = False, pictures: Sequence[np.ndarray] = ()
+            any_scale: bool = False, each: bool = False, pictures: Sequence[np.ndarray] = ()
             ) -> tuple[list[Prediction], HintSummary]:
     """Join depths into the images of a network that says 2 m."""
-    track = HintTrack(Fixed(*depths), 0.4, any_scale=any_scale)
+    track = HintTrack(Fixed(*depths), 0.4, any_scale=any_scale, each=each)
     found = []
     for index in range(len(depths)):
         camera = judge(pinhole_info(WIDTH, HEIGHT, fx[index]), WIDTH, HEIGHT,
@@ -101,6 +101,26 @@ def test_at_another_focal_length_nothing_is_known_of_the_scale():
     found, _ = tracked([metres(3.0), nothing, nothing], (FX, FX, 1.3 * FX))
     assert found[1].scale.factor == pytest.approx(1.5, rel=0.05)
     assert found[2].scale.factor == 1.0 and found[2].scale_sigma > 0.5
+
+
+def test_stills_are_joined_each_by_itself(tmp_path, checkpoint):
+    """Two photographs of a folder are of two cameras, for all that is known."""
+    nothing = np.zeros((HEIGHT, WIDTH), np.float32)
+    found, _ = tracked([metres(3.0), nothing, metres(3.0), metres(1.5)], each=True)
+    alone, = tracked([metres(1.5)])[0]
+    assert found[1].scale.factor == 1.0 and found[1].scale_sigma > 0.5
+    assert found[3].scale == alone.scale and np.array_equal(found[3].depth, alone.depth)
+    # As the same, of which nobody says that it is frozen.
+    assert all((found[index].depth_source == 2).any() for index in (0, 2, 3))
+    first, _ = write_images(tmp_path / 'in', 2)
+    (tmp_path / 'depth').mkdir()
+    cv2.imwrite(str(tmp_path / 'depth' / first.name), sensor())
+    for judged, held in (('auto', False), ('each', False), ('stream', True)):
+        out = tmp_path / judged
+        assert emu_run(tmp_path / 'in', out, checkpoint, '--depth-hint', str(tmp_path / 'depth'),
+                       '--fx', str(FX), '--panels', '0', '--judge', judged, ANY) == 0
+        factors = [float(row['scale_factor']) for row in table(out)]
+        assert factors[0] != 1.0 and (factors[1] != 1.0) is held
 
 
 def test_a_hint_that_sees_nothing_is_none_and_said(caplog):

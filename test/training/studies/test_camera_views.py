@@ -75,6 +75,20 @@ def test_what_a_network_says_is_beyond_its_range_is_wrong_and_counts():
     assert seen.figures['abs_rel'] == (28 * 4.0, 40) and seen.log_factor == 0.0
 
 
+def test_what_all_depths_of_an_image_share_is_no_error_of_ranking_once_it_is_out():
+    """Half of the pixels is wrong beside the others, by a larger sigma; all are 1.5 times off."""
+    wrong = np.arange(1600) % 32 == 0  # Every 16th is ranked.
+    own = np.where(wrong, np.log(1.4), 0.0).astype(np.float32)
+    relative = np.where(wrong, 0.3, 0.1).astype(np.float32)
+    common = float(np.log(1.5))
+    seen = [cameras.Seen({}, factor, None, (own + factor)[::16], relative[::16])
+            for factor in (common, -common)]
+    found = cameras._pooled(seen, np.arange(2))
+    assert found['auroc_relative_factor_out'] == 1.0
+    # With the factor in, every pixel of the first is wrong, and those of the second that are not.
+    assert found['auroc_relative'] < 0.7
+
+
 @pytest.mark.slow
 def test_every_camera_is_measured_with_its_own_focal_length(
         synthetic, saved, tmp_path, capsys):  # noqa: F811
@@ -91,6 +105,7 @@ def test_every_camera_is_measured_with_its_own_focal_length(
             assert 0 <= low <= row[name]['value'] <= high <= 1
         assert row['factor']['smallest'] <= row['factor']['median'] <= row['factor']['largest']
         assert row['flagged'] == 1.0
+        assert 0 <= row['auroc_relative'] <= 1 and 0 <= row['auroc_relative_factor_out'] <= 1
     assert capsys.readouterr().out.count('| lens') == 7
 
 

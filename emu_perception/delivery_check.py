@@ -1,0 +1,48 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ask a network whether a recording's pictures stand as they should."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from emu_perception.delivery import DELIVERIES, Doubt, doubt, margin, voting
+from emu_perception.familiarity import FittedScores
+from emu_perception.observer import Observer, Seen
+import numpy as np
+
+
+class DeliveryCheck:
+    """
+    Gathers the margins of ``emu_perception.delivery``, picture by picture.
+
+    :param fitted: the checkpoint's.
+    :cvar PICTURES: of a recording, about so many are enough.
+    :ivar margins: by name of ``DELIVERIES``, one a picture.
+    """
+
+    PICTURES: ClassVar[int] = 30
+
+    def __init__(self, observer: Observer, fitted: FittedScores) -> None:
+        self._observer, self._fitted = observer, fitted
+        self.margins: dict[str, list[float]] = {name: [] for name in DELIVERIES}
+
+    def see(self, view: np.ndarray, seen: Seen) -> None:
+        """
+        Ask for one picture as it would be, had it been delivered otherwise.
+
+        :param view: uint8 [H, W, 3], rgb; ``seen``: what the network gave for it.
+        """
+        own = self._scores(seen)
+        for name, delivery in DELIVERIES.items():
+            self.margins[name].append(
+                margin(own, self._scores(self._observer(delivery.redo(view)))))
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Return what speaks against their delivery."""
+        return doubt({name: np.array(values) for name, values in self.margins.items()})
+
+    def _scores(self, seen: Seen) -> dict[str, float]:
+        fitted = self._fitted.measure(seen.statistics, seen.scores)
+        return voting({**seen.scores, **fitted}, self._observer.metadata)
