@@ -30,6 +30,24 @@ def check_checkpoint(out: Path, read: Path, *, force: bool) -> None:
     check_folder_of(out)
 
 
+def check_writable(path: Path | None) -> None:
+    """
+    Check that a result can be written before the work is done; its folder is made.
+
+    :raises InputError: if it cannot.
+    """
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        path.open('a').close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise InputError(f'{path}: cannot be written ({error.strerror})') from error
+
+
 def check_folder_of(out: Path) -> None:
     """
     Check that a file's folder, or what there is of it, can be written into.

@@ -129,7 +129,7 @@ def read_splits(path: Path, count: int) -> tuple[list[int], list[int]]:
     Return the official train and test images, 1-based and in order, from ``splits.mat``.
 
     :param count: how many images there are.
-    :raises DatasetError: if there are none, or one is no whole number, outside 1..count or in both.
+    :raises DatasetError: if there are none, or one is not of 1..count, or is in both.
     """
     values = read_mat(path)
     parts = []
