@@ -23,8 +23,7 @@ WITH_ARGUMENTS = [row for row in SUBCOMMANDS.values() if row.arguments]
 COMMANDS = {row.module.removeprefix(f'{OFFLINE}.').removesuffix('.__main__')
             for row in SUBCOMMANDS.values() if row.module.startswith(OFFLINE)}
 NAMED = re.compile(r'\btraining\.(' + '|'.join(sorted(map(re.escape, COMMANDS))) + r')\b(?!\.)')
-
-OWN_NAME = re.compile(r'python -m training\.\w+')  # What a program is called that nothing else calls.
+OWN_NAME = re.compile(r'python -m training\.\w+')  # Of a program that nothing else has called.
 
 
 @pytest.mark.parametrize('row', WITH_ARGUMENTS, ids=lambda row: row.name)
