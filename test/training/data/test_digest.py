@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two measurements have one digest where images and truth are the same, and else none in common."""
+"""Two measurements have one digest where images and truth are the same, and not otherwise."""
 
 from __future__ import annotations
 
