@@ -163,9 +163,9 @@ def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
                else warm_start(network, start, recipe, folder, classes))
     if start is None and recipe.network.initial_weights == 'none' \
             and recipe.finetune.encoder != 'all':
-        LOGGER.warning("field 'finetune.encoder' is '%s', and 'network.initial_weights' is 'none': "
-                       'what of the encoder does not learn stays random; give weights to start '
-                       'from, or finetune.encoder=all', recipe.finetune.encoder)
+        LOGGER.warning("field 'finetune.encoder' is '%s', and 'network.initial_weights' is "
+                       "'none': what of the encoder does not learn stays random; give weights to "
+                       'start from, or finetune.encoder=all', recipe.finetune.encoder)
     restrict(network, recipe.finetune)
     return network, licence
 
