@@ -30,8 +30,9 @@ _CLOCK = re.compile(
 _NEAR_CLOCK_NS = NEAR_NUMBERS * 1_000_000_000  # Of a second each, with or without a fraction.
 # Which camera of a rig a frame is of: 0001_left, right-0001, 0001_cam0, drive_image_02_0000000005.
 # What one of them has seen the others have too.
-_CAMERA = re.compile(r'[-_. ]?(?<![a-z])(?:left|right|l|r|(?:cam|camera|infra|image)[-_]?0?\d)'
-                     r'(?![a-z0-9])', re.IGNORECASE)
+# An image_02 with no number behind is no camera: it is the second image.
+_CAMERA = re.compile(r'[-_. ]?(?<![a-z])(?:left|right|l|r|(?:cam|camera|infra)[-_]?\d{1,2}|'
+                     r'image_0\d(?=[-_.]\d))(?![a-z0-9])', re.IGNORECASE)
 _NUMBER = re.compile(r'(.*?)(\d+)(\D*)')  # The last one: frame-000123.color has its words behind.
 
 

@@ -57,6 +57,13 @@ def test_frames_that_others_have_named_are_runs_too():
         ['07_left', '08_left', '08_right'], scan, ['frame-000090.color']], 'words behind'
 
 
+def test_numbers_of_images_are_no_cameras():
+    for stems in (['hall_image_9', 'hall_image_10'], ['image09', 'image10'], ['cam_9', 'cam_10'],
+                  ['room2_image_09', 'room2_image_10'], ['l_09', 'l_10']):
+        runs = frame_runs([*stems, 'hall_image_70'])
+        assert sorted(runs) == sorted([stems, ['hall_image_70']])
+
+
 @pytest.mark.parametrize('stems', [
     ['0007_left', '0007_right', '0008_left', '0008_right'], ['left_07', 'right_07', 'left_08'],
     ['07-L', '07-R', '08-L'], ['hall_left', 'hall_right'],
