@@ -20,6 +20,7 @@ import json
 import os
 from pathlib import Path
 import platform
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -122,7 +123,7 @@ def main() -> int:
     options.data = options.data.resolve()
     options.images = sorted(int(number) for number in options.images.split(','))
     result: dict[str, Any] = {
-        'command': ' '.join(['tools/evaluation_gain.py', *sys.argv[1:]]),
+        'command': shlex.join(['tools/evaluation_gain.py', *sys.argv[1:]]),
         'processor': processor(), 'cores': os.cpu_count(),
         'versions': {'torch': torch.__version__, 'numpy': np.__version__,
                      'python': platform.python_version()},

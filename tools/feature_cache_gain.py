@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 import platform
+import shlex
 import sys
 import tempfile
 import time
@@ -98,7 +99,7 @@ def main() -> int:
     from emu_perception.benchmarking.result import processor
     import torch
     result: dict[str, Any] = {
-        'command': ' '.join(['tools/feature_cache_gain.py', *sys.argv[1:]]),
+        'command': shlex.join(['tools/feature_cache_gain.py', *sys.argv[1:]]),
         'processor': processor(), 'threads': torch.get_num_threads(),
         'versions': {'torch': torch.__version__, 'python': platform.python_version()},
         'recipes': {}}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import os
 from pathlib import Path
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def main(args: list[str] | None = None) -> int:
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     file = Path(get_package_share_directory('emu_perception')) / 'launch' / 'emu.launch.py'
     log = options.out.with_suffix('.part')
-    parts, bad = [f'$ python {" ".join(sys.argv)}'], 0
+    parts, bad = [f'$ {shlex.join(["python", *sys.argv])}'], 0
     for words, starts, fails in (
             ([f'replay:={options.images}', 'respawn:=true'], True, False),
             (['rviz:=true', f'replay:={options.images}'], False, True),

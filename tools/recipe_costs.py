@@ -18,6 +18,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 import platform
+import shlex
 import sys
 from typing import Any
 
@@ -114,7 +115,7 @@ def main() -> int:
     try:
         page = options.page.read_text() if options.page else None
         result: dict[str, Any] = {
-            'command': ' '.join(['tools/recipe_costs.py', *sys.argv[1:]]),
+            'command': shlex.join(['tools/recipe_costs.py', *sys.argv[1:]]),
             'processor': processor(), 'threads': torch.get_num_threads(),
             'versions': {'torch': torch.__version__, 'python': platform.python_version()},
             'recipes': {name: costs(name, options) for name in options.recipes.split(',')}}

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+import shlex
 import subprocess
 import sys
 from typing import Any
@@ -90,7 +91,7 @@ def tried(environment: Environment, options: argparse.Namespace) -> dict[str, An
                                    options.marks, *options.tests)
     lines = [line for line in told.splitlines() if line.strip()]
     return {
-        'command': 'python ' + ' '.join(sys.argv), 'python': after['python'],
+        'command': shlex.join(['python', *sys.argv]), 'python': after['python'],
         'before': before, 'came': sorted(f'{name}=={version}' for name, version in after.items()
                                          if name not in before),
         'changed': changed, 'predict': said.strip().splitlines()[-5:],

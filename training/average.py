@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+import logging
 import math
 from pathlib import Path
 import sys
@@ -29,6 +30,7 @@ from .data.steps import averaged, in_words, steps_of
 from .evaluation.measuring import file_hash
 from .runs.ancestry import ancestors_of
 
+LOGGER = logging.getLogger('training')
 # Fields of the documents in which averaged networks have to agree.
 ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'depth_max',
          'intrinsics')
@@ -71,6 +73,10 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
             summed[name] = summed[name] + _part(values, part)
         ancestors.append(_ancestor(sha256, own, part, factor))
         documents.append(own)
+    if not set.intersection(*map(_begun_from, documents)):
+        LOGGER.warning('%s: no start that all of these have in common is known: the middle of '
+                       'networks that began apart, as members of an ensemble do, knows nothing: '
+                       'evaluate it', out)
     network.load_state_dict({name: values.to(total[name].dtype)
                              for name, values in summed.items()})
     metadata = replace(metadata, name=out.stem, calibration=Calibration(), statistics={},
@@ -107,6 +113,13 @@ def _different(checkpoints: Sequence[Path]) -> list[str]:
                              'each once; --weight lets one count more')
         found[sha256] = path
     return [*found]
+
+
+def _begun_from(metadata: CheckpointMetadata) -> set[str]:
+    """Return the names of a network and of those that it was trained on from."""
+    return {metadata.name, *(str(ancestor.get('name')) for ancestor in
+                             metadata.provenance.get('ancestors') or ()
+                             if ancestor.get('role') != 'teacher')}
 
 
 def _part(values: torch.Tensor, share: float) -> torch.Tensor:

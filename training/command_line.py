@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 import sys
 
-from emu_perception.commands.output_file import check_folder
+from emu_perception.commands.output_file import check_writable
 from emu_perception.commands.program import is_subcommand
 from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError, InputError
@@ -93,23 +93,6 @@ def check_counts(options: argparse.Namespace, *names: str) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
-
-
-def check_writable(path: Path | None) -> None:
-    """
-    Check that a result can be written before the work is done; nothing is made.
-
-    :raises InputError: if it cannot.
-    """
-    if path is None:
-        return
-    try:
-        if path.exists():
-            path.open('a').close()
-        else:
-            check_folder(path.absolute().parent, str(path))
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written ({error.strerror})') from error
 
 
 def check_apart(out: Path, sources: Sequence[Path]) -> None:

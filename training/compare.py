@@ -15,6 +15,7 @@ from . import evaluate
 from .arguments.compare import parser
 from .command_line import recipe_of, run
 from .data.dataset_folder import DatasetError, DatasetFolder
+from .data.digest import split_digest
 from .evaluation.measuring import file_hash
 from .recipes.options import RecipeError
 from .recipes.recipe import check_recipe, Recipe
@@ -102,6 +103,7 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
         except (RecipeError, DatasetError) as error:
             raise RecipeError(f"row '{row.key}': {error}; or leave the row out (--only)"
                               ) from error
+    digest = split_digest(folder, folder.stems('val'))
     for row in table:
         waiting = [one for one in row.recipes if not finished(one)]
         if waiting:
@@ -111,7 +113,7 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
                 raise RecipeError(f'{row.name} failed: see {failed[0]}/log.txt, then say the same '
                                   'command again')
         out = results / f'{row.key}.json'
-        if waiting or not _measured(out, row):
+        if waiting or not _measured(out, row, digest):
             code = evaluate.main([
                 '--checkpoint', *map(str, row.checkpoints), '--data', str(folder.root),
                 '--split', 'val', '--name', row.name, '--json', str(out), *row.arguments,
@@ -124,11 +126,17 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
     return written
 
 
-def _measured(path: Path, row: Row) -> bool:
+def _measured(path: Path, row: Row, digest: str) -> bool:
+    """
+    Tell whether a file is a row's measurement on what is measured on now.
+
+    :param digest: of the images and their truth.
+    """
     try:
         result = json.loads(path.read_text())
-        # Not by their names: they may have been trained anew since.
-        return result['sha256'] == [file_hash(checkpoint) for checkpoint in row.checkpoints]
+        # Not by their names: they may have been trained anew since, or val.txt been edited.
+        return result['data_sha256'] == digest and result['sha256'] == [
+            file_hash(checkpoint) for checkpoint in row.checkpoints]
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

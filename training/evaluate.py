@@ -15,6 +15,7 @@ import torch
 from .arguments.evaluate import parser
 from .command_line import check_counts, check_writable, evenly_spaced, run, write_result
 from .data.dataset_folder import DatasetFolder
+from .data.digest import split_digest
 from .data.leakage import trained_on
 from .evaluation.inference_time import inference_time
 from .evaluation.measuring import Crop, description, evaluate, FORMAT, named, trivial
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         result = {
             'format': FORMAT, 'name': options.name or named(ensemble, about['method']), **about,
             'data_set': folder.name, 'data': str(folder.root), 'split': options.split,
+            'data_sha256': split_digest(folder, stems),
             'seen_in_training': bool(seen),
             'void': options.void, 'threshold': options.threshold, 'crop': crop,
             'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'

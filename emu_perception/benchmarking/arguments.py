@@ -21,6 +21,7 @@ from emu_perception.commands.program import CommandParser
 
 # In the published layout; the compiled one is the reference at its best on a CPU.
 PUBLISHED = ('reference', 'reference_openvino', 'unfolded')
+CLASSES, HEAD_DIM = 40, 256  # Of --encoder.
 # Of emu_perception.precisions, said again: it would bring torch. A test holds them together.
 PRECISIONS = ('fp32', 'bf16', 'fp16')
 
@@ -40,8 +41,9 @@ def parser() -> BenchmarkParser:
     add = parser.add_argument
     add('--checkpoint', type=Path, metavar='FILE', help="default: the package's model")
     add('--encoder', help='random weights on this timm encoder, in place of a checkpoint')
-    add('--head-dim', type=int, default=256, help='with --encoder; 768 for MiT-B2 and above')
-    add('--classes', type=int, default=40, help='with --encoder')
+    add('--head-dim', type=int, help=(
+        f'with --encoder; default {HEAD_DIM}; 768 for MiT-B2 and above'))
+    add('--classes', type=int, help=f'with --encoder; default {CLASSES}')
     add('--size', metavar='HxW', help="of the network; default: the checkpoint's")
     add('--image', metavar='HxW', help="of the image; default: the network's")
     add('--device', default='auto')

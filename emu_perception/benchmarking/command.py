@@ -12,19 +12,21 @@ import logging
 from pathlib import Path
 import platform
 import resource
+import shlex
 import sys
 from typing import Any
 
 import cv2
 from emu_perception import __version__
 from emu_perception.backends import BACKENDS, is_installed
-from emu_perception.benchmarking.arguments import parser, PUBLISHED
+from emu_perception.benchmarking.arguments import CLASSES, HEAD_DIM, parser, PUBLISHED
 from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_mb, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
 from emu_perception.benchmarking.result import processor
 from emu_perception.checkpoint import CheckpointMetadata, load_answering
-from emu_perception.commands.sizes import size_of
+from emu_perception.commands.output_file import check_writable
+from emu_perception.commands.sizes import image_size_of, size_of
 from emu_perception.commands.tables import WholeTable
 from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError
@@ -42,6 +44,19 @@ Call = Callable[[np.ndarray], Any]
 AGAINST = (*PUBLISHED, 'unjudged', *BACKENDS)
 
 
+def check_subject(options: argparse.Namespace) -> None:
+    """
+    Check that no option is of the other kind of network than the one that is measured.
+
+    :raises InputError: if one is.
+    """
+    for name, other in (('checkpoint', '--encoder'), ('head_dim', 'a checkpoint'),
+                        ('classes', 'a checkpoint')):
+        if getattr(options, name) is not None and (name == 'checkpoint') == bool(options.encoder):
+            raise InputError(f"--{name.replace('_', '-')} is {getattr(options, name)}, but "
+                             f'{other} is measured, which has its own: leave one out')
+
+
 def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, str]:
     """
     Return the network, its document with the size asked for, and what it is.
@@ -50,13 +65,15 @@ def subject(options: argparse.Namespace) -> tuple[Network, CheckpointMetadata, s
     """
     if options.encoder:
         torch.manual_seed(0)
-        network: Network = MultitaskNetwork(options.encoder, num_classes=options.classes,
-                                            head_dim=options.head_dim).eval()
+        classes, head_dim = (default if given is None else given for given, default in (
+            (options.classes, CLASSES), (options.head_dim, HEAD_DIM)))
+        network: Network = MultitaskNetwork(options.encoder, num_classes=classes,
+                                            head_dim=head_dim).eval()
         metadata = CheckpointMetadata(
             architecture=network.arguments, input_size=(480, 640),
-            classes=tuple(map(str, range(options.classes))),
-            palette=tuple(default_palette(options.classes)))
-        about = f'{options.encoder}, D = {options.head_dim}, random weights'
+            classes=tuple(map(str, range(classes))),
+            palette=tuple(default_palette(classes)))
+        about = f'{options.encoder}, D = {head_dim}, random weights'
     else:
         path = options.checkpoint or default_model()
         network, metadata = load_answering(path)
@@ -126,7 +143,8 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     device = resolved_device(options.device)
     names = ['ours', *options.against]
     calls = contestants(names, network, metadata, device, options.precision, options.backend)
-    height, width = size_of(options.image, '--image') if options.image else metadata.input_size
+    height, width = (metadata.input_size if options.image is None else
+                     image_size_of(options.image, '--image'))
     # Smooth, as photographs are: noise has unknown depths and edges everywhere.
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(
         0, 256, (height, width, 3), np.uint8), (0, 0), 7)
@@ -165,7 +183,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
             'processor': processor(), 'rows': rows,
             'versions': {'emu_perception': __version__, 'torch': torch.__version__,
                          'python': platform.python_version()},
-            'command': 'emu_benchmark ' + ' '.join(options.arguments)}
+            'command': f'emu_benchmark {shlex.join(options.arguments)}'}
 
 
 def memory(name: str, options: argparse.Namespace, device: torch.device) -> float | None:
@@ -242,8 +260,12 @@ def main(arguments: list[str] | None = None) -> int:
                 raise InputError(f"--against names '{name}': give some of {', '.join(AGAINST)}")
             if name in BACKENDS and not is_installed(name):
                 raise InputError(f"--against names '{name}', which is not installed")
-        if options.rounds < 1:
-            raise InputError(f'--rounds is {options.rounds}: give 1 or more')
+        for name in ('rounds', 'threads'):
+            value = getattr(options, name)
+            if value is not None and value < 1:
+                raise InputError(f'--{name} is {value}: give 1 or more')
+        check_subject(options)
+        check_writable(options.json)
         if options.threads:
             torch.set_num_threads(options.threads)
         if options.only:

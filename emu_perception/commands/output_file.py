@@ -41,6 +41,23 @@ def check_checkpoint(out: Path, read: Path, *, force: bool) -> None:
         raise InputError(f'--out {out}: is what is read ({read}); give another name')
 
 
+def check_writable(path: Path | None) -> None:
+    """
+    Check that a result can be written before the work is done; nothing is made.
+
+    :raises InputError: if it cannot.
+    """
+    if path is None:
+        return
+    try:
+        if path.exists():
+            path.open('a').close()
+        else:
+            check_folder(path.absolute().parent, str(path))
+    except OSError as error:
+        raise InputError(f'{path}: cannot be written ({error.strerror})') from error
+
+
 def check_folder_of(out: Path) -> None:
     """
     Check that a file's folder, or what there is of it, can be written into.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 import logging
+import shlex
 import sys
 from typing import NoReturn
 
@@ -148,5 +149,6 @@ class CommandParser(argparse.ArgumentParser):
         return [text for text in self._option_string_actions if text.startswith('--')]
 
     def command(self, arguments: list[str] | None) -> str:
-        """Return the command as it was said, for the files that it writes."""
-        return ' '.join([self.prog, *(sys.argv[1:] if arguments is None else arguments)])
+        """Return the command as it can be said again, for the files that it writes."""
+        given = sys.argv[1:] if arguments is None else arguments
+        return f'{self.prog} {shlex.join(given)}'.strip()

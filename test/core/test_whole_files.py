@@ -114,7 +114,7 @@ DIRECTLY = {'emu_perception/commands/file_outputs.py', 'training/prepare/folder_
             'emu_perception/ros/benchmark/node_process.py',  # A process's own log.
             'emu_perception/ros/demo/processes.py', 'training/runs/members.py',
             'training/runs/peak_memory.py',  # In $TMPDIR, for a process of its own.
-            'training/command_line.py'}  # Only tries whether it could.
+            'emu_perception/commands/output_file.py'}  # Only tries whether it could.
 
 
 def test_nothing_else_writes_files():

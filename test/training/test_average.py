@@ -46,6 +46,19 @@ def test_weights_are_averaged_by_their_shares_and_the_ancestors_are_named(two, t
     assert 'not calibrated' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(('role', 'said'), [('start', False), ('averaged', False),
+                                            ('teacher', True), (None, True)])
+def test_networks_that_are_not_known_to_have_begun_together_are_said(two, tmp_path, caplog, role,
+                                                                     said):
+    """Two members of an ensemble were averaged like fine-tunings, and the result knew nothing."""
+    for path in two if role else ():
+        network, metadata = load_checkpoint(path)
+        save_checkpoint(path, network, replace(metadata, provenance={
+            **metadata.provenance, 'ancestors': [{'role': role, 'name': 'before'}]}))
+    average(two, [1.0, 1.0], tmp_path / 'c.safetensors')
+    assert ('began apart' in caplog.text) == said
+
+
 @pytest.mark.parametrize(('change', 'words'), [
     ({'input_size': (64, 64)}, "field 'input_size'"), ({'intrinsics': None}, "field 'intrinsics'"),
     ({'provenance': {'data_set': 'made up', 'split': 'train+val'}}, "field 'provenance.split'"),

@@ -602,18 +602,20 @@ def test_a_measurement_is_of_the_very_files(trained, tmp_path):
     path, result = tmp_path / 'best.safetensors', tmp_path / 'row.json'
     shutil.copy(members(trained)[0], path)
     row = compare.Row('row', 'Row', [], [path])
-    result.write_text(json.dumps({'checkpoints': [str(path)], 'sha256': [file_hash(path)]}))
-    assert compare._measured(result, row)
+    document = {'checkpoints': [str(path)], 'sha256': [file_hash(path)], 'data_sha256': 'a'}
+    result.write_text(json.dumps(document))
+    assert compare._measured(result, row, 'a')
+    assert not compare._measured(result, row, 'b'), 'another val.txt, or another truth'
     shutil.copy(members(trained)[1], path)
-    assert not compare._measured(result, row)
-    for text in ('[]', '{"sha256": 3}', 'null', '{'):
+    assert not compare._measured(result, row, 'a')
+    for text in ('[]', '{"sha256": 3, "data_sha256": "a"}', 'null', '{'):
         result.write_text(text)
-        assert not compare._measured(result, row)
+        assert not compare._measured(result, row, 'a')
 
 
 @pytest.mark.slow
 def test_one_command_trains_measures_and_makes_the_table_and_does_nothing_twice(
-        recipe, tmp_path, capsys):
+        recipe, synthetic, tmp_path, capsys):
     command = ['--recipe', str(recipe), '--members', '2', '--only', 'ensemble,emuformer',
                '--no-progress']
     assert compare.main(command) == 0
@@ -628,3 +630,11 @@ def test_one_command_trains_measures_and_makes_the_table_and_does_nothing_twice(
     assert len(times) == 5
     assert compare.main(command) == 0
     assert times == {path: path.stat().st_mtime_ns for path in times}, 'done again'
+    # An edited val.txt is another measurement of the same networks.
+    val = synthetic / 'val.txt'
+    val.write_text('\n'.join(val.read_text().split()[1:]))
+    assert compare.main(command) == 0
+    changed = [path.name for path in times if path.stat().st_mtime_ns != times[path]]
+    assert sorted(changed) == ['emuformer.json', 'ensemble.json']
+    left = [json.loads((results / name).read_text())['images'] for name in changed]
+    assert left == [student['images'] - 1] * 2

@@ -386,6 +386,19 @@ def test_trivial_baseline_is_shown_and_never_the_best(tmp_path):
     assert not any(cell.best for cell in block.rows[0].cells)
 
 
+@pytest.mark.parametrize(('field', 'values'), [
+    ('data_sha256', ('a', 'b')),
+    ('per_image', ([{'stem': '1'}, {'stem': '2'}], [{'stem': '1'}, {'stem': '3'}]))])
+def test_rows_of_other_images_of_one_name_are_said_to_be_no_comparison(tmp_path, field, values):
+    """val.txt was edited between them: as many images, of one data set and split."""
+    documents = [make_result('a', 'baseline'), make_result('b', 'ensemble')]
+    assert not any('different images' in text for text in warnings(load(tmp_path, documents)))
+    others = [{**document, field: value} for document, value in zip(documents, values)]
+    assert any('different images' in text for text in warnings(load(tmp_path, others)))
+    same = [{**document, field: values[0]} for document in documents]
+    assert not any('different images' in text for text in warnings(load(tmp_path, same)))
+
+
 def test_what_was_trained_on_the_images_is_said_and_not_ranked(tmp_path):
     """The highest figures of a table were in bold, and of a network that knew the answers."""
     known = {**make_result('knows them', 'baseline', miou=0.9, ece=0.01, rmse=0.1),

@@ -23,6 +23,7 @@ WITH_ARGUMENTS = [row for row in SUBCOMMANDS.values() if row.arguments]
 COMMANDS = {row.module.removeprefix(f'{OFFLINE}.').removesuffix('.__main__')
             for row in SUBCOMMANDS.values() if row.module.startswith(OFFLINE)}
 NAMED = re.compile(r'\btraining\.(' + '|'.join(sorted(map(re.escape, COMMANDS))) + r')\b(?!\.)')
+OWN_NAME = re.compile(r'python -m training\.\w+')  # Of a program that nothing else has called.
 
 
 @pytest.mark.parametrize('row', WITH_ARGUMENTS, ids=lambda row: row.name)
@@ -53,5 +54,6 @@ def spoken(tree: ast.Module) -> list[tuple[int, str]]:
 def test_no_message_names_a_module_of_the_tree(package):
     found = [f'{path}:{line}: {text}' for path in sorted((ROOT / package).rglob('*.py'))
              for line, text in spoken(ast.parse(path.read_text()))
-             if NAMED.search(text.replace('python -m training', '')) and ' ' in text]
+             if NAMED.search(text) and ' ' in text and not OWN_NAME.fullmatch(text)
+             and not path.match('fusion/constants.py')]  # The command that wrote them, as it was.
     assert not found

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 import os
 from pathlib import Path
+import shlex
 import sys
 from typing import Any
 
@@ -73,7 +74,7 @@ def judge(options: argparse.Namespace, samples: list[Sample], topics: list[str],
         problems.append(f'nothing came on {", ".join(silent)}')
     stages = {key: value for key, value in around.diagnostics.items() if key.endswith('_ms')}
     return {
-        'problems': problems, 'command': 'python ' + ' '.join(sys.argv),
+        'problems': problems, 'command': shlex.join(['python', *sys.argv]),
         'minutes': round(times[-1] / 60, 2),
         'model': os.path.relpath(options.model, ROOT), 'load_average': load,
         'device': around.diagnostics.get('device', ''), 'image_size': options.size,

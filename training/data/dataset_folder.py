@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
+import shlex
 
 from emu_perception.dataset_fields import check_root, DatasetError, IGNORE, read_fields
 from emu_perception.foreign_files import names_in, one_spelling, read_text
@@ -167,7 +168,8 @@ class DatasetFolder:
             if missing:
                 raise DatasetError(
                     f'{self.root}/image: {len(missing)} of {len(stems)} images of {split}.txt are '
-                    f"missing, '{missing[0]}' first: python -m training.prepare check {self.root}")
+                    f"missing, '{missing[0]}' first: emu prepare check "
+                    f'{shlex.quote(str(self.root))} lists them')
             for stem in stems:
                 if stem in seen and seen[stem] != split:
                     raise DatasetError(f"{self.root}/{split}.txt: '{stem}' is in {seen[stem]}.txt "

@@ -28,6 +28,11 @@ _CLOCK = re.compile(
     r'(.*?)(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\3(\d\d)[-_T .]?(\d\d)([-_.:h]?)(\d\d)'
     r'[-_.:m]?(\d\d)(?:\.(\d{1,9}))?(\D*)')
 _NEAR_CLOCK_NS = NEAR_NUMBERS * 1_000_000_000  # Of a second each, with or without a fraction.
+# Which camera of a rig a frame is of: 0001_left, right-0001, 0001_cam0, drive_image_02_0000000005.
+# What one of them has seen the others have too.
+# An image_02 with no number behind is no camera: it is the second image.
+_CAMERA = re.compile(r'[-_. ]?(?<![a-z])(?:left|right|l|r|(?:cam|camera|infra)[-_]?\d{1,2}|'
+                     r'image_0\d(?=[-_.]\d))(?![a-z0-9])', re.IGNORECASE)
 _NUMBER = re.compile(r'(.*?)(\d+)(\D*)')  # The last one: frame-000123.color has its words behind.
 
 
@@ -36,8 +41,9 @@ class _Place:
     """
     Where a stem stands in its recording.
 
-    :ivar words: of all its frames: what stands around the number; of a stem without one itself.
-    :ivar near: by how much the numbers of neighbours differ at most; -1: it has no neighbours.
+    :ivar words: of all its frames: what stands around the number, but for the camera of a rig; of
+        a stem without one itself. At the same time it is the same place, whatever the words.
+    :ivar near: by how much the numbers of neighbours differ at most.
     """
 
     words: tuple[str, ...]
@@ -50,7 +56,8 @@ def frame_runs(stems: Sequence[str]) -> list[list[str]]:
     """
     Split stems into runs: the same words, and last numbers that are near one another.
 
-    A stem without a number is a run of its own.
+    The cameras of one rig see the same place: their frames of one time, or of one number and words
+    that say which of them it is, are one run. A stem without a number is a run of its own.
     """
     runs: list[list[str]] = []
     last: _Place | None = None
@@ -67,12 +74,12 @@ def frame_runs(stems: Sequence[str]) -> list[list[str]]:
 def _place(stem: str) -> _Place:
     match = _SECONDS.fullmatch(stem)
     if match:
-        before, seconds, fraction, after = match.groups()
-        return _Place((before, after, 's'), int(seconds + fraction.ljust(9, '0')), TIMES[0][1],
+        _, seconds, fraction, _ = match.groups()
+        return _Place(('s',), int(seconds + fraction.ljust(9, '0')), TIMES[0][1],
                       stem)
     match = _CLOCK.fullmatch(stem)
     if match:
-        before, year, _, month, day, hour, _, minute, second, fraction, after = match.groups()
+        _, year, _, month, day, hour, _, minute, second, fraction, _ = match.groups()
         try:
             at = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second),
                           tzinfo=timezone.utc)
@@ -80,13 +87,16 @@ def _place(stem: str) -> _Place:
             pass  # The digits are something else.
         else:
             number = int(at.timestamp()) * 10**9 + int((fraction or '').ljust(9, '0'))
-            return _Place((before, after, 'clock'), number, _NEAR_CLOCK_NS, stem)
-    match = _NUMBER.fullmatch(stem)
+            return _Place(('clock',), number, _NEAR_CLOCK_NS, stem)
+    of_all_cameras = _CAMERA.sub('', stem) or stem
+    match = _NUMBER.fullmatch(of_all_cameras)
     if not match:
-        return _Place((stem,), 0, -1, stem)
+        return _Place((of_all_cameras,), 0, 0, stem)
     before, digits, after = match.groups()
-    near = next((near for least, near in TIMES if len(digits) >= least), NEAR_NUMBERS)
-    return _Place((before, after), int(digits), near, stem)
+    for least, near in TIMES:
+        if len(digits) >= least:
+            return _Place((f'{least} digits',), int(digits), near, stem)
+    return _Place((before, after), int(digits), NEAR_NUMBERS, stem)
 
 
 def folds(runs: Sequence[Sequence[str]], count: int) -> list[list[str]]:

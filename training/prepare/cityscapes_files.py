@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 import json
+import math
 from pathlib import Path
 
 from emu_perception.foreign_files import is_litter, read_text
@@ -88,7 +89,7 @@ def read_camera(path: Path) -> StereoCamera:
     """
     Read a ``*_camera.json``.
 
-    :raises DatasetError: if a value is missing or no positive number.
+    :raises DatasetError: if a value is missing, not finite or not positive where it has to be.
     """
     try:
         values = json.loads(read_text(path))
@@ -102,9 +103,11 @@ def read_camera(path: Path) -> StereoCamera:
                            'extrinsic has baseline') from error
     except (ValueError, TypeError) as error:
         raise DatasetError(f'{path}: not a camera file ({error})') from error
-    if not (camera.fx > 0 and camera.fy > 0 and camera.baseline > 0):
+    if not (all(math.isfinite(value) for value in astuple(camera))
+            and camera.fx > 0 and camera.fy > 0 and camera.baseline > 0):
         raise DatasetError(f'{path}: fx {camera.fx}, fy {camera.fy} and baseline '
-                           f'{camera.baseline} must be positive')
+                           f'{camera.baseline} must be positive, u0 {camera.cx} and v0 '
+                           f'{camera.cy} numbers')
     return camera
 
 

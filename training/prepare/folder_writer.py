@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict
 import logging
 from pathlib import Path
+import shlex
 from typing import Any
 
 import cv2
@@ -133,7 +134,7 @@ class FolderWriter:
         counts = ', '.join(f'{split} {len(splits[split])}' for split in SPLITS
                            if splits.get(split))
         LOGGER.info('wrote %s: %s images; look it over: %s check %s', self.root, counts,
-                    program('python -m training.prepare'), self.root)
+                    program('python -m training.prepare'), shlex.quote(str(self.root)))
 
     def _write(self, kind: str, stem: str, pixels: np.ndarray, suffix: str = 'png') -> None:
         path = self.root / kind / f'{stem}.{suffix}'

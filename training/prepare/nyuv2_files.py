@@ -14,6 +14,9 @@ from scipy.io.matlab import MatReadError
 
 from ..data.dataset_folder import DatasetError, IGNORE
 
+# What h5py raises of what is damaged inside.
+_DAMAGED = (KeyError, OSError, RuntimeError)
+
 
 class LabeledImages:
     """
@@ -34,7 +37,7 @@ class LabeledImages:
             self._file = h5py.File(path, 'r')
         except OSError as error:
             raise DatasetError(f'{path}: not a whole HDF5 file (MATLAB v7.3): '
-                               f'{" ".join(str(error).split())}') from error
+                               f'{_line(error)}') from error
         images = self._field('images')
         if images.ndim != 4 or images.shape[1] != 3:
             raise DatasetError(f"{path}: field 'images' has the shape {images.shape}, "
@@ -44,6 +47,13 @@ class LabeledImages:
             if self._field(name).shape != (self.count, self.width, self.height):
                 raise DatasetError(f"{path}: field '{name}' has the shape "
                                    f"{self._field(name).shape}, 'images' has {images.shape}")
+        for name, dtype, words in (('images', np.uint8, 'uint8'),
+                                   (depth_field, np.floating, 'metres in float32'),
+                                   ('labels', np.unsignedinteger, 'uint16')):
+            # Depths in millimetres, or colours of 0..1, would be written as something else.
+            if not np.issubdtype(self._field(name).dtype, dtype):
+                raise DatasetError(f"{path}: field '{name}' is of {self._field(name).dtype}, "
+                                   f'published it is {words}: give the file as it was published')
 
     def close(self) -> None:
         """Close the file."""
@@ -67,27 +77,37 @@ class LabeledImages:
         try:
             names = [''.join(map(chr, np.asarray(self._file[reference]).ravel()))
                      for reference in references]
-        except (TypeError, ValueError, KeyError, OSError) as error:
+        except (*_DAMAGED, TypeError, ValueError, OverflowError) as error:
             raise DatasetError(f"{self.path}: field 'scenes' is no cell array of names "
-                               f'({error})') from error
+                               f'({_line(error)})') from error
         if len(names) != self.count:
             raise DatasetError(f"{self.path}: field 'scenes' has {len(names)} names for "
                                f'{self.count} images')
         return names
 
     def _field(self, name: str) -> h5py.Dataset:
-        field = self._file.get(name)
+        try:
+            if name not in self._file:
+                raise DatasetError(f"{self.path}: field '{name}' is missing, it has "
+                                   f'{", ".join(sorted(self._file)) or "none"}')
+            field = self._file[name]
+        except _DAMAGED as error:  # Its name is there, what it points to is not.
+            raise DatasetError(f"{self.path}: field '{name}' cannot be read ({_line(error)}): is "
+                               'the download whole?') from error
         if not isinstance(field, h5py.Dataset):
-            raise DatasetError(f"{self.path}: field '{name}' is missing, it has "
-                               f'{", ".join(sorted(self._file)) or "none"}')
+            raise DatasetError(f"{self.path}: field '{name}' is a group, no array")
         return field
 
     def _read(self, name: str, index: int) -> np.ndarray:
         try:
             return self._field(name)[index]
-        except OSError as error:
+        except _DAMAGED as error:
             raise DatasetError(f"{self.path}: field '{name}' of image {index + 1} cannot be read "
-                               f'({error}): is the download whole?') from error
+                               f'({_line(error)}): is the download whole?') from error
+
+
+def _line(error: Exception) -> str:
+    return ' '.join(str(error.args[0] if isinstance(error, KeyError) else error).split())
 
 
 def read_mat(path: Path) -> dict[str, Any]:
@@ -101,8 +121,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     try:
         return loadmat(path, simplify_cells=True, appendmat=False)
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
-        reason = ' '.join(str(error).split())
-        raise DatasetError(f'{path}: not a MATLAB v5 file ({reason})') from error
+        raise DatasetError(f'{path}: not a MATLAB v5 file ({_line(error)})') from error
 
 
 def read_splits(path: Path, count: int) -> tuple[list[int], list[int]]:
@@ -110,19 +129,23 @@ def read_splits(path: Path, count: int) -> tuple[list[int], list[int]]:
     Return the official train and test images, 1-based and in order, from ``splits.mat``.
 
     :param count: how many images there are.
-    :raises DatasetError: if a number is outside 1..count, or in both.
+    :raises DatasetError: if there are none, or one is not of 1..count, or is in both.
     """
     values = read_mat(path)
     parts = []
     for field in ('trainNdxs', 'testNdxs'):
         if field not in values:
             raise DatasetError(f"{path}: field '{field}' is missing")
-        numbers = np.atleast_1d(values[field]).astype(np.int64).ravel()
-        wrong = numbers[(numbers < 1) | (numbers > count)]
+        numbers = np.atleast_1d(values[field]).ravel()
+        if not len(numbers) or numbers.dtype.kind not in 'uif':
+            raise DatasetError(f"{path}: field '{field}' has no numbers of images: give the "
+                               'splits.mat of the official split')
+        # So that NaN is wrong too.
+        wrong = numbers[~((numbers >= 1) & (numbers <= count) & (numbers % 1 == 0))]
         if len(wrong):
-            raise DatasetError(f"{path}: field '{field}' holds {wrong[0]}, there are {count} "
+            raise DatasetError(f"{path}: field '{field}' holds {wrong[0]:g}, there are {count} "
                                'images (counted from 1)')
-        parts.append(sorted(set(numbers.tolist())))
+        parts.append(sorted(set(numbers.astype(np.int64).tolist())))
     both = set(parts[0]) & set(parts[1])
     if both:
         raise DatasetError(f'{path}: image {min(both)} is in trainNdxs and in testNdxs')
@@ -153,7 +176,7 @@ def read_mapping(path: Path, entries: int, names: int) -> tuple[np.ndarray, tupl
         if len(array) == names and all(isinstance(item, str) for item in array):
             found_names = tuple(str(item).strip() for item in array)
         elif (array.dtype.kind in 'uif' and len(array) == entries
-              and array.min() >= 0 and array.max() == names):
+              and array.min() >= 0 and array.max() == names and not (array % 1).any()):
             found_map = array.astype(np.int64)
     if found_map is None or found_names is None:
         raise DatasetError(f'{path}: no mapping of {entries} classes to {names} with their '

@@ -25,8 +25,11 @@ def validation_scenes(scenes: Sequence[str], share: float, seed: int = 0) -> set
     if not 0 <= share < 1:
         raise InputError(f'--val-share is {share:g}: give a share from 0 up to below 1')
     wanted = round(share * len(scenes))
-    if not wanted:
+    if not share:
         return set()
+    if not wanted:
+        raise InputError(f'--val-share is {share:g}: of {len(scenes)} images that is none: give a '
+                         'larger share, or 0 for no val')
     sizes = Counter(scenes)
     limit = max(min(sizes.values()), LARGEST_SCENE * wanted)
     names = sorted(sizes)

@@ -67,6 +67,11 @@ def warnings(results: Sequence[Result]) -> list[str]:
             values.append('whole images')
         if len(values) > 1:
             found.append(f'{text} ({"; ".join(values)}): these rows are not comparable in that.')
+    if len(_values(results, 'data_sha256')) > 1 or len({
+            frozenset(row['stem'] for row in result.document['per_image'])
+            for result in results if result.document.get('per_image')}) > 1:
+        found.append('The results are of different images, or of a different truth of them: '
+                     'evaluate all anew on one folder, or these rows are not comparable.')
     return found
 
 

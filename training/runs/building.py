@@ -161,6 +161,11 @@ def build_network(recipe: Recipe, folder: DatasetFolder, examples: ExampleCache,
     start = start_of(recipe)
     licence = (initialize(network, recipe.network.initial_weights) if start is None
                else warm_start(network, start, recipe, folder, classes))
+    if start is None and recipe.network.initial_weights == 'none' \
+            and recipe.finetune.encoder != 'all':
+        LOGGER.warning("field 'finetune.encoder' is '%s', and 'network.initial_weights' is "
+                       "'none': what of the encoder does not learn stays random; give weights to "
+                       'start from, or finetune.encoder=all', recipe.finetune.encoder)
     restrict(network, recipe.finetune)
     return network, licence
 

@@ -18,6 +18,7 @@ import torch
 from ..arguments.studies.weights import parser
 from ..command_line import recipe_of, run
 from ..data.dataset_folder import DatasetFolder
+from ..data.digest import split_digest
 from ..evaluation.measuring import evaluate, file_hash
 from ..losses.task_weights import noise_form
 from ..methods.ensemble import Ensemble
@@ -90,15 +91,16 @@ def final_s(folder: Path) -> dict[str, float]:
 def measured(recipe: Recipe, path: Path, ap: bool) -> dict[str, float]:
     """Return mIoU, instance error, inverse depth error and AP of a run's last epoch."""
     checkpoint = recipe.folder / 'last.safetensors'
-    asked = {'sha256': file_hash(checkpoint), 'ap': ap}
+    folder = DatasetFolder(recipe.data)
+    stems = folder.stems('val')
+    # Not the checkpoint alone: val.txt may have been edited since.
+    asked = {'sha256': file_hash(checkpoint), 'ap': ap, 'data_sha256': split_digest(folder, stems)}
     try:
         known = json.loads(path.read_text())
         if known['of'] == asked:
             return dict(known['figures'])
     except (OSError, ValueError, KeyError):
         pass
-    folder = DatasetFolder(recipe.data)
-    stems = folder.stems('val')
     # The benchmark's 100 pixels are of 1024x2048; one in 20000 pixels, and 10 at least.
     height, width = folder.image(stems[0]).shape[:2]
     result = evaluate(Ensemble([checkpoint]), folder, stems, progress=False, cluster=ap,

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import os
 from pathlib import Path
 import platform
+import shlex
 import signal
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from typing import Any
 
 from emu_perception import __version__
 from emu_perception.benchmarking.result import processor
+from emu_perception.commands.output_file import check_writable
+from emu_perception.commands.sizes import image_size_of
 from emu_perception.errors import EmuError, InputError
 from emu_perception.ros.benchmark.figures import rates, STAGES, summary, topic_cost
 from emu_perception.ros.dependencies import missing_dependency
@@ -40,25 +43,13 @@ _SILENT_S = 15.0  # So long after the others a topic is taken to be withheld.
 _MODEL = ('model_file', 'model_name', 'device', 'precision', 'backend', 'converter')
 
 
-def size_of(text: str) -> tuple[int, int]:
-    """
-    Read HEIGHTxWIDTH.
-
-    :raises InputError: if it is something else.
-    """
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise InputError(f"--image-size is '{text}': give HEIGHTxWIDTH in pixels, as 480x640")
-    return int(height), int(width)
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """
     Start the node, measure, end it; return what was found, ready for JSON.
 
     :raises EmuError: if an option or the node cannot be used.
     """
-    size, wanted = size_of(options.image_size), rates(options.rates)
+    size, wanted = image_size_of(options.image_size, '--image-size'), rates(options.rates)
     topics = [topic for topic in options.topics.split(',') if topic]
     if not topics:
         raise InputError('--topics is empty: latency is measured at a map')
@@ -102,7 +93,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             'middleware': rclpy.get_rmw_implementation_identifier(),
             'versions': {'emu_perception': __version__, 'python': platform.python_version(),
                          'ros': os.environ.get('ROS_DISTRO', '')},
-            'command': 'emu_benchmark --node ' + ' '.join(options.arguments)}
+            'command': f'emu_benchmark --node {shlex.join(options.arguments)}'}
 
 
 def _topic_costs(camera: Any, topics: list[str], options: argparse.Namespace
@@ -180,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not 0.5 <= options.seconds <= 3600.0:
             raise InputError(f'--seconds is {options.seconds:g}: give 0.5 to 3600')
+        check_writable(options.json)
         result = measure(options)
     except ImportError as error:
         print(f'error: {missing_dependency(error)}', file=sys.stderr)

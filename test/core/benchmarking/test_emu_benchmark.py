@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 import json
+import shlex
 import sys
 
 from emu_perception.backends import is_installed
@@ -160,3 +161,34 @@ def test_speed_is_measured_without_a_word_on_the_scale_of_depths(caplog):
     depth = asked(predictor, image)().depth
     assert 'NOT scaled' not in caplog.text
     np.testing.assert_allclose(predictor(image).depth, depth, rtol=1e-6)
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    (['--threads', '-1'], '--threads is -1: give 1 or more'),
+    (['--rounds', '0'], '--rounds is 0'),
+    (['--image', '480'], "--image is '480'"),
+    (['--checkpoint', 'a.safetensors'], '--checkpoint is a.safetensors, but --encoder'),
+    (['--json', '/proc/none/speed.json'], '/proc/none/speed.json: cannot be written'),
+])
+def test_a_wrong_option_is_one_line_before_anything_is_measured(options, words, capsys):
+    assert main([*TINY, *options]) == 1
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--head-dim', '--classes'])
+def test_what_a_checkpoint_has_itself_is_not_taken_silently(option, capsys):
+    """The default model was measured, and the width that was asked for was not."""
+    assert main([option, '128', '--no-progress', '--no-memory']) == 1
+    assert f'{option} is 128, but a checkpoint is measured' in capsys.readouterr().err
+
+
+@counting
+@pytest.mark.slow
+def test_an_image_has_any_size_and_the_command_can_be_said_again(tmp_path):
+    """1080 is no multiple of 32, and most cameras have it; a path may have spaces."""
+    out = tmp_path / 'of two words.json'
+    words = [*TINY, '--image', '54x96', '--against', '', '--json', str(out)]
+    assert main(words) == 0
+    result = json.loads(out.read_text())
+    assert result['image'] == [54, 96]
+    assert shlex.split(result['command']) == ['emu_benchmark', *words]

@@ -54,7 +54,31 @@ def test_frames_that_others_have_named_are_runs_too():
         ['1700000000123', '1700000000156'], ['1700000009156']], 'milliseconds'
     scan = ['frame-000012.color', 'frame-000013.color']
     assert frame_runs([*scan, 'frame-000090.color', '07_left', '08_left', '08_right']) == [
-        ['07_left', '08_left'], ['08_right'], scan, ['frame-000090.color']], 'words behind'
+        ['07_left', '08_left', '08_right'], scan, ['frame-000090.color']], 'words behind'
+
+
+def test_numbers_of_images_are_no_cameras():
+    for stems in (['hall_image_9', 'hall_image_10'], ['image09', 'image10'], ['cam_9', 'cam_10'],
+                  ['room2_image_09', 'room2_image_10'], ['l_09', 'l_10']):
+        runs = frame_runs([*stems, 'hall_image_70'])
+        assert sorted(runs) == sorted([stems, ['hall_image_70']])
+
+
+@pytest.mark.parametrize('stems', [
+    ['0007_left', '0007_right', '0008_left', '0008_right'], ['left_07', 'right_07', 'left_08'],
+    ['07-L', '07-R', '08-L'], ['hall_left', 'hall_right'],
+    # The last number was the camera's: the next frame was a room of its own.
+    ['0001_cam0', '0001_cam1', '0002_cam0', '0002_cam1'],
+    ['drive_image_02_0000000005', 'drive_image_03_0000000005', 'drive_image_02_0000000006'],
+    ['front_1700000000123456789', 'rear_1700000000133456789'],
+    ['left_1305031102.175304', 'right_1305031102.175310'],
+    ['front_20261129_100058', 'rear_20261129_100059']])
+def test_the_cameras_of_a_rig_are_never_in_two_folds(stems):
+    """The left picture was fitted to, and measured on was the right one of the same moment."""
+    elsewhere = ['0900_left', 'kitchen_0001', 'bath_0001', 'upright_0001', '1600000000123456789']
+    runs = frame_runs([*elsewhere, *stems])
+    assert sorted(stems) in [sorted(run) for run in runs]
+    assert len(runs) == 1 + len(elsewhere)
 
 
 def test_frames_around_a_full_minute_are_neighbours():

@@ -103,7 +103,8 @@ def test_images_that_are_missing_are_found_before_a_training_starts(synthetic):
     folder = DatasetFolder(synthetic)
     folder.check_files(('train', 'val'))
     (synthetic / 'image/002.png').unlink()
-    with pytest.raises(DatasetError, match="1 of 4 images of train.txt are missing, '002'"):
+    with pytest.raises(DatasetError, match=r"1 of 4 images of train.txt are missing, '002' first: "
+                                           r'emu prepare check \S+ lists them'):
         folder.check_files(('train', 'val'))
 
 

@@ -217,5 +217,6 @@ def test_what_comes_next_is_said_by_the_name_that_it_was_called_by(tmp_path, cap
     caplog.set_level('INFO', logger='training')
     with called_as('emu prepare'):
         assert main(['synthetic', '--images', '5', '--size', '32x32', '--no-progress',
-                     '--out', str(tmp_path / 'new')]) == 0
-    assert f'look it over: emu prepare check {tmp_path / "new"}' in caplog.text
+                     '--out', str(tmp_path / 'of two words')]) == 0
+    # As a shell reads it.
+    assert f"look it over: emu prepare check '{tmp_path / 'of two words'}'" in caplog.text

@@ -196,6 +196,11 @@ CAMERA = 'camera/train/aachen/aachen_000000_000019_camera.json'
     (lambda root: (root / CAMERA).write_text('no'), (), (CAMERA, 'not a camera file')),
     (lambda root: (root / CAMERA).write_text(
         (root / CAMERA).read_text().replace('0.209313', '0')), (), (CAMERA, 'baseline 0')),
+    # Depths would be infinite, and the camera's centre nowhere.
+    (lambda root: (root / CAMERA).write_text(
+        (root / CAMERA).read_text().replace('0.209313', '1e999')), (), (CAMERA, 'baseline inf')),
+    (lambda root: (root / CAMERA).write_text(
+        (root / CAMERA).read_text().replace('15.5', 'NaN')), (), (CAMERA, 'u0 nan')),
     (lambda root: [path.unlink() for path in root.rglob('*_disparity.png')], (),
      ('disparity.png', '2 more', "'disparity'")),
     (lambda root: [path.unlink() for path in root.rglob('*labelTrainIds.png')],

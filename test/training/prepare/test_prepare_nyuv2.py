@@ -169,6 +169,24 @@ def large_label(files: Path) -> None:
         file['labels'][9, 0, 0] = 895
 
 
+def of_type(files: Path, name: str, dtype: type) -> None:
+    """Write a field of the labelled images in another type of numbers."""
+    with h5py.File(files / 'labeled.mat', 'a') as file:
+        values = file[name][()]
+        del file[name]
+        file[name] = values.astype(dtype)
+
+
+def damage(files: Path) -> None:
+    """Overwrite what the names of scenes point to; the file's length stays."""
+    path = files / 'labeled.mat'
+    with h5py.File(path) as file:
+        start = 512 + h5py.h5o.get_info(file['scenes'].id).addr
+    whole = bytearray(path.read_bytes())
+    whole[start:start + 64] = b'\xff' * 64
+    path.write_bytes(whole)
+
+
 def cut(files: Path) -> None:
     """Cut the file off, as a broken download does."""
     path = files / 'labeled.mat'
@@ -181,6 +199,11 @@ def cut(files: Path) -> None:
     (cut, ('labeled.mat', 'HDF5')),
     (lambda files: remove_field(files, 'depths'), ('labeled.mat', "'depths'", 'rawDepths')),
     (lambda files: remove_field(files, 'scenes'), ('labeled.mat', "'scenes'")),
+    (damage, ("'scenes' cannot be read", 'is the download whole?')),
+    # Written as they are, they would be other colours, millimetres for metres, other classes.
+    (lambda files: of_type(files, 'images', np.float64), ("'images' is of float64", 'uint8')),
+    (lambda files: of_type(files, 'depths', np.uint16), ("'depths' is of uint16", 'metres')),
+    (lambda files: of_type(files, 'labels', np.int16), ("'labels' is of int16", 'uint16')),
     (large_label, ("'labels'", 'image 10', '895', '894')),
     (lambda files: (files / 'splits.mat').write_text('no'), ('splits.mat', 'MATLAB')),
     (lambda files: rewrite(files, 'splits.mat', trainNdxs=[1]), ('splits.mat', "'testNdxs'")),
@@ -188,6 +211,17 @@ def cut(files: Path) -> None:
      ("'trainNdxs'", 'holds 0', '12 images')),
     (lambda files: rewrite(files, 'splits.mat', trainNdxs=[1], testNdxs=[2, 13]),
      ("'testNdxs'", 'holds 13', '12 images')),
+    (lambda files: rewrite(files, 'splits.mat', trainNdxs=[1, 2.5], testNdxs=[3]),
+     ("'trainNdxs'", 'holds 2.5')),
+    (lambda files: rewrite(files, 'splits.mat', trainNdxs=[1, np.nan], testNdxs=[3]),
+     ("'trainNdxs'", 'holds nan')),
+    (lambda files: rewrite(files, 'splits.mat', trainNdxs=np.zeros((0, 1)), testNdxs=[3]),
+     ("'trainNdxs'", 'no numbers')),
+    (lambda files: rewrite(files, 'splits.mat', trainNdxs=cell(['kitchen']), testNdxs=[3]),
+     ("'trainNdxs'", 'no numbers')),
+    (lambda files: rewrite(files, 'classMapping40.mat', mapClass=np.linspace(1, 40, 894)[None],
+                           className=cell([f'class{i}' for i in range(40)])),
+     ('classMapping40.mat', 'no mapping of 894')),
     (lambda files: rewrite(files, 'splits.mat', trainNdxs=[1, 2], testNdxs=[2]),
      ('splits.mat', 'image 2')),
     (lambda files: rewrite(files, 'classMapping40.mat', mapClass=[1]),
@@ -207,6 +241,7 @@ def test_what_is_wrong_is_one_line_and_leaves_no_dataset_yaml(files, capsys, spo
 @pytest.mark.parametrize(('options', 'words'), [
     (('--classes', '13'), ('--classes', '--mapping13')),
     (('--val-share', '1.5'), ('1.5', 'share')),
+    (('--val-share', '.01'), ('--val-share is 0.01', 'of 8 images that is none', '0 for no val')),
     (('--val-from', 'nowhere.txt'), ('nowhere.txt', 'cannot be read')),
     (('--val-from', '{files}/none.txt'), ('none.txt', 'names 0 of the 8', '--val-share 0')),
     (('--val-from', '{files}/all.txt'), ('all.txt', 'names 8 of the 8')),

@@ -147,6 +147,11 @@ def test_a_whole_study_leaves_table_and_figures_and_is_not_done_twice(tmp_path, 
     before = (results / 'table.md').read_text()
     assert main(command) == 0
     assert len(trained) == 13 and (results / 'table.md').read_text() == before
+    # An edited val.txt is another measurement of the same networks.
+    val = tmp_path / 'data/val.txt'
+    val.write_text(val.read_text().split()[0])
+    assert main(command) == 0
+    assert len(trained) == 13 and (results / 'table.md').read_text() != before
 
 
 @pytest.mark.parametrize(('options', 'words'), [
