@@ -153,7 +153,9 @@ class Pipeline:
                            unknown_label_entropy=0.0, score_region=None).scores
         try:
             problem = self.delivery.see(
-                rgb, self.predictor.metadata, scores, took_s=took_s, now_s=time.monotonic(),
+                rgb, self.predictor.metadata, scores, took_s=took_s,
+                waits_s=min(settings.stale_after_s, settings.max_image_age_s),
+                now_s=time.monotonic(),
                 # A region's would be another part of a picture that is turned.
                 own=None if settings.risk_region else prediction.scores)
         except Exception:

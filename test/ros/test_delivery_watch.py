@@ -54,10 +54,11 @@ def surer(red: float = 0.0, bright_above: float = 0.0):
 
 
 def drive(watch: DeliveryWatch, scores, pictures, metadata=FITTED, *,
-          took_s: float = QUICK_S, period_s: float = PERIOD_S, region: bool = False) -> list[str]:
+          took_s: float = QUICK_S, waits_s: float = 1.0, period_s: float = PERIOD_S,
+          region: bool = False) -> list[str]:
     """Return what was said of each picture."""
     return [watch.see(picture, metadata, scores, own=None if region else scores(picture),
-                      took_s=took_s, now_s=100.0 + i * period_s)
+                      took_s=took_s, waits_s=waits_s, now_s=100.0 + i * period_s)
             for i, picture in enumerate(pictures)]
 
 
@@ -84,7 +85,8 @@ def test_what_stands_as_it_should_is_not_doubted_and_asked_for_no_longer(kind):
 
 
 @pytest.mark.parametrize(('given', 'questions'), [
-    ({'took_s': 1.01 * SLOWEST_S}, 0),  # The flag would be late.
+    ({'took_s': 1.01 * SLOWEST_S}, 0), ({'took_s': 1.01 * SLOWEST_S, 'waits_s': 60.0}, 0),
+    ({'waits_s': 0.49}, 0),  # The flag would be late, or raised for the question's sake.
     ({'period_s': PERIOD_S / 4}, ASKED // 2 - 1),
     ({'metadata': FakeMetadata(statistics=())}, 0)])
 def test_questions_are_few_and_only_of_a_network_that_is_quick_and_fitted(given, questions):
@@ -101,6 +103,19 @@ def test_a_robot_that_stands_still_is_one_picture(step, questions):
     scores = surer(red=1.0)
     drive(DeliveryWatch(), scores, pictures)
     assert len(scores.calls) == 40 + questions
+
+
+def test_what_is_found_of_the_drive_before_is_said_of_no_new_one(monkeypatch):
+    """The worker may be at its last image while the executor activates anew."""
+    watch, doubt = DeliveryWatch(), delivery_watch.doubt
+
+    def overtaken(margins):
+        watch.begin()
+        return doubt(margins)
+    monkeypatch.setattr(delivery_watch, 'doubt', overtaken)
+    assert not any(drive(watch, surer(red=1.0), moving(ASKED + 1))) and watch.problem == ''
+    monkeypatch.undo()
+    assert drive(watch, surer(red=1.0), moving())[ASKED], 'all of it is asked anew'
 
 
 def send_another(bench, picture: np.ndarray) -> None:
