@@ -7,6 +7,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import os
 from pathlib import Path
 import re
 import sys
@@ -82,6 +83,11 @@ def why_unread(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return 'is a folder, not a file'
     return f'cannot be read ({error.strerror or error})'
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the folder of a user for its ~; of nobody it is a name like any other."""
+    return Path(os.path.expanduser(path))  # pathlib's own raises RuntimeError of nobody's.
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 import operator
 import os
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from emu_perception.cameras.image_files import read_image
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import expanded
 import numpy as np
 import torch
 
@@ -56,7 +56,7 @@ def rgb_picture(image: object) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return image
     if isinstance(image, (str, os.PathLike)):
-        path = Path(image).expanduser()
+        path = expanded(image)
         try:
             return read_image(path)
         except InputError as error:

@@ -14,7 +14,7 @@ from emu_perception.cameras.image_files import image_paths, IMAGE_SUFFIXES, Imag
 from emu_perception.cameras.source import Source
 from emu_perception.cameras.video import Device, Video
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import is_litter, reading
+from emu_perception.foreign_files import expanded, is_litter, reading
 from emu_perception.recordings.reader import COMPRESSED_SUFFIXES, open_bag
 
 
@@ -29,7 +29,7 @@ def open_source(given: str, rate_hz: float, *, image_topic: str | None = None,
     :param info_topic: of a bag; None: the one beside the image topic.
     :raises InputError: one line, if there is nothing to read.
     """
-    path = Path(given).expanduser()
+    path = expanded(given)
     if not path.exists() and re.fullmatch('[0-9]+', given):
         with closing(Device(int(given), rate_hz)) as device:
             yield device
@@ -54,7 +54,7 @@ def check_there(given: str) -> None:
 
     :raises InputError: if not.
     """
-    if not Path(given).expanduser().exists() and not re.fullmatch('[0-9]+', given):
+    if not expanded(given).exists() and not re.fullmatch('[0-9]+', given):
         raise InputError(f'{given}: no such file or folder')
 
 

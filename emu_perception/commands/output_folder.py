@@ -11,7 +11,7 @@ import shutil
 
 from emu_perception.commands import output_file
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import holds_anything, is_litter
+from emu_perception.foreign_files import expanded, holds_anything, is_litter
 
 TABLE, VIDEO, SUMMARY = 'frames.csv', 'video.mp4', 'summary.json'
 PANELS, MAPS, RECORDING = 'panels', 'maps', 'recording'
@@ -61,7 +61,7 @@ def check_kept(read: Iterable[Path], out: Path) -> None:
     """
     results = {(out / name).resolve() for name in (*_FILES, *_FOLDERS)}
     for path in read:
-        real = path.expanduser().resolve()
+        real = expanded(path).resolve()
         if not results.isdisjoint((real, *real.parents)):
             raise InputError(f'--out {out}: {path}, which is read, is among the results there '
                              'that would be replaced; give another folder')

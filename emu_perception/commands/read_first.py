@@ -14,7 +14,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.reader_leaves import reader_may_leave
-from emu_perception.foreign_files import reading
+from emu_perception.foreign_files import expanded, reading
 from emu_perception.model_file import missing
 
 # What commands call the checkpoints that they read. 'default' is the package's own.
@@ -49,7 +49,7 @@ def check_checkpoints(options: argparse.Namespace) -> None:
     with reading():
         for name in _CHECKPOINTS:
             for path in _named(options, name):
-                if str(path) != 'default' and not Path(path).exists():
+                if str(path) != 'default' and not expanded(path).exists():
                     raise missing(Path(path))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import fields, replace
 import os
-from pathlib import Path
 import signal
 import sys
 import threading
@@ -24,6 +23,7 @@ from emu_perception.cameras.source import InputImage
 from emu_perception.cameras.topics import in_doubt, looks_rectified
 from emu_perception.commands.program import program
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import expanded
 from emu_perception.ros.camera_info_messages import to_camera_info
 from emu_perception.ros.parameter_files import unknown_parameters
 from emu_perception.ros.replay_parameters import RATE_HZ, ReplayParameters
@@ -66,7 +66,7 @@ class ReplayCamera(Node):
             self.get_logger().warning('parameter exit_at_end is set, and loop, by which a source '
                                       'has no end: set loop to false')
         self._waiting = given.wait_for_listener
-        self._info = (read_calibration(Path(given.camera_info_file).expanduser())
+        self._info = (read_calibration(expanded(given.camera_info_file))
                       if given.camera_info_file else None)
         self._open = ExitStack()
         try:

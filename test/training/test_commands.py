@@ -20,7 +20,8 @@ from emu_perception.checkpoint import (
     read_metadata,
     save_checkpoint,
 )
-from emu_perception.errors import InputError
+from emu_perception.commands.read_first import read_first
+from emu_perception.errors import EmuError, InputError
 from emu_perception.predictor import Predictor
 from emu_perception.scores import fitted_scores, SCORES
 import numpy as np
@@ -128,6 +129,18 @@ def test_two_jobs_of_several_processes_never_train_into_one_folder(tmp_path):
         with pytest.raises(RecipeError, match='another process is training here'):
             locked(tmp_path, first=True)
     locked(tmp_path, first=True).close()
+
+
+def test_a_teacher_below_home_is_looked_for_there(recipe, synthetic, tmp_path, monkeypatch):
+    """A shell leaves the ~ of --teacher=~/runs/de, and the recipe reads it."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    words = ['--recipe', str(recipe), '--teacher=~/de']
+    with pytest.raises(EmuError, match='~/de: no such checkpoint'):
+        read_first('training.arguments.distill', words)
+    (tmp_path / 'de').mkdir()
+    read_first('training.arguments.distill', words)
+    assert load_recipe(recipe, student_overrides(['~/de'])).emuformer.teacher == (
+        str(tmp_path / 'de'),)
 
 
 def test_teachers_of_any_name_reach_the_recipe(recipe):

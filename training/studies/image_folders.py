@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import is_litter
+from emu_perception.foreign_files import expanded, is_litter
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.webp')
 
@@ -40,7 +40,7 @@ def image_files(text: str) -> tuple[str, list[Path]]:
     name, equals, folder = text.partition('=')
     if not (name and equals and folder):
         raise InputError(f"--images is '{text}': give NAME=FOLDER")
-    root = Path(folder).expanduser()
+    root = expanded(folder)
     if not root.is_dir():
         raise InputError(f'--images {text}: {root} is no folder')
     files = sorted(path for path in root.iterdir() if path.suffix.lower() in _SUFFIXES

@@ -229,6 +229,13 @@ def test_what_is_no_camera_is_one_line(tmp_path, opened, given, words):
         opened(tmp_path / given)
 
 
+@pytest.mark.parametrize('nobody', ['~emu_has_no_such_user/in', '~emu_has_no_such_user'])
+def test_the_home_of_nobody_is_one_line_too(opened, nobody):
+    """Path.expanduser raises RuntimeError of it, which ended the command with a traceback."""
+    with pytest.raises(InputError, match=f'{nobody}: no such file or folder'):
+        opened(nobody)
+
+
 def test_pictures_of_formats_that_are_not_read_are_said_with_what_to_do(tmp_path, caplog):
     """A phone's HEIC in a folder of JPEGs was left out without a word."""
     (tmp_path / 'b.HEIC').write_bytes(b'ftypheic')

@@ -9,11 +9,13 @@ from dataclasses import replace
 import os
 from pathlib import Path
 import shutil
+from types import SimpleNamespace
 
 from core_bench import make_metadata, make_network
 import cv2
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.judgement import judge
+from emu_perception.cameras.source import InputImage
 from emu_perception.checkpoint import (
     Calibration,
     CheckpointMetadata,
@@ -25,6 +27,8 @@ from emu_perception.checkpoint import (
     save_checkpoint,
 )
 from emu_perception.commands import commission
+from emu_perception.commands.camera_choice import CameraChoice
+from emu_perception.commands.commission_frames import observed
 from emu_perception.commissioning import Recording, SHARE
 from emu_perception.commissioning_depth import DepthCheck
 from emu_perception.corruptions.photographs import read_rgb
@@ -292,6 +296,26 @@ def test_pictures_in_exchanged_colours_do_not_become_normal_without_a_word(
     warnings = read_metadata(out).provenance['commissioned']['warnings']
     assert ('warning: red and blue are swapped, it seems' in printed) is swapped
     assert any('would be normal to the flag' in text for text in warnings) is swapped
+
+
+@pytest.mark.parametrize(('known', 'asked'), [(True, 30), (False, 60)])
+def test_so_many_pictures_are_asked_for_their_delivery_and_no_more(model, known, asked):
+    """Of a video that does not say how long it is every third of all was, four times each."""
+    network, metadata = load_checkpoint(model)
+    observer = Observer(network, metadata, 'made')
+    images = [InputImage(f'{i}', header(i), lambda: np.zeros((32, 32, 3), np.uint8))
+              for i in range(300)]
+
+    class Counting:
+        pictures = 0
+
+        def see(self, view, seen):
+            self.pictures += 1
+    source, counting = SimpleNamespace(total=len(images) if known else None,
+                                       images=lambda: iter(images)), Counting()
+    observed(observer, source, CameraChoice(None, None, metric=False), None, 600, as_hint=False,
+             delivery=counting)
+    assert counting.pictures == asked
 
 
 @pytest.mark.slow
