@@ -89,7 +89,8 @@ def _place(stem: str) -> _Place:
             number = int(at.timestamp()) * 10**9 + int((fraction or '').ljust(9, '0'))
             return _Place(('clock',), number, _NEAR_CLOCK_NS, stem)
     of_all_cameras = _CAMERA.sub('', stem) or stem
-    match = _NUMBER.fullmatch(of_all_cameras)
+    # With no other number office_cam_07 is the seventh image, and not of the place of the 70th.
+    match = _NUMBER.fullmatch(of_all_cameras) or _NUMBER.fullmatch(stem)
     if not match:
         return _Place((of_all_cameras,), 0, 0, stem)
     before, digits, after = match.groups()

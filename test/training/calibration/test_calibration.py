@@ -62,6 +62,8 @@ def test_numbers_of_images_are_no_cameras():
                   ['room2_image_09', 'room2_image_10'], ['l_09', 'l_10']):
         runs = frame_runs([*stems, 'hall_image_70'])
         assert sorted(runs) == sorted([stems, ['hall_image_70']])
+    assert frame_runs(['hall_cam_09', 'hall_cam_10', 'hall_cam_70']) == [
+        ['hall_cam_09', 'hall_cam_10'], ['hall_cam_70']], 'with no other number it is the image'
 
 
 @pytest.mark.parametrize('stems', [
