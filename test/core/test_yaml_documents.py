@@ -26,3 +26,11 @@ def test_all_else_is_read_as_before():
         'a': {'x': 1, 'y': 2}, 'b': {'x': 1, 'y': 3}, 'c': [1, 1]}
     with pytest.raises(yaml.YAMLError):
         load_yaml('!!python/object/apply:os.getcwd []')
+
+
+def test_what_a_merge_of_a_merge_brings_in_is_said_once():
+    """PyYAML writes merges into the mapping that is named, maybe before that is made itself."""
+    text = 'a: {b: {base: &base {x: 1, y: 1}, mid: &mid {<<: *base, x: 2}}}\ntop: {<<: *mid, y: 3}'
+    assert load_yaml(text) == yaml.safe_load(text)
+    with pytest.raises(yaml.YAMLError, match="field 'x' stands there twice"):
+        load_yaml(text.replace('x: 2', 'x: 2, x: 2'))
