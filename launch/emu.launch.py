@@ -249,7 +249,8 @@ def _resolved(namespace, topic):
 
 def _check_name(name, text, wanted):
     """Refuse what ROS would refuse in the midst of other lines, as a topic with a space."""
-    if text and not re.fullmatch(r'(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', text, re.ASCII):
+    # {node} and {ns} are ROS's own substitutions.
+    if text and not re.fullmatch(r'(~?/)?[A-Za-z_{][\w{}]*(/[A-Za-z_{][\w{}]*)*', text, re.ASCII):
         raise RuntimeError(f"launch argument {name} is '{text}': give {wanted}")
 
 
