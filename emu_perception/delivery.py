@@ -16,7 +16,7 @@ picture is a room like any other, and is not found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING
@@ -116,7 +116,7 @@ class Doubt:
                 f'{100 * self.share:.0f} % of {self.pictures} images; {self.delivery.remedy}')
 
 
-def doubt(margins: Mapping[str, np.ndarray]) -> Doubt | None:
+def doubt(margins: Mapping[str, Sequence[float] | np.ndarray]) -> Doubt | None:
     """
     Return the other delivery for which a recording speaks most; None: it speaks for its own.
 
@@ -124,7 +124,8 @@ def doubt(margins: Mapping[str, np.ndarray]) -> Doubt | None:
     """
     found = []
     for name, values in margins.items():
-        known = np.asarray(values)[np.isfinite(values)]
+        known = np.asarray(values, dtype=float)
+        known = known[np.isfinite(known)]
         if len(known) < FEWEST:
             continue
         share, median = float((known < 0).mean()), float(np.median(known))

@@ -41,7 +41,7 @@ class DeliveryCheck:
     @property
     def doubt(self) -> Doubt | None:
         """Return what speaks against their delivery."""
-        return doubt({name: np.array(values) for name, values in self.margins.items()})
+        return doubt(self.margins)
 
     def _scores(self, seen: Seen) -> dict[str, float]:
         fitted = self._fitted.measure(seen.statistics, seen.scores)

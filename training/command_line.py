@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import logging
 from pathlib import Path
 import sys
+from typing import Any, TypeVar
 
 from emu_perception.commands.output_file import check_writable
-from emu_perception.commands.program import is_subcommand
+from emu_perception.commands.program import CommandParser, is_subcommand
 from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
@@ -24,6 +25,7 @@ from .runs.stopping import speaks, Stopped, stops_raised
 
 _PACKAGE = __name__.rpartition('.')[0]
 FIGURES = ('.png', '.pdf', '.svg')
+Item = TypeVar('Item')
 
 
 def recipe_of(options: argparse.Namespace, *more: str) -> Recipe:
@@ -113,8 +115,29 @@ def write_result(path: Path | None, result: object) -> None:
         print(f'wrote {path}')
 
 
-def evenly_spaced(stems: list[str], limit: int | None) -> list[str]:
-    """Return as many stems as ``--limit`` allows; None = all."""
-    if limit is None or limit >= len(stems):
-        return stems
-    return [stems[int(i * len(stems) / limit)] for i in range(limit)]
+def study_command(reader: CommandParser, arguments: list[str] | None,
+                  study: Callable[[argparse.Namespace], dict[str, Any]],
+                  table: Callable[[Mapping[str, Any]], str]) -> int:
+    """
+    Run the command line of a study: its table is printed, its result written with the command.
+
+    :param reader: of a ``measuring_parser``.
+    :param study: measures what the options say.
+    :return: the exit code.
+    """
+    options = reader.options(arguments)
+
+    def command() -> None:
+        check_counts(options, 'limit')
+        check_writable(options.json)
+        result = {**study(options), 'command': reader.command(arguments)}
+        print(table(result))
+        write_result(options.json, result)
+    return run(command)
+
+
+def evenly_spaced(items: list[Item], limit: int | None) -> list[Item]:
+    """Return as many stems or files as ``--limit`` allows; None = all."""
+    if limit is None or limit >= len(items):
+        return items
+    return [items[int(i * len(items) / limit)] for i in range(limit)]

@@ -60,7 +60,7 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
 
 
 def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: Depths | None,
-             most: int, *, as_hint: bool, delivery: DeliveryCheck | None = None,
+             most: int, *, as_hint: bool, delivery: DeliveryCheck,
              ) -> tuple[Recording, list[FrameDepth]]:
     """
     Return what the network gives for frames spread over a recording, and their depth's errors.
@@ -96,7 +96,7 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
                   'answer for it', file=sys.stderr)
             continue
         # Twice as many are enough, of a video that does not say how long it is.
-        if (delivery is not None and len(times) % delivery_every == 0
+        if (len(times) % delivery_every == 0
                 and len(times) < 2 * DeliveryCheck.PICTURES * delivery_every):
             delivery.see(view, seen)
         times.append(image.header.stamp_ns / 1e9)

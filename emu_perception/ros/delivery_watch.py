@@ -96,6 +96,6 @@ class DeliveryWatch:
         if len(drive.seen) < PICTURES * len(_ASKED):
             return ''
         drive.ended = True
-        found = doubt({name: np.array(values) for name, values in drive.margins.items()})
+        found = doubt(drive.margins)
         drive.problem = found.sentence if found else ''
         return self.problem

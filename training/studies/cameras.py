@@ -19,7 +19,7 @@ import torch
 
 from ..arguments.studies.cameras import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator
-from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder, Example
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
@@ -182,19 +182,9 @@ def _factor(factor: Mapping[str, float] | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit')
-        check_writable(options.json)
-        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
-                       limit=options.limit, device=options.device,
-                       progress=not options.no_progress)
-        result = {**result, 'command': reader.command(arguments)}
-        print(table(result))
-        write_result(options.json, result)
-    return run(command)
+    return study_command(parser(), arguments, lambda options: study(
+        options.checkpoint, DatasetFolder(options.data), options.split, limit=options.limit,
+        device=options.device, progress=not options.no_progress), table)
 
 
 if __name__ == '__main__':

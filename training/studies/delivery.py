@@ -24,7 +24,7 @@ from rich.progress import track
 
 from ..arguments.studies.delivery import parser
 from ..calibration.training_pictures import border_of, clean_picture
-from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
@@ -62,8 +62,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str,
     groups: dict[str, list[Callable[[], np.ndarray]]] = {
         split: [partial(of_split, stem) for stem in evenly_spaced(folder.stems(split), limit)]}
     for name, files in others.items():
-        chosen = evenly_spaced([str(path) for path in files], limit)
-        groups[name] = [partial(read_rgb, Path(path)) for path in chosen]
+        groups[name] = [partial(read_rgb, path) for path in evenly_spaced([*files], limit)]
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
             'window': WINDOW, 'groups': [
                 {'group': name, **_measured(DeliveryCheck(observer, fitted), observer, track(
@@ -106,19 +105,10 @@ def table(result: Mapping[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit')
-        check_writable(options.json)
-        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
-                       image_groups(options.images, (options.split,)), limit=options.limit,
-                       device=options.device, progress=not options.no_progress)
-        result = {**result, 'command': reader.command(arguments)}
-        print(table(result))
-        write_result(options.json, result)
-    return run(command)
+    return study_command(parser(), arguments, lambda options: study(
+        options.checkpoint, DatasetFolder(options.data), options.split,
+        image_groups(options.images, (options.split,)), limit=options.limit,
+        device=options.device, progress=not options.no_progress), table)
 
 
 if __name__ == '__main__':
