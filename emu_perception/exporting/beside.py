@@ -21,13 +21,14 @@ import sys
 
 import cv2
 import numpy as np
-{imports}
 
-about = json.loads(Path(__file__).with_name('{name}.json').read_text())
-{load}
 bgr = cv2.imread(sys.argv[1]) if len(sys.argv) > {last} else None
 if bgr is None:
     sys.exit(f'{{__doc__}} IMAGE is a file that OpenCV reads'){camera}
+# Once the words are right: it takes seconds.
+{imports}
+about = json.loads(Path(__file__).with_name('{name}.json').read_text())
+{load}
 small = cv2.resize(bgr, (about['width'], about['height']), interpolation=cv2.INTER_AREA)[..., ::-1]
 found = dict(zip(about['outputs'], run(np.repeat(small[None], about['batch'] or 1, axis=0))))
 scale = {scale}
@@ -51,7 +52,7 @@ _MORE = "if above:\n    print('RISK', above)"
 _NO_METRES = "print('RISK: no metres, the model does not know the focal length it learned with')"
 # Neither runtime shall report to its maker: said before it is imported.
 _RUNS = {
-    'onnx': ("import os\n\nos.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')  # No reports."
+    'onnx': ("import os\nos.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')  # No reports."
              '\nimport onnxruntime', "session = onnxruntime.InferenceSession("
              "str(Path(__file__).with_name('{name}.onnx')))\n"
              "run = lambda batch: session.run(None, {{'image': batch}})"),
