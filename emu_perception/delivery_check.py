@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a network whether a recording's pictures stand as they should."""
+"""Ask whether a recording's pictures are as they should be."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import ClassVar
 from emu_perception.delivery import DELIVERIES, Doubt, doubt, margin, voting
 from emu_perception.familiarity import FittedScores
 from emu_perception.observer import Observer, Seen
+from emu_perception.shading import corner_light, dark_corners
 import numpy as np
 
 
 class DeliveryCheck:
     """
-    Gathers the margins of ``emu_perception.delivery``, picture by picture.
+    Gathers what ``emu_perception.delivery`` and ``shading`` judge by, picture by picture.
 
     :param fitted: the checkpoint's.
     :cvar PICTURES: of a recording, about so many are enough.
-    :ivar margins: by name of ``DELIVERIES``, one a picture.
+    :ivar margins: by name of ``DELIVERIES``, one a picture; ``corners``: their light.
     """
 
     PICTURES: ClassVar[int] = 30
@@ -26,6 +27,7 @@ class DeliveryCheck:
     def __init__(self, observer: Observer, fitted: FittedScores) -> None:
         self._observer, self._fitted = observer, fitted
         self.margins: dict[str, list[float]] = {name: [] for name in DELIVERIES}
+        self.corners: list[np.ndarray] = []
 
     def see(self, view: np.ndarray, seen: Seen) -> None:
         """
@@ -33,6 +35,7 @@ class DeliveryCheck:
 
         :param view: uint8 [H, W, 3], rgb; ``seen``: what the network gave for it.
         """
+        self.corners.append(corner_light(view))
         own = self._scores(seen)
         for name, delivery in DELIVERIES.items():
             self.margins[name].append(
@@ -42,6 +45,12 @@ class DeliveryCheck:
     def doubt(self) -> Doubt | None:
         """Return what speaks against their delivery."""
         return doubt(self.margins)
+
+    @property
+    def problem(self) -> str:
+        """Return all that speaks against the pictures, for people; '' where nothing does."""
+        delivered = self.doubt.sentence if self.doubt else ''
+        return '; '.join(filter(None, (delivered, dark_corners(self.corners))))
 
     def _scores(self, seen: Seen) -> dict[str, float]:
         fitted = self._fitted.measure(seen.statistics, seen.scores)

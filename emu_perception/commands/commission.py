@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> None:
     recording, thresholds = widened(recording, metadata.calibration.thresholds, depth)
     found = commission(fitted, thresholds, recording, percentile=PERCENTILE,
                        held_out=options.held_out)
-    if delivery.doubt is not None:
-        found = replace(found, warnings=(f'{delivery.doubt.sentence}. What is wrong now would be '
-                                         'normal to the flag', *found.warnings))
+    if delivery.problem:
+        found = replace(found, warnings=(
+            f'{delivery.problem}. What is wrong now would be normal to the flag', *found.warnings))
     save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
                                                        str(options.input)))
     print('\n'.join(report(found, depth, stamped=source.stamped)))

@@ -119,7 +119,7 @@ _ROWS = (
           ('lens', 'what a lens costs that is rectified', 'studies.rectification', False),
           ('time', 'what a depth camera joined in takes, and rectifying',
            'studies.fusion_time', False),
-          ('delivery', 'is a picture known to be upright, in its colours', 'studies.delivery',
+          ('delivery', 'are pictures known to be upright, in their colours', 'studies.delivery',
            False),
           ('cameras', 'what metres are worth through other lenses', 'studies.cameras', False),
           ('prior', 'how far metres may be off on a camera that is not known',

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ask, in the first minutes of a drive, whether the camera's images stand as they should."""
+"""Ask, in the first minutes of a drive, whether the camera's images are as they should be."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 import cv2
 from emu_perception.delivery import DELIVERIES, doubt, margin, voting
+from emu_perception.shading import corner_light, dark_corners
 import numpy as np
 
 if TYPE_CHECKING:  # The checkpoint module needs torch, which a node may lack until configure.
     from emu_perception.checkpoint import CheckpointMetadata
 
 PERIOD_S = 2.0  # Between two questions: each costs the next image the time of an inference.
-PICTURES = 20  # For each delivery: of so many is known what they say (training.studies.delivery).
+# For each delivery, and for the corners: of so many is known what they say
+# (training.studies.delivery).
+PICTURES = 20
 # Of an inference; behind a slower one a question would make the flag late: of a second, or of what
 # the user has the flag wait at most, so large a part.
 SLOWEST_S, PART = 0.2, 0.2
@@ -26,24 +29,42 @@ SLOWEST_S, PART = 0.2, 0.2
 MOVED = 3.0
 _SMALL = (16, 12)
 _ASKED = tuple(row for row in DELIVERIES.values() if row.keeps_size)
+_QUESTIONS = PICTURES * len(_ASKED)
 
 Scores = Mapping[str, float]
 
 
 @dataclass
 class _Drive:
-    """What is known since the watch began."""
+    """
+    What is known since the watch began.
 
-    problem: str = ''
+    :ivar seen: small pictures, each another than those before; ``corners``: their light.
+    """
+
     seen: list[np.ndarray] = field(default_factory=list)
+    corners: list[np.ndarray] = field(default_factory=list)
     margins: dict[str, list[float]] = field(default_factory=dict)
+    shaded: str = ''
+    delivered: str = ''
     next_s: float = math.nan
-    ended: bool = False
+
+    @property
+    def asked(self) -> int:
+        """Return how many questions the network has answered."""
+        return sum(map(len, self.margins.values()))
+
+    @property
+    def ended(self) -> bool:
+        """Return whether all is known that will be: of a slow network nobody asks."""
+        return self.asked >= _QUESTIONS or len(self.seen) >= 2 * _QUESTIONS
 
 
 class DeliveryWatch:
     """
-    Compares images with themselves, delivered otherwise; for the worker's thread.
+    Compares images with themselves, delivered otherwise, and their corners with their middle.
+
+    For the worker's thread.
 
     What it finds is a warning and no risk: what the network makes of such images is judged by its
     scores. Only deliveries of the image's own size are asked for: the network would have to be
@@ -56,8 +77,8 @@ class DeliveryWatch:
 
     @property
     def problem(self) -> str:
-        """Return what it found, a sentence; '' while it found nothing. For any thread."""
-        return self._drive.problem
+        """Return what it found, for people; '' while it found nothing. For any thread."""
+        return '; '.join(filter(None, (self._drive.delivered, self._drive.shaded)))
 
     def begin(self) -> None:
         """Forget all: there may be another camera now, or another network. For any thread."""
@@ -74,7 +95,7 @@ class DeliveryWatch:
         :param own: those of this one; None = ask for them too.
         :param took_s: so long the network took; ``waits_s``: after so long without an image, or
             with one so old, the flag is raised; ``now_s`` is of the steady clock.
-        :return: the problem, when it is found; else ''.
+        :return: a problem, when it is found; else ''.
         """
         drive = self._drive
         if math.isnan(drive.next_s):  # Not the first images: everybody waits for their flag.
@@ -82,20 +103,34 @@ class DeliveryWatch:
         if drive.ended or now_s < drive.next_s:
             return ''
         drive.next_s = now_s + PERIOD_S
-        # Without fitted scores nobody knows what the others are worth for it.
-        if not metadata.statistics or took_s > min(SLOWEST_S, PART * waits_s):
-            return ''
         small = cv2.resize(rgb, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float32)
         if any(np.abs(small - other).mean() < MOVED for other in drive.seen):
             return ''
-        row = _ASKED[len(drive.seen) % len(_ASKED)]
         drive.seen.append(small)
+        found = [self._corners(drive, rgb)]
+        # Without fitted scores nobody knows what the others are worth for it.
+        if metadata.statistics and took_s <= min(SLOWEST_S, PART * waits_s):
+            found.append(self._delivery(drive, rgb, metadata, ask, own))
+        # Of another drive by now, maybe.
+        return '; '.join(filter(None, found)) if drive is self._drive else ''
+
+    @staticmethod
+    def _corners(drive: _Drive, rgb: np.ndarray) -> str:
+        if len(drive.corners) >= PICTURES:
+            return ''
+        drive.corners.append(corner_light(rgb))
+        if len(drive.corners) == PICTURES:
+            drive.shaded = dark_corners(drive.corners)
+        return drive.shaded
+
+    @staticmethod
+    def _delivery(drive: _Drive, rgb: np.ndarray, metadata: CheckpointMetadata,
+                  ask: Callable[[np.ndarray], Scores], own: Scores | None) -> str:
+        row = _ASKED[drive.asked % len(_ASKED)]
         drive.margins.setdefault(row.name, []).append(margin(
             voting(ask(rgb) if own is None else own, metadata),
             voting(ask(row.redo(rgb)), metadata)))
-        if len(drive.seen) < PICTURES * len(_ASKED):
-            return ''
-        drive.ended = True
-        found = doubt(drive.margins)
-        drive.problem = found.sentence if found else ''
-        return self.problem
+        if drive.asked == _QUESTIONS:
+            found = doubt(drive.margins)
+            drive.delivered = found.sentence if found else ''
+        return drive.delivered

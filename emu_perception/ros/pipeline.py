@@ -161,7 +161,7 @@ class Pipeline:
         except Exception:
             return  # The flag has had its image's answer; what is wrong the next image's says.
         if problem:
-            self.log.once('delivery', problem)
+            self.log.once(problem, problem)  # There may be two of them.
 
     def _seen(self, raw: np.ndarray, header: Header, settings: Settings
               ) -> tuple[Camera | None, np.ndarray]:

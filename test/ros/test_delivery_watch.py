@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from emu_perception.corruptions.unseen import vignette
 from emu_perception.delivery import DELIVERIES
 from emu_perception.ros import delivery_watch
 from emu_perception.ros.delivery_watch import (
@@ -93,6 +94,30 @@ def test_questions_are_few_and_only_of_a_network_that_is_quick_and_fitted(given,
     scores = surer(red=1.0)
     drive(DeliveryWatch(), scores, moving(), **given)
     assert len(scores.calls) == 2 * ASKED + questions
+
+
+@pytest.mark.parametrize('given', [
+    {}, {'took_s': 1.01 * SLOWEST_S}, {'metadata': FakeMetadata(statistics=())}])
+def test_dark_corners_are_said_whatever_the_network_is(given):
+    """They take no question; other deliveries are asked for on."""
+    watch, hooded = DeliveryWatch(), [vignette(picture, np.random.default_rng(0))
+                                      for picture in moving()]
+    said = drive(watch, surer(red=1.0), hooded, **given)
+    words = 'the corners of the images are dark'
+    assert said[PICTURES].startswith(words) and words in watch.problem
+    assert said.count('') == len(said) - (1 if given else 2)
+    if not given:
+        assert said[ASKED].startswith(DELIVERIES['swapped'].words) and words not in said[ASKED]
+        assert DELIVERIES['swapped'].words in watch.problem
+
+
+def test_a_slow_network_s_pictures_are_not_looked_at_for_ever(monkeypatch):
+    """Each is compared with all that were kept."""
+    resized, kept = [], delivery_watch.cv2.resize
+    monkeypatch.setattr(delivery_watch.cv2, 'resize', lambda *args, **fields: (
+        resized.append(1), kept(*args, **fields))[1])
+    drive(DeliveryWatch(), surer(), moving(4 * ASKED), took_s=1.01 * SLOWEST_S)
+    assert len(resized) <= 2 * ASKED + PICTURES  # Those of the corners are made so, too.
 
 
 @pytest.mark.parametrize(('step', 'questions'), [(0.5 * MOVED, 1), (2 * MOVED, 10)])

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ask how well a network knows that its pictures are upright and in their true colours."""
+"""Ask how well it is known that pictures are upright, in their colours, light to the corners."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from emu_perception.checkpoint import load_answering
 from emu_perception.corruptions.photographs import read_rgb
+from emu_perception.corruptions.unseen import vignette
 from emu_perception.delivery import doubt
 from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.devices import resolved_device
@@ -19,6 +20,7 @@ from emu_perception.errors import InputError
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.observer import Observer
 from emu_perception.scores import names_of
+from emu_perception.shading import corner_light, dark_corners
 import numpy as np
 from rich.progress import track
 
@@ -71,15 +73,19 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str,
 
 def _measured(check: DeliveryCheck, observer: Observer,
               images: Iterable[Callable[[], np.ndarray]]) -> dict[str, Any]:
+    hooded = []
     for image in images:
         rgb = image()
         check.see(rgb, observer(rgb))
+        hooded.append(corner_light(vignette(rgb, np.random.default_rng(0))))
     margins = {name: np.array(values) for name, values in check.margins.items()}
     count = len(next(iter(margins.values())))
     starts = range(max(1, count - WINDOW + 1))
     wrongly = [found.delivery.name for found in (doubt({
         name: values[i:i + WINDOW] for name, values in margins.items()}) for i in starts) if found]
-    return {'images': count, 'windows': len(starts), 'deliveries': [
+    corners = {name: _corners([lights[i:i + WINDOW] for i in starts]) for name, lights in (
+        ('as_they_are', check.corners), ('hooded', hooded))}
+    return {'images': count, 'windows': len(starts), 'corners': corners, 'deliveries': [
         {'delivery': name,
          'surer_as_it_is': float((values > 0).mean()),
          'margin': dict(zip(('lowest', 'p5', 'median'),
@@ -91,9 +97,24 @@ def _measured(check: DeliveryCheck, observer: Observer,
         for name, values in margins.items()]}
 
 
+def _corners(windows: Sequence[list[np.ndarray]]) -> dict[str, Any]:
+    """Return the light of each window's brightest corner, and how many windows are doubted."""
+    light = [float(np.median(lights, axis=0).max()) for lights in windows]
+    return {'light': {'lowest': min(light), 'median': float(np.median(light)),
+                      'highest': max(light)},
+            'doubted': float(np.mean([bool(dark_corners(lights)) for lights in windows]))}
+
+
 def table(result: Mapping[str, Any]) -> str:
-    """Return it as a table in Markdown."""
-    return markdown(
+    """Return it as two tables in Markdown."""
+    light = markdown(
+        ('images', 'corners', "light of the brightest beside the middle's (lowest to highest)",
+         'windows doubted'),
+        [[f'{group["group"]} ({group["images"]})', kind.replace('_', ' '),
+          '{median:.2f} ({lowest:.2f} to {highest:.2f})'.format(**row['light']),
+          number(row['doubted'], 2)]
+         for group in result['groups'] for kind, row in group['corners'].items()])
+    return light + '\n' + markdown(
         ('images', 'delivered', 'surer as they are', 'margin, median (lowest)',
          'windows doubted as they are', 'windows found, delivered so'),
         [[f'{group["group"]} ({group["images"]})', row['delivery'],

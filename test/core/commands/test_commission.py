@@ -32,6 +32,7 @@ from emu_perception.commands.commission_frames import observed
 from emu_perception.commissioning import Recording, SHARE
 from emu_perception.commissioning_depth import DepthCheck
 from emu_perception.corruptions.photographs import read_rgb
+from emu_perception.corruptions.unseen import vignette
 from emu_perception.delivery import DELIVERIES
 from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.familiarity import (
@@ -296,6 +297,19 @@ def test_pictures_in_exchanged_colours_do_not_become_normal_without_a_word(
     warnings = read_metadata(out).provenance['commissioned']['warnings']
     assert ('warning: red and blue are swapped, it seems' in printed) is swapped
     assert any('would be normal to the flag' in text for text in warnings) is swapped
+
+
+@pytest.mark.parametrize('hooded', [True, False])
+def test_dark_corners_do_not_become_normal_without_a_word(model, tmp_path, capsys, hooded):
+    folder, out = tmp_path / 'in', tmp_path / 'robot.safetensors'
+    folder.mkdir()
+    for index, rgb in enumerate(pictures(12, 1)):
+        cv2.imwrite(str(folder / f'{index:03d}.png'),
+                    vignette(rgb, np.random.default_rng(0)) if hooded else rgb)
+    assert commission.main([str(folder), '--model', str(model), '--out', str(out), '--device',
+                            'cpu']) == 0
+    said = 'warning: the corners of the images are dark, it seems'
+    assert (said in capsys.readouterr().out) is hooded
 
 
 @pytest.mark.parametrize(('known', 'asked'), [(True, 30), (False, 60)])

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from emu_perception.delivery import DELIVERIES, doubt
 from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.observer import Seen
+from emu_perception.shading import LEAST
 import numpy as np
 import pytest
 from training.studies import delivery
@@ -45,6 +46,13 @@ def images() -> list[np.ndarray]:
     image[:, 24:] += 20
     image[..., 0] += 20
     return [(image + rng.integers(0, 9, image.shape)).astype(np.uint8) for _ in range(IMAGES)]
+
+
+def test_corners_are_measured_as_they_are_and_under_a_hood(images):
+    found = delivery._measured(check(), Leaning(), [lambda image=image: image
+                                                    for image in images])['corners']
+    assert found['as_they_are']['doubted'] == 0.0 and found['hooded']['doubted'] == 1.0
+    assert found['hooded']['light']['highest'] < LEAST < found['as_they_are']['light']['lowest']
 
 
 def test_found_is_what_pictures_that_are_delivered_so_are_doubted_by(images):
