@@ -16,6 +16,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from node_bench import camera_info, rgb_image
 import pytest
 import rclpy
+from std_msgs.msg import Bool
 from test_node_process import ONE_LOAD, Process, TIMEOUT_S
 
 EXAMPLE = Path(__file__).parents[2] / 'examples' / 'risk_stop.py'
@@ -82,6 +83,45 @@ def test_it_stops_when_the_node_is_killed(make_bench, stop, domain_id):
     finally:
         node.process.kill()
         node.process.wait()
+
+
+def test_two_who_send_one_flag_stop_it_whatever_they_say(ros, domain_id):
+    """Two cameras remapped to one topic: the robot went between a raised and a lowered flag."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE), '--ros-args', '-r', 'risk:=/flags', '-r',
+         'cmd_vel:=/cmd_flags'], env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+        stderr=subprocess.PIPE, text=True)
+    helper, heard = rclpy.create_node('robot_flags'), []
+    try:
+        assert process.stderr is not None
+        said = ''
+        for line in process.stderr:
+            said += line
+            if 'nobody reads' in line:
+                break
+        assert 'nobody reads /cmd_flags: nothing is stopped' in said
+        helper.create_subscription(Twist, '/cmd_flags', heard.append, 10)
+        one = helper.create_publisher(Bool, '/flags', 1)
+
+        def goes(*flags):
+            for publisher in flags:
+                publisher.publish(Bool(data=False))
+            del heard[:]
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                rclpy.spin_once(helper, timeout_sec=0.02)
+            return not heard
+        Robot.until(helper, lambda: goes(one))
+        two = helper.create_publisher(Bool, '/flags', 1)
+        Robot.until(helper, lambda: not goes(one, two))
+        assert not any(goes(one, two) for _ in range(5)), 'one lowers what the other may raise'
+        assert '2 send /flags' in next(line for line in process.stderr if 'send /flags' in line)
+        helper.destroy_publisher(two)
+        Robot.until(helper, lambda: goes(one))
+    finally:
+        process.kill()
+        process.communicate()
+        helper.destroy_node()
 
 
 FAILING = """
