@@ -49,7 +49,8 @@ class RiskStop(Node):
                 self.get_logger().error(f"parameter '{name}' was set, and is none of this node's")
         self._deaf = set()  # types of listeners that hear nothing of this, as they were said
         self._heard = True  # whether anybody listens, as it was said
-        self._senders = 1  # of the flag
+        self._raised_s = float('-inf')  # when the last raised flag came
+        self._names = set()  # of who send the flag, as they were said
         self._risk = self.create_subscription(Bool, 'risk', self._on_flag, 1)
         # Steady: the clock of ROS may stand still (use_sim_time) or jump, and silence is told by
         # this process's own timer, not by events of the middleware that may never come.
@@ -58,15 +59,21 @@ class RiskStop(Node):
         self.create_timer(LOOK_S, self._look, clock=steady)
 
     def _on_flag(self, flag):
+        now_s = time.monotonic()
+        senders = self.get_publishers_info_by_topic(self._risk.topic_name)
+        names = {f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in senders}
         # Of two who send it one lowers what the other raises, and the robot would go in between.
-        senders = self.count_publishers(self._risk.topic_name)
-        raised = flag.data or senders > 1
-        self._lowered_s = None if raised else time.monotonic()
-        if senders > 1 and senders != self._senders:
-            self.get_logger().error(f'{senders} send {self._risk.topic_name}, and contradict each '
-                                    'other: give each camera a flag and a risk_stop of its own')
-        self._senders = senders
-        if raised:
+        # Two of one name are mostly one that was killed, seen for a while yet, and its successor.
+        doubted = len(names) > 1 or len(senders) > 1 and now_s - self._raised_s <= SILENCE_S
+        if flag.data:
+            self._raised_s = now_s
+        if len(names) > 1 and names != self._names:
+            self.get_logger().error(f'{", ".join(sorted(names))} send {self._risk.topic_name}, and '
+                                    'each lowers what the others raise: give each camera a flag '
+                                    'and a risk_stop of its own; stopped')
+        self._names = names
+        self._lowered_s = None if flag.data or doubted else now_s
+        if self._lowered_s is None:
             self._on_timer()  # at once
 
     def _on_timer(self):

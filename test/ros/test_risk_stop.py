@@ -92,6 +92,7 @@ def test_two_who_send_one_flag_stop_it_whatever_they_say(ros, domain_id):
          'cmd_vel:=/cmd_flags'], env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
         stderr=subprocess.PIPE, text=True)
     helper, heard = rclpy.create_node('robot_flags'), []
+    other = rclpy.create_node('another_flags')
     try:
         assert process.stderr is not None
         said = ''
@@ -104,24 +105,30 @@ def test_two_who_send_one_flag_stop_it_whatever_they_say(ros, domain_id):
         one = helper.create_publisher(Bool, '/flags', 1)
 
         def goes(*flags):
-            for publisher in flags:
-                publisher.publish(Bool(data=False))
+            for publisher, raised in flags:
+                publisher.publish(Bool(data=raised))
             del heard[:]
             end = time.monotonic() + 0.3
             while time.monotonic() < end:
                 rclpy.spin_once(helper, timeout_sec=0.02)
             return not heard
-        Robot.until(helper, lambda: goes(one))
-        two = helper.create_publisher(Bool, '/flags', 1)
-        Robot.until(helper, lambda: not goes(one, two))
-        assert not any(goes(one, two) for _ in range(5)), 'one lowers what the other may raise'
-        assert '2 send /flags' in next(line for line in process.stderr if 'send /flags' in line)
-        helper.destroy_publisher(two)
-        Robot.until(helper, lambda: goes(one))
+        Robot.until(helper, lambda: goes((one, False)))
+        twin = helper.create_publisher(Bool, '/flags', 1)  # As one that was killed is seen.
+        Robot.until(helper, lambda: not goes((twin, True), (one, False)))
+        assert not any(goes((twin, True), (one, False)) for _ in range(5))
+        Robot.until(helper, lambda: goes((one, False)))  # Its successor may lower it.
+        two = other.create_publisher(Bool, '/flags', 1)
+        Robot.until(helper, lambda: not goes((one, False), (two, False)))
+        assert not any(goes((one, False), (two, False)) for _ in range(5)), 'two cameras'
+        said = next(line for line in process.stderr if 'send /flags' in line)
+        assert '/another_flags, /robot_flags send' in said and 'a flag and a risk_stop' in said
+        other.destroy_publisher(two)
+        Robot.until(helper, lambda: goes((one, False)))
     finally:
         process.kill()
         process.communicate()
         helper.destroy_node()
+        other.destroy_node()
 
 
 FAILING = """
