@@ -10,9 +10,9 @@ Give cmd_vel to twist_mux as the input of the highest priority (timeout 0.2 s): 
 risk nothing is published, and the others drive. Where the robot's commands are TwistStamped (Nav2
 from Kilted on, twist_mux with ``use_stamped: true``) add ``-p stamped:=true``: ROS connects no two
 types, and a Twist would stop nothing; an error says so where that is seen. One for each camera,
-which may all send to one cmd_vel: two who send one flag is a fault, and stops. It needs ROS 2 alone,
-not emu_perception, and should run in another process than what it watches, on the robot's own
-computer.
+which may all send to one cmd_vel; two who send one flag are a fault, and stop it. It needs ROS 2
+alone, not emu_perception, and should run in another process than what it watches, on the robot's
+own computer.
 """
 
 import sys
@@ -68,9 +68,9 @@ class RiskStop(Node):
         if flag.data:
             self._raised_s = now_s
         if len(names) > 1 and names != self._names:
-            self.get_logger().error(f'{", ".join(sorted(names))} send {self._risk.topic_name}, and '
-                                    'each lowers what the others raise: give each camera a flag '
-                                    'and a risk_stop of its own; stopped')
+            self.get_logger().error(f'{", ".join(sorted(names))} send {self._risk.topic_name}, '
+                                    'and each lowers what the others raise: give each camera a '
+                                    'flag and a risk_stop of its own; stopped')
         self._names = names
         self._lowered_s = None if flag.data or doubted else now_s
         if self._lowered_s is None:

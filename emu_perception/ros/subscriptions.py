@@ -82,6 +82,7 @@ class Subscriptions:
         self._image_type: type = Image
         self._image_qos = newest()
         self._image_topic = ''
+        self._topics: tuple[str, ...] = ()
         self._watch, self._received, self._image_bytes = LossWatch(), 0, 0
 
     @property
@@ -102,6 +103,8 @@ class Subscriptions:
         self._losses.begin()
         self._watch.begin()
         self._camera = camera
+        self._topics = (camera.image_topic, camera.camera_info_topic,
+                        *((hints.topic,) if hints else ()))
         subscribe, options = self._node.create_subscription, with_overrides
         self._active.append(subscribe(
             CameraInfo, 'camera_info', lambda info: camera.update(info, time.monotonic()),
@@ -151,6 +154,17 @@ class Subscriptions:
         self._watch.note(now_s, self._received, self._losses.lost)
         return self._watch.problem(self._image_topic, self._image_bytes,
                                    get_rmw_implementation_identifier())
+
+    def explain_several(self) -> str:
+        """Say in one line on which topics several nodes send; '' where there is none."""
+        found = []
+        for topic in self._topics:
+            names = {f'{sender.node_namespace.rstrip("/")}/{sender.node_name}'
+                     for sender in self._node.get_publishers_info_by_topic(topic)}
+            if len(names) > 1:
+                found.append(f'{", ".join(sorted(names))} all send {topic}: where they are two '
+                             'cameras give each a topic and a node of its own')
+        return '; '.join(found)
 
     @property
     def advice(self) -> str:
