@@ -18,6 +18,7 @@ from emu_perception.ros.stamps import nanoseconds
 from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
+_SHOWN = 60  # Letters of a frame.
 _UNSTAMPED = Remark('image_unstamped', 'images have stamp 0: their age is not known, and one that '
                     'is sent again is not noticed; have the driver stamp them')
 
@@ -65,8 +66,9 @@ class Arrivals:
             simulated=simulated, max_age_s=settings.max_image_age_s)
         self._frame_id = frame or before
         if other_frame(frame, before):
-            raise InputError(f"the image is of frame '{frame}', the one before of '{before}': do "
-                             'two cameras send there? Give each a topic and a node of its own')
+            raise InputError(f'the image is of frame {frame[:_SHOWN]!r}, the one before of '
+                             f'{before[:_SHOWN]!r}: do two cameras send there? Give each a topic '
+                             'and a node of its own')
         if verdict.repeated:
             return Arrival(repeated=True)
         same_s = self._frozen.same_for_s(message.data, steady_s)

@@ -97,11 +97,11 @@ def test_a_network_that_the_fastest_backend_does_not_know_is_no_fault(
     path = tmp_path / 'two.safetensors'
     save_checkpoint(path, network, CheckpointMetadata(
         architecture=network.arguments, input_size=(64, 96), classes=('a', 'b', 'c'),
-        depth_max=80.0))
+        palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)), depth_max=80.0))
     monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
     monkeypatch.setattr(registry, 'is_installed', lambda name: there or name == 'eager')
     found = {finding.name: finding for finding in model.findings(str(path), 'cpu', 0.0)}
-    assert found['backend'].level == OK and found['backend'].text == 'eager on cpu'
+    assert found['backend'].level == OK and found['backend'].text.startswith('eager on cpu')
 
 
 @pytest.mark.parametrize(('kilobytes', 'level'), [(500_000, FAULT), (1_500_000, WARNING),

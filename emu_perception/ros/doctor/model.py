@@ -34,6 +34,7 @@ def findings(model: str, device: str, seconds: float) -> Iterator[Finding]:
     from emu_perception.backends.registry import is_installed, suitable
     from emu_perception.checkpoint import load_answering
     from emu_perception.devices import resolved_device
+    from emu_perception.networks.families import DEFAULT_FAMILY
     from emu_perception.predictor import Predictor
     try:
         network, metadata = load_answering(path)
@@ -45,7 +46,7 @@ def findings(model: str, device: str, seconds: float) -> Iterator[Finding]:
     try:
         kind = resolved_device(device)
         # By name: 'auto' would let PyTorch answer while the faster one is still compiled.
-        choices = suitable(kind.type, network.family)
+        choices = suitable(kind.type, metadata.architecture.get('family', DEFAULT_FAMILY))
         chosen = next(name for name in choices if is_installed(name))
         predictor = Predictor(network, metadata, device=str(kind), backend=chosen)
     except (EmuError, RuntimeError) as error:
