@@ -199,19 +199,45 @@ def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
         apart.shutdown()
 
 
-@pytest.mark.parametrize(('example', 'misspelt'), [
-    (EXAMPLE, 'stampd'), (EXAMPLE.parent / 'black_box/black_box.py', 'after_s2')])
-def test_a_misspelt_parameter_of_an_example_is_an_error(example, misspelt, domain_id, tmp_path):
-    """ROS drops it: a robot of TwistStamped would be stopped by nobody, and nothing is said."""
-    interfaces = tmp_path / 'rosbag2_interfaces'  # What is asked for a snapshot; not of a wheel.
+def test_the_black_box_outlives_an_error_that_nobody_foresaw(domain_id, recorder_interfaces):
+    """What confused the robot after it was kept by nobody."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', FAILING.replace("['RiskStop']._look", "['BlackBox']._on_timer"),
+         str(EXAMPLE.parent / 'black_box/black_box.py')], stderr=subprocess.PIPE, text=True,
+        env={**recorder_interfaces, 'ROS_DOMAIN_ID': str(domain_id)})
+    try:
+        assert process.stderr is not None
+        said = [line for line, _ in zip((line for line in process.stderr if 'goes on' in line),
+                                        range(2))]
+        assert len(said) == 2 and 'ZeroDivisionError' in said[1]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def recorder_interfaces(tmp_path):
+    """Return an environment in which rosbag2 has what is asked for a snapshot; no wheel has."""
+    interfaces = tmp_path / 'rosbag2_interfaces'
     interfaces.mkdir()
     (interfaces / '__init__.py').touch()
     (interfaces / 'srv.py').write_text('from std_srvs.srv import Trigger as Snapshot\n')
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(
+        [str(tmp_path), os.environ.get('PYTHONPATH', '')])}
+
+
+@pytest.mark.parametrize(('example', 'misspelt'), [
+    (EXAMPLE, 'stampd'), (EXAMPLE.parent / 'black_box/black_box.py', 'after_s2')])
+def test_a_misspelt_parameter_of_an_example_is_an_error(
+        example, misspelt, domain_id, recorder_interfaces):
+    """ROS drops it: a robot of TwistStamped would be stopped by nobody, and nothing is said."""
     process = subprocess.Popen(
         [sys.executable, str(example), '--ros-args', '-p', f'{misspelt}:=true'],
-        stderr=subprocess.PIPE, text=True, env={
-            **os.environ, 'ROS_DOMAIN_ID': str(domain_id),
-            'PYTHONPATH': os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])})
+        stderr=subprocess.PIPE, text=True,
+        env={**recorder_interfaces, 'ROS_DOMAIN_ID': str(domain_id)})
     try:
         said = ''
         for line in process.stderr:
