@@ -19,6 +19,7 @@ CODES: dict[RiskReason, int] = {
     RiskReason.STALE: 12, RiskReason.NO_CALIBRATION: 13, RiskReason.MISCALIBRATED: 14,
     RiskReason.UNUSABLE_INPUT: 20, RiskReason.FAILURE: 30}
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
+_AT_MOST = 'at most'
 OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
 
 
@@ -28,22 +29,33 @@ def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None
     """
     Return the thresholds in force and, by name of the score, where each came from.
 
-    :param own: what the user sets, by name of the score; 0 or left out takes the checkpoint's.
+    :param own: what the user sets, by name of the score; 0 or left out takes the checkpoint's, as
+        far as it is believable.
     :param chosen: names of the scores that judge; none = all that have a threshold.
     """
     values: dict[str, float] = {}
     sources = {}
-    for name in SCORES:
+    for name, row in SCORES.items():
         fitted = calibration.scores.get(name) if calibration else None
         if chosen and name not in chosen:
             sources[name] = 'none: not in risk_scores'
         elif own.get(name):
             values[name], sources[name] = own[name], 'parameter'
         elif fitted is not None:
-            values[name], sources[name] = fitted.threshold, 'checkpoint'
+            values[name] = min(fitted.threshold, row.believable)
+            sources[name] = 'checkpoint' if fitted.threshold <= row.believable else (
+                f'{_AT_MOST} {row.believable:g}; the checkpoint has {fitted.threshold:.3g}')
         else:
             sources[name] = 'none: not judged'
     return RiskThresholds(values), sources
+
+
+def unbelievable(sources: Mapping[str, str]) -> str:
+    """Return in one line which thresholds of a checkpoint are beyond belief, or ''."""
+    return '; '.join(
+        f'threshold of {row.words}: {sources[name]}, by which its metres would be worth nothing: '
+        f'train it longer, or set {row.parameter}'
+        for name, row in SCORES.items() if sources.get(name, '').startswith(_AT_MOST))
 
 
 def banner_text(state: RiskState) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+import math
 from typing import TYPE_CHECKING
 
 from emu_perception.familiarity import PREDICTED_FAILURE, UNFAMILIARITY
@@ -39,6 +40,8 @@ class Score:
     :ivar topic: of its value, below the node's name; its key in status and diagnostics too.
     :ivar column: of ``emu_run``'s table and summary.
     :ivar highest: the largest threshold that a parameter may set.
+    :ivar believable: what a checkpoint's threshold counts for at most: it is a percentile of what
+        its own network says, and one that knows nothing would pass by it.
     :ivar instead_of: the score whose place it takes: calibration fits no threshold of that one.
     :ivar fitted: how the names of the statistics begin that a checkpoint has to hold for it; '' =
         none.
@@ -51,6 +54,7 @@ class Score:
     topic: str
     column: str
     highest: float
+    believable: float = math.inf
     task: str = ''
     measure: Callable[[NetworkMaps], torch.Tensor] | None = None
     instead_of: str = ''
@@ -118,7 +122,8 @@ SCORES: dict[str, Score] = {score.name: score for score in (
     Score(name='relative_depth_sigma', unit='1', task='depth', words='mean relative depth sigma',
           measure=relative_depth_sigma.measure, tag='relative_depth',
           topic='mean_relative_depth_uncertainty', column='mean_relative_sigma', highest=10.0,
-          instead_of='depth_sigma'),
+          # Sigma as large as the depth itself: anything may be anywhere, the lens included.
+          believable=1.0, instead_of='depth_sigma'),
     Score(name=UNFAMILIARITY, unit='1', words='unfamiliarity', tag=UNFAMILIARITY,
           topic=UNFAMILIARITY, column=UNFAMILIARITY, highest=1000.0, fitted='familiarity.'),
     Score(name=PREDICTED_FAILURE, unit='1', words='predicted failure', tag=PREDICTED_FAILURE,

@@ -9,9 +9,10 @@ Stop a robot on risk: zero velocity while the flag is up, or after a second with
 Give cmd_vel to twist_mux as the input of the highest priority (timeout 0.2 s): while there is no
 risk nothing is published, and the others drive. Where the robot's commands are TwistStamped (Nav2
 from Kilted on, twist_mux with ``use_stamped: true``) add ``-p stamped:=true``: ROS connects no two
-types, and a Twist would stop nothing; an error says so where that is seen. It needs ROS 2 alone,
-not emu_perception, and should run in another process than what it watches, on the robot's own
-computer.
+types, and a Twist would stop nothing; an error says so where that is seen. One for each camera,
+which may all send to one cmd_vel; two who send one flag are a fault, and stop it. It needs ROS 2
+alone, not emu_perception, and should run in another process than what it watches, on the robot's
+own computer.
 """
 
 import sys
@@ -47,7 +48,10 @@ class RiskStop(Node):
             if not self.has_parameter(name):
                 self.get_logger().error(f"parameter '{name}' was set, and is none of this node's")
         self._deaf = set()  # types of listeners that hear nothing of this, as they were said
-        self.create_subscription(Bool, 'risk', self._on_flag, 1)
+        self._heard = True  # whether anybody listens, as it was said
+        self._raised_s = float('-inf')  # when the last raised flag came
+        self._names = set()  # of who send the flag, as they were said
+        self._risk = self.create_subscription(Bool, 'risk', self._on_flag, 1)
         # Steady: the clock of ROS may stand still (use_sim_time) or jump, and silence is told by
         # this process's own timer, not by events of the middleware that may never come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -55,8 +59,21 @@ class RiskStop(Node):
         self.create_timer(LOOK_S, self._look, clock=steady)
 
     def _on_flag(self, flag):
-        self._lowered_s = None if flag.data else time.monotonic()
+        now_s = time.monotonic()
+        senders = self.get_publishers_info_by_topic(self._risk.topic_name)
+        names = {f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in senders}
+        # Of two who send it one lowers what the other raises, and the robot would go in between.
+        # Two of one name are mostly one that was killed, seen for a while yet, and its successor.
+        doubted = len(names) > 1 or len(senders) > 1 and now_s - self._raised_s <= SILENCE_S
         if flag.data:
+            self._raised_s = now_s
+        if len(names) > 1 and names != self._names:
+            self.get_logger().error(f'{", ".join(sorted(names))} send {self._risk.topic_name}, '
+                                    'and each lowers what the others raise: give each camera a '
+                                    'flag and a risk_stop of its own; stopped')
+        self._names = names
+        self._lowered_s = None if flag.data or doubted else now_s
+        if self._lowered_s is None:
             self._on_timer()  # at once
 
     def _on_timer(self):
@@ -80,6 +97,11 @@ class RiskStop(Node):
             self.get_logger().error(f'{topic} is read as {other}, but this sends {own}: it stops '
                                     'nothing there; set the parameter stamped')
         self._deaf = deaf
+        heard = bool(self.count_subscribers(topic))
+        if self._heard and not heard:
+            self.get_logger().warning(f'nobody reads {topic}: nothing is stopped; is twist_mux '
+                                      'there, and is cmd_vel remapped to what it reads?')
+        self._heard = heard
 
 
 def main():

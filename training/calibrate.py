@@ -22,6 +22,7 @@ from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
 from emu_perception.observer import Observer
 from emu_perception.predictor import Predictor
+from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.scores import SCORES
 from rich.progress import track
 
@@ -121,6 +122,8 @@ def calibrate(checkpoint: Path, folder: DatasetFolder, split: str, out: Path, *,
         more = {'fitted_scores': joint.figures}
     save_checkpoint(out, network, replace(metadata, calibration=calibration,
                                           statistics=statistics))
+    if beyond := unbelievable(resolve_thresholds({}, calibration)[1]):
+        LOGGER.warning('%s: %s', out, beyond)
     return {'checkpoint': out.name, 'data_set': folder.name, 'split': split,
             'images': len(stems), 'runs': len(runs), 'folds': len(fit.parts),
             **_constants(calibration), 'risk_percentile': percentile,

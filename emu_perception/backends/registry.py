@@ -73,6 +73,11 @@ def preferred(device: str) -> tuple[str, ...]:
     return tuple(sorted(ranks, key=ranks.__getitem__))
 
 
+def suitable(device: str, family: str) -> tuple[str, ...]:
+    """Return those of ``preferred`` that know networks of a family."""
+    return tuple(name for name in preferred(device) if family in BACKENDS[name].kind.families)
+
+
 def make_backend(name: str, network: InferenceNetwork, size: tuple[int, int],
                  options: BackendOptions) -> Backend:
     """
@@ -87,8 +92,13 @@ def make_backend(name: str, network: InferenceNetwork, size: tuple[int, int],
         cannot take this network.
     """
     automatic = name == 'auto'
-    choices = ([choice for choice in preferred(options.device.type) if is_installed(choice)]
-               if automatic else _named(name, options.device.type))
+    device, family = options.device.type, network.family
+    choices = ([choice for choice in suitable(device, family) if is_installed(choice)]
+               if automatic else _named(name, device))
+    if automatic and (others := [other for other in preferred(device)
+                                 if other not in suitable(device, family)]):
+        LOGGER.info("%s runs no network of the family '%s': %s does", ', '.join(others), family,
+                    choices[0])
     notes: list[str] = []
     for choice, following in zip(choices, [*choices[1:], None]):
         record = BACKENDS[choice]

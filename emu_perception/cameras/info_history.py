@@ -12,6 +12,10 @@ from emu_perception.cameras.plausibility import Remark
 UNSTAMPED = Remark('unstamped', 'has stamp 0: the newest counts, which may be of another image '
                    'where the lens zooms; have the driver stamp it as its image')
 
+_TWO = 'two cameras send there; give each a topic of its own'
+_IN_TURN = 2  # Returns to another one: a lens zooms in and out again, but not twice at once.
+_AT_ONCE_NS = 5 * 10**9
+
 
 class InfoHistory:
     """
@@ -29,6 +33,8 @@ class InfoHistory:
 
     def add(self, stamp_ns: int, info: CameraInfo) -> None:
         """Take a calibration with its header's stamp, nanoseconds."""
+        if self._infos and self._infos[-1][1] == info:
+            info = self._infos[-1][1]  # The one object is compared at once.
         self._infos.append((stamp_ns, info))
 
     @property
@@ -50,12 +56,33 @@ class InfoHistory:
         return tuple(found.values())
 
     def doubt(self, stamp_ns: int | None) -> str:
-        """Return in words why an image's own calibrations are none; '' where they agree."""
+        """Return in words why an image takes none of the calibrations; '' where they agree."""
         own = self.own(stamp_ns or 0)
-        return '' if len(own) < 2 else (
-            f'has {len(own)} different ones of one stamp: two cameras send there; give each a '
-            'topic of its own')
+        if len(own) > 1:
+            return f'has {len(own)} different ones of one stamp: {_TWO}'
+        if not own and _returns(list(self._infos)) >= _IN_TURN:
+            return f"has different ones in turn, and none of the image's stamp: {_TWO}"
+        return ''
 
 
 def _own(infos: list[tuple[int, CameraInfo]], stamp_ns: int | None) -> list[CameraInfo]:
     return [info for stamp, info in reversed(infos) if stamp_ns and stamp == stamp_ns]
+
+
+def _returns(infos: list[tuple[int, CameraInfo]]) -> int:
+    """Count how often one comes again after another, lately."""
+    newest = infos[-1][0] if infos else 0
+    seen: list[CameraInfo] = []
+    told: set[tuple[int, int]] = set()
+    count, last = 0, None
+    for stamp, info in infos:
+        if stamp and newest and abs(newest - stamp) > _AT_ONCE_NS:
+            continue
+        if info not in seen:
+            seen.append(info)
+        elif info != last and (stamp, seen.index(info)) not in told:
+            count += 1
+        if stamp:  # A latched one is heard twice.
+            told.add((stamp, seen.index(info)))
+        last = info
+    return count

@@ -31,6 +31,7 @@ from emu_perception.errors import EmuError, InputError
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
+from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.scores import names_of
 
 PERCENTILE = 95.0
@@ -68,9 +69,11 @@ def run(options: argparse.Namespace) -> None:
     if delivery.problem:
         found = replace(found, warnings=(
             f'{delivery.problem}. What is wrong now would be normal to the flag', *found.warnings))
-    save_checkpoint(options.out, network, commissioned(metadata, found, recording, depth,
-                                                       str(options.input)))
+    document = commissioned(metadata, found, recording, depth, str(options.input))
+    save_checkpoint(options.out, network, document)
     print('\n'.join(report(found, depth, stamped=source.stamped)))
+    if beyond := unbelievable(resolve_thresholds({}, document.calibration)[1]):
+        print(f'warning: {beyond}')
     if metadata.calibration.promises:
         print('the promises of the rooms before are dropped: emu calibrate fits those of this '
               'camera to labelled frames')

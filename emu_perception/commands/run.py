@@ -42,7 +42,7 @@ from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
-from emu_perception.risk_status import resolve_thresholds
+from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.scores import SCORES
 from emu_perception.shown import Look
 import numpy as np
@@ -85,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration, options.risk_scores)
+        if beyond := unbelievable(origins):
+            LOGGER.warning(beyond)
         each = (isinstance(source, ImageFiles) if options.judge == 'auto'
                 else options.judge == 'each')
         for line in in_vain(options, each=each):

@@ -12,6 +12,7 @@ from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.exporting.proof import Proof, training_fx
 from emu_perception.exporting.whole_model import SCORE
 from emu_perception.maps import MAPS
+from emu_perception.risk_status import resolve_thresholds
 from emu_perception.scores import SCORES
 
 _EXAMPLE = '''"""{what} of one image: python {name}_example.py IMAGE{argument}."""
@@ -77,8 +78,8 @@ def document(metadata: CheckpointMetadata, names: tuple[str, ...], size: tuple[i
         'names': list(metadata.classes), 'palette': [list(color) for color in metadata.palette],
         'depth_max_m': metadata.depth_max,
         'depth_scale_per_fx_of_width': None if fx is None else size[1] / fx,
-        'thresholds': {name: limit for name, limit in metadata.calibration.thresholds.items()
-                       if name in scores}}
+        'thresholds': {name: limit for name, limit in resolve_thresholds(
+            {}, metadata.calibration)[0].by_score.items() if name in scores}}
 
 
 def example(name: str, kind: str, document_: dict[str, Any]) -> str:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import time
 
 from emu_perception.cameras.plausibility import Remark
+from emu_perception.cameras.topics import other_frame
+from emu_perception.errors import InputError
 from emu_perception.freshness import Freshness
 from emu_perception.frozen import FrozenPixels, WARN_AFTER_S
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.silence import is_simulated
+from emu_perception.ros.stamps import nanoseconds
 from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
+_SHOWN = 60  # Letters of a frame.
 _UNSTAMPED = Remark('image_unstamped', 'images have stamp 0: their age is not known, and one that '
                     'is sent again is not noticed; have the driver stamp them')
 
@@ -46,14 +50,25 @@ class Arrivals:
         self._clock = clock
         self._freshness, self._frozen = Freshness(), FrozenPixels()
         self.warnings: tuple[Remark, ...] = ()
+        self._frame_id = ''
 
     def judge(self, message: Image | CompressedImage, settings: Settings) -> Arrival:
-        """Judge the next image."""
-        stamp = message.header.stamp
+        """
+        Judge the next image.
+
+        :raises InputError: if it is of another frame than the one before: what one camera shows
+            must not lower the flag for another's.
+        """
+        stamp, frame, before = message.header.stamp, message.header.frame_id, self._frame_id
         simulated, steady_s = is_simulated(self._clock), time.monotonic()
         verdict = self._freshness.observe(
-            int(stamp.sec) * 10**9 + int(stamp.nanosec), self._clock.now().nanoseconds, steady_s,
+            nanoseconds(stamp), self._clock.now().nanoseconds, steady_s,
             simulated=simulated, max_age_s=settings.max_image_age_s)
+        self._frame_id = frame or before
+        if other_frame(frame, before):
+            raise InputError(f'the image is of frame {frame[:_SHOWN]!r}, the one before of '
+                             f'{before[:_SHOWN]!r}: do two cameras send there? Give each a topic '
+                             'and a node of its own')
         if verdict.repeated:
             return Arrival(repeated=True)
         same_s = self._frozen.same_for_s(message.data, steady_s)

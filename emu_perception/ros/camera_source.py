@@ -16,6 +16,7 @@ from emu_perception.cameras.judgement import judge, judge_view, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
 from emu_perception.cameras.topics import ALWAYS, AUTO, other_frame, reading
+from emu_perception.ros.stamps import nanoseconds
 from sensor_msgs.msg import CameraInfo
 
 # Of so many camera_infos one says that they come as a stream, of which the end is worth a word.
@@ -75,7 +76,7 @@ class CameraSource:
         if arrived_s is not None:
             self._arrived_s.append(arrived_s)
         self._frame_id = info.header.frame_id
-        self._infos.add(_nanoseconds(info.header.stamp), from_message(info))
+        self._infos.add(nanoseconds(info.header.stamp), from_message(info))
 
     def came_late(self, stamp: Time) -> bool:
         """
@@ -83,7 +84,7 @@ class CameraSource:
 
         Drivers send it after the image: of a camera that zooms the one before is of another lens.
         """
-        own = self._infos.own(_nanoseconds(stamp))
+        own = self._infos.own(nanoseconds(stamp))
         return self._used is not None and bool(own) and own != (self._used,)
 
     def ended(self, now_s: float) -> str:
@@ -113,8 +114,8 @@ class CameraSource:
             not used: it says nothing of the lens.
         :param rectify: the parameter, one of ``RECTIFY``.
         """
-        info = self._infos.for_image(_nanoseconds(stamp) if stamp else None)
-        doubt = self._infos.doubt(_nanoseconds(stamp) if stamp else None)
+        info = self._infos.for_image(nanoseconds(stamp) if stamp else None)
+        doubt = self._infos.doubt(nanoseconds(stamp) if stamp else None)
         self._used = info if use and not doubt else None
         if not use:
             judgement = _none('not_used', 'camera_info is not used (parameter use_camera_info)')
@@ -160,7 +161,3 @@ def _other_frame(given: str, image: str) -> Remark | None:
 
 def _none(code: str, text: str) -> Judgement:
     return Judgement(None, Remark(code, text))
-
-
-def _nanoseconds(stamp: Time) -> int:
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

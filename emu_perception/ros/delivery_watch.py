@@ -69,6 +69,10 @@ class DeliveryWatch:
     What it finds is a warning and no risk: what the network makes of such images is judged by its
     scores. Only deliveries of the image's own size are asked for: the network would have to be
     made ready for another.
+
+    What it costs: one question, one inference (two where ``own`` is None) each ``PERIOD_S``, of
+    this camera's next image. Another camera that shares the network waits no longer than it does
+    beside an image: its turn comes after one inference of each of the others (``FairLock``).
     """
 
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 
 from emu_perception.fusion.hint_stream import EMPTY, FROZEN, REFUSED, USED
+from emu_perception.ros.stamps import nanoseconds
 from sensor_msgs.msg import Image
 
 _KEPT = 8  # Of images that are still to come, or were dropped.
@@ -83,7 +84,7 @@ class DepthHints:
 
     def update(self, message: Image) -> None:
         """Take a message of the topic."""
-        stamp = _nanoseconds(message)
+        stamp = nanoseconds(message.header.stamp)
         with self._ready:
             if not stamp:
                 self._counts['unusable'] += 1
@@ -99,7 +100,7 @@ class DepthHints:
             expected = self._expected
             if expected is not None and expected.takes(stamp):
                 if self._match is None or (
-                        expected.off(stamp) < expected.off(_nanoseconds(self._match))):
+                        expected.off(stamp) < expected.off(nanoseconds(self._match.header.stamp))):
                     self._match = message
             elif self._taken is not None and self._taken.takes(stamp):
                 self._counts['late'] += 1
@@ -166,8 +167,3 @@ class DepthHints:
         off_s = (self._stamps[-1] - stamp_ns) / 1e9
         return (f'{self.topic} has nothing of the stamp of the last image, its newest is '
                 f'{abs(off_s):.3f} s {"older" if off_s < 0 else "newer"}')
-
-
-def _nanoseconds(message: Image) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

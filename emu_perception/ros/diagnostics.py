@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_status import ERROR, status_fields, status_text
+from emu_perception.risk_status import ERROR, status_fields, status_text, unbelievable
 from emu_perception.ros.node_statistics import Snapshot
 from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.scores import SCORES
@@ -208,6 +208,8 @@ def _model(name: str, health: Health) -> DiagnosticStatus:
     elif health.model and not health.thresholds.by_score:
         level, message = DiagnosticStatus.WARN, (
             'loaded; no score has a threshold: emu calibrate fits them, or set risk_threshold_*')
+    elif beyond := health.model and unbelievable(health.threshold_sources):
+        level, message = DiagnosticStatus.WARN, f'loaded; {beyond}'
     elif refused := health.model.get('backend_refused'):
         level, message = DiagnosticStatus.WARN, f'loaded; {refused}'
     return status(f'{name}: model', level, message, health.model)

@@ -24,6 +24,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.parameters import Settings
+from emu_perception.ros.stamps import nanoseconds
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -89,7 +90,7 @@ class HintFusion:
     def expect(self, message: Image | CompressedImage, settings: Settings) -> None:
         """Note which image is in work; before the network runs."""
         stamp, self._frame_id = message.header.stamp, message.header.frame_id
-        self.hints.expect(int(stamp.sec) * 10**9 + int(stamp.nanosec), settings.depth_hint_slop_s)
+        self.hints.expect(nanoseconds(stamp), settings.depth_hint_slop_s)
 
     def fused(self, rgb: np.ndarray, prediction: Prediction, camera: Camera, received_s: float,
               settings: Settings) -> Prediction:

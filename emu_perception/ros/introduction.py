@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from emu_perception.promises.holding import promise_lines
 from emu_perception.risk import RiskThresholds
-from emu_perception.risk_status import resolve_thresholds
+from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.predictor_pool import SharedPredictor
@@ -33,8 +33,11 @@ def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, con
         log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were fitted on '
                  'whole images; set those of this part (risk_threshold_*)')
     # Not those in force: of a model that takes over they come with its first image.
-    thresholds, _ = resolve_thresholds(settings.risk_thresholds, predictor.metadata.calibration,
-                                       settings.risk_scores)
+    thresholds, sources = resolve_thresholds(settings.risk_thresholds,
+                                             predictor.metadata.calibration,
+                                             settings.risk_scores)
+    if beyond := unbelievable(sources):
+        log.once(beyond, beyond)
     if thresholds == RiskThresholds() and not settings.risk_scores:  # Those keep it raised.
         log.once('thresholds', 'neither the checkpoint nor a parameter gives a risk threshold: '
                  'uncertainty never raises the risk flag')

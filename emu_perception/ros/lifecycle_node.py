@@ -248,7 +248,7 @@ class EmuNode(LifecycleNode):
         if predictor is None:
             return SetParametersResult(successful=True)
         try:
-            self._risk.configure(settings, predictor.metadata)
+            self._risk.configure(settings)
         except EmuError as error:
             self._settings = before
             return SetParametersResult(successful=False, reason=str(error))

@@ -1,10 +1,12 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What to say when images are lost between a camera and the node, and what helps."""
+"""How many images are lost between a camera and the node, what to say of it, what helps."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
 WINDOW_S = 10.0
 # Fewer is what a busy machine's queue of one overwrites now and then.
@@ -12,6 +14,45 @@ _SHARE = 0.1
 _LEAST = 5
 # Of Fast DDS's default shared-memory segment: larger messages do not fit as a whole.
 SEGMENT_BYTES = 512 * 1024
+
+
+class LossCounter:
+    """
+    Counts the images between a camera and the node's callback that nobody saw.
+
+    The middleware numbers what a publisher sends. A best-effort message that got lost on its way
+    and one that a newer one replaced in the queue of one both leave a gap. (The event
+    ``message_lost`` tells of the first kind alone.)
+    """
+
+    def __init__(self) -> None:
+        """
+        Start without a number.
+
+        :ivar lost: since the start; None where the middleware does not number its messages.
+        """
+        self.lost: int | None = None
+        self._last: int | None = None
+
+    def begin(self) -> None:
+        """Forget the last number: what came while nobody listened is no loss."""
+        self._last = None
+
+    def note(self, info: Mapping[str, Any], several_publishers: Callable[[], bool]) -> None:
+        """
+        Take a message's information.
+
+        :param several_publishers: asked at a gap: the numbers of two cameras on one topic
+            interleave and mean nothing.
+        """
+        number, last = info.get('publication_sequence_number'), self._last
+        if number is None:
+            return
+        self._last = number
+        self.lost = self.lost or 0
+        # A lower number is a publisher that was started again.
+        if last is not None and number > last + 1 and not several_publishers():
+            self.lost += number - last - 1
 
 
 class LossWatch:

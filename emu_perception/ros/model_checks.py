@@ -46,13 +46,13 @@ def checked_classes(path: Path, settings: Settings, outputs: Sequence[str], *,
         metadata = read_metadata(path)
     except CheckpointError as error:
         raise InputError(f'parameter model_file: {error}') from error
-    settings.check_classes(metadata.classes)
-    check_level(settings.promise_level, metadata, f'model_file: {path}: ')
     if set(metadata.outputs) != set(outputs):
         raise InputError(
             f'parameter model_file: {path} has the tasks {", ".join(metadata.outputs)}, the '
             f'running model {", ".join(outputs)}, and with them the topics would change: clean up '
             'and configure instead')
+    settings.check_classes(metadata.classes)
+    check_level(settings.promise_level, metadata, f'model_file: {path}: ')
     return metadata.classes
 
 

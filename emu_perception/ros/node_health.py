@@ -131,6 +131,8 @@ class NodeHealth:
             if fusion and fusion.hints.problem and fusion.hints.none_came:
                 hint = self._explained(
                     'no hint', f'depth hint: {self._inputs.explain_no_hint(fusion.hints.topic)}')
+        if several := self._inputs.explain_several():
+            remarks.append(self._explained('several', several))
         lost = self._inputs.explain_losses(now_s)
         if lost:
             self._log.every(LOST_LOG_EVERY_S, 'lost', lost)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import time
-from typing import Any
 
 from emu_perception.freshness import SAME_CLOCK_WITHIN_S
 from emu_perception.prediction import Prediction
@@ -24,6 +23,7 @@ from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.planner.source import NotAskedForError
 from emu_perception.ros.risk_publisher import RiskPublisher
+from emu_perception.ros.stamps import stamp_age_s
 from emu_perception.ros.timings import Timings
 from emu_perception.ros.worker import Worker
 from rclpy.node import Node
@@ -135,11 +135,3 @@ class PublishingThread:
             return
         self._statistics.too_little_known()
         self._log.every(_LOG_EVERY_S, f'withheld {topic}', f'~/{topic} is withheld: {why}')
-
-
-def stamp_age_s(node: Node, stamp: Any) -> float | None:
-    """Return the age of a stamp by the node's clock; None where one of the two does not run."""
-    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-    now_ns = node.get_clock().now().nanoseconds
-    # 0 is a simulated clock that nobody runs, which the diagnosis of the input says.
-    return (now_ns - stamp_ns) / 1e9 if stamp_ns and now_ns else None

@@ -30,6 +30,8 @@ from emu_perception.ros.replay_parameters import RATE_HZ, ReplayParameters
 from emu_perception.ros.shared_memory import use_shared_memory
 import numpy as np
 import rclpy
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -96,7 +98,9 @@ class ReplayCamera(Node):
         self._rectified = looks_rectified(self._image_publisher.topic_name)
         rate = given.rate_hz or self._source.rate_hz
         if not given.step:
-            self._timer = self.create_timer(1.0 / rate, self._on_timer)
+            # Who makes /clock cannot wait for it, as it would with use_sim_time.
+            self._timer = self.create_timer(1.0 / rate, self._on_timer, clock=RosClock(
+                clock_type=ClockType.STEADY_TIME) if given.clock else None)
         self.get_logger().info(
             f'{given.source}: {"frame by frame (~/step)" if given.step else f"{rate:g} Hz"} on '
             f'{self._image_publisher.topic_name}')

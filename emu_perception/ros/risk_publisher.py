@@ -60,6 +60,7 @@ class RiskPublisher:
         self._monitor = RiskMonitor(RiskThresholds())
         self._watch = WatchClock()
         self._sources: dict[str, str] = {}
+        self._metadata: CheckpointMetadata | None = None
         self._session = 0
         self._active = False
         self._header: Header | None = None
@@ -108,12 +109,16 @@ class RiskPublisher:
         """End that; return whether it has ended."""
         return self._heartbeat.stop(_END_TIMEOUT_S)
 
-    def configure(self, settings: Settings, metadata: CheckpointMetadata) -> None:
+    def configure(self, settings: Settings, metadata: CheckpointMetadata | None = None) -> None:
         """
         Apply the risk parameters for a network.
 
+        :param metadata: None = of the network as before: at a hand-over the next one is chosen
+            already, while the last image of the old one is still to be judged by its own.
         :raises InputError: if one is out of range; nothing is changed then.
         """
+        metadata = metadata or self._metadata
+        assert metadata is not None, 'the first time a network is given'
         thresholds, sources = resolve_thresholds(settings.risk_thresholds, metadata.calibration,
                                                  settings.risk_scores)
         # One that is to raise and never comes: a failure, not silence.
@@ -125,7 +130,7 @@ class RiskPublisher:
                                     clear_after=settings.clear_after,
                                     clear_below=settings.clear_below,
                                     stale_after_s=settings.stale_after_s)
-            self._sources = sources
+            self._sources, self._metadata = sources, metadata
 
     def activate(self) -> int:
         """Wait for the first image, raised; return the number of the new session."""

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from rclpy.clock import Clock, ROSClock
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 _NAMED = 5
 _COMPRESSED = '/compressed'
@@ -32,6 +33,11 @@ def compressed_advice(topic: str, type_name: str) -> str:
         f'{raw} and set transport to compressed')
 
 
+def sender_name(publisher: TopicEndpointInfo) -> str:
+    """Return the node that publishes; during discovery a placeholder for a moment."""
+    return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+
+
 def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile,
                     name: str = 'image') -> str:
     """
@@ -52,11 +58,9 @@ def explain_silence(node: Node, topic: str, type_name: str, qos: QoSProfile,
     found = []
     matching = False
     for publisher in publishers:
-        # During discovery these are filled with a placeholder for a moment.
-        sender = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
         profile = publisher.qos_profile
-        text = (f'{sender} ({publisher.topic_type}, {profile.reliability.name.lower()}, '
-                f'{profile.durability.name.lower()})')
+        text = (f'{sender_name(publisher)} ({publisher.topic_type}, '
+                f'{profile.reliability.name.lower()}, {profile.durability.name.lower()})')
         if publisher.topic_type != type_name:
             text += f' has another type than ours, {type_name}'
             if publisher.topic_type in _IMAGE_TYPES:

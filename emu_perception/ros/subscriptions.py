@@ -10,9 +10,9 @@ from typing import Any
 
 from emu_perception.ros.camera_source import CameraSource
 from emu_perception.ros.depth_hints import DepthHints
-from emu_perception.ros.loss_watch import LossWatch
+from emu_perception.ros.loss_watch import LossCounter, LossWatch
 from emu_perception.ros.qos import latched, newest, with_overrides
-from emu_perception.ros.silence import compressed_advice, explain_silence
+from emu_perception.ros.silence import compressed_advice, explain_silence, sender_name
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -21,45 +21,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 # Humble's callbacks get the message alone.
 _HAS_MESSAGE_INFO = hasattr(Subscription, 'CallbackType')
-
-
-class LossCounter:
-    """
-    Counts the images between a camera and the node's callback that nobody saw.
-
-    The middleware numbers what a publisher sends. A best-effort message that got lost on its way
-    and one that a newer one replaced in the queue of one both leave a gap. (The event
-    ``message_lost`` tells of the first kind alone.)
-    """
-
-    def __init__(self) -> None:
-        """
-        Start without a number.
-
-        :ivar lost: since the start; None where the middleware does not number its messages.
-        """
-        self.lost: int | None = None
-        self._last: int | None = None
-
-    def begin(self) -> None:
-        """Forget the last number: what came while nobody listened is no loss."""
-        self._last = None
-
-    def note(self, info: Mapping[str, Any], several_publishers: Callable[[], bool]) -> None:
-        """
-        Take a message's information.
-
-        :param several_publishers: asked at a gap: the numbers of two cameras on one topic
-            interleave and mean nothing.
-        """
-        number, last = info.get('publication_sequence_number'), self._last
-        if number is None:
-            return
-        self._last = number
-        self.lost = self.lost or 0
-        # A lower number is a publisher that was started again.
-        if last is not None and number > last + 1 and not several_publishers():
-            self.lost += number - last - 1
 
 
 class Subscriptions:
@@ -82,6 +43,7 @@ class Subscriptions:
         self._image_type: type = Image
         self._image_qos = newest()
         self._image_topic = ''
+        self._topics: tuple[str, ...] = ()
         self._watch, self._received, self._image_bytes = LossWatch(), 0, 0
 
     @property
@@ -102,6 +64,8 @@ class Subscriptions:
         self._losses.begin()
         self._watch.begin()
         self._camera = camera
+        self._topics = (camera.image_topic, camera.camera_info_topic,
+                        *((hints.topic,) if hints else ()))
         subscribe, options = self._node.create_subscription, with_overrides
         self._active.append(subscribe(
             CameraInfo, 'camera_info', lambda info: camera.update(info, time.monotonic()),
@@ -151,6 +115,17 @@ class Subscriptions:
         self._watch.note(now_s, self._received, self._losses.lost)
         return self._watch.problem(self._image_topic, self._image_bytes,
                                    get_rmw_implementation_identifier())
+
+    def explain_several(self) -> str:
+        """Say in one line on which topics several nodes send; '' where there is none."""
+        found = []
+        for topic in self._topics:
+            names = {sender_name(sender)
+                     for sender in self._node.get_publishers_info_by_topic(topic)}
+            if len(names) > 1:
+                found.append(f'{", ".join(sorted(names))} all send {topic}: where they are two '
+                             'cameras give each a topic and a node of its own')
+        return '; '.join(found)
 
     @property
     def advice(self) -> str:

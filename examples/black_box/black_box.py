@@ -112,8 +112,14 @@ def main():
         rclpy.try_shutdown()
         return 1
     try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while rclpy.ok():
+            try:
+                rclpy.spin(node)
+            except ExternalShutdownException:
+                break
+            except Exception as error:  # whatever it is: the next raise is to be kept
+                node.get_logger().error(f'goes on after {type(error).__name__}: {error}')
+    except KeyboardInterrupt:
         pass
     finally:
         node.destroy_node()

@@ -168,5 +168,10 @@ def test_backends_of_another_family_refuse_it_and_auto_goes_on_with_pytorch(capl
     metadata = deeplab_document(network)
     with pytest.raises(InputError, match="'openvino'.*'deeplab'.*'eager'"):
         Predictor(network, metadata, device='cpu', backend='openvino')
-    assert Predictor(network, metadata, device='cpu', backend='auto').backend == 'eager'
-    assert 'going on with eager' in caplog.text
+    with caplog.at_level('INFO'):
+        predictor = Predictor(network, metadata, device='cpu', backend='auto')
+    assert (predictor.backend, predictor.backend_notes) == ('eager', ())
+    # That is how it is, and no fault of this machine.
+    assert [(line.levelname, line.getMessage()) for line in caplog.records
+            if 'openvino' in line.getMessage()] == [
+        ('INFO', "openvino runs no network of the family 'deeplab': eager does")]

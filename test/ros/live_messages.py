@@ -218,7 +218,7 @@ def _raw() -> list[Case]:
              rgb=_opencv(_changed('mono8'))),
         Case('frame_id empty', "frame_id ''", _headed(frame_id='')),
         Case('frame_id odd', 'a frame_id of 10000 letters with a line break',
-             _headed(frame_id='ü\n' * 5000)),
+             _headed(frame_id='ü\n' * 5000), 'the one before of'),
         Case('stamp before 1970', 'stamp sec -5', _headed(sec=-5)),
         Case('stamp not normal', 'stamp nanosec 4294967295', _headed(nanosec=2**32 - 1)),
         Case('stamp of 2038', 'stamp sec 2147483647', _headed(sec=2**31 - 1)),

@@ -102,7 +102,7 @@ class FakePredictor:
         """Make a network of these tasks."""
         self.metadata = FakeMetadata(tasks=tasks, beside=beside,
                                      calibration=calibration or fake_calibration())
-        self.mean_entropy, self.mean_sigma = 0.5, 0.2
+        self.mean_entropy, self.mean_sigma, self.relative_sigma = 0.5, 0.2, 0.1
         self.lost_scores: set[str] = set()
         self.gate = threading.Event()  # closed: the network hangs
         self.gate.set()
@@ -156,7 +156,8 @@ class FakePredictor:
                 'depth_variance': variance, 'mutual_information': entropy / 2,
                 'depth_epistemic_variance': variance / 4,
                 'instance': (lower * 300 + label).astype(np.uint16)}
-        scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma}
+        scores = {'segmentation_entropy': self.mean_entropy, 'depth_sigma': self.mean_sigma,
+                  'relative_depth_sigma': self.relative_sigma}
         return Prediction(
             {row.name: maps[row.name] for row in maps_of(self.metadata.outputs)},
             {name: scores.get(name, 0.1) for name in self.metadata.score_names

@@ -185,3 +185,22 @@ def test_a_camera_info_of_another_frame_is_said(frame, said):
     assert source.camera_for(64, 48, use=True, frame_id='color_frame') is not None
     assert ("another camera's" in source.warnings) is said
     assert '\n' not in source.warnings and len(source.warnings) < 400
+
+
+def test_two_who_tell_different_lenses_in_turn_are_none_for_an_image_that_has_none_of_its_own():
+    """The metres would be by the one or the other, as it comes, and nothing would say so."""
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+
+    def told(*given):
+        for sec, fx in given:
+            info = camera_info(fx=fx)
+            info.header.stamp.sec = sec
+            source.update(info)
+        return source.camera_for(64, 48, use=True, stamp=Time(sec=9, nanosec=5))
+    assert told((1, 50.0), (2, 100.0), (3, 50.0)) is not None, 'zoomed in and out'
+    assert told((4, 100.0)) is None and 'different ones in turn' in source.problem
+    found = source.camera_for(64, 48, use=True, stamp=Time(sec=3))
+    assert found is not None and found.fx == 50.0, "an image's own counts"
+    assert told((30, 50.0)) is not None, 'what was told long ago is no contradiction'
+    assert told((31, 50.0), (31, 50.0), (32, 60.0), (31, 50.0), (32, 60.0)) is not None, \
+        'a latched one is heard twice'

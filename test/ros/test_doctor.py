@@ -9,6 +9,9 @@ import json
 from pathlib import Path
 import sys
 
+from emu_perception.backends import registry
+from emu_perception.checkpoint import CheckpointMetadata, save_checkpoint
+from emu_perception.networks.deeplab import MultitaskDeepLab
 from emu_perception.ros.doctor import command, machine, middleware, model
 from emu_perception.ros.doctor.finding import FAULT, Finding, OK, tried, WARNING
 import pytest
@@ -83,6 +86,22 @@ def test_a_broken_checkpoint_is_a_fault_that_names_the_file(tmp_path, content):
     path.write_bytes(content)
     found, = model.findings(str(path), 'cpu', 0.0)
     assert (found.name, found.level) == ('model', FAULT) and str(path) in found.text
+
+
+@pytest.mark.parametrize('there', [True, False])
+def test_a_network_that_the_fastest_backend_does_not_know_is_no_fault(
+        tmp_path, monkeypatch, there):
+    """Of a good three-task checkpoint it said: give --device cpu; or: install openvino."""
+    network = MultitaskDeepLab('test_resnet', num_classes=3, aspp_dim=16, decoder_dim=8,
+                               tasks=('segmentation', 'depth'))
+    path = tmp_path / 'two.safetensors'
+    save_checkpoint(path, network, CheckpointMetadata(
+        architecture=network.arguments, input_size=(64, 96), classes=('a', 'b', 'c'),
+        palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)), depth_max=80.0))
+    monkeypatch.setattr(registry, 'preferred', lambda device: ('openvino', 'eager'))
+    monkeypatch.setattr(registry, 'is_installed', lambda name: there or name == 'eager')
+    found = {finding.name: finding for finding in model.findings(str(path), 'cpu', 0.0)}
+    assert found['backend'].level == OK and found['backend'].text.startswith('eager on cpu')
 
 
 @pytest.mark.parametrize(('kilobytes', 'level'), [(500_000, FAULT), (1_500_000, WARNING),

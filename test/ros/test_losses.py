@@ -8,7 +8,8 @@ import time
 
 from emu_perception.ros import subscriptions
 from emu_perception.ros.camera_source import CameraSource
-from emu_perception.ros.subscriptions import LossCounter, Subscriptions
+from emu_perception.ros.loss_watch import LossCounter
+from emu_perception.ros.subscriptions import Subscriptions
 from node_bench import rgb_image, TIMEOUT_S
 import pytest
 import rclpy

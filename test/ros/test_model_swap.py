@@ -120,6 +120,27 @@ def test_new_calibration_comes_with_the_new_model(make_bench, stock):
     bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'uncertain', send=rgb_image())
 
 
+def test_a_parameter_set_at_the_handover_does_not_judge_the_last_image_by_the_next_model(
+        make_bench, stock):
+    """It lowered the flag by thresholds that are another network's."""
+    made = Garage()
+    made.calibration['new'] = fake_calibration(segmentation=50.0)
+    bench = make_bench(loader=made.load, parameters={
+        'model_file': str(stock['old']), 'clear_after': 1, 'stale_after_s': 600.0,
+        'max_image_age_s': 600.0})
+    bench.clear_risk()
+    bench.predictor = old = made.loaded[0]
+    old.mean_entropy = 5.0
+    bench.hang(sec=99)
+    assert bench.set(model_file=str(stock['new'])).successful
+    bench.until(lambda: bench.node._pipeline.predictor.key.path == stock['new'])
+    assert bench.set(clear_below=0.8).successful
+    old.gate.set()
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'uncertain')
+    bench.until(lambda: bench.diagnostics()['risk']['threshold_segmentation_nat'] == '50')
+    assert bench.node._risk._monitor.clear_below == 0.8
+
+
 def test_names_of_a_new_model_wait_for_its_first_maps_unless_nothing_is_on_its_way(
         garage, stock, monkeypatch):
     """A reader would name the last labels of the old one by the new names."""

@@ -123,6 +123,18 @@ def test_hardware_of_the_diagnostics_is_the_camera(make_bench):
         '/front/image_rect'}
 
 
+def test_two_nodes_that_send_one_input_are_named(make_bench):
+    bench = make_bench()
+    other = rclpy.create_node('second_driver')
+    try:
+        other.create_publisher(CameraInfo, '/camera_info', 1)
+        bench.until(lambda: '/helper, /second_driver all send /camera_info' in
+                    bench.diagnostics()['input']['warnings'])
+    finally:
+        other.destroy_node()
+    bench.until(lambda: 'all send' not in bench.diagnostics()['input']['warnings'])
+
+
 def test_incompatible_durability_is_named(make_bench):
     bench = make_bench(active=False)
     bench.helper.create_publisher(Image, 'cam', 1)

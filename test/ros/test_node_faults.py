@@ -57,6 +57,23 @@ def test_flag_names_unusable_input_as_its_reason(make_bench):
     assert bench.diagnostics()['risk']['level'] == b'\x02'
 
 
+def test_what_one_camera_shows_does_not_lower_the_flag_for_another_on_its_topic(make_bench):
+    """With raise_after 2 a blind camera's every other image never raised it."""
+    bench = make_bench(parameters={'raise_after': 2, 'clear_after': 1})
+    bench.clear_risk()
+    frames = iter(['left', 'right'] * 1000)
+    flags = bench.received['risk']
+    bench.until(lambda: bench.risk() is True, send=rgb_image(frame_id=next(frames)))
+    del flags[:]
+    for _ in range(10):
+        bench.send(rgb_image(frame_id=next(frames)))
+        time.sleep(0.1)
+    assert flags and all(flag.data for flag in flags)
+    assert "is of frame 'left', the one before of 'right'" in ' '.join(
+        part['message'] + part.get('last_error', '') for part in bench.diagnostics().values())
+    bench.clear_risk()
+
+
 @pytest.mark.parametrize('error, cause', [
     (torch.cuda.OutOfMemoryError('CUDA out of memory. Tried\nto allocate'), 'failure'),
     (ValueError('anything'), 'failure'),

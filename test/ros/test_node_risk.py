@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 import time
 
+from emu_perception.checkpoint import FittedThreshold
 from emu_perception.region import Region
 from emu_perception.scores import SCORES
 from node_bench import fake_calibration, FakePredictor, rgb_image
@@ -110,6 +111,23 @@ def test_threshold_and_where_it_came_from_are_told(make_bench, calibration, para
     if source.startswith('none'):
         bench.predictor.mean_entropy = 50.0
         bench.clear_risk()
+
+
+def test_a_network_that_knows_no_distance_does_not_pass_by_a_threshold_of_its_own(make_bench):
+    """Trained for an epoch it says sigma is 15 times the depth, of 95 % of its images."""
+    scores = {**fake_calibration().scores, 'relative_depth_sigma': FittedThreshold(15.0, 95.0)}
+    predictor = FakePredictor(calibration=replace(fake_calibration(), scores=scores))
+    predictor.relative_sigma = 12.0
+    bench = make_bench(predictor=predictor)
+    bench.until(lambda: reason(bench) == 'uncertain', send=rgb_image())
+    found = bench.diagnostics()
+    assert found['risk']['threshold_relative_depth_from'] == 'at most 1; the checkpoint has 15'
+    assert found['model']['level'] == b'\x01' and 'worth nothing' in found['model']['message']
+    assert 'risk_threshold_relative_depth' in found['model']['message']
+    assert bench.set(risk_threshold_relative_depth=10.0).successful
+    bench.until(lambda: bench.diagnostics()['model']['level'] == b'\x00')
+    predictor.relative_sigma = 8.0
+    bench.clear_risk()
 
 
 @pytest.mark.parametrize('row', SCORES.values(), ids=SCORES)

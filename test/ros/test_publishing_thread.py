@@ -14,7 +14,8 @@ from emu_perception.ros import image_messages
 from emu_perception.ros.map_publishers import MapPublishers, MapsOut
 from emu_perception.ros.node_statistics import Statistics
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.publishing_thread import MapSet, PublishingThread, stamp_age_s
+from emu_perception.ros.publishing_thread import MapSet, PublishingThread
+from emu_perception.ros.stamps import stamp_age_s
 from emu_perception.ros.timings import Timings
 from node_bench import Bench, rgb_image, TIMEOUT_S
 import numpy as np

@@ -16,6 +16,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from node_bench import camera_info, rgb_image
 import pytest
 import rclpy
+from std_msgs.msg import Bool
 from test_node_process import ONE_LOAD, Process, TIMEOUT_S
 
 EXAMPLE = Path(__file__).parents[2] / 'examples' / 'risk_stop.py'
@@ -82,6 +83,52 @@ def test_it_stops_when_the_node_is_killed(make_bench, stop, domain_id):
     finally:
         node.process.kill()
         node.process.wait()
+
+
+def test_two_who_send_one_flag_stop_it_whatever_they_say(ros, domain_id):
+    """Two cameras remapped to one topic: the robot went between a raised and a lowered flag."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE), '--ros-args', '-r', 'risk:=/flags', '-r',
+         'cmd_vel:=/cmd_flags'], env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+        stderr=subprocess.PIPE, text=True)
+    helper, heard = rclpy.create_node('robot_flags'), []
+    other = rclpy.create_node('another_flags')
+    try:
+        assert process.stderr is not None
+        said = ''
+        for line in process.stderr:
+            said += line
+            if 'nobody reads' in line:
+                break
+        assert 'nobody reads /cmd_flags: nothing is stopped' in said
+        helper.create_subscription(Twist, '/cmd_flags', heard.append, 10)
+        one = helper.create_publisher(Bool, '/flags', 1)
+
+        def goes(*flags):
+            for publisher, raised in flags:
+                publisher.publish(Bool(data=raised))
+            del heard[:]
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                rclpy.spin_once(helper, timeout_sec=0.02)
+            return not heard
+        Robot.until(helper, lambda: goes((one, False)))
+        twin = helper.create_publisher(Bool, '/flags', 1)  # As one that was killed is seen.
+        Robot.until(helper, lambda: not goes((twin, True), (one, False)))
+        assert not any(goes((twin, True), (one, False)) for _ in range(5))
+        Robot.until(helper, lambda: goes((one, False)))  # Its successor may lower it.
+        two = other.create_publisher(Bool, '/flags', 1)
+        Robot.until(helper, lambda: not goes((one, False), (two, False)))
+        assert not any(goes((one, False), (two, False)) for _ in range(5)), 'two cameras'
+        said = next(line for line in process.stderr if 'send /flags' in line)
+        assert '/another_flags, /robot_flags send' in said and 'a flag and a risk_stop' in said
+        other.destroy_publisher(two)
+        Robot.until(helper, lambda: goes((one, False)))
+    finally:
+        process.kill()
+        process.communicate()
+        helper.destroy_node()
+        other.destroy_node()
 
 
 FAILING = """
@@ -152,19 +199,45 @@ def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
         apart.shutdown()
 
 
-@pytest.mark.parametrize(('example', 'misspelt'), [
-    (EXAMPLE, 'stampd'), (EXAMPLE.parent / 'black_box/black_box.py', 'after_s2')])
-def test_a_misspelt_parameter_of_an_example_is_an_error(example, misspelt, domain_id, tmp_path):
-    """ROS drops it: a robot of TwistStamped would be stopped by nobody, and nothing is said."""
-    interfaces = tmp_path / 'rosbag2_interfaces'  # What is asked for a snapshot; not of a wheel.
+def test_the_black_box_outlives_an_error_that_nobody_foresaw(domain_id, recorder_interfaces):
+    """What confused the robot after it was kept by nobody."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', FAILING.replace("['RiskStop']._look", "['BlackBox']._on_timer"),
+         str(EXAMPLE.parent / 'black_box/black_box.py')], stderr=subprocess.PIPE, text=True,
+        env={**recorder_interfaces, 'ROS_DOMAIN_ID': str(domain_id)})
+    try:
+        assert process.stderr is not None
+        said = [line for line, _ in zip((line for line in process.stderr if 'goes on' in line),
+                                        range(2))]
+        assert len(said) == 2 and 'ZeroDivisionError' in said[1]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def recorder_interfaces(tmp_path):
+    """Return an environment in which rosbag2 has what is asked for a snapshot; no wheel has."""
+    interfaces = tmp_path / 'rosbag2_interfaces'
     interfaces.mkdir()
     (interfaces / '__init__.py').touch()
     (interfaces / 'srv.py').write_text('from std_srvs.srv import Trigger as Snapshot\n')
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(
+        [str(tmp_path), os.environ.get('PYTHONPATH', '')])}
+
+
+@pytest.mark.parametrize(('example', 'misspelt'), [
+    (EXAMPLE, 'stampd'), (EXAMPLE.parent / 'black_box/black_box.py', 'after_s2')])
+def test_a_misspelt_parameter_of_an_example_is_an_error(
+        example, misspelt, domain_id, recorder_interfaces):
+    """ROS drops it: a robot of TwistStamped would be stopped by nobody, and nothing is said."""
     process = subprocess.Popen(
         [sys.executable, str(example), '--ros-args', '-p', f'{misspelt}:=true'],
-        stderr=subprocess.PIPE, text=True, env={
-            **os.environ, 'ROS_DOMAIN_ID': str(domain_id),
-            'PYTHONPATH': os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])})
+        stderr=subprocess.PIPE, text=True,
+        env={**recorder_interfaces, 'ROS_DOMAIN_ID': str(domain_id)})
     try:
         said = ''
         for line in process.stderr:

@@ -126,6 +126,11 @@ def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
         RiskThresholds({'segmentation_entropy': own or 1.5}),
         {**dict.fromkeys(SCORES, 'none: not judged'),
          'segmentation_entropy': 'parameter' if own else 'checkpoint'})
+    nothing = Calibration(scores={'relative_depth_sigma': FittedThreshold(15.0)})
+    found, sources = risk_status.resolve_thresholds({}, nothing)
+    assert found == RiskThresholds({'relative_depth_sigma': 1.0})
+    assert 'train it longer, or set risk_threshold_relative_depth' in risk_status.unbelievable(
+        sources)
     # A checkpoint without calibration, as a node has before it is configured.
     assert risk_status.resolve_thresholds(given, None)[0] == RiskThresholds(
         {'segmentation_entropy': own} if own else {})

@@ -413,6 +413,18 @@ def test_clock_of_a_bag_comes_before_each_image_with_its_stamp(
     assert stamps[0].sec < 1_000_000_000, 'the stamps of the bag, not of now'
 
 
+def test_who_makes_the_clock_does_not_wait_for_it(
+        camera: Callable[..., ReplayCamera], tmp_path: Path) -> None:
+    """With use_sim_time, which all else of a simulation has, it sent nothing, and said nothing."""
+    pytest.importorskip('rosbags', reason='NOT TESTED: rosbags is not installed')
+    write_bag(tmp_path / 'bag')
+    node = camera(source=str(tmp_path / 'bag'), clock=True, use_sim_time=True, step=False)
+    end_s = time.monotonic() + 20.0
+    while not node.published and time.monotonic() < end_s:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    assert node.published
+
+
 def test_clock_of_what_has_no_stamps_is_refused(camera: Callable[..., ReplayCamera],
                                                 image_folder: Path) -> None:
     """Made-up stamps would pass for the recording's."""

@@ -416,6 +416,7 @@ def test_few_images_do_not_replace_thresholds_of_many(trained, tmp_path, caplog)
     assert calibrate.main(command) == 0
     calibration = read_metadata(out).calibration
     assert 'keeps its earlier thresholds of ' in caplog.text
+    assert 'by which its metres would be worth nothing' in caplog.text  # 9 times the depth.
     assert calibration.thresholds['relative_depth_sigma'] == pytest.approx(
         9.0 * calibration.variance_scale ** 0.5)
     assert {fitted.fitted_on['images'] for fitted in calibration.scores.values()} == {700}

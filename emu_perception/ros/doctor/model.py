@@ -31,9 +31,10 @@ def findings(model: str, device: str, seconds: float) -> Iterator[Finding]:
     except EmuError as error:
         yield Finding('model', FAULT, str(error), 'install the package again, or give --model')
         return
-    from emu_perception.backends.registry import is_installed, preferred
+    from emu_perception.backends.registry import is_installed, suitable
     from emu_perception.checkpoint import load_answering
     from emu_perception.devices import resolved_device
+    from emu_perception.networks.families import DEFAULT_FAMILY
     from emu_perception.predictor import Predictor
     try:
         network, metadata = load_answering(path)
@@ -45,13 +46,14 @@ def findings(model: str, device: str, seconds: float) -> Iterator[Finding]:
     try:
         kind = resolved_device(device)
         # By name: 'auto' would let PyTorch answer while the faster one is still compiled.
-        chosen = next(name for name in preferred(kind.type) if is_installed(name))
+        choices = suitable(kind.type, metadata.architecture.get('family', DEFAULT_FAMILY))
+        chosen = next(name for name in choices if is_installed(name))
         predictor = Predictor(network, metadata, device=str(kind), backend=chosen)
     except (EmuError, RuntimeError) as error:
         yield Finding('backend', FAULT, str(error) if isinstance(error, EmuError)
                       else kind_and_text(error), 'give --device cpu')
         return
-    yield backend(predictor, chosen, preferred(kind.type)[0])
+    yield backend(predictor, chosen, choices[0])
     if seconds:
         yield benchmark(predictor, seconds)
 

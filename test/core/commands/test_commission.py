@@ -108,6 +108,8 @@ def test_the_robots_camera_becomes_familiar_and_its_thresholds_its_own(model, dr
     network, after = load_checkpoint(out)
     before = read_metadata(model)
     assert before.calibration.promises and not after.calibration.promises
+    beyond = after.calibration.thresholds['relative_depth_sigma'] > 1.0
+    assert ('its metres would be worth nothing' in printed) == beyond
     assert after.provenance['commissioned']['images'] == FRAMES
     for name, fitted in after.calibration.scores.items():
         assert fitted.threshold > before.calibration.scores[name].threshold
