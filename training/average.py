@@ -19,7 +19,7 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import InputError
-from emu_perception.networks.families import Network
+from emu_perception.networks.families import DEFAULT_FAMILY, Network
 from emu_perception.networks.multitask import DEPTH
 import torch
 
@@ -34,6 +34,7 @@ LOGGER = logging.getLogger('training')
 # Fields of the documents in which averaged networks have to agree.
 ALIKE = ('architecture', 'input_size', 'classes', 'mean', 'std', 'depth_min', 'depth_max',
          'intrinsics')
+_SHOWN = 3  # Parts of an architecture that differ, in one line.
 # Of their provenance: else it could not be told what the average has learned from.
 ALIKE_SOURCES = ('data_set', 'split')
 
@@ -161,9 +162,14 @@ def _apart(name: str, metadata: CheckpointMetadata, expected: CheckpointMetadata
         return f"field 'classes' is not that of {first}: {classes_apart(mine, its)}"
     if name != 'architecture':
         return f"field '{name}' is {mine}, that of {first} is {its}"
+    families = [one.get('family', DEFAULT_FAMILY) for one in (mine, its)]
+    if families[0] != families[1]:
+        return f"is of family '{families[0]}', {first} of '{families[1]}'"
     parts = [part for part in dict.fromkeys((*its, *mine)) if mine.get(part) != its.get(part)]
-    own, other = (', '.join(f'{part} {one.get(part)}' for part in parts) for one in (mine, its))
-    return f"field 'architecture' has {own}, that of {first} {other}"
+    more = f' and {len(parts) - _SHOWN} more' if len(parts) > _SHOWN else ''
+    own, other = (', '.join(f'{part} {one.get(part)}' for part in parts[:_SHOWN])
+                  for one in (mine, its))
+    return f"field 'architecture' has {own}{more}, that of {first} {other}"
 
 
 def _check_alike(path: Path, metadata: CheckpointMetadata, first: Path,

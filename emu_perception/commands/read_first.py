@@ -30,13 +30,13 @@ def read_first(module: str, arguments: list[str] | None) -> None:
     :raises EmuError: if a checkpoint that the line names is not there, or its recipe or data set
         cannot be used.
     """
-    from emu_perception.dataset_fields import check_root  # Brings NumPy, which emu --help lacks.
+    from emu_perception.dataset_fields import checked_root  # Brings NumPy, which emu --help lacks.
     with reader_may_leave(), reading():
         parser = import_module(module).parser()
         options = parser.options(arguments)
         check_checkpoints(options)
         for folder in _named(options, 'data'):
-            check_root(Path(folder))
+            checked_root(folder)
         parser.check(options)
 
 

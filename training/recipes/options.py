@@ -66,11 +66,6 @@ def build(kind: Any, document: dict[str, Any], source: str, prefix: str = '') ->
     return kind(**values)
 
 
-def from_home(path: str) -> str:
-    """Return a path with the user's own folder for its ~, as a shell has it; no more than that."""
-    return os.path.expanduser(path) if path == '~' or path.startswith('~/') else path
-
-
 def explained(kind: Any, prefix: str = '') -> list[str]:
     """Return a line for each field of a dataclass of options and of its sections."""
     lines = []
@@ -141,6 +136,6 @@ def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> An
                            choices=metadata.get('choices', ()))
     try:
         checked = rule.checked(value)
-        return from_home(checked) if metadata.get('path') else checked
+        return os.path.expanduser(checked) if metadata.get('path') else checked
     except ValueError as error:
         raise RecipeError(f"{source}: field '{name}' is {value!r}: {error}") from error

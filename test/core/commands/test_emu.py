@@ -14,8 +14,9 @@ import sys
 
 from emu_perception.commands import emu, program, read_first
 from emu_perception.commands.offline import offline_package
-from emu_perception.commands.program import called_as, CommandParser
+from emu_perception.commands.program import called_as, CommandParser, SubcommandParser
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, SUBCOMMANDS
+from emu_perception.dataset_fields import checked_root, DatasetError
 from emu_perception.errors import EmuError
 import pytest
 
@@ -107,6 +108,23 @@ import training
     assert said[0].startswith('emu calibrate: no/a: no such checkpoint; give')
     assert said[-1].startswith('error: no/a: no such checkpoint; give') and done.returncode == 1
     assert [*tmp_path.iterdir()] == []
+
+
+def test_home_is_a_folder_in_every_option_that_is_a_path(tmp_path, monkeypatch):
+    """``--out=~/runs``, of which a shell leaves the ~, made a folder called ~ where one stood."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    parser = SubcommandParser()
+    parser.add_argument('--out', type=Path)
+    group = CommandParser('one', None)
+    group.add_argument_group('more').add_argument('--out', type=Path)
+    for one in (parser, group):
+        assert one.parse_args(['--out=~/runs']).out == tmp_path / 'runs'
+        assert one.parse_args(['--out=a~/~']).out == Path('a~/~')
+        assert one.parse_args(['--out=~nobody_here/a']).out == Path('~nobody_here/a')
+    (tmp_path / 'data').mkdir()
+    assert checked_root('~/data') == tmp_path / 'data'
+    with pytest.raises(DatasetError, match='^~/no: no such data set folder'):
+        checked_root('~/no')
 
 
 @pytest.mark.parametrize('words', [

@@ -201,9 +201,7 @@ def test_what_stops_or_fails_a_command_is_one_line(tmp_path, capsys, monkeypatch
     assert main(['synthetic', '--out', str(out)]) == 1
     assert capsys.readouterr().err == 'error: /shut: Permission denied\n'
     assert main(['synthetic', '--out', str(out), '--seed', '1']) == 130
-    assert capsys.readouterr().err == (
-        f'stopped by Ctrl-C: {out} has no dataset.yaml, it is not whole: the same command with '
-        '--force begins again\n')
+    assert capsys.readouterr().err == 'stopped by Ctrl-C: nothing was written\n'
 
 
 def test_the_real_folder_is_whole(nyuv2):
