@@ -99,10 +99,11 @@ def check_counts(options: argparse.Namespace, *names: str) -> None:
 
 def check_apart(out: Path, sources: Sequence[Path]) -> None:
     """
-    Check that a network is not written over one that it is made of, which could not be again.
+    Check that a file can be written, and not over one that it is made of: before the work.
 
-    :raises InputError: if it would be.
+    :raises InputError: if it cannot, or would be.
     """
+    check_writable(out)
     for source in sources:
         if out.resolve() == source.resolve():
             raise InputError(f'--out is {out}: that is what it is made of: give another name')

@@ -149,6 +149,8 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     :raises InputError: if it cannot be read.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f'{path}: is a folder; give a file of weights')
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file

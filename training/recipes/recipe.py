@@ -178,6 +178,11 @@ def check_recipe(recipe: Recipe) -> None:
         precedes.
     """
     _check_family(recipe)
+    # In the folder of all runs, not beside or above it.
+    name = Path(recipe.name)
+    if not name.name.strip() or '..' in name.parts or name.is_absolute():
+        raise RecipeError(f"field 'name' is '{recipe.name}': give the name of a new folder in "
+                          "'output'")
     refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
     if refusal:
         raise RecipeError(refusal)

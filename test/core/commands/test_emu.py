@@ -110,6 +110,27 @@ import training
     assert [*tmp_path.iterdir()] == []
 
 
+def test_results_are_not_written_over_what_is_read_nor_over_one_another(tmp_path, monkeypatch,
+                                                                         capsys):
+    """``emu evaluate --json`` took the place of the checkpoint that it had measured."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('a.safetensors', 'b.json'):
+        Path(name).touch()
+    Path('data').mkdir()
+    evaluate = ['evaluate', '--checkpoint', 'a.safetensors', '--data', 'data']
+    for words, said in (([*evaluate, '--json', './a.safetensors'], 'checkpoint'),
+                        (['report', 'b.json', '--out', 'b.json'], 'results'),
+                        (['ship', '--checkpoint', 'a.safetensors', '--metrics', 'b.json', '--out',
+                          'b.json'], 'metrics'),
+                        (['report', 'b.json', '--out', 'c', '--markdown', 'data/../c'], 'out')):
+        assert emu.main(words) == 1
+        line, = capsys.readouterr().err.splitlines()
+        assert f': is the file of {said} too; give another name' in line
+    # Calibrated in its place.
+    options = argparse.Namespace(checkpoint=Path('a'), out=Path('a'), json=Path('b'))
+    read_first.check_results(options)
+
+
 def test_home_is_a_folder_in_every_option_that_is_a_path(tmp_path, monkeypatch):
     """``--out=~/runs``, of which a shell leaves the ~, made a folder called ~ where one stood."""
     monkeypatch.setenv('HOME', str(tmp_path))
