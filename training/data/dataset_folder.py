@@ -247,7 +247,9 @@ class DatasetFolder:
         self._check_readable(stem)
         path = self._files['image'].find(stem)
         if path is None:
-            raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)')
+            own = Path(stem).stem
+            raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)' + (
+                f"; splits name stems, as '{own}'" if self._files['image'].find(own) else ''))
         return path
 
     def files(self, kind: str) -> list[Path]:
