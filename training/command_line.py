@@ -118,18 +118,20 @@ def write_result(path: Path | None, result: object) -> None:
 
 def study_command(reader: CommandParser, arguments: list[str] | None,
                   study: Callable[[argparse.Namespace], dict[str, Any]],
-                  table: Callable[[Mapping[str, Any]], str]) -> int:
+                  table: Callable[[Mapping[str, Any]], str],
+                  counts: Sequence[str] = ('limit',)) -> int:
     """
     Run the command line of a study: its table is printed, its result written with the command.
 
-    :param reader: of a ``measuring_parser``.
+    :param reader: of a parser with ``--json``.
     :param study: measures what the options say.
+    :param counts: options that are 1 or more where they are given.
     :return: the exit code.
     """
     options = reader.options(arguments)
 
     def command() -> None:
-        check_counts(options, 'limit')
+        check_counts(options, *counts)
         check_writable(options.json)
         result = {**study(options), 'command': reader.command(arguments)}
         print(table(result))

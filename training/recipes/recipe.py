@@ -179,8 +179,8 @@ def check_recipe(recipe: Recipe) -> None:
     """
     _check_family(recipe)
     # In the folder of all runs, not beside or above it.
-    name = Path(recipe.name)
-    if not name.name.strip() or '..' in name.parts or name.is_absolute():
+    folder = Path(recipe.name)
+    if not folder.name.strip() or '..' in folder.parts or folder.is_absolute():
         raise RecipeError(f"field 'name' is '{recipe.name}': give the name of a new folder in "
                           "'output'")
     refusal = cache_refusal(lambda field: attrgetter(field)(recipe))

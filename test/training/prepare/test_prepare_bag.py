@@ -21,7 +21,8 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 from training.data.dataset_folder import DatasetFolder
-from training.prepare import bag as prepared_bag, bag_filled
+from training.prepare import bag as prepared_bag
+from training.prepare import bag_filled
 from training.prepare.__main__ import main
 from training.prepare.stamps import match_stamps
 
