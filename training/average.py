@@ -26,7 +26,7 @@ import torch
 
 from .arguments.average import parser
 from .command_line import check_apart, run
-from .data.apart import networks_apart
+from .data.networks_apart import networks_apart
 from .data.steps import averaged, in_words, steps_of
 from .evaluation.measuring import file_hash
 from .runs.ancestry import ancestors_of

@@ -21,7 +21,7 @@ import torch
 
 from .arguments.balance import parser
 from .command_line import check_apart, run
-from .data.apart import classes_apart
+from .data.class_names import classes_apart
 from .data.dataset_folder import DatasetFolder
 from .data.steps import balanced, steps_of
 from .evaluation.measuring import file_hash

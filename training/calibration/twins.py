@@ -17,7 +17,7 @@ from typing import Any
 from emu_perception.checkpoint import load_checkpoint, Promise, save_checkpoint
 from emu_perception.errors import InputError
 
-from ..data.apart import networks_apart
+from ..data.networks_apart import networks_apart
 from ..evaluation.measuring import file_hash
 from ..recipes.earlier_names import renamed
 from ..recipes.options import by_field

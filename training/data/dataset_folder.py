@@ -21,7 +21,7 @@ from emu_perception.yaml_documents import load_yaml
 import numpy as np
 import yaml
 
-from .apart import classes_apart
+from .class_names import classes_apart
 from .image_maps import FilesByStem, IMAGE_SUFFIXES, read_image, read_map
 
 

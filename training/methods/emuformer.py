@@ -22,7 +22,7 @@ from emu_perception.networks.multitask import (
 import torch
 from torchvision.transforms import v2 as transforms
 
-from ..data.apart import classes_apart
+from ..data.class_names import classes_apart
 from ..losses.depth_distances import DEPTH_DISTANCES
 from ..losses.terms import amount_l1, IGNORE, kl_divergence, VARIANCE_LOSSES
 from ..recipes.options import RecipeError

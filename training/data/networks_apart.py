@@ -1,24 +1,18 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where two things that should be alike differ, in a few words: not all of what they are."""
+"""Where two networks that should be alike differ, in a few words: not all of what they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.networks.families import DEFAULT_FAMILY
 
+from .class_names import classes_apart
+
 _SHOWN = 3  # Parts of an architecture.
-
-
-def classes_apart(one: Sequence[str], other: Sequence[str]) -> str:
-    """Return how many there are of each, or the first class that is another; '' of the same."""
-    if len(one) != len(other):
-        return f'{len(one)} names and {len(other)}'
-    return next((f"class {index} is '{mine}' and '{its}'"
-                 for index, (mine, its) in enumerate(zip(one, other)) if mine != its), '')
 
 
 def networks_apart(name: str, own: CheckpointMetadata, other: CheckpointMetadata,
