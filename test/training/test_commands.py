@@ -314,8 +314,9 @@ def test_what_cannot_be_written_is_said_and_no_folder_is_made_to_find_out(tmp_pa
     check_writable(tmp_path / 'new/a.json')
     (tmp_path / 'file').touch()
     check_writable(tmp_path / 'file')
-    for name in ('file/a.json', 'file/new/a.json', '.'):
-        with pytest.raises(InputError, match=f'{tmp_path / name}: cannot be written'):
+    for name, words in (('file/a.json', 'cannot be written'), ('.', 'is a folder; give'),
+                        ('file/new/a.json', 'cannot be written')):
+        with pytest.raises(InputError, match=f'{tmp_path / name}: {words}'):
             check_writable(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
