@@ -70,6 +70,9 @@ def test_finished_members_are_skipped_and_another_recipe_is_refused(trained, cap
     assert ensemble.main([*command, 'batch_size=2']) == 1
     message = capsys.readouterr().err
     assert "'batch_size' is 4, now it is 2" in message and 'name=' in message
+    # Of a section the field, not all of both sections.
+    assert ensemble.main([*command, 'network.head_dropout=0.2']) == 1
+    assert "'network.head_dropout' is 0.1, now it is 0.2: choose" in capsys.readouterr().err
 
 
 @pytest.mark.slow
