@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import expanded
 from emu_perception.intrinsics import Intrinsics, read_intrinsics
 from emu_perception.rules import as_number, as_whole, checked_fields, FieldError, Rule
 import numpy as np
@@ -30,14 +31,16 @@ class DatasetError(InputError):
     """A data set folder that cannot be used; the message names file, field and value."""
 
 
-def check_root(root: Path) -> None:
+def checked_root(root: str | Path) -> Path:
     """
-    Look for a data set folder; what lies in it is not asked here.
+    Return a data set folder that is there; what lies in it is not asked here.
 
     :raises DatasetError: if there is none.
     """
-    if not root.is_dir():
+    folder = expanded(root)
+    if not folder.is_dir():
         raise DatasetError(f'{root}: no such data set folder')
+    return folder
 
 
 @dataclass(frozen=True)

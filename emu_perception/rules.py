@@ -85,11 +85,16 @@ class Rule(Generic[Value]):
             return f'one of {", ".join(map(str, self.choices))}'
         words = _KINDS[self.kind]
         if math.isfinite(self.low) and math.isfinite(self.high) and not self.open:
-            words += f' from {self.low:g} to {self.high:g}'
+            words += f' from {self._bound(self.low)} to {self._bound(self.high)}'
         elif math.isfinite(self.low):
-            words += f' above {self.low:g}' if self.open else f' of at least {self.low:g}'
-            words += f' and at most {self.high:g}' if math.isfinite(self.high) else ''
+            low, high = self._bound(self.low), self._bound(self.high)
+            words += f' above {low}' if self.open else f' of at least {low}'
+            words += f' and at most {high}' if math.isfinite(self.high) else ''
         return f'{words} {self.unit}'.rstrip()
+
+    def _bound(self, value: float) -> str:
+        # Of whole numbers all digits: 2.14748e+09 is beyond 2147483647.
+        return f'{value:.0f}' if self.kind is int else f'{value:g}'
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import reading
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import DEPTH
 import torch
 
 from .arguments.average import parser
 from .command_line import check_apart, run
-from .data.class_names import classes_apart
+from .data.networks_apart import networks_apart
 from .data.steps import averaged, in_words, steps_of
 from .evaluation.measuring import file_hash
 from .runs.ancestry import ancestors_of
@@ -104,10 +105,8 @@ def _different(checkpoints: Sequence[Path]) -> list[str]:
     """Return the hash of each file; one that is given twice would count twice, unsaid."""
     found: dict[str, Path] = {}
     for path in checkpoints:
-        try:
+        with reading():
             sha256 = file_hash(path)
-        except OSError as error:
-            raise InputError(f'{path}: cannot be read ({error.strerror})') from error
         if sha256 in found:
             raise InputError(f'--checkpoint {path}: is the same network as {found[sha256]}: give '
                              'each once; --weight lets one count more')
@@ -153,25 +152,12 @@ def _ancestor(sha256: str, metadata: CheckpointMetadata, share: float,
             'git_commit': metadata.provenance.get('git_commit')}
 
 
-def _apart(name: str, metadata: CheckpointMetadata, expected: CheckpointMetadata,
-           first: Path) -> str:
-    """Return where two networks differ in a field that must agree: what differs, not all of it."""
-    mine, its = getattr(metadata, name), getattr(expected, name)
-    if name == 'classes':
-        return f"field 'classes' is not that of {first}: {classes_apart(mine, its)}"
-    if name != 'architecture':
-        return f"field '{name}' is {mine}, that of {first} is {its}"
-    parts = [part for part in dict.fromkeys((*its, *mine)) if mine.get(part) != its.get(part)]
-    own, other = (', '.join(f'{part} {one.get(part)}' for part in parts) for one in (mine, its))
-    return f"field 'architecture' has {own}, that of {first} {other}"
-
-
 def _check_alike(path: Path, metadata: CheckpointMetadata, first: Path,
                  expected: CheckpointMetadata, names: Sequence[str]) -> None:
     for name in names:
         if getattr(metadata, name) != getattr(expected, name):
-            raise InputError(f'{path}: {_apart(name, metadata, expected, first)}: only networks '
-                             'of one kind can be averaged')
+            raise InputError(f'{path}: {networks_apart(name, metadata, expected, first)}: only '
+                             'networks of one kind can be averaged')
     for name in ALIKE_SOURCES:
         mine, its = metadata.provenance.get(name), expected.provenance.get(name)
         if mine != its:

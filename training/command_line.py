@@ -99,10 +99,11 @@ def check_counts(options: argparse.Namespace, *names: str) -> None:
 
 def check_apart(out: Path, sources: Sequence[Path]) -> None:
     """
-    Check that a network is not written over one that it is made of, which could not be again.
+    Check that a file can be written, and not over one that it is made of: before the work.
 
-    :raises InputError: if it would be.
+    :raises InputError: if it cannot, or would be.
     """
+    check_writable(out)
     for source in sources:
         if out.resolve() == source.resolve():
             raise InputError(f'--out is {out}: that is what it is made of: give another name')
@@ -117,18 +118,20 @@ def write_result(path: Path | None, result: object) -> None:
 
 def study_command(reader: CommandParser, arguments: list[str] | None,
                   study: Callable[[argparse.Namespace], dict[str, Any]],
-                  table: Callable[[Mapping[str, Any]], str]) -> int:
+                  table: Callable[[Mapping[str, Any]], str],
+                  counts: Sequence[str] = ('limit',)) -> int:
     """
     Run the command line of a study: its table is printed, its result written with the command.
 
-    :param reader: of a ``measuring_parser``.
+    :param reader: of a parser with ``--json``.
     :param study: measures what the options say.
+    :param counts: options that are 1 or more where they are given.
     :return: the exit code.
     """
     options = reader.options(arguments)
 
     def command() -> None:
-        check_counts(options, 'limit')
+        check_counts(options, *counts)
         check_writable(options.json)
         result = {**study(options), 'command': reader.command(arguments)}
         print(table(result))

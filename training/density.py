@@ -170,7 +170,6 @@ def main(arguments: list[str] | None = None) -> int:
         check_readable(options.checkpoint, metadata)
         if options.out is not None:
             check_apart(options.out, [options.checkpoint])
-            check_writable(options.out)
         folder = DatasetFolder(options.data)
         check_unseen(options.checkpoint, metadata, folder, options.split)
         warn_of_camera(folder, metadata)

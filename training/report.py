@@ -11,7 +11,7 @@ import sys
 from emu_perception.whole_files import write_whole
 
 from .arguments.report import parser
-from .command_line import run
+from .command_line import check_apart, run
 from .data.dataset_folder import DatasetFolder
 from .reporting import comparison
 from .reporting.page import page, warnings
@@ -43,6 +43,8 @@ def report(files: list[Path], out: Path, *, data: str | Path | None = None,
     :return: ``out``.
     :raises EmuError: if a result, the data set or a checkpoint cannot be used.
     """
+    for path in filter(None, (out, markdown)):
+        check_apart(path, files)
     results = load_results(files)
     for text in warnings(results):
         LOGGER.warning('%s', text)

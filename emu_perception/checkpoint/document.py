@@ -115,7 +115,7 @@ def _check(metadata: CheckpointMetadata, wrong: Wrong) -> None:
     try:
         family_of(architecture)
     except InputError as error:
-        raise wrong('architecture', f': {error}') from error
+        raise wrong('architecture', f'cannot be used: {error}') from error
     if SEGMENTATION in metadata.tasks:
         classes = architecture.get('num_classes')
         for name in ('classes', 'palette'):

@@ -28,11 +28,10 @@ from emu_perception.commands.program import CommandParser, logging_from, program
 from emu_perception.commands.read_first import check_checkpoints
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import EmuError, InputError
+from emu_perception.exporting.format_names import chosen, NOT_WRITTEN, SUFFIXES
 from emu_perception.model_file import default_model
 import numpy as np
 
-# Of exporting.formats, said again: it would bring torch. A test holds them together.
-_NAMES = ('onnx', 'openvino', 'torch', 'tensorrt')
 _IMAGES = 6
 _ANY_BATCH = (1, 3)  # What a file for any number of images is proven at.
 # Of scikit-image: a room, people, things.
@@ -46,28 +45,26 @@ def run(options: argparse.Namespace) -> None:
     :raises EmuError: on bad input, or if the file does not say what the Predictor says.
     """
     check_checkpoints(options)
+    out = options.out
+    kind = chosen(options.format, out)
+    check_file(*_files(out, kind), force=options.force)
+    asked = None if options.size is None else size_of(options.size)
     from emu_perception.checkpoint import load_answering
     from emu_perception.exporting import beside
-    from emu_perception.exporting.formats import chosen, FORMATS, need, written
+    from emu_perception.exporting.formats import need, written
     from emu_perception.exporting.proof import check_size, Proof, proof
     from emu_perception.exporting.whole_model import WholeModel
     from emu_perception.predictor import Predictor
     from emu_perception.whole_files import write_json, write_whole
     import torch
-    out = options.out
-    kind = chosen(options.format, out)
     row = need(kind)
-    if out.suffix != row.suffix:
-        ends = row.suffix if options.format else ', '.join(one.suffix for one in FORMATS.values())
-        raise InputError(f'--out {out}: give a name that ends in {ends}')
-    check_file(*_files(out, kind), force=options.force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f'--out {out}: cannot be written ({error.strerror or error})') from error
     model_file = options.model or default_model()
     network, metadata = load_answering(model_file)
-    size = metadata.input_size if options.size is None else size_of(options.size)
+    size = asked or metadata.input_size
     images = [*_images(options.images, model_file)]
     model = WholeModel(network, metadata, size)
     predictor = Predictor(network, metadata, device='cpu', precision='fp32', backend='eager')
@@ -133,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = CommandParser('emu export', __doc__)
     add = parser.add_argument
-    add('--format', choices=_NAMES, help='default: by the name of --out')
+    add('--format', choices=(*SUFFIXES, *NOT_WRITTEN), help='default: by the name of --out')
     add('--out', type=Path, required=True, metavar='FILE', help='.onnx, .xml or .pt2')
     add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
     add('--size', metavar='HxW', help="of its input; default: the checkpoint's")

@@ -50,6 +50,8 @@ def check_writable(path: Path | None) -> None:
     if path is None:
         return
     try:
+        if path.is_dir():
+            raise InputError(f'{path}: is a folder; give the name of a file')
         if path.exists():
             path.open('a').close()
         else:

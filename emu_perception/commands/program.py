@@ -9,9 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 import logging
+from pathlib import Path
 import shlex
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from emu_perception.foreign_files import expanded
 
 _called_as = ''  # Of the process: one command runs in it.
 _UNKNOWN = 'unrecognized arguments: '
@@ -78,7 +81,15 @@ def usage_error(parser: argparse.ArgumentParser, message: str) -> str:
     return f'{usage}{parser.prog}: error: {message}\n'
 
 
-class SubcommandParser(argparse.ArgumentParser):
+class _PathParser(argparse.ArgumentParser):
+    """Argparse's, to which ~ is a folder too where a shell leaves it: in --out=~/runs."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register('type', Path, expanded)
+
+
+class SubcommandParser(_PathParser):
     """The parser of one command of several in one parser."""
 
     def error(self, message: str) -> NoReturn:
@@ -86,7 +97,7 @@ class SubcommandParser(argparse.ArgumentParser):
         self.exit(2, usage_error(self, message))
 
 
-class CommandParser(argparse.ArgumentParser):
+class CommandParser(_PathParser):
     """
     Argparse's, named as it was called, that says which option an unknown one may be meant to be.
 

@@ -14,11 +14,14 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.reader_leaves import reader_may_leave
+from emu_perception.errors import InputError
 from emu_perception.foreign_files import expanded, reading
 from emu_perception.model_file import missing
 
 # What commands call the checkpoints that they read. 'default' is the package's own.
 _CHECKPOINTS = ('checkpoint', 'model', 'teacher', 'constants_of')
+_READ = (*_CHECKPOINTS, 'metrics', 'results')  # Files that took minutes to make, or days.
+_WRITTEN = ('out', 'json', 'figure', 'markdown')
 
 
 def read_first(module: str, arguments: list[str] | None) -> None:
@@ -30,13 +33,14 @@ def read_first(module: str, arguments: list[str] | None) -> None:
     :raises EmuError: if a checkpoint that the line names is not there, or its recipe or data set
         cannot be used.
     """
-    from emu_perception.dataset_fields import check_root  # Brings NumPy, which emu --help lacks.
+    from emu_perception.dataset_fields import checked_root  # Brings NumPy, which emu --help lacks.
     with reader_may_leave(), reading():
         parser = import_module(module).parser()
         options = parser.options(arguments)
         check_checkpoints(options)
         for folder in _named(options, 'data'):
-            check_root(Path(folder))
+            checked_root(folder)
+        check_results(options)
         parser.check(options)
 
 
@@ -51,6 +55,24 @@ def check_checkpoints(options: argparse.Namespace) -> None:
             for path in _named(options, name):
                 if str(path) != 'default' and not expanded(path).exists():
                     raise missing(Path(path))
+
+
+def check_results(options: argparse.Namespace) -> None:
+    """
+    Look whether results would be written over what is read, or over one another.
+
+    A checkpoint may be calibrated in its place: its new weights are for the command to judge.
+
+    :raises InputError: if they would.
+    """
+    taken = {expanded(path).resolve(): name for name in _READ for path in _named(options, name)}
+    for name in _WRITTEN:
+        for path in _named(options, name):
+            real = expanded(path).resolve()
+            other = taken.setdefault(real, name)
+            if other != name and (name, other) != ('out', 'checkpoint'):
+                raise InputError(f'--{name} {path}: is the file of {other.replace("_", "-")} too; '
+                                 'give another name')
 
 
 def _named(options: argparse.Namespace, name: str) -> list[str | Path]:

@@ -29,7 +29,6 @@ class Format:
     """
     A row.
 
-    :ivar suffix: of the file.
     :ivar packages: that write and run it, beside torch.
     :ivar extra: of pip, that brings them.
     :ivar bound: largest error against the Predictor, relative to values above 1.
@@ -40,7 +39,6 @@ class Format:
         proven here.
     """
 
-    suffix: str
     packages: tuple[str, ...]
     extra: str
     bound: float
@@ -101,31 +99,12 @@ def _load_torch(path: Path) -> Runs:
 
 
 FORMATS = {
-    'onnx': Format('.onnx', ('onnx', 'onnxruntime'), 'export', 1e-4, _write_onnx, _load_onnx,
+    'onnx': Format(('onnx', 'onnxruntime'), 'export', 1e-4, _write_onnx, _load_onnx,
                    f'ONNX, opset {OPSET}', _write_onnx_of_any_batch),
-    'openvino': Format('.xml', ('openvino',), 'cpu', 1e-3, _write_openvino, _load_openvino,
+    'openvino': Format(('openvino',), 'cpu', 1e-3, _write_openvino, _load_openvino,
                        'OpenVINO IR (.xml and .bin belong together), to be run in float32'),
-    'torch': Format('.pt2', (), 'pypi', 1e-4, _write_torch, _load_torch,
+    'torch': Format((), 'pypi', 1e-4, _write_torch, _load_torch,
                     f'torch.export of torch {torch.__version__}')}
-# What could be asked for and is not written: its names of files, and what to do.
-NOT_WRITTEN = {
-    'tensorrt': (('.engine', '.plan', '.trt'), 'an engine is of one GPU and one TensorRT, and is '
-                 "built where it runs: backend 'tensorrt' of node and Predictor (pip install "
-                 'tensorrt onnx) builds it, proves it and keeps it; without Python, write ONNX '
-                 '(--out NAME.onnx): NAME.md beside it has the command of trtexec')}
-
-
-def chosen(name: str | None, path: Path) -> str:
-    """
-    Return the format that is asked for by its name, else by the file's.
-
-    :raises InputError: if it is one that is not written; it says what to do.
-    """
-    for other, (suffixes, words) in NOT_WRITTEN.items():
-        if name == other or name is None and path.suffix in suffixes:
-            raise InputError(f'{other} is not written: {words}')
-    return name or next((kind for kind, row in FORMATS.items() if row.suffix == path.suffix),
-                        next(iter(FORMATS)))
 
 
 def need(name: str) -> Format:

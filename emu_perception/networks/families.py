@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from emu_perception.errors import InputError
@@ -40,10 +41,19 @@ def build_network(architecture: Mapping[str, Any]) -> Network:
     """
     Return the network of an architecture document, with random weights.
 
-    :raises InputError: if the family is not known or an argument is out of its range.
+    :raises InputError: if the family or an argument is not known, missing or out of its range.
     """
     kind = family_of(architecture)
-    return kind(**{name: value for name, value in architecture.items() if name != 'family'})
+    arguments = {name: value for name, value in architecture.items() if name != 'family'}
+    known = signature(kind).parameters
+    unknown = arguments.keys() - known.keys()
+    if unknown:
+        raise InputError(f"'{min(unknown)}' is not known here: install the version that has it")
+    absent = [name for name, one in known.items()
+              if one.default is one.empty and name not in arguments]
+    if absent:
+        raise InputError(f"'{absent[0]}' is missing: the file was edited; export it again")
+    return kind(**arguments)
 
 
 def check_answers(network: Network, of: object = 'the checkpoint') -> None:

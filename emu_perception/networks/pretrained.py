@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 import importlib
 import logging
 from pathlib import Path
+from pickle import UnpicklingError
 import re
 
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import why_unread
 from emu_perception.networks.families import Network
 from emu_perception.networks.multitask import MultitaskNetwork, SEGMENTATION
 from emu_perception.networks.timm_weights import (
@@ -154,8 +156,13 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
             return load_file(path)
         weights = torch.load(path, map_location='cpu', weights_only=True)
+    except OSError as error:
+        raise InputError(f'{path}: {why_unread(error)}; give a file of weights') from error
     except Exception as error:  # torch and safetensors raise many kinds; all mean the same here.
+        # Of what torch.load refuses it writes a page, on how to let a file run code.
         reason = str(error).split('\n')[0][:200]
+        if isinstance(error, (UnpicklingError, EOFError)):
+            reason = 'no tensors that PyTorch has saved, or other objects beside them'
         raise InputError(f'{path}: weights cannot be read ({reason})') from error
     for key in ('state_dict', 'model'):
         if isinstance(weights, dict) and isinstance(weights.get(key), dict):

@@ -369,6 +369,14 @@ def test_a_malformed_architecture_is_one_clear_line_and_never_another_error(chec
     assert 'architecture' in text
 
 
+def test_an_architecture_of_a_later_version_is_said_so(checkpoint):
+    """It was Python's: __init__() got an unexpected keyword argument."""
+    rewrite(checkpoint, lambda document: document['architecture'].update(quantum=1))
+    one_line(checkpoint, "field 'architecture': 'quantum' is not known here: install the version")
+    rewrite(checkpoint, lambda document: document['architecture'].update(family='newer'))
+    one_line(checkpoint, "field 'architecture' cannot be used: family is 'newer': give all_mlp")
+
+
 @pytest.mark.parametrize('architecture', [5, None, 'x', [], {}, {'encoder': 'mit_b0'},
                                           {'tasks': ['depth']}])
 def test_an_architecture_that_is_not_whole_is_one_clear_line(checkpoint, architecture):

@@ -24,7 +24,7 @@ from emu_perception.checkpoint import (
 )
 from emu_perception.commands import export
 from emu_perception.errors import InputError
-from emu_perception.exporting import beside, formats
+from emu_perception.exporting import beside, format_names, formats
 from emu_perception.exporting.proof import proof
 from emu_perception.exporting.whole_model import WholeModel
 from emu_perception.model_file import default_model
@@ -123,6 +123,22 @@ def test_where_nothing_can_be_written_is_said_in_one_line_before_the_work(
     assert f'--out {tmp_path}/file/emu.onnx: cannot be written (' in line
 
 
+@pytest.mark.parametrize(('words', 'said'), [
+    (['--out', 'there.onnx'], 'is there already'), (['--out', 'no_name'], '.onnx, .xml, .pt2'),
+    (['--out', 'a.onnx', '--format', 'torch'], 'ends in .pt2'),
+    (['--out', 'a.trt'], 'tensorrt is not written'),
+    (['--out', 'a.onnx', '--size', '100x128'], '--size')])
+def test_what_the_line_says_is_judged_before_torch_is_imported(tmp_path, words, said):
+    """It took seconds, and a machine that has torch, to say that a file is there."""
+    (tmp_path / 'there.onnx').touch()
+    done = subprocess.run(
+        [sys.executable, '-c', 'import sys; sys.modules["torch"] = None; sys.path.insert(0, '
+         f'{str(Path(export.__file__).parents[2])!r}); from emu_perception.commands.export import '
+         f'main; sys.exit(main({words!r}))'], cwd=tmp_path, capture_output=True, text=True)
+    line, = done.stderr.splitlines()
+    assert done.returncode == 1 and said in line, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(('change', 'said', 'page'), [
     ({'tasks': ['segmentation']}, 'classes', None),
@@ -154,9 +170,9 @@ def test_an_example_runs_for_one_task_and_says_where_there_are_no_metres(
     assert 'None' not in text
 
 
-def test_names_of_formats_are_the_commands_and_each_has_its_example_and_its_words():
-    assert export._NAMES == (*formats.FORMATS, *formats.NOT_WRITTEN)
-    assert beside._RUNS.keys() == beside._OF_RUNTIMES.keys() == formats.FORMATS.keys()
+def test_each_format_has_its_suffix_its_example_and_its_words():
+    assert (format_names.SUFFIXES.keys() == beside._RUNS.keys() == beside._OF_RUNTIMES.keys()
+            == formats.FORMATS.keys())
 
 
 @pytest.mark.slow

@@ -233,6 +233,19 @@ def test_a_file_that_fits_the_head_alone_changes_nothing(hub, tmp_path):
                for name, tensor in network.state_dict().items())
 
 
+@pytest.mark.parametrize(('data', 'words'), [
+    (b'', 'no tensors that PyTorch has saved'), (b'name: t', 'no tensors that PyTorch has saved'),
+    (None, 'no such file; give a file of weights'), (..., 'is a folder, not a file; give a file')])
+def test_what_holds_no_weights_is_said_in_our_words(tmp_path, data, words):
+    """PyTorch says in a page how to let the file run code."""
+    path = tmp_path if data is ... else tmp_path / 'a.pth'
+    if isinstance(data, bytes):
+        path.write_bytes(data)
+    with pytest.raises(InputError, match=words) as caught:
+        read_weights(path)
+    assert '\n' not in str(caught.value) and 'weights_only' not in str(caught.value)
+
+
 def test_no_network_for_the_hub_is_one_clear_line(monkeypatch):
     huggingface_hub = pytest.importorskip('huggingface_hub')
     asked = []

@@ -45,6 +45,7 @@ def test_what_is_out_of_bounds_or_no_number_is_refused(value):
     (LENGTH, 'a number above 0 m'), (COUNT, 'a whole number from 1 to 1000'),
     (WAY, 'one of raw, compressed'), (Rule(bool), 'true or false'), (Rule(str), 'text'),
     (Rule(float), 'a number'), (Rule(int, low=2), 'a whole number of at least 2'),
+    (Rule(int, 0, 2**31 - 1), 'a whole number from 0 to 2147483647'),
     (Rule(float, low=0.0, high=100.0, open=True), 'a number above 0 and at most 100')])
 def test_it_says_what_to_give(rule, wanted):
     assert rule.wanted == wanted

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
+from emu_perception.networks.deeplab import MultitaskDeepLab
 import pytest
 import torch
 from training.average import average, main
+from training.calibration.twins import take_constants
 
 PROVENANCE = {'data_set': 'made up', 'split': 'train', 'calibration': {'images': 3},
               'recipe': {'name': 'one'}}
@@ -89,6 +91,36 @@ def test_what_differs_of_two_networks_is_named_and_nothing_else(saved, tmp_path)
     with pytest.raises(InputError, match=f"'classes' is not that of {one}: class 2 is 'bin' and "
                                          "'box': only"):
         average([one, other], [1.0, 1.0], out)
+
+
+def test_networks_of_other_families_are_a_short_line(saved, tmp_path):
+    """All that either of them has was named: a screen of it."""
+    one, other = saved('one', provenance=PROVENANCE), tmp_path / 'other.safetensors'
+    network = MultitaskDeepLab('test_resnet', num_classes=3, aspp_dim=16, decoder_dim=8,
+                               tasks=('segmentation', 'depth'))
+    save_checkpoint(other, network, replace(load_checkpoint(one)[1],
+                                            architecture=network.arguments))
+    with pytest.raises(InputError) as error:
+        average([one, other], [1.0, 1.0], tmp_path / 'c.safetensors')
+    assert str(error.value) == (f"{other}: is of family 'deeplab', {one} of 'all_mlp': only "
+                                'networks of one kind can be averaged')
+    with pytest.raises(InputError, match=f"^--constants-of {other}: is of family 'deeplab', {one} "
+                                         "of 'all_mlp': they are no twins$"):
+        take_constants(one, other, tmp_path / 'c.safetensors')
+    apart = saved('apart', head_dim=24, head_dropout=0.2, context='transformer', num_heads=2,
+                  encoder='resnet18')
+    with pytest.raises(InputError, match=' and 2 more, that of ') as error:
+        average([one, apart], [1.0, 1.0], tmp_path / 'c.safetensors')
+
+
+def test_a_folder_is_said_before_the_work(two, tmp_path, capsys):
+    """Of --out it was the serializer's own words, after all had been read."""
+    words = ['--checkpoint', str(two[0]), '--checkpoint']
+    assert main([*words, str(two[1]), '--out', str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f'error: {tmp_path}: is a folder; give the name of a file\n')
+    assert main([*words, str(tmp_path), '--out', str(tmp_path / 'c')]) == 1
+    assert capsys.readouterr().err == f'error: {tmp_path}: is a folder, not a file\n'
 
 
 @pytest.mark.parametrize(('more', 'words'), [

@@ -70,6 +70,9 @@ def test_finished_members_are_skipped_and_another_recipe_is_refused(trained, cap
     assert ensemble.main([*command, 'batch_size=2']) == 1
     message = capsys.readouterr().err
     assert "'batch_size' is 4, now it is 2" in message and 'name=' in message
+    # Of a section the field, not all of both sections.
+    assert ensemble.main([*command, 'network.head_dropout=0.2']) == 1
+    assert "'network.head_dropout' is 0.1, now it is 0.2: choose" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -314,8 +317,9 @@ def test_what_cannot_be_written_is_said_and_no_folder_is_made_to_find_out(tmp_pa
     check_writable(tmp_path / 'new/a.json')
     (tmp_path / 'file').touch()
     check_writable(tmp_path / 'file')
-    for name in ('file/a.json', 'file/new/a.json', '.'):
-        with pytest.raises(InputError, match=f'{tmp_path / name}: cannot be written'):
+    for name, words in (('file/a.json', 'cannot be written'), ('.', 'is a folder; give'),
+                        ('file/new/a.json', 'cannot be written')):
+        with pytest.raises(InputError, match=f'{tmp_path / name}: {words}'):
             check_writable(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 

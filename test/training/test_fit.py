@@ -286,7 +286,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch_named(synthetic, tmp_pat
 @pytest.mark.parametrize(('override', 'words'), [
     ('data=/no/such/folder', ('/no/such/folder', 'no such data set folder')),
     ('network.encoder=resnet_of_dreams', ('resnet_of_dreams',)),
-    ('network.initial_weights=/no/weights.pth', ('/no/weights.pth', 'cannot be read')),
+    ('network.initial_weights=/no/weights.pth', ('/no/weights.pth', 'no such file')),
     ('network.tasks=[flow]', ('tasks', 'flow')),
     ('batch_size=64', ('batch_size', '64', 'train.txt')),
 ])

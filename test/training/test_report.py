@@ -618,6 +618,7 @@ def changed(**values: object) -> dict:
     (changed(checkpoints=[3]), "field 'checkpoints[0]' is 3: a text is expected"),
     (changed(classes=[[1]], class_iou=[0.5]), "field 'classes[0]' is [1]: a text is expected"),
     (changed(dropout='x'), "field 'dropout' is 'x': a number or null is expected"),
+    (changed(samples=[]), "field 'samples' is []: a whole number is expected"),
     (changed(encoder=[1]), "field 'encoder' is [1]: a text is expected"),
     ([1], 'a JSON object is expected'),
 ])
@@ -627,6 +628,17 @@ def test_wrong_file_is_one_line_that_names_file_and_field(document, words, tmp_p
     error = capsys.readouterr().err
     assert error.startswith(f'error: {file}: ') and words in error
     assert error.count('\n') == 1 and not (tmp_path / 'page.html').exists()
+
+
+def test_a_result_is_not_replaced_by_the_page_that_shows_it(tmp_path, capsys):
+    """``emu report run.json --out run.json`` wrote HTML over an evaluation of hours."""
+    file, = write(tmp_path, [changed()])
+    before = file.read_text()
+    for words in (['--out', str(file)], ['--out', str(tmp_path / 'page.html'), '--markdown',
+                                         str(file)]):
+        assert main([str(file), *words]) == 1
+        assert 'that is what it is made of' in capsys.readouterr().err
+    assert file.read_text() == before and not (tmp_path / 'page.html').exists()
 
 
 def test_file_that_is_no_json_or_not_there_is_one_line(tmp_path, capsys):
@@ -681,4 +693,5 @@ def test_command_writes_page_and_table(tmp_path, capsys):
 def test_page_that_cannot_be_written_is_one_line(tmp_path, capsys):
     file, = write(tmp_path, [make_result('x', 'baseline')])
     assert main([str(file), '--out', str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f'error: {tmp_path}: cannot be written (Is a directory)\n'
+    assert capsys.readouterr().err == (
+        f'error: {tmp_path}: is a folder; give the name of a file\n')

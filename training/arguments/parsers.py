@@ -10,7 +10,7 @@ from pathlib import Path
 import sys
 
 from emu_perception.commands.program import CommandParser, logging_from, program
-from emu_perception.dataset_fields import check_root
+from emu_perception.dataset_fields import checked_root
 
 from ..recipes.command_fields import field_names, fields_as_overrides
 from ..recipes.options import explained, RecipeError
@@ -56,7 +56,7 @@ class RecipeParser(MixedParser):
         """
         with logging_from(logging.ERROR, 'training'):
             recipe = load_recipe(options.recipe, [*self.more(options), *options.overrides])
-        check_root(Path(recipe.data))
+        checked_root(recipe.data)
 
     def more(self, options: argparse.Namespace) -> list[str]:
         """Return the overrides that the command adds by itself."""

@@ -17,8 +17,10 @@ from typing import Any
 from emu_perception.checkpoint import load_checkpoint, Promise, save_checkpoint
 from emu_perception.errors import InputError
 
+from ..data.networks_apart import networks_apart
 from ..evaluation.measuring import file_hash
 from ..recipes.earlier_names import renamed
+from ..recipes.options import by_field
 
 # Where things are, what chance decides, and how fast it goes.
 MAY_DIFFER = ('name', 'output', 'data', 'train_on', 'seed', 'workers', 'devices', 'nodes', 'views',
@@ -35,11 +37,12 @@ def take_constants(checkpoint: Path, twin: Path, out: Path) -> dict[str, Any]:
     """
     network, metadata = load_checkpoint(checkpoint)
     other = load_checkpoint(twin)[1]
-    for name in ('tasks', 'classes', 'architecture', 'input_size', 'depth_min', 'depth_max',
+    for name in ('architecture', 'classes', 'input_size', 'depth_min', 'depth_max',
                  'intrinsics'):
         if getattr(metadata, name) != getattr(other, name):
-            raise InputError(f'--constants-of {twin}: its {name} is {getattr(other, name)}, that '
-                             f'of {checkpoint} is {getattr(metadata, name)}: they are no twins')
+            raise InputError(f'--constants-of {twin}: '
+                             f'{networks_apart(name, other, metadata, checkpoint)}: they are no '
+                             'twins')
     mine, its = (_recipe_fields(part.provenance) for part in (metadata, other))
     for name in sorted(mine.keys() | its.keys()):
         if mine.get(name) != its.get(name):
@@ -70,7 +73,5 @@ def unpromised(promises: Mapping[str, Promise]) -> dict[str, Promise]:
 
 def _recipe_fields(provenance: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {'data_set': provenance.get('data_set')}
-    for name, value in renamed(provenance.get('recipe', {})).items():
-        fields.update({f'{name}.{part}': inner for part, inner in value.items()}
-                      if isinstance(value, dict) else {name: value})
+    fields.update(by_field(renamed(provenance.get('recipe', {}))))
     return {name: value for name, value in fields.items() if name not in MAY_DIFFER}

@@ -15,7 +15,7 @@ import math
 from pathlib import Path
 import shlex
 
-from emu_perception.dataset_fields import check_root, DatasetError, IGNORE, read_fields
+from emu_perception.dataset_fields import checked_root, DatasetError, IGNORE, read_fields
 from emu_perception.foreign_files import names_in, one_spelling, read_text
 from emu_perception.yaml_documents import load_yaml
 import numpy as np
@@ -59,12 +59,11 @@ class DatasetFolder:
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = checked_root(root)
         self._file = self.root / 'dataset.yaml'
         self._readable: frozenset[str] | None = None
         self._files = {kind: FilesByStem(self.root / kind, IMAGE_SUFFIXES if kind == 'image'
                                          else ('.png',)) for kind in KINDS}
-        check_root(self.root)
         try:
             document = load_yaml(read_text(self._file))
         except OSError as error:
@@ -248,7 +247,9 @@ class DatasetFolder:
         self._check_readable(stem)
         path = self._files['image'].find(stem)
         if path is None:
-            raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)')
+            own = Path(stem).stem
+            raise DatasetError(f'{self.root}/image/{stem}.jpg: missing (nor .png)' + (
+                f"; splits name stems, as '{own}'" if self._files['image'].find(own) else ''))
         return path
 
     def files(self, kind: str) -> list[Path]:

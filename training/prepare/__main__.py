@@ -16,7 +16,7 @@ from emu_perception.errors import EmuError
 from emu_perception.foreign_files import print_any_name
 
 from ..arguments.prepare import parser
-from ..runs.stopping import kept, Stopped, stops_raised
+from ..runs.stopping import Stopped, stops_raised
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')
     try:
-        with stops_raised(), kept(_left(options)), reader_may_leave():
+        with stops_raised(), reader_may_leave():
             run: Callable[[Any], int] = import_module(f'.{options.module}', __package__).run
             return run(options)
     except EmuError as error:
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         named = f'{error.filename}: {error.strerror}' if error.filename else str(error)
         print(f'error: {named}', file=sys.stderr)
     except Stopped as stop:
-        print(stop, file=sys.stderr)
+        print(Stopped(stop.number, _left(options)), file=sys.stderr)
         return stop.code
     return 1
 
@@ -42,8 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _left(options: argparse.Namespace) -> str:
     """Return what a command leaves that is stopped, for people."""
     out = getattr(options, 'out', None)
-    return ('nothing was written' if out is None else f'{out} has no dataset.yaml, it is not '
-            'whole: the same command with --force begins again')
+    if out is None or not out.exists():
+        return 'nothing was written'
+    if (out / 'dataset.yaml').exists():  # Of before, where no file has been written yet.
+        return f'{out} is whole'
+    return (f'{out} has no dataset.yaml, it is not whole: the same command with --force begins '
+            'again')
 
 
 if __name__ == '__main__':

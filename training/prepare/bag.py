@@ -74,6 +74,7 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
         raise InputError(f'{", ".join(f"--{kind}-topic" for kind in topics)} are '
                          f'{", ".join(topics.values())}: each must be another one')
     encoding = metric_encoding(*depth_range_m)
+    writer = FolderWriter(out, image_format=image_format, force=force)
     stems: list[str] = []
     without_depth = 0
     camera: Camera | None = None
@@ -85,7 +86,6 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
             raise DatasetError(f"{path}: --rectify always, but no camera_info beside "
                                f"'{image_topic}' says how: see --camera-info-topic")
         moments = find_moments(bag, topics, round(max_stamp_difference_s * 1e9))[::every]
-        writer = FolderWriter(out, image_format=image_format, force=force)
         val = _val_count(len(moments), val_share)
         kept = {f"{moment['image']:019d}" for moment in moments[len(moments) - val:]}
         for frame in track(read_frames(bag, topics, moments), f'{out}', total=len(moments),

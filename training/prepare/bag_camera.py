@@ -36,7 +36,8 @@ def camera_of(bag: Bag, image_topic: str, info_topic: str, shape: tuple[int, ...
     :raises DatasetError: where none can be used and it was asked for.
     """
     height, width = shape[:2]
-    infos = [info for info, _ in Counter(calibrations(bag, info_topic)).most_common()]
+    counts = Counter(calibrations(bag, info_topic))
+    infos = [info for info, _ in counts.most_common()]
     taken = reading(rectify, image_topic)
     judgements = [judge(info, width, height, rectified=taken.rectified, rectify=taken.rectify,
                         in_doubt=taken.in_doubt,
@@ -54,6 +55,11 @@ def camera_of(bag: Bag, image_topic: str, info_topic: str, shape: tuple[int, ...
     if camera.raw_info is not None:
         LOGGER.info("%s: '%s' is rectified: its distortion (%s) is taken out of images, depth and "
                     'labels', bag.path, image_topic, camera.raw_info.distortion_model)
+    unfit = [(info, judgement.problem) for info, judgement in zip(infos, judgements)
+             if judgement.problem is not None]
+    if unfit:
+        LOGGER.warning('%s; %d of %d camera_info are unfit like this one, and left out',
+                       unfit[0][1].text, sum(counts[info] for info, _ in unfit), counts.total())
     others = [judgement.camera.fx for judgement in judgements if judgement.camera]
     if max(others) > min(others) * (1 + _LARGEST_ZOOM):
         LOGGER.warning("%s: camera_info on '%s' has fx from %.1f to %.1f: a data set is of one "

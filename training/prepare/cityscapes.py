@@ -95,6 +95,7 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
     elif depth == 'disparity':
         encoding = DepthEncoding(1 / DISPARITY_STEPS, -1 / DISPARITY_STEPS, (0,), 0.0, 256.0)
         notes = {'quantity': 'disparity', 'unit': 'px', 'note': 'px of this width; sky is 0 px'}
+    writer = FolderWriter(out, image_format=image_format, force=force)
     frames = {
         split: find_frames(root, split, disparity=depth != 'none', camera=depth == 'metric',
                            label_kind=LABEL_KINDS[labels] if split != 'test' else None)
@@ -110,7 +111,6 @@ def prepare_cityscapes(root: Path, out: Path, *, depth: str = 'metric', max_dept
         if encoding.min >= encoding.max:
             raise InputError(f'--max-depth is {max_depth_m}: nearer than the largest disparity, '
                              f'{encoding.max:g} px, can say')
-    writer = FolderWriter(out, image_format=image_format, force=force)
     size = (0, 0)
     for frame in track([frame for part in frames.values() for frame in part], f'{out}',
                        disable=not progress):

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.commands.output_file import check_folder
 from emu_perception.commands.program import program
 from emu_perception.dataset_fields import DatasetError, DepthEncoding, IGNORE
 from emu_perception.errors import InputError
@@ -56,27 +57,42 @@ class FolderWriter:
     """
     One folder being written.
 
+    Made before the work, it only looks: what fails before the first file leaves all as it is.
+
     :param force: take a folder that is not empty. Nothing in it is removed but the dataset.yaml of
         before (hand-made labels are worth more than tidiness); `check` lists what is left over.
-    :raises DatasetError: if the folder is not empty, or cannot be written.
+    :raises InputError: if there is no folder, it is not empty, or cannot be written.
     """
 
     def __init__(self, root: Path, *, image_format: str = 'png', force: bool = False) -> None:
         if image_format not in IMAGE_FORMATS:
             raise InputError(f"--image-format is '{image_format}': give one of "
                              f'{", ".join(IMAGE_FORMATS)}')
-        self.root, self._image_format = root, image_format
+        self.root, self._image_format, self._begun = root, image_format, False
+        if (root.exists() or root.is_symlink()) and not root.is_dir():
+            raise DatasetError(f'{root}: is no folder; give another --out')
         try:
             if root.exists() and not force and holds_anything(root):
                 raise DatasetError(f'{root}: is not empty; give another --out, or --force to '
                                    'write into it')
-            root.mkdir(parents=True, exist_ok=True)
-            (root / 'dataset.yaml').unlink(missing_ok=True)
         except OSError as error:
-            raise DatasetError(f'{root}: cannot be written ({error.strerror})') from error
+            raise DatasetError(f'{root}: cannot be read ({error.strerror})') from error
+        check_folder(root.absolute(), str(root))
+
+    def _begin(self) -> None:
+        """Make the folder; from now on it is not whole, and no dataset.yaml says so."""
+        if self._begun:
+            return
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            (self.root / 'dataset.yaml').unlink(missing_ok=True)
+        except OSError as error:
+            raise DatasetError(f'{self.root}: cannot be written ({error.strerror})') from error
+        self._begun = True
 
     def image(self, stem: str, rgb: np.ndarray) -> None:
         """Write an image, uint8 [H, W, 3]."""
+        self._begin()
         for other in {'jpg', 'jpeg', 'png'} - {self._image_format}:
             # An image of before, of another format, would be read instead.
             (self.root / 'image' / f'{stem}.{other}').unlink(missing_ok=True)
@@ -107,6 +123,7 @@ class FolderWriter:
         :param baseline_m: of the stereo camera with these intrinsics.
         :param things: the classes that instance ids are of.
         """
+        self._begin()
         document: dict[str, Any] = {'name': name, 'source': source}
         if classes:
             document.update(classes=list(classes), ignore_index=IGNORE)
@@ -137,6 +154,7 @@ class FolderWriter:
                     program('python -m training.prepare'), shlex.quote(str(self.root)))
 
     def _write(self, kind: str, stem: str, pixels: np.ndarray, suffix: str = 'png') -> None:
+        self._begin()
         path = self.root / kind / f'{stem}.{suffix}'
         # Not cv2.imwrite: on a full disk it leaves half a file and says nothing.
         _, data = cv2.imencode(f'.{suffix}', pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

@@ -49,6 +49,8 @@ def prepare_nyuv2(mat: Path, splits: Path, mapping: Path, out: Path, *,
     if mapping13 is not None:
         to_13, classes = read_mapping(mapping13, 40, 13)
         to_class = to_13[to_class]
+    encoding = metric_encoding(*DEPTH_RANGE_M)
+    writer = FolderWriter(out, image_format=image_format, force=force)
     with closing(LabeledImages(mat, 'rawDepths' if raw_depth else 'depths')) as images:
         train, test = read_splits(splits, images.count)
         if val_from is not None:
@@ -60,8 +62,6 @@ def prepare_nyuv2(mat: Path, splits: Path, mapping: Path, out: Path, *,
             chosen = validation_scenes([rooms[i - 1] for i in train], val_share, seed)
             val = {number for number in train if rooms[number - 1] in chosen}
             chosen_by = 'split off the official train by room' if val else 'none'
-        encoding = metric_encoding(*DEPTH_RANGE_M)
-        writer = FolderWriter(out, image_format=image_format, force=force)
         for number in track(sorted(train + test), f'{out}', disable=not progress):
             try:
                 label = map_labels(images.label(number - 1), to_class)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +122,12 @@ def _about_stems(folder: DatasetFolder, splits: dict[str, list[str]]) -> list[Pr
     if unnamed:
         found.append(Problem(folder.root / 'image', f'{len(unnamed)} of {len(images)} images are '
                              f"named by no split, '{unnamed[0].name}' first", note=True))
+    by_stem = Counter(one_spelling(path.stem) for path in images)
+    twice = [path.name for path in images if by_stem[one_spelling(path.stem)] > 1]
+    if twice:
+        found.append(Problem(folder.root / 'image', f'{len(twice)} images share their stems, '
+                             f"'{twice[0]}' and '{twice[1]}' first: one of each is read, remove "
+                             'the others'))
     return found
 
 

@@ -55,8 +55,12 @@ def build(kind: Any, document: dict[str, Any], source: str, prefix: str = '') ->
     values = {}
     for name, value in document.items():
         if name not in hints:
-            raise RecipeError(f"{source}: field '{prefix}{name}' is not known; fields here: "
-                              f'{known_fields(name, hints)}')
+            # Most of what is missed here is in a section.
+            there = [f"'{section}.{name}'" for section, hint in hints.items()
+                     if dataclasses.is_dataclass(hint) and name in get_type_hints(hint)]
+            raise RecipeError(f"{source}: field '{prefix}{name}' is not known; " + (
+                f'did you mean {" or ".join(there)}?' if there else
+                f'fields here: {known_fields(name, hints)}'))
         values[name] = _convert(hints[name], value, fields[name].metadata, source,
                                 f'{prefix}{name}')
     for name, item in fields.items():
@@ -64,11 +68,6 @@ def build(kind: Any, document: dict[str, Any], source: str, prefix: str = '') ->
                 and name not in values):
             raise RecipeError(f"{source}: field '{prefix}{name}' is missing")
     return kind(**values)
-
-
-def from_home(path: str) -> str:
-    """Return a path with the user's own folder for its ~, as a shell has it; no more than that."""
-    return os.path.expanduser(path) if path == '~' or path.startswith('~/') else path
 
 
 def explained(kind: Any, prefix: str = '') -> list[str]:
@@ -100,6 +99,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def by_field(values: dict[str, Any]) -> dict[str, Any]:
+    """Return plain options with those of a section named as 'section.field'."""
+    return {name: value for section, part in values.items() for name, value in (
+        ((f'{section}.{field}', inner) for field, inner in part.items())
+        if isinstance(part, dict) else ((section, part),))}
 
 
 def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> Any:
@@ -141,6 +147,6 @@ def _convert(kind: Any, value: Any, metadata: Any, source: str, name: str) -> An
                            choices=metadata.get('choices', ()))
     try:
         checked = rule.checked(value)
-        return from_home(checked) if metadata.get('path') else checked
+        return os.path.expanduser(checked) if metadata.get('path') else checked
     except ValueError as error:
         raise RecipeError(f"{source}: field '{name}' is {value!r}: {error}") from error

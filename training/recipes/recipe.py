@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from emu_perception.foreign_files import read_text
+from emu_perception.foreign_files import expanded, read_text
 from emu_perception.model_file import default_model
 from emu_perception.rules import known_fields
 from emu_perception.yaml_documents import load_yaml
@@ -20,7 +20,7 @@ import yaml
 from .cache_conditions import cache_refusal
 from .earlier_names import EARLIER_NAMES, renamed
 from .idle_fields import idle_fields
-from .options import build, from_home, option, RecipeError
+from .options import build, option, RecipeError
 from .registry import FAMILIES, PRECISIONS, TRAINED
 from .sections import (
     AugmentationRecipe,
@@ -178,6 +178,11 @@ def check_recipe(recipe: Recipe) -> None:
         precedes.
     """
     _check_family(recipe)
+    # In the folder of all runs, not beside or above it.
+    folder = Path(recipe.name)
+    if not folder.name.strip() or '..' in folder.parts or folder.is_absolute():
+        raise RecipeError(f"field 'name' is '{recipe.name}': give the name of a new folder in "
+                          "'output'")
     refusal = cache_refusal(lambda field: attrgetter(field)(recipe))
     if refusal:
         raise RecipeError(refusal)
@@ -241,7 +246,7 @@ def recipe_file(text: str) -> Path:
 
     :raises RecipeError: if there is neither a file nor a recipe of this name.
     """
-    path = Path(from_home(text))  # --recipe=~/my.yaml comes as it is written.
+    path = expanded(text)  # --recipe=~/my.yaml comes as it is written.
     if path.exists() or path.name != text:
         return path
     name = text.removesuffix('.yaml')

@@ -82,6 +82,7 @@ def _check(document: dict[str, Any]) -> None:
         raise ReportError(f"field '{tasks[0]}' is missing: nothing was measured")
     for field in (*TASKS, 'curves', 'inference_ms', 'trivial'):
         _expect(document, field, dict)
+    _expect(document, 'samples', int)
     for field in ('inference_by', 'trained_as', 'encoder', 'device', 'data_sha256'):
         _expect(document, field, str)
     for field in ('checkpoints', 'policies', 'class_iou', 'classes', 'per_image', 'input_size',

@@ -8,7 +8,7 @@ import json
 import logging
 from pathlib import Path
 
-from ..recipes.options import plain, RecipeError
+from ..recipes.options import by_field, plain, RecipeError
 from ..recipes.recipe import load_recipe, Recipe
 
 LOGGER = logging.getLogger('training')
@@ -28,15 +28,16 @@ def check_same_recipe(recipe: Recipe, *, longer: bool = False) -> bool:
     if not (folder / 'recipe.yaml').exists():
         return False
     # Read as a recipe: fields that a newer version has added have their defaults.
-    before, now = plain(load_recipe(folder / 'recipe.yaml')), plain(recipe)
-    for name in now:
+    before, now = (by_field(plain(one)) for one in (load_recipe(folder / 'recipe.yaml'), recipe))
+    for name in dict.fromkeys((*now, *before)):
         if longer and name == 'epochs' and now[name] > before[name]:
             LOGGER.info('epochs was %d and is %d now: on with the learning rates of the longer '
                         'run', before[name], now[name])
             continue
-        if name not in CARRIED_OUT and before[name] != now[name]:
-            raise RecipeError(f"{folder}/recipe.yaml: field '{name}' is {before[name]}, now it is "
-                              f'{now[name]}: choose another name=..., or remove {folder}')
+        if name not in CARRIED_OUT and before.get(name) != now.get(name):
+            raise RecipeError(f"{folder}/recipe.yaml: field '{name}' is {before.get(name)}, now "
+                              f'it is {now.get(name)}: choose another name=..., or remove '
+                              f'{folder}')
     return True
 
 

@@ -21,7 +21,7 @@ from scipy.optimize import minimize_scalar
 
 from ..arguments.studies.camera_prior import parser
 from ..calibration.training_pictures import clean_picture
-from ..command_line import check_writable, run, write_result
+from ..command_line import study_command
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
@@ -150,17 +150,9 @@ def tables(result: Mapping[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_writable(options.json)
-        result = {**study(options.cameras, options.checkpoint,
-                          [DatasetFolder(path) for path in options.data]),
-                  'command': reader.command(arguments)}
-        print(tables(result))
-        write_result(options.json, result)
-    return run(command)
+    return study_command(parser(), arguments, lambda options: study(
+        options.cameras, options.checkpoint, [DatasetFolder(path) for path in options.data]),
+        tables, ())
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ from rich.progress import track
 import torch
 
 from ..arguments.studies.epistemic import parser
-from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder, training_focal
 from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
@@ -192,20 +192,11 @@ def study(checkpoint: Path, teacher: Sequence[Path], folder: DatasetFolder, limi
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit', 'rounds')
-        check_writable(options.json)
-        result = study(options.checkpoint, options.teacher, DatasetFolder(options.data),
-                       options.limit, options.rounds, options.device, options.backend,
-                       not options.no_progress)
-        result['command'] = reader.command(arguments)
-        print(printed(result['correlation']), printed(result['detection']),
-              printed([result['cost']]), sep='\n\n')
-        write_result(options.json, result)
-    return run(command)
+    return study_command(parser(), arguments, lambda options: study(
+        options.checkpoint, options.teacher, DatasetFolder(options.data), options.limit,
+        options.rounds, options.device, options.backend, not options.no_progress),
+        lambda result: '\n\n'.join(printed(rows) for rows in (
+            result['correlation'], result['detection'], [result['cost']])), ('limit', 'rounds'))
 
 
 if __name__ == '__main__':

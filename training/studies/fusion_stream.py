@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import math
 from pathlib import Path
 import sys
@@ -19,7 +20,7 @@ from rich.progress import track
 
 from ..arguments.studies.fusion_stream import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator
-from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.frame_runs import frame_runs
 from ..data.leakage import check_unseen
@@ -38,13 +39,12 @@ _THINNED = 5  # Of the cells that both see one in so many: they say the same.
 _WATCHED = ((1.5, 10), (1.2, 60), (1 / 1.5, 10), (1 / 1.2, 60))
 
 
-def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str = '',
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *,
           seeds: int = 5, walks: int = 60, limit: int | None = None, device: str = 'auto',
           progress: bool = True) -> dict[str, Any]:
     """
     Return the study of a checkpoint.
 
-    :param command: that it is written down with.
     :param seeds: of holes and noise.
     :param walks: of the watch, of each kind.
     :param limit: only so many images of the split, evenly spaced.
@@ -88,7 +88,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str =
     if not rooms:
         raise DatasetError(f'{folder.root}: in no image a depth camera would see enough')
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
-            'images': len(stems), 'rooms': len(rooms), 'seeds': seeds, 'command': command,
+            'images': len(stems), 'rooms': len(rooms), 'seeds': seeds,
             'ways': {name: way.figures for name, way in ways.items()},
             'watch': {'alarms': alarms(compared, rooms, walks),
                       'delays': [delays(compared, rooms, factor, within, walks)
@@ -153,7 +153,7 @@ class Way:
         return found
 
 
-def table(result: dict[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return the figures for people."""
     lines = [f'{"":42} {"all pixels":^24}  {"what the sensor does not see":^24}',
              f'{"":42}' + 2 * f' {"RMSE m":>7} {"abs rel":>8} {"90 % hold":>9}']
@@ -180,20 +180,10 @@ def table(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'seeds', 'walks', 'limit')
-        check_writable(options.json)
-        words = reader.command(arguments)
-        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
-                       command=words, seeds=options.seeds, walks=options.walks,
-                       limit=options.limit, device=options.device,
-                       progress=not options.no_progress)
-        print(table(result))
-        write_result(options.json, result)
-    return run(command)
+    return study_command(parser(), arguments, lambda options: study(
+        options.checkpoint, DatasetFolder(options.data), options.split, seeds=options.seeds,
+        walks=options.walks, limit=options.limit, device=options.device,
+        progress=not options.no_progress), table, ('seeds', 'walks', 'limit'))
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 
 from ..arguments.studies.rectification import parser
 from ..calibration.training_pictures import border_of, clean_picture, Picture
-from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..metrics.segmentation import ConfusionMatrix
@@ -62,13 +62,12 @@ class Tally:
                 'rmse_m': math.sqrt(self.square_m2 / self.pixels) if self.pixels else None}
 
 
-def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str = '',
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *,
           limit: int | None = None, lenses: Sequence[str] = tuple(LENSES), device: str = 'auto',
           progress: bool = True) -> dict[str, Any]:
     """
     Return the study of a checkpoint.
 
-    :param command: that it is written down with.
     :param limit: only so many images of the split, evenly spaced.
     :param lenses: of ``LENSES``.
     :raises EmuError: if a file cannot be used.
@@ -94,7 +93,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str =
             if picture.example.depth is not None:
                 tallies[name].misplaced_m.append(_misplaced(ideal, picture.example.depth, fx))
     return {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
-            'images': len(stems), 'command': command,
+            'images': len(stems),
             'undistorted': tallies[UNDISTORTED].figures,
             'lenses': [_row(name, tallies) for name in lenses]}
 
@@ -140,7 +139,7 @@ def _change(after: float | None, before: float | None) -> float | None:
     return after / before - 1.0 if after is not None and before else None
 
 
-def table(result: dict[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return the figures for people."""
     before = result['undistorted']
     lines = [f'{"lens":22} {"mIoU":>7} {"RMSE m":>7} {"change":>15}   points, unrectified, off m',
@@ -158,19 +157,9 @@ def table(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit')
-        check_writable(options.json)
-        words = reader.command(arguments)
-        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
-                       command=words, limit=options.limit, device=options.device,
-                       progress=not options.no_progress)
-        print(table(result))
-        write_result(options.json, result)
-    return run(command)
+    return study_command(parser(), arguments, lambda options: study(
+        options.checkpoint, DatasetFolder(options.data), options.split, limit=options.limit,
+        device=options.device, progress=not options.no_progress), table)
 
 
 if __name__ == '__main__':

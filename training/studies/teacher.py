@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from torchvision.transforms import v2 as transforms
 
 from ..arguments.studies.teacher import parser
-from ..command_line import check_counts, check_writable, evenly_spaced, run, write_result
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder, training_focal
 from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
@@ -173,20 +174,13 @@ def printed(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit')
+    def measured(options: argparse.Namespace) -> dict[str, Any]:
         if not all(0 <= value <= high for value, high in zip(options.jitter, (1, 1, 1, 0.5))):
             raise InputError(f'--jitter is {options.jitter}: give 0 to 1, hue 0 to 0.5')
-        check_writable(options.json)
-        result = study(options.teacher, DatasetFolder(options.data), options.limit,
-                       options.jitter, options.device, not options.no_progress)
-        result['command'] = reader.command(arguments)
-        print(printed(result['uncertainty']), '', printed(result['pairs']), sep='\n')
-        write_result(options.json, result)
-    return run(command)
+        return study(options.teacher, DatasetFolder(options.data), options.limit, options.jitter,
+                     options.device, not options.no_progress)
+    return study_command(parser(), arguments, measured, lambda result: '\n\n'.join(
+        printed(result[name]) for name in ('uncertainty', 'pairs')))
 
 
 if __name__ == '__main__':

@@ -14,8 +14,9 @@ import sys
 
 from emu_perception.commands import emu, program, read_first
 from emu_perception.commands.offline import offline_package
-from emu_perception.commands.program import called_as, CommandParser
+from emu_perception.commands.program import called_as, CommandParser, SubcommandParser
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, SUBCOMMANDS
+from emu_perception.dataset_fields import checked_root, DatasetError
 from emu_perception.errors import EmuError
 import pytest
 
@@ -107,6 +108,44 @@ import training
     assert said[0].startswith('emu calibrate: no/a: no such checkpoint; give')
     assert said[-1].startswith('error: no/a: no such checkpoint; give') and done.returncode == 1
     assert [*tmp_path.iterdir()] == []
+
+
+def test_results_are_not_written_over_what_is_read_nor_over_one_another(tmp_path, monkeypatch,
+                                                                         capsys):
+    """``emu evaluate --json`` took the place of the checkpoint that it had measured."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('a.safetensors', 'b.json'):
+        Path(name).touch()
+    Path('data').mkdir()
+    evaluate = ['evaluate', '--checkpoint', 'a.safetensors', '--data', 'data']
+    for words, said in (([*evaluate, '--json', './a.safetensors'], 'checkpoint'),
+                        (['report', 'b.json', '--out', 'b.json'], 'results'),
+                        (['ship', '--checkpoint', 'a.safetensors', '--metrics', 'b.json', '--out',
+                          'b.json'], 'metrics'),
+                        (['report', 'b.json', '--out', 'c', '--markdown', 'data/../c'], 'out')):
+        assert emu.main(words) == 1
+        line, = capsys.readouterr().err.splitlines()
+        assert f': is the file of {said} too; give another name' in line
+    # Calibrated in its place.
+    options = argparse.Namespace(checkpoint=Path('a'), out=Path('a'), json=Path('b'))
+    read_first.check_results(options)
+
+
+def test_home_is_a_folder_in_every_option_that_is_a_path(tmp_path, monkeypatch):
+    """``--out=~/runs``, of which a shell leaves the ~, made a folder called ~ where one stood."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    parser = SubcommandParser()
+    parser.add_argument('--out', type=Path)
+    group = CommandParser('one', None)
+    group.add_argument_group('more').add_argument('--out', type=Path)
+    for one in (parser, group):
+        assert one.parse_args(['--out=~/runs']).out == tmp_path / 'runs'
+        assert one.parse_args(['--out=a~/~']).out == Path('a~/~')
+        assert one.parse_args(['--out=~nobody_here/a']).out == Path('~nobody_here/a')
+    (tmp_path / 'data').mkdir()
+    assert checked_root('~/data') == tmp_path / 'data'
+    with pytest.raises(DatasetError, match='^~/no: no such data set folder'):
+        checked_root('~/no')
 
 
 @pytest.mark.parametrize('words', [

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import logging
 from pathlib import Path
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 from training.data.dataset_folder import DatasetFolder
+from training.prepare import bag as prepared_bag
 from training.prepare import bag_filled
 from training.prepare.__main__ import main
 from training.prepare.stamps import match_stamps
@@ -466,6 +468,7 @@ def test_of_several_calibrations_the_usable_one_that_came_most_often_counts(tmp_
         assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
     assert DatasetFolder(tmp_path / 'out').intrinsics.fx == 20
     assert 'has fx from 20.0 to 26.0' in caplog.text
+    assert 'is not calibrated' in caplog.text and '3 of 6 camera_info are unfit' in caplog.text
 
 
 def small_depth(index: int, message: Any) -> Any:
@@ -513,6 +516,49 @@ def test_a_wrong_option_is_one_line(tmp_path, capsys, options, words):
     assert prepare(write_bag(tmp_path / 'bag', [*recording(3), label]), *options) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith('error: ') and words in message, message
+
+
+@pytest.mark.parametrize(('spoil', 'words'), [
+    (lambda out: out.write_text('mine'), 'is no folder'),
+    (lambda out: out.symlink_to('nowhere/at/all'), 'is no folder'),
+    (lambda out: (out.mkdir(), (out / 'label.png').touch()), 'is not empty')])
+def test_a_folder_that_cannot_be_written_is_said_before_the_bag_is_read(tmp_path, capsys,
+                                                                        monkeypatch, spoil, words):
+    """A recording of an hour was read for its stamps first."""
+    bag = write_bag(tmp_path / 'bag', recording(3))
+    spoil(tmp_path / 'out')
+    monkeypatch.delattr(prepared_bag, 'open_bag')
+    assert prepare(bag) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'error: {tmp_path}/out: {words}')
+
+
+def test_a_whole_folder_stays_whole_where_nothing_can_be_written_over_it(tmp_path):
+    """--force took the dataset.yaml of before away, and then the topic was found to be wrong."""
+    bag = write_bag(tmp_path / 'bag', recording(3))
+    assert prepare(bag) == 0
+    before = (tmp_path / 'out/dataset.yaml').read_text()
+    assert prepare(bag, '--force', image_topic=DEPTH, depth_topic=IMAGE) == 1
+    assert (tmp_path / 'out/dataset.yaml').read_text() == before
+    assert len(DatasetFolder(tmp_path / 'out').stems('train')) == 2
+
+
+def test_a_stop_says_whether_the_folder_is_whole(tmp_path, capsys, monkeypatch):
+    """It said that the folder of before had no dataset.yaml, which it had."""
+    bag = write_bag(tmp_path / 'bag', recording(3))
+
+    def stop(*_):
+        signal.raise_signal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared_bag, 'find_moments', stop)
+        assert prepare(bag) == 130 and 'nothing was written' in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared_bag, 'encode_metres', stop)
+        assert prepare(bag) == 130 and 'it is not whole' in capsys.readouterr().err
+    assert prepare(bag, '--force') == 0
+    monkeypatch.setattr(prepared_bag, 'find_moments', stop)
+    assert prepare(bag, '--force') == 130
+    assert capsys.readouterr().err.endswith('out is whole\n')
 
 
 def cut_file(bag: Path) -> None:

@@ -175,6 +175,21 @@ def test_depth_percentiles_are_those_of_the_valid_pixels(synthetic):
     assert np.isnan(depth_percentiles(folder, raw * 0)[0]).all()
 
 
+def test_two_images_of_one_stem_are_a_fault(synthetic):
+    """The JPEG was read, the PNG beside it not, and nobody was told."""
+    first = min((synthetic / 'image').glob('*'))
+    write(first.with_suffix('.png' if first.suffix == '.jpg' else '.jpg'), cv2.imread(str(first)))
+    one, = faults(synthetic)
+    assert '2 images share their stems' in str(one) and first.name in str(one)
+
+
+def test_names_of_files_in_a_split_are_said_to_be_no_stems(synthetic):
+    stems = (synthetic / 'train.txt').read_text().split()
+    (synthetic / 'train.txt').write_text('\n'.join(f'{stem}.png' for stem in stems))
+    assert str(faults(synthetic)[0]).endswith(
+        f"missing (nor .png); splits name stems, as '{stems[0]}'")
+
+
 def test_another_ignore_index_counts_as_unlabelled(synthetic):
     for path in (synthetic / 'label').glob('*'):
         label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
@@ -201,9 +216,7 @@ def test_what_stops_or_fails_a_command_is_one_line(tmp_path, capsys, monkeypatch
     assert main(['synthetic', '--out', str(out)]) == 1
     assert capsys.readouterr().err == 'error: /shut: Permission denied\n'
     assert main(['synthetic', '--out', str(out), '--seed', '1']) == 130
-    assert capsys.readouterr().err == (
-        f'stopped by Ctrl-C: {out} has no dataset.yaml, it is not whole: the same command with '
-        '--force begins again\n')
+    assert capsys.readouterr().err == 'stopped by Ctrl-C: nothing was written\n'
 
 
 def test_the_real_folder_is_whole(nyuv2):

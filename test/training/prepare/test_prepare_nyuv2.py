@@ -227,6 +227,9 @@ def cut(files: Path) -> None:
     (lambda files: rewrite(files, 'classMapping40.mat', mapClass=[1]),
      ('classMapping40.mat', '894', 'mapClass')),
     (lambda files: (files / 'classMapping40.mat').unlink(), ('classMapping40.mat', 'no such')),
+    *((lambda files, data=data: (files / 'classMapping40.mat').write_bytes(data),
+       ('classMapping40.mat: not a MATLAB v5 file',))
+      for data in (b'', b'x', b'name: t\ndata: data\n' * 9, bytes(300))),
 ])
 def test_what_is_wrong_is_one_line_and_leaves_no_dataset_yaml(files, capsys, spoil, words):
     spoil(files)

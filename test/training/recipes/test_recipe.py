@@ -83,6 +83,11 @@ def test_overrides_reach_sections_and_keep_types(tmp_path):
     ({'augmentation': {'depth_scale_policy': 'multiply'}}, [], ('depth_scale_policy', 'divide')),
     ({'augmentation': {'scale': [2.0, 0.5]}}, [], ("'augmentation.scale'", '2.0')),
     ({}, ['epochs'], ("'epochs'", 'field=value')),
+    ({'warmup_steps': 3}, [], ("'warmup_steps' is not known; did you mean "
+                               "'optimizer.warmup_steps'?",)),
+    ({'seed': -1}, [], ('from 0 to 2147483648',)),
+    *(({'name': name}, [], (f"field 'name' is '{name}'", 'new folder'))
+      for name in ('..', '.', ' ', 'a/../../b', '/b')),
     ({}, ['name.x=1'], ("'name'", 'section')),
 ])
 def test_wrong_recipes_are_one_line_naming_file_field_and_value(tmp_path, fields, overrides,
