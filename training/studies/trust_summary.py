@@ -30,6 +30,8 @@ from .trust_judgement import (
 
 FLAG = 'flag'  # The largest score by its threshold.
 CURVE = 51  # Points of a curve of risk by coverage.
+PERCENTILES = (90.0, 92.5, 95.0, 97.5)  # Of clean images: what each would flag, to choose by.
+_SHIPPED = ('corrupted_and_bad', 'corrupted_and_good', 'upside_down', 'jigsaw')
 Cell = tuple[str, int]
 
 
@@ -37,7 +39,7 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
             groups: Mapping[str, Observations], names: Sequence[str], percentile: float,
             measured: Mapping[Cell, Mapping[str, float | None]]) -> dict[str, Any]:
     """
-    Return cells, detection, bars and groups.
+    Return cells, detection, bars, the bars' shares at other percentiles, and groups.
 
     :param fitted: to all kinds: what would be shipped.
     :param unseen: by kind, fitted without it.
@@ -46,8 +48,10 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
     :param names: of the scores that judge, beside the two that are fitted.
     :param measured: by kind and severity, what was pooled over pixels.
     """
-    shipped = judge(fitted, pictures, names, percentile)
-    judged = _left_out(shipped, unseen, pictures, names, percentile)
+    def judgements(at: float) -> tuple[Judged, Judged]:
+        shipped = judge(fitted, pictures, names, at)
+        return shipped, _left_out(shipped, unseen, pictures, names, at)
+    shipped, judged = judgements(percentile)
     run, bad = runs_of(pictures.stem), pictures.badness > 1
     clean = pictures.kind == CLEAN
     limits = thresholds(shipped.scores, clean, bad_corrupted(pictures), percentile)
@@ -59,6 +63,8 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
                   if ((pictures.kind == cell[0]) & (pictures.severity == cell[1])).any()],
         'detection': _detection(judged, pictures, run, bad),
         'bars': _bars(judged, shipped, pictures, run, bad),
+        'percentiles': {f'{at:g}': _shares(judgements(at)[1], pictures, bad)
+                        for at in PERCENTILES},
         'groups': [_group(name, own, fitted, limits, names) for name, own in groups.items()]}
 
 
@@ -121,20 +127,26 @@ def _auroc_of(score: np.ndarray, bad: np.ndarray, chosen: np.ndarray) -> float:
 def _bars(judged: Judged, shipped: Judged, pictures: Observations, run: np.ndarray,
           bad: np.ndarray) -> dict[str, Any]:
     """Return the shares that the flag is measured by."""
-    def share(chosen: np.ndarray, who: Judged = judged) -> dict[str, object]:
+    def share(chosen: np.ndarray, who: Judged) -> dict[str, object]:
         return share_with_interval(who.ratio[chosen] > 1, run[chosen])
+    kinds = _kinds(pictures, bad)
+    return {**{name: share(chosen, judged) for name, chosen in kinds.items()},
+            **{f'{name}_as_shipped': share(kinds[name], shipped) for name in _SHIPPED}}
+
+
+def _kinds(pictures: Observations, bad: np.ndarray) -> dict[str, np.ndarray]:
     kind = pictures.kind
-    corrupted, mild = np.isin(kind, [*CORRUPTIONS]), np.isin(kind, [*MILD])
-    faulty = np.isin(kind, [*FAULTS])
-    return {'clean': share(kind == CLEAN), 'clean_and_good': share((kind == CLEAN) & ~bad),
-            'mild': share(mild), 'corrupted_and_bad': share(corrupted & bad),
-            'corrupted_and_good': share(corrupted & ~bad),
-            'faulty_and_bad': share(faulty & bad), 'faulty_and_good': share(faulty & ~bad),
-            'corrupted_and_bad_as_shipped': share(corrupted & bad, shipped),
-            'corrupted_and_good_as_shipped': share(corrupted & ~bad, shipped),
-            **{f'{name}{words}': share(kind == name, who)
-               for name in ('upside_down', 'jigsaw')
-               for words, who in (('', judged), ('_as_shipped', shipped))}}
+    corrupted, faulty = np.isin(kind, [*CORRUPTIONS]), np.isin(kind, [*FAULTS])
+    return {'clean': kind == CLEAN, 'clean_and_good': (kind == CLEAN) & ~bad,
+            'mild': np.isin(kind, [*MILD]),
+            'corrupted_and_bad': corrupted & bad, 'corrupted_and_good': corrupted & ~bad,
+            'faulty_and_bad': faulty & bad, 'faulty_and_good': faulty & ~bad,
+            'upside_down': kind == 'upside_down', 'jigsaw': kind == 'jigsaw'}
+
+
+def _shares(judged: Judged, pictures: Observations, bad: np.ndarray) -> dict[str, float | None]:
+    return {name: float((judged.ratio[chosen] > 1).mean()) if chosen.any() else None
+            for name, chosen in _kinds(pictures, bad).items()}
 
 
 def _group(name: str, pictures: Observations, fitted: FittedScores,

@@ -123,6 +123,15 @@ def test_the_whole_is_the_sum_of_the_cells(studied):
 
 
 @pytest.mark.slow
+def test_other_percentiles_say_what_the_bars_would_be(studied):
+    result = studied[1]
+    own, higher, lower = (result['percentiles'][name] for name in ('95', '97.5', '90'))
+    assert own == {name: result['bars'][name]['share'] for name in own}
+    for name, share in own.items():  # Thresholds are the higher, the fewer pictures pass them.
+        assert share is None or higher[name] <= share <= lower[name], name
+
+
+@pytest.mark.slow
 def test_photographs_and_other_images_are_judged_without_truth(studied):
     groups = {group['group']: group for group in studied[1]['groups']}
     assert set(groups) == {'grey', 'no_rooms', 'no_rooms_restyled'}
