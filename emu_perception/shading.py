@@ -54,4 +54,4 @@ def dark_corners(lights: list[np.ndarray]) -> str:
     return ('the corners of the images are dark, it seems: the brightest has '
             f"{100 * brightest:.0f} % of the middle's light, in the median of {len(lights)} "
             'images; look for a hood in view, a lens whose shading the driver does not correct, '
-            "or a lamp of the robot's own")
+            "black edges of an image that was rectified, or a lamp of the robot's own")

@@ -51,7 +51,8 @@ class RiskStop(Node):
         self._heard = True  # whether anybody listens, as it was said
         self._raised_s = float('-inf')  # when the last raised flag came
         self._names = set()  # of who send the flag, as they were said
-        self._risk = self.create_subscription(Bool, 'risk', self._on_flag, 1)
+        # Of a depth of 1 a raised flag is lost where another sender's lowered one follows at once.
+        self._risk = self.create_subscription(Bool, 'risk', self._on_flag, 10)
         # Steady: the clock of ROS may stand still (use_sim_time) or jump, and silence is told by
         # this process's own timer, not by events of the middleware that may never come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -60,21 +61,23 @@ class RiskStop(Node):
 
     def _on_flag(self, flag):
         now_s = time.monotonic()
+        if flag.data:
+            self._raised_s, self._lowered_s = now_s, None
+            self._on_timer()  # at once, whatever comes of the rest
         senders = self.get_publishers_info_by_topic(self._risk.topic_name)
         names = {f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in senders}
         # Of two who send it one lowers what the other raises, and the robot would go in between.
         # Two of one name are mostly one that was killed, seen for a while yet, and its successor.
         doubted = len(names) > 1 or len(senders) > 1 and now_s - self._raised_s <= SILENCE_S
-        if flag.data:
-            self._raised_s = now_s
         if len(names) > 1 and names != self._names:
             self.get_logger().error(f'{", ".join(sorted(names))} send {self._risk.topic_name}, '
                                     'and each lowers what the others raise: give each camera a '
                                     'flag and a risk_stop of its own; stopped')
         self._names = names
-        self._lowered_s = None if flag.data or doubted else now_s
-        if self._lowered_s is None:
-            self._on_timer()  # at once
+        if not flag.data:
+            self._lowered_s = None if doubted else now_s
+            if doubted:
+                self._on_timer()
 
     def _on_timer(self):
         silent = self._lowered_s is None or time.monotonic() - self._lowered_s > SILENCE_S

@@ -85,7 +85,7 @@ class BagImages:
                 waiting = None
             info = self._info_of(record)
             if info is not None:
-                infos.add(record.stamp_ns, info)
+                infos.add(record.stamp_ns, info, record.recorded_ns / 1e9)
         if waiting is not None:
             yield self._image(waiting, infos)
         self._bag.check_seen(self.image_topic, seen)
@@ -119,7 +119,8 @@ class BagImages:
         # A stamp of 0 is one that the driver did not set.
         stamp_ns = record.stamp_ns or record.recorded_ns
         damaged = record.stamp_ns and record.stamp_ns in self._damaged
-        doubt = 'is damaged' if damaged else infos.doubt(record.stamp_ns)
+        doubt = 'is damaged' if damaged else infos.doubt(record.stamp_ns,
+                                                         record.recorded_ns / 1e9)
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
                           Header(stamp_ns, frame_id_of(record)), partial(decode_image, record),
                           None if doubt else infos.for_image(record.stamp_ns),

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+import math
 
 from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cameras.plausibility import Remark
@@ -13,8 +15,11 @@ UNSTAMPED = Remark('unstamped', 'has stamp 0: the newest counts, which may be of
                    'where the lens zooms; have the driver stamp it as its image')
 
 _TWO = 'two cameras send there; give each a topic of its own'
-_IN_TURN = 2  # Returns to another one: a lens zooms in and out again, but not twice at once.
-_AT_ONCE_NS = 5 * 10**9
+# To one calibration so many returns within so many seconds: a lens zooms in and out again, but
+# hardly twice.
+_RETURNS, _WITHIN_S = 2, 5.0
+# Of focal lengths and centres: an encoder's noise is no other lens.
+_ALIKE, _ALIKE_PX = 0.02, 3.0
 
 
 class InfoHistory:
@@ -30,12 +35,19 @@ class InfoHistory:
 
     def __init__(self) -> None:
         self._infos: deque[tuple[int, CameraInfo]] = deque(maxlen=self._KEPT)
+        # Those that were another one than that before, with when they arrived.
+        self._changes: deque[tuple[float, CameraInfo]] = deque(maxlen=4 * self._KEPT)
 
-    def add(self, stamp_ns: int, info: CameraInfo) -> None:
-        """Take a calibration with its header's stamp, nanoseconds."""
-        if self._infos and self._infos[-1][1] == info:
-            info = self._infos[-1][1]  # The one object is compared at once.
+    def add(self, stamp_ns: int, info: CameraInfo, arrived_s: float | None = None) -> None:
+        """
+        Take a calibration with its header's stamp, nanoseconds.
+
+        :param arrived_s: by the clock of :meth:`doubt`; None: it was sent before, maybe long ago.
+        """
         self._infos.append((stamp_ns, info))
+        if arrived_s is not None and not (
+                self._changes and _alike(self._changes[-1][1], info)):
+            self._changes.append((arrived_s, info))
 
     @property
     def unstamped(self) -> Remark | None:
@@ -55,34 +67,43 @@ class InfoHistory:
             found.setdefault(repr(info), info)
         return tuple(found.values())
 
-    def doubt(self, stamp_ns: int | None) -> str:
-        """Return in words why an image takes none of the calibrations; '' where they agree."""
+    def doubt(self, stamp_ns: int | None, now_s: float) -> str:
+        """
+        Return in words why an image takes none of the calibrations; '' where they agree.
+
+        Two cameras would give it the one's focal length or the other's, as it comes.
+        """
         own = self.own(stamp_ns or 0)
         if len(own) > 1:
             return f'has {len(own)} different ones of one stamp: {_TWO}'
-        if not own and _returns(list(self._infos)) >= _IN_TURN:
+        if not own and self._in_turn(now_s):
             return f"has different ones in turn, and none of the image's stamp: {_TWO}"
         return ''
+
+    def _in_turn(self, now_s: float) -> bool:
+        changes = list(self._changes)
+        first = next((i for i, (at_s, _) in enumerate(changes) if now_s - at_s <= _WITHIN_S),
+                     len(changes))
+        kinds: list[tuple[CameraInfo, int]] = []  # Each, and how often it came.
+        for _, info in changes[max(0, first - 1):]:  # The one before was there when they began.
+            index = next((i for i, (kind, _) in enumerate(kinds) if _alike(kind, info)), None)
+            if index is None:
+                kinds.append((info, 1))
+            else:
+                kinds[index] = (info, kinds[index][1] + 1)
+        return max((count for _, count in kinds), default=0) > _RETURNS
 
 
 def _own(infos: list[tuple[int, CameraInfo]], stamp_ns: int | None) -> list[CameraInfo]:
     return [info for stamp, info in reversed(infos) if stamp_ns and stamp == stamp_ns]
 
 
-def _returns(infos: list[tuple[int, CameraInfo]]) -> int:
-    """Count how often one comes again after another, lately."""
-    newest = infos[-1][0] if infos else 0
-    seen: list[CameraInfo] = []
-    told: set[tuple[int, int]] = set()
-    count, last = 0, None
-    for stamp, info in infos:
-        if stamp and newest and abs(newest - stamp) > _AT_ONCE_NS:
-            continue
-        if info not in seen:
-            seen.append(info)
-        elif info != last and (stamp, seen.index(info)) not in told:
-            count += 1
-        if stamp:  # A latched one is heard twice.
-            told.add((stamp, seen.index(info)))
-        last = info
-    return count
+def _alike(one: CameraInfo, other: CameraInfo) -> bool:
+    def near(mine: Sequence[float], its: Sequence[float]) -> bool:
+        return len(mine) == len(its) and all(
+            a == b or math.isclose(a, b, rel_tol=_ALIKE, abs_tol=_ALIKE_PX)
+            for a, b in zip(mine, its))
+    return one is other or (
+        (one.width, one.height, one.distortion_model, one.binning, one.roi)
+        == (other.width, other.height, other.distortion_model, other.binning, other.roi)
+        and near(one.k, other.k) and near(one.p, other.p))

@@ -20,8 +20,9 @@ from emu_perception.model_file import missing
 
 # What commands call the checkpoints that they read. 'default' is the package's own.
 _CHECKPOINTS = ('checkpoint', 'model', 'teacher', 'constants_of')
-_READ = (*_CHECKPOINTS, 'metrics', 'results')  # Files that took minutes to make, or days.
-_WRITTEN = ('out', 'json', 'figure', 'markdown')
+# Files that took minutes to make, or days.
+_READ = (*_CHECKPOINTS, 'metrics', 'results', 'cameras')
+_WRITTEN = ('out', 'json', 'figure', 'markdown', 'pictures')
 
 
 def read_first(module: str, arguments: list[str] | None) -> None:

@@ -19,6 +19,9 @@ from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 _SHOWN = 60  # Letters of a frame.
+# After an image of another frame no image is looked at for so long: of two cameras the one would
+# lower the flag for the other.
+APART_S = 5.0
 _UNSTAMPED = Remark('image_unstamped', 'images have stamp 0: their age is not known, and one that '
                     'is sent again is not noticed; have the driver stamp them')
 
@@ -40,7 +43,7 @@ class Arrival:
 
 class Arrivals:
     """
-    Judges the images of one activation; for the worker's thread.
+    Judges the images of one activation; for the worker's thread, but for :meth:`note`.
 
     :ivar warnings: of the last image.
     """
@@ -51,22 +54,34 @@ class Arrivals:
         self._freshness, self._frozen = Freshness(), FrozenPixels()
         self.warnings: tuple[Remark, ...] = ()
         self._frame_id = ''
+        self._other = (float('-inf'), '', '')  # When a frame was another last; it, the one before.
+
+    def note(self, message: Image | CompressedImage, now_s: float) -> None:
+        """
+        Note the frame of an image as it arrives, whether or not its turn will come.
+
+        :param now_s: steady clock.
+        """
+        frame, before = message.header.frame_id, self._frame_id
+        self._frame_id = frame or before
+        if other_frame(frame, before):
+            self._other = (now_s, frame, before)
 
     def judge(self, message: Image | CompressedImage, settings: Settings) -> Arrival:
         """
         Judge the next image.
 
-        :raises InputError: if it is of another frame than the one before: what one camera shows
-            must not lower the flag for another's.
+        :raises InputError: if images have come of another frame than those before, ``APART_S``
+            ago or less: what one camera shows must not lower the flag for another's.
         """
-        stamp, frame, before = message.header.stamp, message.header.frame_id, self._frame_id
+        stamp = message.header.stamp
         simulated, steady_s = is_simulated(self._clock), time.monotonic()
         verdict = self._freshness.observe(
             nanoseconds(stamp), self._clock.now().nanoseconds, steady_s,
             simulated=simulated, max_age_s=settings.max_image_age_s)
-        self._frame_id = frame or before
-        if other_frame(frame, before):
-            raise InputError(f'the image is of frame {frame[:_SHOWN]!r}, the one before of '
+        changed_s, frame, before = self._other
+        if steady_s - changed_s <= APART_S:
+            raise InputError(f'an image is of frame {frame[:_SHOWN]!r}, the one before of '
                              f'{before[:_SHOWN]!r}: do two cameras send there? Give each a topic '
                              'and a node of its own')
         if verdict.repeated:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+import time
 
 from builtin_interfaces.msg import Time
 from emu_perception.cameras.calibration import CameraInfo as Calibration
@@ -45,6 +46,7 @@ class CameraSource:
         self._arrived_s: deque[float] = deque(maxlen=_STREAM)
         self._infos = InfoHistory()
         self._used: Calibration | None = None
+        self._in_doubt = False  # For want of the image's own.
         self._frame_id = ''
 
     @property
@@ -76,7 +78,7 @@ class CameraSource:
         if arrived_s is not None:
             self._arrived_s.append(arrived_s)
         self._frame_id = info.header.frame_id
-        self._infos.add(nanoseconds(info.header.stamp), from_message(info))
+        self._infos.add(nanoseconds(info.header.stamp), from_message(info), arrived_s)
 
     def came_late(self, stamp: Time) -> bool:
         """
@@ -85,7 +87,7 @@ class CameraSource:
         Drivers send it after the image: of a camera that zooms the one before is of another lens.
         """
         own = self._infos.own(nanoseconds(stamp))
-        return self._used is not None and bool(own) and own != (self._used,)
+        return (self._in_doubt or self._used is not None) and bool(own) and own != (self._used,)
 
     def ended(self, now_s: float) -> str:
         """Return in one line that a stream of camera_infos has ended, '' where it has not."""
@@ -114,9 +116,11 @@ class CameraSource:
             not used: it says nothing of the lens.
         :param rectify: the parameter, one of ``RECTIFY``.
         """
-        info = self._infos.for_image(nanoseconds(stamp) if stamp else None)
-        doubt = self._infos.doubt(nanoseconds(stamp) if stamp else None)
+        stamp_ns = nanoseconds(stamp) if stamp else 0
+        info = self._infos.for_image(stamp_ns)
+        doubt = self._infos.doubt(stamp_ns, time.monotonic())
         self._used = info if use and not doubt else None
+        self._in_doubt = use and bool(doubt) and not self._infos.own(stamp_ns)
         if not use:
             judgement = _none('not_used', 'camera_info is not used (parameter use_camera_info)')
         elif info is None:

@@ -56,8 +56,8 @@ class _Drive:
 
     @property
     def ended(self) -> bool:
-        """Return whether all is known that will be: of a slow network nobody asks."""
-        return self.asked >= _QUESTIONS or len(self.seen) >= 2 * _QUESTIONS
+        """Return whether all is known."""
+        return self.asked >= _QUESTIONS
 
 
 class DeliveryWatch:
@@ -107,13 +107,16 @@ class DeliveryWatch:
         if drive.ended or now_s < drive.next_s:
             return ''
         drive.next_s = now_s + PERIOD_S
+        # Without fitted scores nobody knows what the others are worth for it.
+        asks = bool(metadata.statistics) and took_s <= min(SLOWEST_S, PART * waits_s)
+        if not asks and len(drive.corners) >= PICTURES:
+            return ''
         small = cv2.resize(rgb, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float32)
         if any(np.abs(small - other).mean() < MOVED for other in drive.seen):
             return ''
         drive.seen.append(small)
         found = [self._corners(drive, rgb)]
-        # Without fitted scores nobody knows what the others are worth for it.
-        if metadata.statistics and took_s <= min(SLOWEST_S, PART * waits_s):
+        if asks:
             found.append(self._delivery(drive, rgb, metadata, ask, own))
         # Of another drive by now, maybe.
         return '; '.join(filter(None, found)) if drive is self._drive else ''

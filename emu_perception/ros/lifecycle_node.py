@@ -213,6 +213,7 @@ class EmuNode(LifecycleNode):
             return
         now_s = time.monotonic()
         self._statistics.received(now_s)
+        self._arrivals.note(message, now_s)
         waiting = WaitingImage(message, now_s, self._session, self._arrivals)
         if self._worker.offer(waiting) is not None:
             self._statistics.dropped('newer_image')

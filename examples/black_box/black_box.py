@@ -42,7 +42,7 @@ class BlackBox(Node):
         self._taken_s = None
         self._client = self.create_client(service_type, 'rosbag2_recorder/snapshot')
         self._request = service_type.Request
-        self.create_subscription(Bool, 'risk', self._on_flag, 1)
+        self.create_subscription(Bool, 'risk', self._on_flag, 10)
         # Steady: the clock of ROS may stand still or jump, and silence is to be noticed.
         self.create_timer(PERIOD_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 from builtin_interfaces.msg import Time
 from emu_perception.cameras.calibration import from_message
 from emu_perception.cameras.judgement import judge
@@ -187,20 +189,42 @@ def test_a_camera_info_of_another_frame_is_said(frame, said):
     assert '\n' not in source.warnings and len(source.warnings) < 400
 
 
-def test_two_who_tell_different_lenses_in_turn_are_none_for_an_image_that_has_none_of_its_own():
-    """The metres would be by the one or the other, as it comes, and nothing would say so."""
-    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+def told(source, *given, since_s=0.0):
+    """Tell a source of lenses, (stamp, fx) each, so long ago; return what an image then gets."""
+    for sec, fx in given:
+        info = camera_info(fx=fx)
+        info.header.stamp.sec = sec
+        source.update(info, None if since_s is None else time.monotonic() - since_s)
+    return source.camera_for(64, 48, use=True, stamp=Time(sec=9, nanosec=5))
 
-    def told(*given):
-        for sec, fx in given:
-            info = camera_info(fx=fx)
-            info.header.stamp.sec = sec
-            source.update(info)
-        return source.camera_for(64, 48, use=True, stamp=Time(sec=9, nanosec=5))
-    assert told((1, 50.0), (2, 100.0), (3, 50.0)) is not None, 'zoomed in and out'
-    assert told((4, 100.0)) is None and 'different ones in turn' in source.problem
-    found = source.camera_for(64, 48, use=True, stamp=Time(sec=3))
-    assert found is not None and found.fx == 50.0, "an image's own counts"
-    assert told((30, 50.0)) is not None, 'what was told long ago is no contradiction'
-    assert told((31, 50.0), (31, 50.0), (32, 60.0), (31, 50.0), (32, 60.0)) is not None, \
-        'a latched one is heard twice'
+
+@pytest.mark.parametrize('stamps', [range(1, 30), [0] * 30, [7] * 30])
+@pytest.mark.parametrize('more', [1, 6])  # Of the one camera for each of the other's.
+def test_two_who_tell_different_lenses_in_turn_are_none_for_an_image_that_has_none_of_its_own(
+        stamps, more):
+    """The metres would be by the one or the other, as it comes, and nothing would say so."""
+    source, stamps = CameraSource('/cam/image_raw', '/cam/camera_info'), iter(stamps)
+
+    def both():
+        return told(source, *((next(stamps), 50.0) for _ in range(more)), (next(stamps), 100.0))
+    assert both() is not None and both() is not None, 'zoomed in and out'
+    assert told(source, (next(stamps), 50.0)) is None
+    assert 'different ones in turn' in source.problem
+    own = Time(sec=31)
+    assert not source.came_late(own)
+    assert told(source, (31, 60.0)) is None and source.came_late(own), 'its own has come since'
+    found = source.camera_for(64, 48, use=True, stamp=own)
+    assert found is not None and found.fx == 60.0, "an image's own counts"
+
+
+@pytest.mark.parametrize(('lenses', 'since_s'), [
+    ([50.0, 60.0, 70.0, 60.0, 50.0], 0.0),  # In steps, and back.
+    ([50.0, 100.0, 50.0, 100.0, 50.0, 100.0], 5.1),  # Long ago.
+    ([50.0, 50.4, 50.0, 50.4, 50.0, 50.4], 0.0),  # An encoder's noise.
+    ([50.0, 100.0, 50.0, 100.0, 50.0, 100.0], None)])  # Latched, and heard twice.
+@pytest.mark.parametrize('stamped', [True, False])
+def test_a_lens_that_zooms_is_no_second_camera(lenses, since_s, stamped):
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    found = told(source, *((index + 1 if stamped else 0, fx)
+                           for index, fx in enumerate(lenses)), since_s=since_s)
+    assert found is not None and found.fx == lenses[-1]
