@@ -13,6 +13,7 @@ RECTIFY = AUTO, ALWAYS, NEVER = 'auto', 'always', 'never'
 # What image_transport and its plugins append to an image's name.
 _TRANSPORTS = ('compressed', 'compressedDepth', 'draco', 'ffmpeg', 'foxglove', 'theora', 'zstd')
 _NEGATIONS = ('non', 'not', 'un')
+_SHOWN = 60  # Letters of a frame.
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ def _words(name: str) -> list[str]:
 def other_frame(given: str, image: str) -> bool:
     """Tell whether two frame_ids name different frames; an empty one names none."""
     return bool(given and image) and given.lstrip('/') != image.lstrip('/')
+
+
+def quoted_frame(frame: str) -> str:
+    """Return a frame_id in quotes for a message, not all of one that is odd."""
+    return repr(frame[:_SHOWN])
 
 
 def beside(image_topic: str) -> str:

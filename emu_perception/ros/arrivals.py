@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import time
 
 from emu_perception.cameras.plausibility import Remark
-from emu_perception.cameras.topics import other_frame
+from emu_perception.cameras.topics import other_frame, quoted_frame
 from emu_perception.errors import InputError
 from emu_perception.freshness import Freshness
 from emu_perception.frozen import FrozenPixels, WARN_AFTER_S
@@ -18,7 +18,6 @@ from emu_perception.ros.stamps import nanoseconds
 from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
-_SHOWN = 60  # Letters of a frame.
 # After an image of another frame no image is looked at for so long: of two cameras the one would
 # lower the flag for the other.
 APART_S = 5.0
@@ -81,9 +80,9 @@ class Arrivals:
             simulated=simulated, max_age_s=settings.max_image_age_s)
         changed_s, frame, before = self._other
         if steady_s - changed_s <= APART_S:
-            raise InputError(f'an image is of frame {frame[:_SHOWN]!r}, the one before of '
-                             f'{before[:_SHOWN]!r}: do two cameras send there? Give each a topic '
-                             'and a node of its own')
+            raise InputError(f'an image is of frame {quoted_frame(frame)}, the one before of '
+                             f'{quoted_frame(before)}: do two cameras send there? Give each a '
+                             'topic and a node of its own')
         if verdict.repeated:
             return Arrival(repeated=True)
         same_s = self._frozen.same_for_s(message.data, steady_s)

@@ -16,7 +16,7 @@ from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, judge_view, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
-from emu_perception.cameras.topics import ALWAYS, AUTO, other_frame, reading
+from emu_perception.cameras.topics import ALWAYS, AUTO, other_frame, quoted_frame, reading
 from emu_perception.ros.stamps import nanoseconds
 from sensor_msgs.msg import CameraInfo
 
@@ -24,7 +24,6 @@ from sensor_msgs.msg import CameraInfo
 _STREAM = 5
 _ENDED_AFTER_S = 2.0
 _ENDED_AFTER_PERIODS = 5.0
-_SHOWN = 60  # Letters of a frame.
 
 
 class CameraSource:
@@ -158,9 +157,10 @@ def _other_frame(given: str, image: str) -> Remark | None:
     if not other_frame(given, image):
         return None
     # Not a fault: drivers differ in how they name frames.
-    return Remark('other_frame', f'is of frame {given[:_SHOWN]!r}, the image of {image[:_SHOWN]!r}'
-                  ": is it another camera's, with another focal length? take the camera_info that "
-                  "is sent with the image, or have the driver name the image's frame")
+    return Remark('other_frame', f'is of frame {quoted_frame(given)}, the image of '
+                  f"{quoted_frame(image)}: is it another camera's, with another focal length? "
+                  "take the camera_info that is sent with the image, or have the driver name the "
+                  "image's frame")
 
 
 def _none(code: str, text: str) -> Judgement:

@@ -45,25 +45,33 @@ class Robot:
         assert all(twist == Twist() for twist in self.twists), 'it drives'
         return len(self.twists) > count
 
-    def until(self, condition, timeout_s=30.0, meanwhile=lambda: None):
-        end = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < end, 'not in time'
-            meanwhile()
+
+def until(condition, timeout_s=30.0, meanwhile=lambda: None):
+    """Wait for a condition."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, 'not in time'
+        meanwhile()
+
+
+def first_command(helper, heard):
+    """Return the first command that a node of the test hears, into a list."""
+    until(lambda: heard, TIMEOUT_S, lambda: rclpy.spin_once(helper, timeout_sec=0.1))
+    return heard[0]
 
 
 def test_it_stops_on_the_flag_and_lets_the_others_drive_without_risk(make_bench, stop):
     bench = make_bench(parameters={'stale_after_s': 30.0})
     robot = Robot(bench)
-    robot.until(robot.stopped)  # no image yet: the flag is up
+    until(robot.stopped)  # no image yet: the flag is up
     sent = iter(range(1000, 100000))
 
     def send():
         bench.send(rgb_image(sec=next(sent)), camera_info())
-    robot.until(lambda: bench.risk() is False, meanwhile=send)
-    robot.until(lambda: not robot.stopped())
+    until(lambda: bench.risk() is False, meanwhile=send)
+    until(lambda: not robot.stopped())
     bench.predictor.mean_entropy = 5.0
-    robot.until(robot.stopped, meanwhile=send)
+    until(robot.stopped, meanwhile=send)
     stop.send_signal(signal.SIGINT)
     assert stop.wait(TIMEOUT_S) == 0
 
@@ -71,15 +79,15 @@ def test_it_stops_on_the_flag_and_lets_the_others_drive_without_risk(make_bench,
 def test_it_stops_when_the_node_is_killed(make_bench, stop, domain_id):
     bench = make_bench(name='other', active=False)  # for its helper
     robot = Robot(bench)
-    robot.until(robot.stopped)  # nothing on the flag's topic
+    until(robot.stopped)  # nothing on the flag's topic
     node = Process(ONE_LOAD, domain_id, 'clear_after:=1', 'stale_after_s:=30.0')
     sent = iter(range(1000, 100000))
     try:
         node.until_said('active: reading')
-        robot.until(lambda: not robot.stopped(),
-                    meanwhile=lambda: bench.send(rgb_image(sec=next(sent)), camera_info()))
+        until(lambda: not robot.stopped(),
+              meanwhile=lambda: bench.send(rgb_image(sec=next(sent)), camera_info()))
         node.process.kill()
-        robot.until(robot.stopped, timeout_s=3.0)
+        until(robot.stopped, timeout_s=3.0)
     finally:
         node.process.kill()
         node.process.wait()
@@ -112,18 +120,18 @@ def test_two_who_send_one_flag_stop_it_whatever_they_say(ros, domain_id):
             while time.monotonic() < end:
                 rclpy.spin_once(helper, timeout_sec=0.02)
             return not heard
-        Robot.until(helper, lambda: goes((one, False)))
+        until(lambda: goes((one, False)))
         twin = helper.create_publisher(Bool, '/flags', 1)  # As one that was killed is seen.
-        Robot.until(helper, lambda: not goes((twin, True), (one, False)))
+        until(lambda: not goes((twin, True), (one, False)))
         assert not any(goes((twin, True), (one, False)) for _ in range(5))
-        Robot.until(helper, lambda: goes((one, False)))  # Its successor may lower it.
+        until(lambda: goes((one, False)))  # Its successor may lower it.
         two = other.create_publisher(Bool, '/flags', 1)
-        Robot.until(helper, lambda: not goes((one, False), (two, False)))
+        until(lambda: not goes((one, False), (two, False)))
         assert not any(goes((one, False), (two, False)) for _ in range(5)), 'two cameras'
         said = next(line for line in process.stderr if 'send /flags' in line)
         assert '/another_flags, /robot_flags send' in said and 'a flag and a risk_stop' in said
         other.destroy_publisher(two)
-        Robot.until(helper, lambda: goes((one, False)))
+        until(lambda: goes((one, False)))
     finally:
         process.kill()
         process.communicate()
@@ -150,10 +158,7 @@ def test_it_goes_on_stopping_after_an_error_that_nobody_foresaw(ros, domain_id):
         said = next(line for line in process.stderr if 'goes on after' in line)
         assert 'ZeroDivisionError' in said
         helper.create_subscription(Twist, '/cmd_fails', heard.append, 1)
-        end = time.monotonic() + TIMEOUT_S
-        while not heard:
-            assert time.monotonic() < end, 'no command came'
-            rclpy.spin_once(helper, timeout_sec=0.1)
+        first_command(helper, heard)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0
@@ -180,13 +185,10 @@ def test_it_stops_a_robot_of_either_type_and_says_who_does_not_hear(
     try:
         helper.create_subscription(kind, f'/cmd_{stamped}', heard.append, 1)
         deaf.create_subscription(other, f'/cmd_{stamped}', heard.append, 1)
-        end = time.monotonic() + TIMEOUT_S
-        while not heard:
-            assert time.monotonic() < end, 'no command came'
-            rclpy.spin_once(helper, timeout_sec=0.1)
-        assert isinstance(heard[0], kind)
+        command = first_command(helper, heard)
+        assert isinstance(command, kind)
         if kind is TwistStamped:
-            assert heard[0].twist == Twist() and heard[0].header.stamp.sec > 0
+            assert command.twist == Twist() and command.header.stamp.sec > 0
         assert process.stderr is not None
         said = next(line for line in process.stderr if 'is read as' in line)
         assert f'geometry_msgs/msg/{other.__name__}, but this sends' in said
