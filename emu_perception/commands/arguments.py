@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable
 import math
 from pathlib import Path
+from typing import Any
 
 from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.commands.program import CommandParser
@@ -24,9 +25,11 @@ panels/*.png, video.mp4, recording/ (an MCAP with the node's topics) and summary
 """
 
 # Options that are not always read, with their defaults: of the flag over a stream of images, and
-# of a depth camera that is joined in.
+# of a depth camera that is joined in, or of the ground.
 OF_STREAMS = {'raise_after': 1, 'clear_after': 3, 'clear_below': 0.9, 'stale_after': 1.0}
-OF_HINTS = {'depth_hint_prior': 0.4, 'depth_hint_any_scale': False}
+OF_PRIOR = {'depth_hint_prior': 0.4}
+OF_HINTS = {'depth_hint_any_scale': False}
+OF_GROUND: dict[str, Any] = {'camera_pitch': 0.0, 'ground_classes': ('floor',)}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -73,12 +76,20 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         help='join a depth camera in: its topic in the bag, aligned to the images, or, beside '
         'images, a folder of 16-bit PNGs in millimetres of their names')
     add('--depth-hint-prior', type=number(0.0, 2.0),
-        default=OF_HINTS['depth_hint_prior'], metavar='S',
+        default=OF_PRIOR['depth_hint_prior'], metavar='S',
         help="what is known of the network's scale before a hint, as standard deviation of its "
         'logarithm; 0: the camera it was trained on (default: %(default)s)')
     add('--depth-hint-any-scale', action='store_true',
         help="take hints too whose metres are no camera's of which the network says these: mostly "
         'they are of other units')
+    add('--camera-height', type=number(0.0, 100.0, open_low=True), metavar='M',
+        help='of the camera above level ground: where no depth hint does, the ground tells the '
+        'scale of all depths (the parameter ground_scale)')
+    add('--camera-pitch', type=number(-80.0, 80.0), default=OF_GROUND['camera_pitch'],
+        metavar='DEG', help='by so much the optical axis points below the horizon (default: '
+        '%(default)s)')
+    add('--ground-classes', nargs='+', default=OF_GROUND['ground_classes'], metavar='NAME',
+        help="of the network's classes those that are ground (default: floor)")
     add('--every', type=count(1), default=1, metavar='N',
         help='take every N-th image (default: %(default)s)')
     add('--start', type=number(0.0), default=0.0, metavar='S',

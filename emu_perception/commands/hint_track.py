@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a depth camera is worth to a recording, image by image, and in all."""
+"""What a depth camera, or the ground, is worth to a recording, image by image, and in all."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import logging
 
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
+from emu_perception.commands.ground_ruler import GroundRuler, GroundSummary
 from emu_perception.commands.hints import Hints
 from emu_perception.errors import InputError
-from emu_perception.fusion import DepthHint, HintStream
+from emu_perception.fusion import DepthHint, GroundWord, HintStream, JoinedImage
 from emu_perception.prediction import Prediction
 import numpy as np
 
@@ -25,12 +26,13 @@ class HintFigures:
     """
     Of one image.
 
-    :ivar holes: share of pixels that the sensor does not see; 1 without a hint.
+    :ivar holes: share of pixels that the sensor does not see; 1 without a hint; None where no
+        depth camera is joined in.
     :ivar abs_rel: of the network by itself against the sensor; None without a hint.
     :ivar contradiction: why its hint was refused as far nearer; '' where it was not.
     """
 
-    holes: float
+    holes: float | None
     abs_rel: float | None
     contradiction: str = ''
 
@@ -58,16 +60,18 @@ class HintSummary:
 
 
 class HintTrack:
-    """Joins a depth camera into the images of a recording, in their order."""
+    """Joins a depth camera, or the ground, into the images of a recording, in their order."""
 
-    def __init__(self, hints: Hints, prior: float, *, any_scale: bool = False, each: bool = False
-                 ) -> None:
+    def __init__(self, hints: Hints | None, prior: float, *, any_scale: bool = False,
+                 each: bool = False, ruler: GroundRuler | None = None) -> None:
         """
         Know nothing of the scale yet.
 
+        :param hints: None = no depth camera is joined in.
         :param prior: standard deviation of the log scale before any hint, as ``depth_hint_prior``.
         :param any_scale: take hints too whose scale is no camera's.
         :param each: every image is by itself: what one says of the scale is of no other.
+        :param ruler: where no hint tells the scale; None = no camera's height is known.
         """
         self._hints, self._prior, self._each = hints, prior, each
         self._any_scale = any_scale
@@ -75,6 +79,7 @@ class HintTrack:
         self._left_out: Counter[str] = Counter()
         self._figures: list[HintFigures] = []
         self._factors: list[float] = []
+        self._ruler, self._grounds = ruler, Counter[bool]()
 
     @property
     def contradiction(self) -> str:
@@ -93,29 +98,56 @@ class HintTrack:
         if self._each:
             self._stream = HintStream(any_scale=self._any_scale)
         joined = self._stream.join(prediction, rgb, self._hint(image, camera), fx=camera.fx,
-                                   prior=self._prior, now_s=image.header.stamp_ns / 1e9)
+                                   prior=self._prior, now_s=image.header.stamp_ns / 1e9,
+                                   ground=(self._ruler.of(prediction, camera)
+                                           if self._ruler else None))
         if joined.problem:
             self._leave_out(image, joined.cause, joined.problem)
-        figures = replace(_figures(network, joined.hint),
-                          contradiction=joined.contradiction or '')
+        if joined.ground is not None and joined.ground.reading is not None:
+            self._note_ground(image, joined.ground)
+        found = _figures(network, joined.hint) if self._hints else HintFigures(None, None)
+        figures = replace(found,
+                          contradiction=joined.contradiction or self._nearer(joined))
         self._figures.append(figures)
         self._factors.append(joined.fused.belief.factor)
         return joined.prediction, figures
 
-    def summary(self) -> HintSummary:
-        """Return the figures of all images."""
+    def ground_summary(self) -> GroundSummary | None:
+        """Return what the ground said; None where nobody asked it."""
+        if self._ruler is None:
+            return None
+        said = GroundSummary(len(self._figures), self._grounds[True], self._grounds[False])
+        return replace(said, scale_factors=self._spread()) if said.seen else said
+
+    def summary(self) -> HintSummary | None:
+        """Return the figures of all images; None where no depth camera is joined in."""
+        if self._hints is None:
+            return None
         hinted = [one for one in self._figures if one.abs_rel is not None]
         if not hinted:
             return HintSummary(len(self._figures), 0, left_out=dict(self._left_out))
-        low, middle, high = (float(value) for value in np.percentile(self._factors, (10, 50, 90)))
         return HintSummary(
-            len(self._figures), len(hinted), float(np.mean([one.holes for one in hinted])),
-            float(np.mean([one.abs_rel or 0.0 for one in hinted])), (low, middle, high),
+            len(self._figures), len(hinted), float(np.mean([one.holes or 0.0 for one in hinted])),
+            float(np.mean([one.abs_rel or 0.0 for one in hinted])), self._spread(),
             dict(self._left_out))
+
+    def _spread(self) -> tuple[float, float, float]:
+        low, middle, high = (float(value) for value in np.percentile(self._factors, (10, 50, 90)))
+        return low, middle, high
+
+    def _note_ground(self, image: InputImage, word: GroundWord) -> None:
+        """Count what the ground said, and say the first that is not believed."""
+        self._grounds[not word.problem] += 1
+        if word.problem and self._grounds[False] == 1:
+            LOGGER.warning('%s: %s', image.name, word.problem)
+
+    @staticmethod
+    def _nearer(joined: JoinedImage) -> str:
+        return joined.ground.problem if joined.ground and joined.ground.nearer else ''
 
     def _hint(self, image: InputImage, camera: Camera) -> DepthHint | None:
         try:
-            return self._hints.of(image, camera)
+            return None if self._hints is None else self._hints.of(image, camera)
         except InputError as error:
             self._leave_out(image, 'unusable', str(error))
             return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 
-from emu_perception.commands.arguments import OF_HINTS, OF_STREAMS
+from emu_perception.commands.arguments import OF_GROUND, OF_HINTS, OF_PRIOR, OF_STREAMS
 
 
 def in_vain(options: argparse.Namespace, *, each: bool) -> Iterator[str]:
@@ -19,8 +19,11 @@ def in_vain(options: argparse.Namespace, *, each: bool) -> Iterator[str]:
     if each and (given := _given(options, OF_STREAMS)):
         yield (f'{given}: not read, because images are judged each by itself here; --judge stream '
                "judges them as a camera's")
-    if options.depth_hint is None and (given := _given(options, OF_HINTS)):
+    of_hints = OF_HINTS if options.camera_height is not None else {**OF_PRIOR, **OF_HINTS}
+    if options.depth_hint is None and (given := _given(options, of_hints)):
         yield f'{given}: not read, because no depth camera is joined in; --depth-hint does'
+    if options.camera_height is None and (given := _given(options, OF_GROUND)):
+        yield f"{given}: not read without the camera's height: give --camera-height"
 
 
 def _given(options: argparse.Namespace, defaults: Mapping[str, object]) -> str:

@@ -70,7 +70,8 @@ def _missing(topic: Topic | None, tasks: Collection[str], hinted: bool,
     if topic is not None and topic.promised and topic.row is not None and topic.task in tasks:
         if topic.row.name not in promises:
             return f'the checkpoint promises no {topic.row.words}: emu calibrate fits that'
-        return "there is none with --depth-hint: the promise is of the network's own depth"
+        return ('there is none with --depth-hint or --camera-height: the promise is of the '
+                "network's own depth")
     needs_hint = topic is not None and topic.hinted and not hinted
     return (f'there is none of a network of the tasks {", ".join(tasks)}'
-            + (' without --depth-hint' if needs_hint else ''))
+            + (' without --depth-hint or --camera-height' if needs_hint else ''))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 import logging
+import math
 from pathlib import Path
 import sys
 import time
@@ -21,6 +22,7 @@ from emu_perception.commands import output_folder
 from emu_perception.commands.before_work import checked
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
+from emu_perception.commands.ground_ruler import GroundRuler
 from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
 from emu_perception.commands.in_vain import in_vain
@@ -39,6 +41,8 @@ from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
 from emu_perception.model_file import default_model
+from emu_perception.planning.classes import members
+from emu_perception.planning.mounting import Mounting
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
@@ -77,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
             str(options.input), options.rate, image_topic=options.image_topic,
             info_topic=options.camera_info_topic))
         hints = stack.enter_context(open_hints(options.depth_hint, options.input))
+        rescaled = hints is not None or options.camera_height is not None
         recording = _may_record(options)
         model = options.model or default_model()
         predictor = Predictor.load(model, options.device, options.precision,
@@ -104,17 +109,19 @@ def run(options: argparse.Namespace) -> int:
                                metric='depth' in predictor.metadata.tasks,
                                rectify=options.rectify)
         record = RecordedTopics.of(options.topics, predictor.metadata.outputs,
-                                   hinted=hints is not None,
+                                   hinted=rescaled,
                                    promises=predictor.metadata.calibration.promises
                                    ) if recording else None
         promised = PromisedMaps(predictor.metadata, record.promised if record else (),
-                                options.promise_level, hinted=hints is not None)
-        if hints is not None and 'depth' not in predictor.metadata.tasks:
-            raise InputError(f'--depth-hint: {model} has no task depth to join it to')
+                                options.promise_level, hinted=rescaled)
+        if rescaled and 'depth' not in predictor.metadata.tasks:
+            raise InputError(f'{"--camera-height" if hints is None else "--depth-hint"}: {model} '
+                             'has no task depth to join it to')
         truths = (TruthFolder.beside(options.input, predictor.metadata.classes)
                   if isinstance(source, ImageFiles) else None)
-        track = None if hints is None else HintTrack(
-            hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale, each=each)
+        track = HintTrack(
+            hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale, each=each,
+            ruler=_ruler(options, predictor)) if rescaled else None
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
@@ -145,9 +152,20 @@ def run(options: argparse.Namespace) -> int:
         if summary.images and promised.missed:
             LOGGER.warning(promised.missed)
         summary.unusable = runner.unusable
-        summary.depth_hint = None if track is None else track.summary()
+        if track is not None:
+            summary.depth_hint, summary.ground_scale = track.summary(), track.ground_summary()
         loss = source.loss
     return _finish(options, summary, interrupt, outputs, loss)
+
+
+def _ruler(options: argparse.Namespace, predictor: Predictor) -> GroundRuler | None:
+    """Return by what the ground tells the scale; None where the camera's height is not known."""
+    if options.camera_height is None:
+        return None
+    classes = predictor.metadata.classes
+    members(classes, options.ground_classes, '--ground-classes')
+    return GroundRuler(Mounting(options.camera_height, math.radians(options.camera_pitch)),
+                       classes, options.ground_classes)
 
 
 def _may_record(options: argparse.Namespace) -> bool:

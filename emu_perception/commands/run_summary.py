@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.commands.ground_ruler import ground_line, GroundSummary
 from emu_perception.commands.hint_track import hint_line, HintSummary
 from emu_perception.commands.output_folder import SUMMARY
 from emu_perception.commands.program import program
@@ -61,6 +62,7 @@ class Summary:
     files: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     depth_hint: HintSummary | None = None
+    ground_scale: GroundSummary | None = None
     truth: TruthSummary | None = None
 
     def wrote(self, kind: str, path: Path, words: str = '') -> None:
@@ -103,6 +105,8 @@ class Summary:
                          'are not recorded')
         if self.depth_hint is not None:
             lines.append(hint_line(self.depth_hint))
+        if self.ground_scale is not None:
+            lines.append(ground_line(self.ground_scale))
         if self.truth is not None:
             lines += self.truth.lines
         if self.recording_mb is not None:

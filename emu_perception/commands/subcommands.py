@@ -124,6 +124,8 @@ _ROWS = (
           ('cameras', 'what metres are worth through other lenses', 'studies.cameras', False),
           ('prior', 'how far metres may be off on a camera that is not known',
            'studies.camera_prior', False),
+          ('ground', "what the ground tells where the camera's height is known", 'studies.ground',
+           False),
           ('weights', 'what learned weights of the losses are worth', 'studies.weights', False),
           ('precision', 'what bf16 and fp16 cost', 'precision', False),
           ('speed', 'what training steps and ensembles take', 'benchmark', True))),

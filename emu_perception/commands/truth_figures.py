@@ -96,7 +96,7 @@ class TruthFigures:
             known = np.isfinite(truth.depth)
             told = _told(truth.depth, depth, prediction.depth_source)
             self._told += int((known & told).sum())
-            self._add_depth(np.where(told, np.nan, truth.depth), depth, sigma)
+            self.add_depth(np.where(told, np.nan, truth.depth), depth, sigma)
             compared = compared or bool((known & ~told).any())
         self._images += compared
 
@@ -118,7 +118,8 @@ class TruthFigures:
         told = self._told / (self._told + self._truths) if self._told else 0.0
         return TruthSummary(self._images, **labels, **depths, depth_known=given, told=told)
 
-    def _add_depth(self, truth: np.ndarray, depth: np.ndarray, sigma: np.ndarray) -> None:
+    def add_depth(self, truth: np.ndarray, depth: np.ndarray, sigma: np.ndarray) -> None:
+        """Compare one map of depths, metres, with its truth, NaN where there is none."""
         known = np.isfinite(truth)
         good = known & np.isfinite(depth) & np.isfinite(sigma)
         ours, theirs = depth[good].astype(np.float64), truth[good].astype(np.float64)

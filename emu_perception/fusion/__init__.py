@@ -5,6 +5,7 @@
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.constants import FITTED, FusionConstants
 from emu_perception.fusion.factor import FactorReading
+from emu_perception.fusion.ground import Ground, GroundWord, heard, read_ground
 from emu_perception.fusion.hint import checked_hint, DepthHint
 from emu_perception.fusion.hint_stream import HintStream, JoinedImage, refusal, USED
 from emu_perception.fusion.joining import (
@@ -22,5 +23,6 @@ from emu_perception.fusion.watch import CalibrationWatch
 
 __all__ = [
     'CalibrationWatch', 'checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint',
-    'FactorReading', 'FITTED', 'fuse', 'Fused', 'fused_prediction', 'FusionConstants',
-    'HintStream', 'JoinedImage', 'NETWORK', 'refusal', 'ScaleBelief', 'SENSOR', 'UNKNOWN', 'USED']
+    'FactorReading', 'FITTED', 'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'Ground',
+    'GroundWord', 'heard', 'HintStream', 'JoinedImage', 'NETWORK', 'read_ground', 'refusal',
+    'ScaleBelief', 'SENSOR', 'UNKNOWN', 'USED']

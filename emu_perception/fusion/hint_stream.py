@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""A depth camera joined into image after image: what node and ``emu_run`` do alike."""
+"""A depth camera, or the ground, joined into image after image: in node and ``emu_run`` alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.contradiction import OFF
 from emu_perception.fusion.frozen_hints import FrozenHints
+from emu_perception.fusion.ground import Ground, GroundWord, heard
 from emu_perception.fusion.hint import DepthHint
 from emu_perception.fusion.joining import Fused
 from emu_perception.fusion.predictions import fused_prediction
@@ -30,6 +31,7 @@ class JoinedImage:
     :ivar problem: in one line why it was left out.
     :ivar contradiction: in one line that it was refused as far nearer than the network; '' where
         it was taken; None where it tells nothing of that, as one that is far farther.
+    :ivar ground: what the ground said of an image without a hint; None where nobody asked it.
     """
 
     prediction: Prediction
@@ -38,6 +40,7 @@ class JoinedImage:
     cause: str = ''
     problem: str = ''
     contradiction: str | None = None
+    ground: GroundWord | None = None
 
 
 class HintStream:
@@ -45,10 +48,6 @@ class HintStream:
     Keeps what is known of the network's scale from image to image.
 
     :param any_scale: take a hint whose scale is no camera's too.
-    :ivar contradiction: in one line why a hint was refused as far nearer, until one is taken
-        again; '' else. Which of the two is wrong is not known, and what is nearer may be a wall.
-        One that is far farther is refused too, and raises nothing: its metres would have been the
-        less careful ones; but it takes nothing back.
     """
 
     def __init__(self, *, any_scale: bool = False) -> None:
@@ -59,11 +58,22 @@ class HintStream:
         self._known_for = (0.0, 0, 0, 0.0, 0)
         self._at_s = 0.0
         self._frozen = FrozenHints()
-        self.contradiction = ''
+        self._of_hint = self._of_ground = ''
+
+    @property
+    def contradiction(self) -> str:
+        """
+        Return in one line why a hint, or the ground, was refused as far nearer; '' else.
+
+        Until one is taken again, of the same kind. Which of the two is wrong is not known, and
+        what is nearer may be a wall. One that is far farther is refused too, and raises nothing:
+        its metres would have been the less careful ones; but it takes nothing back.
+        """
+        return self._of_hint or self._of_ground
 
     def join(self, prediction: Prediction, rgb: np.ndarray, hint: DepthHint | None, *, fx: float,
              prior: float, now_s: float, contradictions: str = OFF, widening: float = 1.0,
-             network: int = 0) -> JoinedImage:
+             network: int = 0, ground: Ground | None = None) -> JoinedImage:
         """
         Return the prediction with what the depth camera saw, or with the scale that is held.
 
@@ -75,6 +85,8 @@ class HintStream:
         :param now_s: any clock, seconds.
         :param network: a number of the one that predicted: of another's scale nothing is known.
             What the depth camera has sent stays known, and that it contradicts.
+        :param ground: of the image, which tells the scale where no hint does; None = the camera's
+            height is not known.
         """
         before, *rest = self._known_for
         if abs(fx - before) > _OTHER_FOCAL * fx or rest != [*rgb.shape[:2], prior, network]:
@@ -86,6 +98,13 @@ class HintStream:
         cause, problem = '', ''
         if hint is not None:
             cause, problem = self._objection(hint, rgb)
+        word = None
+        if ground is not None and (hint is None or problem):
+            assert prediction.depth is not None, 'the ground is for the task depth'
+            word = heard(self._belief, prediction.depth, ground)
+            self._belief = word.belief
+            if word.reading is not None and (word.nearer or not word.problem):
+                self._of_ground = word.problem
         prediction, fused = fused_prediction(
             prediction, rgb, None if problem else hint, self._belief, contradictions, widening,
             self._any_scale)
@@ -94,9 +113,9 @@ class HintStream:
             cause, problem = REFUSED, refusal(fused)
         contradiction = _contradiction(fused)
         if contradiction is not None:  # A missing, empty or refused hint takes nothing back.
-            self.contradiction = contradiction
+            self._of_hint = contradiction
         return JoinedImage(prediction, fused, None if problem else hint, cause, problem,
-                           contradiction)
+                           contradiction, word)
 
     def _objection(self, hint: DepthHint, rgb: np.ndarray) -> tuple[str, str]:
         if not hint.known.any():

@@ -82,13 +82,14 @@ def promise_lines(metadata: CheckpointMetadata, level: float, *, hinted: bool) -
     """
     Return what a user should know of the promised maps of a checkpoint, in lines.
 
-    :param hinted: whether a depth camera is joined in.
+    :param hinted: whether a depth camera or the ground is joined in.
     """
     lines = []
     for name, promise in metadata.calibration.promises.items():
         one, topic = promise.at(level), f'~/{MAPS[name].topic}'
         if hinted and MAPS[name].task == 'depth':
-            lines.append(f"no {topic} with depth_hint: the promise is of the network's own depth")
+            lines.append(f'no {topic} with depth_hint or ground_scale: the promise is of the '
+                         "network's own depth")
         elif one is not None and not one.promised:
             lines.append(f'{topic} at {level:g} is calibrated, not promised: with '
                          f'{promise.groups} room{"s" * (promise.groups != 1)} a promise ends at '

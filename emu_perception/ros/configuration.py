@@ -45,15 +45,15 @@ def configured(node: LifecycleNode, pool: PredictorPool, settings: Callable[[], 
     try:
         asked.check_classes(predictor.metadata.classes)
         check_level(asked.promise_level, predictor.metadata)
-        maps = MapPublishers(node, predictor.metadata, hinted=asked.depth_hint)
+        maps = MapPublishers(node, predictor.metadata, hinted=asked.rescaled)
     except Exception:
         predictor.close()
         raise
     suffix = '/compressed' if asked.transport == 'compressed' else ''
     camera = CameraSource(node.resolve_topic_name('image') + suffix,
                           node.resolve_topic_name('camera_info'))
-    fusion = HintFusion(DepthHints(node.resolve_topic_name('depth_hint')), log) \
-        if asked.depth_hint else None
+    hints = DepthHints(node.resolve_topic_name('depth_hint')) if asked.depth_hint else None
+    fusion = HintFusion(hints, log) if asked.rescaled else None
     return Pipeline(predictor=predictor, convert=convert, camera=camera, risk=risk, maps=maps,
                     publishing=publishing, statistics=statistics, faults=faults,
                     settings=settings, log=log, map_rate=map_rate,

@@ -1,10 +1,11 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""A node's depth camera joined into its predictions, from image to image."""
+"""A node's depth camera, or the ground, joined into its predictions, from image to image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 import math
 import time
@@ -18,6 +19,8 @@ from emu_perception.fusion import (
     CalibrationWatch,
     checked_hint,
     DepthHint,
+    Ground,
+    GroundWord,
     HintStream,
 )
 from emu_perception.prediction import Prediction
@@ -29,19 +32,22 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 _LOG_EVERY_S = 5.0
+# What became of the ground of an image: as /diagnostics have it.
+GROUND_CAUSES = _USED, _REFUSED, _UNSEEN = 'used', 'refused', 'unseen'
 
 
 class HintFusion:
     """
-    Joins the depth camera in; for the worker's thread.
+    Joins the depth camera in, and where there is none the ground; for the worker's thread.
 
     What is known of the network's scale is kept from image to image. Whatever is wrong with a
     hint, the image goes out without it: with the scale that is held and an uncertainty that grows.
 
-    :ivar hints: of the topic.
+    :ivar hints: of the topic; None = no depth camera is joined in.
+    :ivar ground_problem: in one line why the ground of the last image was not believed, or ''.
     """
 
-    def __init__(self, hints: DepthHints, log: QuietLog) -> None:
+    def __init__(self, hints: DepthHints | None, log: QuietLog) -> None:
         """Know nothing of the scale yet."""
         self.hints, self._log = hints, log
         self._stream, self._network = HintStream(), 0
@@ -50,6 +56,8 @@ class HintFusion:
         self._watch = CalibrationWatch()
         self._watched_s = -math.inf
         self._contradicted = 0
+        self._grounds: Counter[str] = Counter()
+        self.ground_problem = ''
 
     @property
     def contradiction(self) -> str:
@@ -78,22 +86,29 @@ class HintFusion:
     @property
     def values(self) -> Mapping[str, object]:
         """Return what the diagnostics say of it."""
+        scale = self._said or 'n/a'
+        ground: dict[str, object] = {
+            f'ground_{cause}': self._grounds[cause] for cause in GROUND_CAUSES
+            } if self._grounds else {}
+        if self.hints is None:
+            return {'ground_scale': scale, **ground}
         counts, compared = self.hints.counts, math.isfinite(self._watched_s)
         return {'depth_hint_topic': self.hints.topic,
                 **{f'depth_hint_{cause}': count for cause, count in counts.items()},
-                'depth_hint_scale': self._said or 'n/a',
+                'depth_hint_scale': scale,
                 'depth_hint_contradicted_pixels': self._contradicted,
                 'network_intervals_hold': self._watch.covered if compared else None,
                 'sigma_widening': self._watch.widening,
-                'miscalibrated': self._watch.problem or ('no' if compared else None)}
+                'miscalibrated': self._watch.problem or ('no' if compared else None), **ground}
 
     def expect(self, message: Image | CompressedImage, settings: Settings) -> None:
         """Note which image is in work; before the network runs."""
         stamp, self._frame_id = message.header.stamp, message.header.frame_id
-        self.hints.expect(nanoseconds(stamp), settings.depth_hint_slop_s)
+        if self.hints is not None:
+            self.hints.expect(nanoseconds(stamp), settings.depth_hint_slop_s)
 
     def fused(self, rgb: np.ndarray, prediction: Prediction, camera: Camera, received_s: float,
-              settings: Settings) -> Prediction:
+              settings: Settings, classes: Sequence[str] = ()) -> Prediction:
         """
         Return the prediction of the expected image with its hint, for which is waited a little.
 
@@ -101,21 +116,24 @@ class HintFusion:
         :param camera: by whose focal length the prediction is scaled: of another one nothing is
             known; and by whose maps a hint of the raw image is rectified.
         :param received_s: when the image arrived, steady clock.
+        :param classes: of the network, by index.
         """
-        found = self.hints.take(received_s + settings.depth_hint_wait_s)
+        found = None if self.hints is None else self.hints.take(
+            received_s + settings.depth_hint_wait_s)
         hint = None if found is None else self._decoded(found, rgb, camera)
         now_s = time.monotonic()
         widening = self._watch.widening if settings.adaptive_sigma else 1.0
         image = self._stream.join(
             prediction, rgb, hint, fx=camera.fx, prior=settings.depth_hint_prior, now_s=now_s,
             contradictions=settings.depth_hint_contradicted, widening=widening,
-            network=self._network)
+            network=self._network, ground=_ground(prediction, camera, settings, classes))
         joined = image.fused
         self._contradicted = joined.contradicted
         if image.problem:
             self._refuse(image.problem, image.cause)
-        elif hint is not None:
+        elif self.hints is not None and hint is not None:
             self.hints.used()
+        self._note_ground(image.ground)
         if joined.correction is not None:
             seen = joined.correction.compared
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
@@ -127,6 +145,7 @@ class HintFusion:
         return image.prediction
 
     def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
+        assert self.hints is not None, 'it is one of them'
         try:
             given, frame = message.header.frame_id, self._frame_id
             if other_frame(given, frame):
@@ -139,7 +158,29 @@ class HintFusion:
             self._refuse(str(error))
             return None
 
+    def _note_ground(self, word: GroundWord | None) -> None:
+        if word is None:  # A hint was there, or nobody asks the ground: what it said is past.
+            self.ground_problem = ''
+            return
+        if word.reading is not None:  # An image without ground takes nothing back.
+            self.ground_problem = word.problem
+        self._grounds[_UNSEEN if word.reading is None else _REFUSED if word.problem
+                      else _USED] += 1
+        if word.problem:
+            self._log.every(_LOG_EVERY_S, 'ground_scale', word.problem)
+
     def _refuse(self, why: str, cause: str = 'unusable') -> None:
+        assert self.hints is not None, 'only a hint is refused'
         text = f'depth hint on {self.hints.topic} cannot be used: {why}'
         self.hints.left_out(text, cause)
         self._log.every(_LOG_EVERY_S, 'depth_hint', text)
+
+
+def _ground(prediction: Prediction, camera: Camera, settings: Settings, classes: Sequence[str]
+            ) -> Ground | None:
+    """Return the ground of an image; None where nobody asks for its scale, or it is not known."""
+    mounting = settings.mounting
+    if not settings.ground_scale or mounting is None or not settings.ground_classes:
+        return None
+    return Ground.of(prediction, camera, mounting, classes, settings.ground_classes,
+                     settings.ground_min_confidence)

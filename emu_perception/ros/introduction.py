@@ -29,6 +29,10 @@ def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, con
     if settings.depth_hint and 'depth' not in tasks:
         log.once('depth_hint', 'depth_hint is set, but the checkpoint has no task depth: the '
                  'depth camera is joined to nothing')
+    given = {'scan_camera_height_m': settings.mounting, 'ground_classes': settings.ground_classes}
+    if settings.ground_scale and (missing := [name for name, value in given.items() if not value]):
+        log.once('ground_scale', f'ground_scale is set, and {" and ".join(missing)} is not: the '
+                 'ground tells no scale')
     if settings.risk_region:
         log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were fitted on '
                  'whole images; set those of this part (risk_threshold_*)')
@@ -46,5 +50,5 @@ def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, con
 def say_promises(log: QuietLog, predictor: SharedPredictor, settings: Settings) -> None:
     """Say what of the promised maps is not promised, or not there."""
     for line in promise_lines(predictor.metadata, settings.promise_level,
-                              hinted=settings.depth_hint):
+                              hinted=settings.rescaled):
         log.once(line, line, warning=False)

@@ -122,22 +122,24 @@ class NodeHealth:
         camera, fusion = running.pipeline.camera, running.pipeline.fusion
         remarks = [remark.text for remark in running.arrivals.warnings]
         remarks += [remark.text for remark in camera.judgement.warnings if camera.fallback]
-        hint = f'depth hint: {fusion.hints.problem}' if fusion and fusion.hints.problem else ''
+        hints = fusion.hints if fusion else None
+        hint = f'depth hint: {hints.problem}' if hints and hints.problem else ''
         if now_s - running.activated_s >= SILENT_AFTER_S:
             problem = camera.judgement.problem
             if problem and problem.code == 'missing' and running.pipeline.metres_withheld:
                 remarks.append(self._explained(
                     'no info', self._inputs.explain_no_info(camera.camera_info_topic)))
-            if fusion and fusion.hints.problem and fusion.hints.none_came:
+            if hints and hints.problem and hints.none_came:
                 hint = self._explained(
-                    'no hint', f'depth hint: {self._inputs.explain_no_hint(fusion.hints.topic)}')
+                    'no hint', f'depth hint: {self._inputs.explain_no_hint(hints.topic)}')
         if several := self._inputs.explain_several():
             remarks.append(self._explained('several', several))
         lost = self._inputs.explain_losses(now_s)
         if lost:
             self._log.every(LOST_LOG_EVERY_S, 'lost', lost)
         return '; '.join(filter(None, (*remarks, running.pipeline.delivery.problem, lost,
-                                       camera.ended(now_s), hint)))
+                                       camera.ended(now_s), hint,
+                                       fusion.ground_problem if fusion else '')))
 
     def _explained(self, key: str, text: str) -> str:
         self._log.every(30.0, key, text)

@@ -90,6 +90,11 @@ class Settings(PlannerSettings):
     adaptive_sigma: bool = _parameter(
         False, "With a depth hint: widen the network's depth sigma until its 90 % intervals hold "
         "90 % of the sensor's depths; never below what it is.")
+    ground_scale: bool = _parameter(
+        False, 'Take the scale of all depths from the ground, where no depth hint tells it: what '
+        'is of ground_classes lies as far away as scan_camera_height_m and scan_camera_pitch_deg '
+        'say. For level ground and a camera that neither rolls nor tilts; ~/depth/source and '
+        '~/scale_sigma are there then.', change=CONFIGURE)
     depth_encoding: str = _parameter(
         '32FC1', "Encoding of ~/depth/image: '32FC1' is metres, NaN unknown, +inf beyond range; "
         "'16UC1' is whole millimetres, 0 where unknown, beyond range or beyond 65.535 m.",
@@ -157,6 +162,11 @@ class Settings(PlannerSettings):
     overlay_alpha: float = _parameter(
         0.5, 'Weight of the label colours over the image in ~/overlay.', unit='0..1', low=0.0,
         high=1.0)
+
+    @property
+    def rescaled(self) -> bool:
+        """Tell whether depths take their scale from elsewhere: a depth camera, the ground."""
+        return self.depth_hint or self.ground_scale
 
 
 def _threshold(row: Score) -> Entry:

@@ -132,7 +132,8 @@ class Pipeline:
         flagged = time.monotonic()
         # After the flag, which waits for no other sensor; what that contradicts goes out raised.
         if self.fusion is not None and camera is not None and prediction.depth is not None:
-            prediction = self.fusion.fused(rgb, prediction, camera, waiting.received_s, settings)
+            prediction = self.fusion.fused(rgb, prediction, camera, waiting.received_s, settings,
+                                           self.predictor.metadata.classes)
             if reason is RiskReason.NONE:
                 reason, detail = objection('', miscalibrated=self._miscalibrated(settings))
                 if detail:

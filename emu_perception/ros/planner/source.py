@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-import math
 
 from emu_perception.cameras.camera import Camera
-from emu_perception.planning.classes import members
+from emu_perception.planning.ground_pixels import ground_pixels
 from emu_perception.planning.mounting import Mounting
 from emu_perception.ros.parameters import Settings
 from emu_perception.shown import Shown
@@ -59,10 +58,7 @@ class PlannerSource:
     @property
     def mounting(self) -> Mounting | None:
         """Return where the camera is on the robot; None: the parameters do not say."""
-        height_m = self.settings.scan_camera_height_m
-        if not height_m > 0:
-            return None
-        return Mounting(height_m, math.radians(self.settings.scan_camera_pitch_deg))
+        return self.settings.mounting
 
     @cached_property
     def ground(self) -> np.ndarray:
@@ -74,17 +70,11 @@ class PlannerSource:
         none. By the depth as it is measured; ``points_sigma_margin`` moves even good ground
         upwards along its rays.
         """
-        label, confidence = self.shown.prediction.label, self.shown.prediction.confidence
-        if label is None or not self.settings.ground_classes:
-            return np.zeros(self.shown.prediction.size, bool)
-        named = np.asarray(
-            members(self.classes, self.settings.ground_classes, 'ground_classes')[label])
-        least = self.settings.ground_min_confidence
-        if least > 0:
-            # Written so that a confidence that is no number, or not there, is none.
-            named &= np.False_ if confidence is None else confidence >= least
+        settings = self.settings
+        named = ground_pixels(self.shown.prediction, self.classes, settings.ground_classes,
+                              settings.ground_min_confidence)
         mounting = self.mounting
-        if mounting is None:
+        if mounting is None or not named.any():
             return named
         _, camera = self.metres()
         return named & mounting.near_ground(self.measured(), camera.rays()[1],

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from emu_perception.commands.arguments import OF_HINTS, OF_STREAMS, parse
+from emu_perception.commands.arguments import OF_GROUND, OF_HINTS, OF_PRIOR, OF_STREAMS, parse
 from emu_perception.commands.in_vain import in_vain
 import pytest
 
@@ -34,4 +34,14 @@ def test_who_gives_none_hears_nothing():
 
 def test_the_defaults_are_those_of_the_command_line():
     options = vars(parse(['in', '--out', 'out']))
-    assert {name: options[name] for name in (*OF_STREAMS, *OF_HINTS)} == {**OF_STREAMS, **OF_HINTS}
+    read = {**OF_STREAMS, **OF_PRIOR, **OF_HINTS, **OF_GROUND}
+    assert {name: options[name] for name in read} == read
+
+
+def test_what_is_of_the_ground_is_said_where_the_cameras_height_is_not_known():
+    line, = said('--camera-pitch', '20', '--ground-classes', 'floor', 'road', each=False)
+    assert line.startswith('--camera-pitch, --ground-classes: not read')
+    assert said('--camera-height', '0.3', '--camera-pitch', '20', '--depth-hint-prior', '0',
+                each=False) == []
+    line, = said('--camera-height', '0.3', '--depth-hint-any-scale', each=False)
+    assert line.startswith('--depth-hint-any-scale: not read')

@@ -1,0 +1,58 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ground as a ruler of a recording: whose camera, and what it was worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emu_perception.cameras.camera import Camera
+from emu_perception.fusion import Ground
+from emu_perception.planning.mounting import Mounting
+from emu_perception.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class GroundSummary:
+    """
+    What the ground of all images said.
+
+    :ivar seen: so many showed enough of it, and were believed.
+    :ivar refused: so many said a scale that is not believed.
+    :ivar scale_factors: what metres are multiplied by: the tenth, fiftieth and ninetieth of a
+        hundred images.
+    """
+
+    images: int
+    seen: int
+    refused: int
+    scale_factors: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class GroundRuler:
+    """
+    By what the ground tells the scale of a recording's images.
+
+    :ivar classes: of the network, by index; ``names`` those of the ground.
+    """
+
+    mounting: Mounting
+    classes: Sequence[str]
+    names: Sequence[str]
+
+    def of(self, prediction: Prediction, camera: Camera) -> Ground:
+        """Return the ground of an image."""
+        return Ground.of(prediction, camera, self.mounting, self.classes, self.names)
+
+
+def ground_line(summary: GroundSummary) -> str:
+    """Return a summary for people."""
+    refused = f'; {summary.refused} not believed' if summary.refused else ''
+    if not summary.seen:
+        return (f'ground: it tells no scale in any of {summary.images} images; their depth is the '
+                f"network's{refused}")
+    low, middle, high = summary.scale_factors
+    return (f'ground: in {summary.seen} of {summary.images} images; metres are multiplied by '
+            f'{middle:.2f} ({low:.2f} to {high:.2f}){refused}')

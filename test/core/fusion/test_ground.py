@@ -1,0 +1,182 @@
+# Copyright 2026 The emu_perception authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ground tells the scale, or nothing: no ground that is none makes metres much farther."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.camera import Camera
+from emu_perception.cameras.judgement import judge
+from emu_perception.errors import InputError
+from emu_perception.fusion import checked_hint, Ground, heard, HintStream, read_ground, ScaleBelief
+from emu_perception.fusion.ground import FARTHEST, GROUND_SIGMA, LEAST_SHARE
+from emu_perception.planning.mounting import Mounting
+from emu_perception.prediction import Prediction
+import numpy as np
+import pytest
+
+SIZE = HEIGHT, WIDTH = 240, 320
+MOUNTING = Mounting(0.6, math.radians(15.0))
+CLASSES = ('wall', 'floor', 'table')
+PICTURE = np.full((*SIZE, 3), 120, np.uint8)
+WALL_M = 4.0
+
+
+def camera() -> Camera:
+    """Return a camera of 320x240 with a focal length of 250 pixels."""
+    return judge(pinhole_info(WIDTH, HEIGHT, 250.0), WIDTH, HEIGHT, rectified=True).needed()
+
+
+def room() -> tuple[np.ndarray, np.ndarray]:
+    """Return true depth, metres, and label of a level floor that ends at a wall 4 m away."""
+    down = MOUNTING.down(camera().rays()[1])
+    floor = np.where(down > 0, MOUNTING.height_m / np.maximum(down, 1e-6), np.inf)
+    depth = np.minimum(floor, WALL_M).astype(np.float32).repeat(WIDTH, 1)
+    return depth, (depth < WALL_M).astype(np.uint8)
+
+
+def predicted(depth: np.ndarray, label: np.ndarray, confidence: float = 0.9) -> Prediction:
+    """Return what a network says that is equally sure of everything, sigma a tenth of depth."""
+    return Prediction({'depth': depth, 'depth_variance': (0.1 * depth) ** 2, 'label': label,
+                       'confidence': np.full(label.shape, confidence, np.float32)}, {}, SIZE)
+
+
+def ground_of(prediction: Prediction, mounting: Mounting = MOUNTING,
+              names: tuple[str, ...] = ('floor',), least: float = 0.0) -> Ground:
+    """Return what of an image is ground."""
+    return Ground.of(prediction, camera(), mounting, CLASSES, names, least)
+
+
+@pytest.mark.parametrize('factor', [0.3, 0.7, 1.0, 1.3])
+def test_it_tells_by_what_the_networks_metres_are_off(factor: float) -> None:
+    depth, label = room()
+    found = predicted(depth / np.float32(factor), label)
+    reading = read_ground(found.depth, ground_of(found))
+    assert reading is not None and reading.factor == pytest.approx(factor, rel=1e-3)
+    assert reading.sigma >= GROUND_SIGMA
+
+
+def test_metres_are_brought_to_the_scale_and_no_pixel_is_more_certain_than_the_network() -> None:
+    depth, label = room()
+    found = predicted(depth / np.float32(0.6), label)
+    joined = HintStream().join(found, PICTURE, None, fx=250.0, prior=0.4, now_s=0.0,
+                               ground=ground_of(found))
+    scale = joined.prediction.scale
+    assert scale is not None and scale.factor == pytest.approx(0.6, rel=0.05)
+    assert joined.prediction.depth == pytest.approx(depth, rel=0.05)
+    relative = joined.prediction.depth_sigma / joined.prediction.depth
+    assert (relative >= 0.1).all() and relative == pytest.approx(
+        np.full(SIZE, math.hypot(0.1, scale.sigma)), rel=1e-3)
+    assert GROUND_SIGMA * 0.9 < scale.sigma < ScaleBelief.before().sigma
+    assert joined.prediction.scores == found.scores
+
+
+@pytest.mark.parametrize('change', [
+    lambda found: predicted(found.depth, np.zeros(SIZE, np.uint8)),
+    lambda found: predicted(found.depth, found.label, 0.4),  # it may as well be something else
+    lambda found: predicted(found.depth, found.label, math.nan),
+    lambda found: predicted(np.full(SIZE, np.nan, np.float32), found.label),
+    lambda found: predicted(np.full(SIZE, np.inf, np.float32), found.label),
+    lambda found: replace(found, maps={k: v for k, v in found.maps.items() if k != 'confidence'}),
+    lambda found: replace(found, maps={k: v for k, v in found.maps.items() if k != 'label'}),
+    # A strip below the horizon alone, where a degree of pitch decides.
+    lambda found: predicted(found.depth, np.repeat(np.arange(HEIGHT)[:, None] == 60, WIDTH, 1
+                                                   ).astype(np.uint8))])
+def test_where_too_little_ground_is_seen_nothing_is_known_and_held_knowledge_fades(change) -> None:
+    depth, label = room()
+    found, stream = predicted(depth / np.float32(0.6), label), HintStream()
+    first = stream.join(found, PICTURE, None, fx=250.0, prior=0.4, now_s=0.0,
+                        ground=ground_of(found))
+    blind = change(found)
+    assert read_ground(blind.depth, ground_of(blind)) is None
+    later = [stream.join(blind, PICTURE, None, fx=250.0, prior=0.4, now_s=at, ground=ground_of(
+        blind)).fused.belief for at in (1.0, 60.0, 7200.0)]
+    sigmas = [first.fused.belief.sigma, *(belief.sigma for belief in later)]
+    assert sigmas == sorted(sigmas) and sigmas[-1] == pytest.approx(ScaleBelief.before().sigma,
+                                                                    rel=0.1)
+
+
+def test_a_camera_that_looks_up_sees_no_ground() -> None:
+    depth, label = room()
+    found = predicted(depth, np.ones_like(label))
+    assert read_ground(found.depth, ground_of(found, Mounting(0.6, -math.radians(60.0)))) is None
+
+
+@pytest.mark.parametrize('share', [0.4, 0.75, 1.0])
+def test_a_table_that_is_labelled_floor_makes_nothing_much_farther(share: float) -> None:
+    """Whatever lies above the ground lies nearer than the ground there would."""
+    depth, label = room()
+    table = (label == 1) & (np.arange(WIDTH)[None] < share * WIDTH)
+    above = Mounting(MOUNTING.height_m - 0.4, MOUNTING.pitch_rad)
+    down = above.down(camera().rays()[1])
+    depth = np.where(table, np.float32(above.height_m) / np.maximum(down, 0.01).astype(np.float32),
+                     depth)
+    found = predicted(depth, label)
+    word = heard(ScaleBelief.before(), found.depth, ground_of(found))
+    assert word.reading is not None and word.belief.log_factor <= FARTHEST
+    if share > 0.5:
+        assert 'is what is labelled ground above it' in word.problem
+        assert word.belief == ScaleBelief.before() and not word.nearer
+
+
+def test_a_height_in_other_units_raises_until_the_ground_is_believed_again() -> None:
+    depth, label = room()
+    found, stream = predicted(depth, label), HintStream()
+
+    def join(at: float, mounting: Mounting, seen: Prediction = found) -> str:
+        joined = stream.join(seen, PICTURE, None, fx=250.0, prior=0.4, now_s=at,
+                             ground=ground_of(seen, mounting))
+        if joined.ground is not None and joined.ground.problem:
+            assert joined.prediction.depth == pytest.approx(found.depth, rel=0.05)
+        return stream.contradiction
+    assert not join(0.0, MOUNTING)
+    kilometres = replace(MOUNTING, height_m=0.0006)
+    assert 'by a camera 0.0006 m above it: are its height (m) and pitch right?' in join(
+        1.0, kilometres)
+    # What sees no ground, and what says farther metres, takes nothing back.
+    assert join(2.0, MOUNTING, predicted(depth, np.zeros(SIZE, np.uint8)))
+    assert join(3.0, replace(MOUNTING, height_m=60.0))
+    assert not join(4.0, MOUNTING)
+    assert not join(5.0, replace(MOUNTING, height_m=60.0))
+
+
+def test_a_hint_that_is_used_goes_before_the_ground_and_a_useless_one_does_not() -> None:
+    depth, label = room()
+    found = predicted(depth, label)
+    twice = ground_of(found, replace(MOUNTING, height_m=0.5 * MOUNTING.height_m))
+    hint = checked_hint(depth, None, SIZE)
+    with_hint = HintStream().join(found, PICTURE, hint, fx=250.0, prior=0.4, now_s=0.0,
+                                  ground=twice)
+    assert with_hint.ground is None and with_hint.fused.belief.factor == pytest.approx(1, abs=0.02)
+    empty = checked_hint(np.zeros(SIZE, np.float32), None, SIZE)
+    without = HintStream().join(found, PICTURE, empty, fx=250.0, prior=0.4, now_s=0.0,
+                                ground=twice)
+    assert without.ground is not None
+    assert without.fused.belief.factor == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_share_below_the_least_is_nothing() -> None:
+    depth, label = room()
+    few = label.copy()
+    few[:, round(0.7 * LEAST_SHARE * WIDTH):] = 0
+    found = predicted(depth, few)
+    assert read_ground(found.depth, ground_of(found)) is None
+
+
+def test_a_class_that_there_is_not_is_named() -> None:
+    found = predicted(*room())
+    with pytest.raises(InputError, match="parameter ground_classes names 'flor'.*floor"):
+        ground_of(found, names=('flor',))
+
+
+def test_of_maps_at_another_size_the_same_is_read() -> None:
+    """Maps may be at the network's size, the camera's info is the image's."""
+    depth, label = room()
+    found = predicted(depth / np.float32(0.8), label)
+    small = replace(found, maps={name: np.ascontiguousarray(value[::2, ::2])
+                                 for name, value in found.maps.items()})
+    reading = read_ground(small.depth, ground_of(small))
+    assert reading is not None and reading.factor == pytest.approx(0.8, rel=0.02)
