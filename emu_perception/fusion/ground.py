@@ -51,12 +51,12 @@ class Ground:
     :ivar seen: bool [H, W]: a class of the ground, and surely.
     :ivar down: [H, 1], so many metres down one metre of depth leads in each row
         (``Mounting.down``); what points upwards is negative.
-    :ivar height_m: of the camera above the ground.
+    :ivar mounting: of the camera above the ground.
     """
 
     seen: np.ndarray
     down: np.ndarray
-    height_m: float
+    mounting: Mounting
 
     @classmethod
     def of(cls, prediction: Prediction, camera: Camera, mounting: Mounting,
@@ -71,7 +71,7 @@ class Ground:
         """
         height, width = prediction.size
         return cls(ground_pixels(prediction, classes, names, max(least, SURE)),
-                   mounting.down(camera.scaled(width, height).rays()[1]), mounting.height_m)
+                   mounting.down(camera.scaled(width, height).rays()[1]), mounting)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def read_ground(depth: np.ndarray, ground: Ground) -> FactorReading | None:
     if known.sum() < LEAST_SHARE * known.size:
         return None
     ratio = np.zeros(size, _F)
-    np.log(_F(ground.height_m) / np.where(known, down * small, _F(1.0)), out=ratio, where=known)
+    true = _F(ground.mounting.height_m) / np.where(known, down, _F(1.0))
+    np.log(true / np.where(known, small, _F(1.0)), out=ratio, where=known)
     known &= np.abs(ratio - np.median(ratio[known])) < _OUTLIER
     reading = read_factor(ratio, known, FITTED.factor_spread)
     return None if reading is None else replace(
@@ -119,7 +120,7 @@ def heard(belief: ScaleBelief, depth: np.ndarray, ground: Ground) -> GroundWord:
     if reading is None:
         return GroundWord(belief)
     said = (f'the ground says {reading.factor:.2g} of the metres that the network says, by a '
-            f'camera {ground.height_m:g} m above it')
+            f'camera {ground.mounting.height_m:g} m above it')
     if reading.log_factor < 0.0 and not belief.plausible(reading):
         return GroundWord(belief, reading, f'{said}: are its height (m) and pitch right?', True)
     if reading.log_factor > FARTHEST:

@@ -54,8 +54,8 @@ class HintStream:
         """Know nothing of the scale yet."""
         self._any_scale = any_scale
         self._belief = ScaleBelief.before()
-        # Focal length, height, width, prior, network.
-        self._known_for = (0.0, 0, 0, 0.0, 0)
+        # Focal length, then height, width, prior, network, mounting.
+        self._known_for: tuple[float, tuple[object, ...]] = (0.0, ())
         self._at_s = 0.0
         self._frozen = FrozenHints()
         self._of_hint = self._of_ground = ''
@@ -79,8 +79,8 @@ class HintStream:
 
         :param hint: aligned to ``rgb``; None = there is none.
         :param fx: pixels, by which the prediction is scaled: at another focal length (by more than
-            a twentieth: less is lost in what each image is off by) or size, as at another prior,
-            nothing is known.
+            a twentieth: less is lost in what each image is off by) or size, as at another prior or
+            mounting of the camera, nothing is known.
         :param prior: standard deviation of the log scale before any hint.
         :param now_s: any clock, seconds.
         :param network: a number of the one that predicted: of another's scale nothing is known.
@@ -88,9 +88,10 @@ class HintStream:
         :param ground: of the image, which tells the scale where no hint does; None = the camera's
             height is not known.
         """
-        before, *rest = self._known_for
-        if abs(fx - before) > _OTHER_FOCAL * fx or rest != [*rgb.shape[:2], prior, network]:
-            self._known_for = (fx, rgb.shape[0], rgb.shape[1], prior, network)
+        before, rest = self._known_for
+        now = (*rgb.shape[:2], prior, network, ground and ground.mounting)
+        if abs(fx - before) > _OTHER_FOCAL * fx or rest != now:
+            self._known_for = (fx, now)
             self._belief = ScaleBelief.before(prior)
         else:
             self._belief = self._belief.after(now_s - self._at_s)

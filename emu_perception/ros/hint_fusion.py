@@ -27,6 +27,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.parameters import Settings
+from emu_perception.ros.planner.mounted import mounting_of
 from emu_perception.ros.stamps import nanoseconds
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -179,7 +180,7 @@ class HintFusion:
 def _ground(prediction: Prediction, camera: Camera, settings: Settings, classes: Sequence[str]
             ) -> Ground | None:
     """Return the ground of an image; None where nobody asks for its scale, or it is not known."""
-    mounting = settings.mounting
+    mounting = mounting_of(settings)
     if not settings.ground_scale or mounting is None or not settings.ground_classes:
         return None
     return Ground.of(prediction, camera, mounting, classes, settings.ground_classes,

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / 'docs/parameters.md'
 # What a reader looks for, by its first parameter in config/emu.yaml, whose order the page has.
 _SECTIONS = {'autostart': 'Start and network', 'transport': 'The camera',
-             'depth_hint': 'A depth camera, or the ground, joined in', 'depth_encoding': 'What maps say',
+             'depth_hint': 'A depth camera, or the ground, joined in',
+             'depth_encoding': 'What maps say',
              'risk_threshold_segmentation': 'The flag', 'gate': 'What planners eat',
              'max_rate_hz': 'How often', 'consumer_timeout_s': 'Diagnostics and colours'}
 _CHANGES = {LIVE: 'live', SWAP: 'swap', CONFIGURE: 'configure', START: 'start'}

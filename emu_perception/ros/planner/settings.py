@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-import math
 
 from emu_perception.errors import InputError
 from emu_perception.planning.classes import members
-from emu_perception.planning.mounting import Mounting
 from emu_perception.ros.parameter_rows import list_parameter, parameter
 from emu_perception.rules import Rule
 
@@ -90,13 +88,6 @@ class PlannerSettings:
     on_request: bool = parameter(
         False, 'Maps are made and published only for the image after a call of ~/publish_next. '
         'The risk flag is of every image whatever this is.')
-
-    @property
-    def mounting(self) -> Mounting | None:
-        """Return where the camera is on the robot; None: the parameters do not say."""
-        if not self.scan_camera_height_m > 0:
-            return None
-        return Mounting(self.scan_camera_height_m, math.radians(self.scan_camera_pitch_deg))
 
     def check_heights(self) -> None:
         """

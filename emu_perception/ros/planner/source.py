@@ -12,6 +12,7 @@ from emu_perception.cameras.camera import Camera
 from emu_perception.planning.ground_pixels import ground_pixels
 from emu_perception.planning.mounting import Mounting
 from emu_perception.ros.parameters import Settings
+from emu_perception.ros.planner.mounted import mounting_of
 from emu_perception.shown import Shown
 import numpy as np
 from std_msgs.msg import Header
@@ -58,7 +59,7 @@ class PlannerSource:
     @property
     def mounting(self) -> Mounting | None:
         """Return where the camera is on the robot; None: the parameters do not say."""
-        return self.settings.mounting
+        return mounting_of(self.settings)
 
     @cached_property
     def ground(self) -> np.ndarray:

@@ -180,3 +180,19 @@ def test_of_maps_at_another_size_the_same_is_read() -> None:
                                  for name, value in found.maps.items()})
     reading = read_ground(small.depth, ground_of(small))
     assert reading is not None and reading.factor == pytest.approx(0.8, rel=0.02)
+
+
+def test_what_another_mounting_told_is_forgotten() -> None:
+    """Half of a height that was corrected while the node runs would be neither the old nor new."""
+    depth, label = room()
+    found, stream = predicted(depth, label), HintStream()
+
+    def join(at: float, height_m: float, seen: Prediction) -> ScaleBelief:
+        return stream.join(seen, PICTURE, None, fx=250.0, prior=0.4, now_s=at, ground=ground_of(
+            seen, replace(MOUNTING, height_m=height_m))).fused.belief
+    for at in range(5):
+        join(float(at), 0.8 * MOUNTING.height_m, found)
+    corrected = join(6.0, MOUNTING.height_m, found)
+    assert corrected.factor == pytest.approx(1.0, abs=0.02)
+    blind = predicted(depth, np.zeros_like(label))
+    assert join(7.0, 0.9 * MOUNTING.height_m, blind) == ScaleBelief.before()
