@@ -27,7 +27,8 @@ class HintFigures:
 
     :ivar holes: share of pixels that the sensor does not see; 1 without a hint.
     :ivar abs_rel: of the network by itself against the sensor; None without a hint.
-    :ivar contradiction: why its hint was refused as far nearer; '' where it was not.
+    :ivar contradiction: why its hint was refused as far nearer, or may be of another depth
+        camera; '' where neither is so.
     """
 
     holes: float
@@ -92,12 +93,16 @@ class HintTrack:
         assert network is not None
         if self._each:
             self._stream = HintStream(any_scale=self._any_scale)
-        joined = self._stream.join(prediction, rgb, self._hint(image, camera), fx=camera.fx,
+        hint = self._hint(image, camera)
+        if self._hints.doubt:  # As in the node.
+            self._stream.forget_scale()
+        joined = self._stream.join(prediction, rgb, hint, fx=camera.fx,
                                    prior=self._prior, now_s=image.header.stamp_ns / 1e9)
         if joined.problem:
             self._leave_out(image, joined.cause, joined.problem)
         figures = replace(_figures(network, joined.hint),
-                          contradiction=joined.contradiction or '')
+                          contradiction=self._hints.doubt and f'depth hint: {self._hints.doubt}'
+                          or joined.contradiction or '')
         self._figures.append(figures)
         self._factors.append(joined.fused.belief.factor)
         return joined.prediction, figures

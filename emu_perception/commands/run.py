@@ -38,6 +38,7 @@ from emu_perception.commands.truth import TruthFolder
 from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
+from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
@@ -82,6 +83,8 @@ def run(options: argparse.Namespace) -> int:
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend)
         predictor.says_unscaled = False  # CameraChoice says why, and what to give.
+        if problem := scale_problem(predictor.metadata):  # Then it is not asked.
+            LOGGER.warning('%s: %s; the risk flag is raised', model, problem)
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration, options.risk_scores)
@@ -144,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
                 raise
         if summary.images and promised.missed:
             LOGGER.warning(promised.missed)
-        summary.unusable = runner.unusable
+        summary.note_unusable(runner.unusable)
         summary.depth_hint = None if track is None else track.summary()
         loss = source.loss
     return _finish(options, summary, interrupt, outputs, loss)

@@ -40,7 +40,8 @@ class Runner:
     :param promised: maps that are asked for.
     :param hints: of a depth camera that is joined in; None = there is none.
     :param truths: what is true of the images; None = nobody knows.
-    :ivar unusable: images that could not be read or inferred.
+    :ivar unusable: images that could not be read or inferred: of each reason the first one's name
+        and how many there were.
     """
 
     def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
@@ -52,7 +53,7 @@ class Runner:
         self._at_network_size = at_network_size
         self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
         self._promised, self._hints, self._truths = promised, hints, truths
-        self.unusable = 0
+        self.unusable: dict[str, tuple[str, int]] = {}
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
         """
@@ -122,7 +123,8 @@ class Runner:
         return self._risk.fault(reason, detail)
 
     def _count(self, image: InputImage, detail: str) -> None:
-        self.unusable += 1
-        if self.unusable == 1:
+        if not self.unusable:
             LOGGER.warning('%s: %s; such images are left out, counted, and raise the risk flag',
                            image.name, detail)
+        first, count = self.unusable.get(detail, (image.name, 0))
+        self.unusable[detail] = first, count + 1

@@ -54,12 +54,16 @@ class HintStream:
     def __init__(self, *, any_scale: bool = False) -> None:
         """Know nothing of the scale yet."""
         self._any_scale = any_scale
-        self._belief = ScaleBelief.before()
-        # Focal length, height, width, prior, network.
-        self._known_for = (0.0, 0, 0, 0.0, 0)
+        self.forget_scale()
         self._at_s = 0.0
         self._frozen = FrozenHints()
         self.contradiction = ''
+
+    def forget_scale(self) -> None:
+        """Know nothing of the scale any more; what hints have contradicted stays known."""
+        self._belief = ScaleBelief.before()
+        # Focal length, height, width, prior, network.
+        self._known_for = (0.0, 0, 0, 0.0, 0)
 
     def join(self, prediction: Prediction, rgb: np.ndarray, hint: DepthHint | None, *, fx: float,
              prior: float, now_s: float, contradictions: str = OFF, widening: float = 1.0,

@@ -53,8 +53,9 @@ class HintFusion:
 
     @property
     def contradiction(self) -> str:
-        """Return :attr:`HintStream.contradiction`."""
-        return self._stream.contradiction
+        """Return :attr:`HintStream.contradiction`, or that the hints are of two depth cameras."""
+        doubt = self.hints.doubt
+        return f'depth hint: {doubt}' if doubt else self._stream.contradiction
 
     @property
     def problem(self) -> str:
@@ -103,7 +104,12 @@ class HintFusion:
         :param received_s: when the image arrived, steady clock.
         """
         found = self.hints.take(received_s + settings.depth_hint_wait_s)
-        hint = None if found is None else self._decoded(found, rgb, camera)
+        doubt = self.hints.doubt
+        if doubt:  # Nor is what the two of them have said of the scale until now believed.
+            self._stream.forget_scale()
+        if found is not None and doubt:
+            self._refuse(doubt)
+        hint = None if found is None or doubt else self._decoded(found, rgb, camera)
         now_s = time.monotonic()
         widening = self._watch.widening if settings.adaptive_sigma else 1.0
         image = self._stream.join(
