@@ -43,7 +43,7 @@ from emu_perception.model_file import default_model
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
-from emu_perception.risk_status import resolve_thresholds, unbelievable
+from emu_perception.risk_status import Origin, resolve_thresholds, unbelievable
 from emu_perception.scores import SCORES
 from emu_perception.shown import Look
 import numpy as np
@@ -167,7 +167,7 @@ def _may_record(options: argparse.Namespace) -> bool:
 
 
 def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
-             predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, str],
+             predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, Origin],
              record: RecordedTopics | None) -> Iterator[Output]:
     out: Path = options.out
     metadata = predictor.metadata
