@@ -51,6 +51,9 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
             yield of_bag
     else:
         folder = Path(given)
+        if not folder.is_dir():
+            raise InputError(f'--depth is {given}: give a topic of a bag, or, beside images, the '
+                             'folder of PNGs of the same names (16 bits, millimetres)')
 
         def of_folder(image: InputImage, camera: Camera) -> np.ndarray | None:
             if image.apart_from_maps:
