@@ -7,7 +7,7 @@ Of two cameras on one topic what the one shows would lower the flag for the othe
 be the one's or the other's as it comes. Solid are frame_ids that change, sizes or encodings that
 come in turn, and, where the middleware tells it, two publishers whose messages come in between
 each other's. That a topic has two publishers is not: the second may be silent, or have been killed
-just now. Nor are pictures that change to and fro: a light may flicker, an emitter switch.
+just now. Nor are pictures that change to and fro (``two_views``): an emitter may switch.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any
 from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import Source
+from emu_perception.cameras.two_views import TwoViews
 from emu_perception.commands import output_folder
 from emu_perception.commands.before_work import checked
 from emu_perception.commands.camera_choice import CameraChoice
@@ -121,7 +122,8 @@ def run(options: argparse.Namespace) -> int:
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
-                        score_region=region, promised=promised, hints=track, truths=truths)
+                        score_region=region, promised=promised, hints=track, truths=truths,
+                        views=None if each else TwoViews())
         selection = Selection(options.every, options.start, options.end)
         made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,

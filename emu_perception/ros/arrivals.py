@@ -9,12 +9,14 @@ import time
 
 from emu_perception.cameras.one_camera import compressed_kind, kind_of, OneCamera
 from emu_perception.cameras.plausibility import Remark
+from emu_perception.cameras.two_views import TwoViews
 from emu_perception.errors import InputError
 from emu_perception.freshness import Freshness
 from emu_perception.frozen import FrozenPixels, WARN_AFTER_S
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.silence import is_simulated
 from emu_perception.ros.stamps import nanoseconds
+import numpy as np
 from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -49,7 +51,7 @@ class Arrivals:
         self._clock = clock
         self._freshness, self._frozen = Freshness(), FrozenPixels()
         self.warnings: tuple[Remark, ...] = ()
-        self._one = OneCamera()
+        self._one, self._views = OneCamera(), TwoViews()
 
     def note(self, message: Image | CompressedImage, now_s: float, *, other_sender: bool = False
              ) -> None:
@@ -92,6 +94,12 @@ class Arrivals:
                                    'parameter frozen_after_s raises the risk flag for it'))
         self.warnings = tuple(warnings)
         return Arrival(stale=stale, warnings=self.warnings)
+
+    def see(self, rgb: np.ndarray) -> tuple[Remark, ...]:
+        """Look at the pixels of the image judged last; return all that is odd about it."""
+        if found := self._views.see(rgb, time.monotonic()):
+            self.warnings = (*self.warnings, found)
+        return self.warnings
 
     def outlived(self, received_s: float, settings: Settings) -> str:
         """

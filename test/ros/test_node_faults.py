@@ -12,6 +12,7 @@ from emu_perception.cameras.one_camera import APART_S
 from emu_perception.errors import InputError
 from emu_perception.ros import subscriptions
 from node_bench import camera_info, FakePredictor, rgb_image, TIMEOUT_S
+import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 import torch
@@ -108,6 +109,22 @@ def test_two_publishers_of_one_frame_in_turn_raise_and_one_that_takes_over_only_
     assert 'of another publisher than the one before' in inference['last_error']
     # The one alone again, though the other is still there.
     bench.until(lambda: bench.risk() is False, send=rgb_image(), timeout_s=APART_S + TIMEOUT_S)
+
+
+def test_two_views_in_turn_behind_one_publisher_are_warned_of(make_bench):
+    """What a multiplexer sends of two cameras of one frame and size nothing else tells."""
+    bench = make_bench()
+    one = rgb_image()
+    other = rgb_image()
+    pixels = np.frombuffer(other.data, np.uint8).reshape(48, 64, 3)
+    other.data = array.array('B', np.ascontiguousarray(pixels[::-1, ::-1]).tobytes())
+    views = iter([one, other] * 1000)
+
+    def said() -> bool:
+        bench.send(next(views))
+        return 'between two views' in bench.diagnostics()['input']['warnings']
+    bench.until(said)
+    assert bench.diagnostics()['risk']['reason'] != 'unusable_input'
 
 
 @pytest.mark.parametrize('error, cause', [

@@ -230,6 +230,18 @@ def test_a_folder_of_bad_files_ends_in_a_few_lines_that_name_the_first(tmp_path,
     assert len(named) == 4 and named[-1] == 'unusable: 3 more: see frames.csv'
 
 
+def test_two_views_in_turn_of_a_stream_are_warned_of_once(tmp_path, checkpoint, capsys):
+    messages = recording(24)
+    for index, (topic, message, _) in enumerate(messages):
+        if topic == IMAGE:
+            rgb = np.kron(scene(index // 2 % 2, 8, 6), np.ones((16, 16, 1), np.uint8))
+            message.data = np.ascontiguousarray(rgb).ravel()
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--panels', 'none') == 0
+    assert capsys.readouterr().err.count('between two views') == 1
+    assert 'unusable_input' not in {row['reason'] for row in table(tmp_path / 'out')}
+
+
 def test_two_cameras_in_one_topic_raise_the_flag_as_in_the_node_and_are_said_once(
         tmp_path, checkpoint, capsys):
     messages = recording(8)
