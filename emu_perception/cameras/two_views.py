@@ -21,7 +21,7 @@ import numpy as np
 _RETURNS, _WITHIN_S = 6, 5.0
 # Correlations of small grey pictures: of neighbours that are two views, of a view with itself.
 # What changes all of a picture alike, as a flickering light or an exposure, changes them little.
-_UNLIKE, _ALIKE = 0.5, 0.9
+_UNLIKE, ALIKE = 0.5, 0.9
 _SMALL = (16, 12)
 _FEWEST = 96  # Pixels of the smaller side that are looked at.
 _FLAT = 4.0  # Grey levels: of less contrast there is noise alone.
@@ -45,17 +45,17 @@ class TwoViews:
         :param rgb: uint8 [H, W, 3].
         :param now_s: of any clock.
         """
-        small = _small(rgb)
+        small = small_picture(rgb)
         if small is not None:
             before = [float((small * other).sum()) for other in self._last]
-            if before and before[-1] < _UNLIKE and max(before) > _ALIKE:
+            if before and before[-1] < _UNLIKE and max(before) > ALIKE:
                 self._returns.append(now_s)
             self._last.append(small)
         many = len(self._returns) == _RETURNS and now_s - self._returns[0] <= _WITHIN_S
         return _REMARK if many else None
 
 
-def _small(rgb: np.ndarray) -> np.ndarray | None:
+def small_picture(rgb: np.ndarray) -> np.ndarray | None:
     """Return a small grey picture of mean 0 and length 1; None of one without contrast."""
     step = max(1, min(rgb.shape[:2]) // _FEWEST)
     grey = cv2.resize(np.ascontiguousarray(rgb[::step, ::step]), _SMALL,

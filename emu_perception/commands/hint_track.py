@@ -47,7 +47,7 @@ class HintSummary:
     :ivar scale_factors: what its metres are multiplied by: the tenth, fiftieth and ninetieth of a
         hundred images.
     :ivar left_out: how many hints were not joined in, by cause: ``unusable``, ``refused`` for a
-        scale that is no camera's, ``empty``, ``frozen``.
+        scale that is no camera's, ``empty``, ``frozen``, ``contrary`` to those before.
     """
 
     images: int

@@ -10,13 +10,14 @@ from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.contradiction import OFF
 from emu_perception.fusion.frozen_hints import FrozenHints
 from emu_perception.fusion.hint import DepthHint
+from emu_perception.fusion.hints_in_turn import HintsInTurn
 from emu_perception.fusion.joining import Fused
 from emu_perception.fusion.predictions import fused_prediction
 from emu_perception.prediction import Prediction
 import numpy as np
 
 # What becomes of a hint that is one of its image.
-USED, REFUSED, EMPTY, FROZEN = 'used', 'refused', 'empty', 'frozen'
+USED, REFUSED, EMPTY, FROZEN, CONTRARY = 'used', 'refused', 'empty', 'frozen', 'contrary'
 _OTHER_FOCAL = 0.05
 
 
@@ -28,8 +29,9 @@ class JoinedImage:
     :ivar hint: that was joined in; None where none was.
     :ivar cause: what became of the hint, ``USED`` or why it was left out; '' where there was none.
     :ivar problem: in one line why it was left out.
-    :ivar contradiction: in one line that it was refused as far nearer than the network; '' where
-        it was taken; None where it tells nothing of that, as one that is far farther.
+    :ivar contradiction: in one line that it was refused as far nearer than the network, or as
+        one of two depth cameras; '' where it was taken; None where it tells nothing of that, as
+        one that is far farther.
     """
 
     prediction: Prediction
@@ -45,10 +47,10 @@ class HintStream:
     Keeps what is known of the network's scale from image to image.
 
     :param any_scale: take a hint whose scale is no camera's too.
-    :ivar contradiction: in one line why a hint was refused as far nearer, until one is taken
-        again; '' else. Which of the two is wrong is not known, and what is nearer may be a wall.
-        One that is far farther is refused too, and raises nothing: its metres would have been the
-        less careful ones; but it takes nothing back.
+    :ivar contradiction: in one line why a hint was refused as far nearer, or as contrary to those
+        before, until one is taken again; '' else. Which of the two is wrong is not known, and
+        what is nearer may be a wall. One that is far farther is refused too, and raises nothing:
+        its metres would have been the less careful ones; but it takes nothing back.
     """
 
     def __init__(self, *, any_scale: bool = False) -> None:
@@ -56,7 +58,7 @@ class HintStream:
         self._any_scale = any_scale
         self.forget_scale()
         self._at_s = 0.0
-        self._frozen = FrozenHints()
+        self._frozen, self._turns = FrozenHints(), HintsInTurn()
         self.contradiction = ''
 
     def forget_scale(self) -> None:
@@ -89,22 +91,28 @@ class HintStream:
         self._at_s = now_s
         cause, problem = '', ''
         if hint is not None:
-            cause, problem = self._objection(hint, rgb)
+            cause, problem = self._objection(hint, rgb, now_s)
+        if cause == CONTRARY:  # Nor is what such hints have said of the scale believed.
+            self._belief = ScaleBelief.before(prior)
         prediction, fused = fused_prediction(
             prediction, rgb, None if problem else hint, self._belief, contradictions, widening,
             self._any_scale)
         self._belief = fused.belief
         if fused.refused:
             cause, problem = REFUSED, refusal(fused)
-        contradiction = _contradiction(fused)
+        contradiction = (f'depth hint: {problem}' if cause == CONTRARY else
+                         _contradiction(fused))
         if contradiction is not None:  # A missing, empty or refused hint takes nothing back.
             self.contradiction = contradiction
         return JoinedImage(prediction, fused, None if problem else hint, cause, problem,
                            contradiction)
 
-    def _objection(self, hint: DepthHint, rgb: np.ndarray) -> tuple[str, str]:
+    def _objection(self, hint: DepthHint, rgb: np.ndarray, now_s: float) -> tuple[str, str]:
         if not hint.known.any():
             return EMPTY, 'it sees nothing, not a pixel of the image'
+        contrary = self._turns.see(hint.depth, rgb, now_s)
+        if contrary:
+            return CONTRARY, contrary
         if self._frozen.frozen(hint.depth, rgb):
             return FROZEN, ('it has the same pixels as before, while the image has moved on: is '
                             'the depth camera frozen?')

@@ -10,14 +10,14 @@ import threading
 import time
 
 from emu_perception.cameras.one_camera import kind_of, OneCamera
-from emu_perception.fusion.hint_stream import EMPTY, FROZEN, REFUSED, USED
+from emu_perception.fusion.hint_stream import CONTRARY, EMPTY, FROZEN, REFUSED, USED
 from emu_perception.ros.stamps import nanoseconds
 from sensor_msgs.msg import Image
 
 _KEPT = 8  # Of images that are still to come, or were dropped.
 _REMEMBERED = 64  # Stamps, to know repeated ones by.
 _JUMP_NS = 10**9  # Off by more is another run, and no message that was overtaken.
-CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN)
+CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN, CONTRARY)
 
 
 @dataclass(frozen=True)
