@@ -161,7 +161,7 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
 
 
 @pytest.mark.parametrize(('out', 'words'), [
-    ('file/robot.safetensors', 'cannot be written (Not a directory)'),
+    ('file/robot.safetensors', 'is a file, not a folder; give another name'),
     ('there', 'is a folder'), ('image/000.png', 'is what is read'), ('image', 'is a folder'),
     ('bag.mcap', 'is what is read')])
 def test_an_output_that_cannot_be_is_said_before_the_work_and_nothing_is_replaced(
