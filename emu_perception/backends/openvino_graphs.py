@@ -20,7 +20,7 @@ from typing import Any
 
 from emu_perception import __version__
 from emu_perception.backends.base import Stages
-from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.backends.openvino_conversion import (
     Conversion,
     import_openvino,

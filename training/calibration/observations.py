@@ -13,7 +13,7 @@ from typing import Any
 from zipfile import BadZipFile
 import zlib
 
-from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.cache_files import cache_key
 from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
