@@ -23,6 +23,7 @@ from emu_perception.backends.onnx_export import OPSET
 from emu_perception.backends.tensorrt_engine import build_engine, Engine
 from emu_perception.backends.timm_version import timm_version
 from emu_perception.cache_files import cache_folder, cache_key, read_cached, write_cached
+from emu_perception.errors import text_of
 from emu_perception.networks.multitask import FoldedNetwork
 from emu_perception.networks.statistics import STATISTICS, statistics_length
 import torch
@@ -97,7 +98,7 @@ class EngineNetwork:
             return self._on_stream(kept, from_file=True)
         except Exception as error:  # A driver or a library that is not the builder's.
             LOGGER.warning('tensorrt: the kept engine does not run (%s); it is built again',
-                           ' '.join(str(error).split()))
+                           text_of(error))
             return None
 
     def _built(self, size: tuple[int, int]) -> StreamEngine:

@@ -21,7 +21,7 @@ from emu_perception.commands.hints import open_hints
 from emu_perception.commissioning import Recording
 from emu_perception.commissioning_depth import compare_frame, FrameDepth
 from emu_perception.delivery_check import DeliveryCheck
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.observer import Observer, Seen
 from emu_perception.pictures import check_image
 import numpy as np
@@ -81,7 +81,7 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
             rgb = image.read()
             check_image(rgb)  # The node shows no other to the network.
         except InputError as error:
-            print(f'left out: {image.name}: {" ".join(str(error).split())}', file=sys.stderr)
+            print(f'left out: {image.name}: {text_of(error)}', file=sys.stderr)
             continue
         height, width = rgb.shape[:2]
         camera = cameras.camera_of(image, width, height)
@@ -109,8 +109,7 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
         try:
             sensor = depths(image, camera)
         except DamagedImage as error:  # Others may be whole; what is of another kind ends it.
-            print(f'depth left out: {image.name}: {" ".join(str(error).split())}',
-                  file=sys.stderr)
+            print(f'depth left out: {image.name}: {text_of(error)}', file=sys.stderr)
             continue
         frame = None if sensor is None else compare_frame(
             seen.maps.depth.cpu().numpy(), seen.maps.depth_variance.cpu().numpy(), sensor,
