@@ -20,6 +20,7 @@ from emu_perception.fusion import (
     DepthHint,
     HintStream,
 )
+from emu_perception.normal_distribution import Z90
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.logs import QuietLog
@@ -121,7 +122,7 @@ class HintFusion:
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
                                             now_s - self._watched_s)
             self._watched_s = now_s
-        low, high = (joined.belief.factor * np.exp(sign * 1.645 * joined.belief.sigma)
+        low, high = (joined.belief.factor * np.exp(sign * Z90 * joined.belief.sigma)
                      for sign in (-1, 1))
         self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
         return image.prediction

@@ -12,6 +12,7 @@ from typing import Any
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
 from emu_perception.fusion import FITTED
+from emu_perception.normal_distribution import Z90
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
@@ -30,7 +31,7 @@ from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
 from ..reporting.style import save
-from .fusion_fit import PixelConstants, Z90
+from .fusion_fit import PixelConstants
 from .fusion_holes import HOLES
 from .fusion_images import fused_of, Trial, try_holes, View
 from .fusion_summary import errors, samples_of, summary
@@ -63,7 +64,7 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str, 
             stems, 'images', disable=not progress)), [*HOLES], seeds, fills=True)
     result = {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
               'images': len(stems), 'seeds': seeds, 'command': command,
-              **summary(trials, command)}
+              **summary(trials)}
     result['others'] = []
     for other in others:
         found, more = _trials(predictor, other, (
