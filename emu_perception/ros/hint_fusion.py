@@ -12,13 +12,14 @@ import time
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import decode_depth
 from emu_perception.cameras.rectified_depth import depth_in_view
-from emu_perception.cameras.topics import other_frame, says_rectified
+from emu_perception.cameras.topics import says_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import (
     CalibrationWatch,
     checked_hint,
     DepthHint,
     HintStream,
+    unaligned,
 )
 from emu_perception.normal_distribution import Z90
 from emu_perception.prediction import Prediction
@@ -129,10 +130,8 @@ class HintFusion:
 
     def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
         try:
-            given, frame = message.header.frame_id, self._frame_id
-            if other_frame(given, frame):
-                raise InputError(f"it is of frame '{given}', the image of '{frame}': give the "
-                                 'depth that is aligned to the image')
+            if problem := unaligned(message.header.frame_id, self._frame_id):
+                raise InputError(problem)
             hint = checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
             return replace(hint, depth=depth_in_view(
                 hint.depth, camera, rectified=says_rectified(self.hints.topic)))
