@@ -129,7 +129,6 @@ def said(checkpoint: Path, reading: str, out: Path) -> CheckpointMetadata:
                   'steps': [*steps_of(metadata), read_as(reading)]}
     metadata = replace(metadata, name=out.stem, architecture=same.arguments, metrics={},
                        provenance=provenance)
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out, same, metadata)
     return metadata
 
