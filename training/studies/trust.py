@@ -69,9 +69,9 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
             groups[name] = observed(observer, _pictures(own))
     cells = Cells(observer)
     measured_stems = evenly_spaced(folder.stems(split), limit)
-    pictures = observed(observer, _shown(
-        ruler_pictures(folder, measured_stems, border), 'ruler', progress,
-        len(measured_stems) * len(ruler_cells())), cells.add)
+    pictures = observed(observer, track(
+        ruler_pictures(folder, measured_stems, border), 'ruler',
+        len(measured_stems) * len(ruler_cells()), disable=not progress), cells.add)
     familiar = fit_familiar(fit, observer.familiar_length)
     unseen = {kind: fit_scores(fit, familiar, kind) for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
     names = [row.name for row in fitted_scores(metadata.tasks)]
@@ -80,10 +80,6 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
             'fitted_to': {'split': 'train', 'images': len(stems), 'pictures': len(fit.stem)},
             **summary(fit_scores(fit, familiar), unseen, pictures, groups, names, percentile,
                       {cell: part.figures() for cell, part in cells.cells.items()})}
-
-
-def _shown(pictures: Any, words: str, progress: bool, total: int | None = None) -> Any:
-    return track(pictures, words, total, disable=not progress)
 
 
 def _photographs(files: Sequence[Path]) -> list[Picture]:
