@@ -196,7 +196,7 @@ class Prediction:
         what is not promised. Of an image whose flag is raised it is no promise.
 
         :raises InputError: where it does not hold, as for a checkpoint without constants, another
-            camera, or depths that a depth camera is joined into.
+            camera, or depths whose scale a depth camera or the ground tells.
         """
         return self._presented('depth_interval').promised(self, 'depth_interval', level)
 
