@@ -78,8 +78,8 @@ def test_without_height_or_classes_it_is_said_and_the_scale_is_unknown(
     assert depth == pytest.approx(2.0) and sigma == pytest.approx(
         ScaleBelief.before().sigma, rel=1e-3)
     assert 'ground_used' not in shown.values()
-    shown.bench.until(lambda: 'scan_camera_height_m and ground_classes is not: the ground tells no '
-                      'scale' in shown.bench.diagnostics()['input']['warnings'])
+    shown.bench.until(lambda: 'scan_camera_height_m and ground_classes is not: the ground tells '
+                      'no scale' in shown.bench.diagnostics()['input']['warnings'])
     # Live: from the next image on it is.
     assert shown.bench.set(**{name: value for name, value in DOWN.items()
                               if name != 'ground_scale'}).successful
@@ -119,7 +119,8 @@ def test_the_classes_of_a_model_that_is_still_loaded_stop_no_image() -> None:
     found = fusion.fused(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Prediction({
         'depth': depth, 'depth_variance': 0.04 * depth,
         'label': np.zeros((HEIGHT, WIDTH), np.uint8), 'confidence': np.ones_like(depth)},
-        {}, (HEIGHT, WIDTH)), camera, 0.0, validate({**DOWN, 'ground_classes': ('road',)}), CLASSES)
+        {}, (HEIGHT, WIDTH)), camera, 0.0, validate({**DOWN, 'ground_classes': ('road',)}),
+        CLASSES)
     assert found.scale is not None and found.scale.factor == 1.0
     assert found.scale.sigma == pytest.approx(ScaleBelief.before().sigma)
     assert fusion.values['ground_unseen'] == 1

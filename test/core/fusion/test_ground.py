@@ -260,8 +260,9 @@ def test_what_nobody_asks_any_more_raises_nothing_for_ever(settled_by: str) -> N
     assert stream.contradiction
     joined_at(stream, 1.0, found, hint=np.zeros(SIZE, np.float32), ground=wrong)
     assert stream.contradiction  # An empty hint tells nothing.
-    stream.join(found, PICTURE, checked_hint(depth, None, SIZE) if settled_by == 'a hint' else None,
-                fx=250.0, prior=0.4, now_s=2.0, ground=wrong if settled_by == 'a hint' else None)
+    by_hint = settled_by == 'a hint'
+    stream.join(found, PICTURE, checked_hint(depth, None, SIZE) if by_hint else None, fx=250.0,
+                prior=0.4, now_s=2.0, ground=wrong if by_hint else None)
     assert not stream.contradiction
 
 
