@@ -140,6 +140,6 @@ def heard(belief: ScaleBelief, depth: np.ndarray, ground: Ground) -> GroundWord:
         return GroundWord(belief, reading, f'{said}: is what is labelled ground above it, or are '
                           'height (m) or pitch wrong? Nothing is made farther by that much')
     if reading.log_factor > belief.log_factor and belief.surprise(reading):
-        return GroundWord(belief, reading, f'{said}, of which {belief.factor:.2g} was known before:'
+        return GroundWord(belief, reading, f'{said}, of which {belief.factor:.2g} was known:'
                           ' is what is labelled ground above it? It makes nothing so much farther')
     return GroundWord(belief.updated(reading), reading)

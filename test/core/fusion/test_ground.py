@@ -219,7 +219,7 @@ def test_what_a_depth_camera_has_just_told_no_table_takes_back() -> None:
         lost = stream.join(found, PICTURE, None, fx=250.0, prior=0.4, now_s=0.3 + at, ground=table)
         said.append(lost.ground and lost.ground.problem)
     assert said[:10] == [None] * 10  # It is known better.
-    assert said[-1] is not None and 'was known before' in said[-1]
+    assert said[-1] is not None and 'was known: is what' in said[-1]
     assert told.factor == pytest.approx(0.6, rel=0.02) and lost.fused.belief.factor < 0.65
 
 
