@@ -30,6 +30,9 @@ def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, con
     if settings.depth_hint and 'depth' not in tasks:
         log.once('depth_hint', 'depth_hint is set, but the checkpoint has no task depth: the '
                  'depth camera is joined to nothing')
+    for name in ('calibration_watch', 'adaptive_sigma'):
+        if getattr(settings, name) and not settings.depth_hint:  # The ground is no second sensor.
+            log.once(name, f'{name} is set, and depth_hint is not: it has nothing to compare with')
     if settings.ground_scale:
         no_depth = ('' if 'depth' in tasks else 'ground_scale is set, but the checkpoint has no '
                     'task depth: there are no metres to scale')

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.judgement import judge
 from emu_perception.fusion import ScaleBelief
 from emu_perception.prediction import Prediction
 from emu_perception.ros.hint_fusion import HintFusion
+from emu_perception.ros.introduction import introduce
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.parameters import validate
-from node_bench import Bench, camera_info, CLASSES, rgb_image
+from node_bench import Bench, camera_info, CLASSES, FakeMetadata, rgb_image
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
@@ -124,3 +128,22 @@ def test_the_classes_of_a_model_that_is_still_loaded_stop_no_image() -> None:
     assert found.scale is not None and found.scale.factor == 1.0
     assert found.scale.sigma == pytest.approx(ScaleBelief.before().sigma)
     assert fusion.values['ground_unseen'] == 1
+
+
+@pytest.mark.parametrize('parameters, tasks, words', [
+    ({**DOWN, 'calibration_watch': True}, ('segmentation', 'depth'),
+     'calibration_watch is set, and depth_hint is not'),
+    ({'ground_scale': True}, ('segmentation',), 'ground_scale is set, but the checkpoint has no '
+     'task depth'),
+    (DOWN, ('segmentation', 'depth'), '')])
+def test_what_is_set_for_nothing_is_said(parameters: dict[str, Any], tasks: tuple[str, ...],
+                                         words: str) -> None:
+    said: list[str] = []
+    log = QuietLog(SimpleNamespace(info=lambda text: None, warning=said.append))
+    predictor: Any = SimpleNamespace(
+        metadata=FakeMetadata(tasks=tasks), key=SimpleNamespace(path=Path('a.safetensors')),
+        device_description='', precision='')
+    settings = validate({name: tuple(value) if isinstance(value, list) else value
+                         for name, value in parameters.items()})
+    introduce(log, predictor, settings, '', label_info=True)
+    assert len(said) == bool(words) and all(one.startswith(words) for one in said)
