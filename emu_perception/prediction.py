@@ -75,7 +75,7 @@ class Prediction:
         where the checkpoint has no such scores.
     :ivar presenter: what makes pictures, files and points of it; set by the Predictor.
     :ivar scale: what is known of the factor from the network's metres to these, where a depth
-        camera is joined in; None elsewhere.
+        camera or the ground tells it; None elsewhere.
     """
 
     maps: Mapping[str, np.ndarray]
