@@ -38,6 +38,8 @@ def checked_root(root: str | Path) -> Path:
     :raises DatasetError: if there is none.
     """
     folder = expanded(root)
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f'{root}: is a file; give a data set folder')
     if not folder.is_dir():
         raise DatasetError(f'{root}: no such data set folder')
     return folder

@@ -85,6 +85,24 @@ def why_unread(error: OSError) -> str:
     return f'cannot be read ({error.strerror or error})'
 
 
+def file_in_the_way(folder: Path) -> Path | None:
+    """Return the file in place of a folder, or of one that it would lie in; None: no file is."""
+    real = folder.absolute()  # Not pathlib's exists: it raises of what may not be looked at.
+    there = next((one for one in (real, *real.parents) if os.path.exists(one)), real)
+    return there if os.path.exists(there) and not os.path.isdir(there) else None
+
+
+def why_failed(error: OSError) -> str:
+    """Return in one line what an OSError names and what is wrong with it, for people."""
+    if not error.filename:
+        return str(error)
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        there = file_in_the_way(Path(os.fsdecode(error.filename)))
+        if there is not None:
+            return f'{error.filename}: {there} is a file, not a folder; give another name'
+    return f'{error.filename}: {error.strerror}'
+
+
 def expanded(path: str | os.PathLike[str]) -> Path:
     """Return a path with the folder of a user for its ~; of nobody it is a name like any other."""
     return Path(os.path.expanduser(path))  # pathlib's own raises RuntimeError of nobody's.

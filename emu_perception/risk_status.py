@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emu_perception.risk import RiskReason, RiskState, RiskThresholds
@@ -19,13 +20,29 @@ CODES: dict[RiskReason, int] = {
     RiskReason.STALE: 12, RiskReason.NO_CALIBRATION: 13, RiskReason.MISCALIBRATED: 14,
     RiskReason.UNUSABLE_INPUT: 20, RiskReason.FAILURE: 30}
 _NOT_FAULTS = (RiskReason.NONE, RiskReason.UNCERTAIN, RiskReason.INACTIVE)
-_AT_MOST = 'at most'
 OK, WARN, ERROR = 0, 1, 2  # Of diagnostic_msgs/DiagnosticStatus.
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Where a threshold came from.
+
+    :ivar words: for people and for the diagnostics.
+    :ivar beyond_belief: whether the checkpoint's own was, so that a lower one is in force.
+    """
+
+    words: str
+    beyond_belief: bool = False
+
+    def __str__(self) -> str:
+        """Return the words."""
+        return self.words
 
 
 def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None,
                        chosen: Collection[str] = ()
-                       ) -> tuple[RiskThresholds, dict[str, str]]:
+                       ) -> tuple[RiskThresholds, dict[str, Origin]]:
     """
     Return the thresholds in force and, by name of the score, where each came from.
 
@@ -34,28 +51,28 @@ def resolve_thresholds(own: Mapping[str, float], calibration: Calibration | None
     :param chosen: names of the scores that judge; none = all that have a threshold.
     """
     values: dict[str, float] = {}
-    sources = {}
+    origins = {}
     for name, row in SCORES.items():
         fitted = calibration.scores.get(name) if calibration else None
         if chosen and name not in chosen:
-            sources[name] = 'none: not in risk_scores'
+            origins[name] = Origin('none: not in risk_scores')
         elif own.get(name):
-            values[name], sources[name] = own[name], 'parameter'
+            values[name], origins[name] = own[name], Origin('parameter')
         elif fitted is not None:
             values[name] = min(fitted.threshold, row.believable)
-            sources[name] = 'checkpoint' if fitted.threshold <= row.believable else (
-                f'{_AT_MOST} {row.believable:g}; the checkpoint has {fitted.threshold:.3g}')
+            origins[name] = Origin('checkpoint') if fitted.threshold <= row.believable else Origin(
+                f'at most {row.believable:g}; the checkpoint has {fitted.threshold:.3g}', True)
         else:
-            sources[name] = 'none: not judged'
-    return RiskThresholds(values), sources
+            origins[name] = Origin('none: not judged')
+    return RiskThresholds(values), origins
 
 
-def unbelievable(sources: Mapping[str, str]) -> str:
+def unbelievable(origins: Mapping[str, Origin]) -> str:
     """Return in one line which thresholds of a checkpoint are beyond belief, or ''."""
     return '; '.join(
-        f'threshold of {row.words}: {sources[name]}, by which its metres would be worth nothing: '
+        f'threshold of {row.words}: {origins[name]}, by which its metres would be worth nothing: '
         f'train it longer, or set {row.parameter}'
-        for name, row in SCORES.items() if sources.get(name, '').startswith(_AT_MOST))
+        for name, row in SCORES.items() if name in origins and origins[name].beyond_belief)
 
 
 def banner_text(state: RiskState) -> str:
@@ -63,7 +80,7 @@ def banner_text(state: RiskState) -> str:
     return f'RISK {state.reason.value}: {state.detail}' if state.raised else 'no risk'
 
 
-def status_fields(state: RiskState, thresholds: RiskThresholds, sources: Mapping[str, str]
+def status_fields(state: RiskState, thresholds: RiskThresholds, origins: Mapping[str, Origin]
                   ) -> tuple[int, str, dict[str, str]]:
     """Return level, message and values of the node's risk_status."""
     level = OK if not state.raised else WARN if state.reason in _NOT_FAULTS else ERROR
@@ -75,7 +92,7 @@ def status_fields(state: RiskState, thresholds: RiskThresholds, sources: Mapping
     values.update({row.key: state.scores.get(name) for name, row in SCORES.items()})
     for name, row in SCORES.items():
         values[row.threshold_key] = thresholds.by_score.get(name)
-        values[row.origin_key] = sources.get(name, '')
+        values[row.origin_key] = origins.get(name, '')
     return level, message, {key: status_text(value) for key, value in values.items()}
 
 

@@ -17,6 +17,7 @@ from emu_perception.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from emu_perception.commands.output_file import make_folder
 from emu_perception.devices import resolved_device
 from emu_perception.errors import InputError
 from emu_perception.networks.families import Network
@@ -233,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError('--observations: nothing is observed without --fit-scores: leave it '
                              'out')
         if options.observations is not None:
-            options.observations.mkdir(parents=True, exist_ok=True)  # Said before the work.
+            make_folder(options.observations, f'--observations {options.observations}')
         if split == 'train':
             raise InputError("--split is 'train': a network is surer of what it was trained on; "
                              'give val')

@@ -15,7 +15,7 @@ from emu_perception.commands.output_file import check_writable
 from emu_perception.commands.program import CommandParser, is_subcommand
 from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError, InputError
-from emu_perception.foreign_files import print_any_name
+from emu_perception.foreign_files import print_any_name, why_failed
 from emu_perception.whole_files import write_json
 import torch
 
@@ -54,7 +54,7 @@ def run(command: Callable[[], object]) -> int:
         return _failed(f'{str(error).splitlines()[0]}: lower batch_size or crop_size')
     except OSError as error:
         # Folders that cannot be written, full disks: the user's to mend.
-        return _failed(f'{error.filename}: {error.strerror}' if error.filename else str(error))
+        return _failed(why_failed(error))
     except Stopped as stop:
         if speaks():
             print(stop, file=sys.stderr)

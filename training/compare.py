@@ -11,6 +11,8 @@ import logging
 from pathlib import Path
 import sys
 
+from emu_perception.commands.output_file import make_folder
+
 from . import evaluate
 from .arguments.compare import parser
 from .command_line import recipe_of, run
@@ -150,7 +152,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.members < 2:
             raise RecipeError(f'--members is {options.members}: an ensemble has 2 or more')
         results = options.results or recipe.folder / 'results'
-        results.mkdir(parents=True, exist_ok=True)  # What cannot be written is said before.
+        # What cannot be written is said before.
+        make_folder(results, f'{"--results" if options.results else "field output:"} {results}')
         with kept(GOES_ON):
             files = compare(recipe, options.members, results,
                             side_by_side(options.parallel, recipe),

@@ -12,6 +12,7 @@ import logging
 from emu_perception.cameras.calibration import CameraInfo, from_message
 from emu_perception.cameras.image_decoding import compressed_to_rgb, DamagedImage, image_to_rgb
 from emu_perception.cameras.info_history import InfoHistory, UNSTAMPED
+from emu_perception.cameras.one_camera import compressed_kind, kind_of, OneCamera
 from emu_perception.cameras.source import InputImage
 from emu_perception.cameras.topics import beside, looks_rectified
 from emu_perception.errors import InputError
@@ -44,7 +45,8 @@ class BagImages:
             raise RecordingError(f"{bag.path}: topic '{self.image_topic}' has no message")
         _check_first(bag, self.image_topic)
         self.rate_hz = _rate_hz(bag, self.image_topic)
-        self._info_topic = find_info_topic(bag, self.image_topic, info_topic)
+        self._info_topic = found_info_topic(bag, self.image_topic, info_topic)
+        self._missing = '' if self._info_topic else _missing(self.image_topic)
         self._damaged: set[int] = set()  # Stamps of camera_infos.
         self._repeated_said = False
         whole = ((record.stamp_ns, self._info_of(record))
@@ -59,9 +61,11 @@ class BagImages:
         Yield the images in order, each with the camera_info of its stamp, else the latest.
 
         One whose stamp, other than 0, is that of the image before is left out, which is said: it
-        is that image again, and the node drops it.
+        is that image again, and the node drops it. One that may be of another camera than those
+        before cannot be read, as the node refuses it.
         """
         waiting: Record | None = None
+        doubt, one = '', OneCamera()
         before_ns = 0
         infos = InfoHistory()
         if self._first_info is not None:
@@ -71,23 +75,25 @@ class BagImages:
         for record in self._bag.records(topics):
             if record.topic == self.image_topic:
                 seen += 1
+                note(one, record)
                 if record.stamp_ns and record.stamp_ns == before_ns:
                     self._say_repeated(record.stamp_ns)
                     continue
                 before_ns = record.stamp_ns or before_ns
                 if waiting is not None:
-                    yield self._image(waiting, infos)
+                    yield self._image(waiting, infos, doubt)
+                doubt = one.doubt(record.recorded_ns / 1e9)
                 waiting = record  # Its camera_info may come right after it.
                 continue
             if waiting is not None and not (record.stamp_ns
                                             and record.stamp_ns == waiting.stamp_ns):
-                yield self._image(waiting, infos)
+                yield self._image(waiting, infos, doubt)
                 waiting = None
             info = self._info_of(record)
             if info is not None:
                 infos.add(record.stamp_ns, info, record.recorded_ns / 1e9)
         if waiting is not None:
-            yield self._image(waiting, infos)
+            yield self._image(waiting, infos, doubt)
         self._bag.check_seen(self.image_topic, seen)
 
     @property
@@ -115,16 +121,19 @@ class BagImages:
             self._damaged.add(record.stamp_ns)
         return info
 
-    def _image(self, record: Record, infos: InfoHistory) -> InputImage:
+    def _image(self, record: Record, infos: InfoHistory, two: str) -> InputImage:
         # A stamp of 0 is one that the driver did not set.
         stamp_ns = record.stamp_ns or record.recorded_ns
         damaged = record.stamp_ns and record.stamp_ns in self._damaged
         doubt = 'is damaged' if damaged else infos.doubt(record.stamp_ns,
                                                          record.recorded_ns / 1e9)
         return InputImage(f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}',
-                          Header(stamp_ns, frame_id_of(record)), partial(decode_image, record),
+                          Header(stamp_ns, frame_id_of(record)),
+                          partial(_refused, f"topic '{self.image_topic}': {two}") if two
+                          else partial(decode_image, record),
                           None if doubt else infos.for_image(record.stamp_ns),
                           f"camera_info on '{self._info_topic}' {doubt}" if doubt else '',
+                          info_missing=self._missing,
                           rectified=looks_rectified(self.image_topic),
                           topic=self.image_topic, record=record)
 
@@ -136,6 +145,10 @@ def decode_image(record: Record) -> np.ndarray:
     :raises InputError: if it cannot be used.
     """
     return (compressed_to_rgb if record.kind == COMPRESSED else image_to_rgb)(record.decode())
+
+
+def _refused(why: str) -> np.ndarray:
+    raise InputError(why)
 
 
 def find_image_topic(bag: Bag) -> str:
@@ -158,21 +171,32 @@ def find_image_topic(bag: Bag) -> str:
 
 
 def find_info_topic(bag: Bag, image_topic: str, info_topic: str | None) -> str | None:
+    """Return :func:`found_info_topic`, with a warning where that is None."""
+    topic = found_info_topic(bag, image_topic, info_topic)
+    if topic is None:
+        LOGGER.warning('%s: %s: depth cannot be corrected for a camera of another focal length',
+                       bag.path, _missing(image_topic))
+    return topic
+
+
+def found_info_topic(bag: Bag, image_topic: str, info_topic: str | None) -> str | None:
     """
-    Return the topic of the camera_info, or None (with a warning) where the bag has none.
+    Return the topic of the camera_info, or None where the bag has none.
 
     :param info_topic: None looks beside the image topic, as image_transport lays them out.
     :raises RecordingError: if the topic was asked for and is not there, or is empty.
     """
     topic = info_topic or beside(image_topic)
     if info_topic is None and (bag.topics.get(topic) != CAMERA_INFO or not bag.counts[topic]):
-        LOGGER.warning("%s: no camera_info at '%s': depth cannot be corrected for a camera of "
-                       'another focal length; see --camera-info-topic', bag.path, topic)
         return None
     bag.check_topic(topic, (CAMERA_INFO,))
     if not bag.counts[topic]:
         raise RecordingError(f"{bag.path}: topic '{topic}' has no message")
     return topic
+
+
+def _missing(image_topic: str) -> str:
+    return f"no camera_info at '{beside(image_topic)}' (--camera-info-topic)"
 
 
 def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
@@ -224,7 +248,30 @@ def _rate_hz(bag: Bag, topic: str) -> float:
 
 def frame_id_of(record: Record) -> str:
     """Return the frame_id of a message's header, without decoding it."""
-    # A CDR string after stamp and encapsulation: length with its final zero, then the bytes.
+    return _string(record, 12)[0]
+
+
+def note(one: OneCamera, record: Record) -> None:
+    """Tell whose an image's message is, without decoding it."""
+    frame_id, end = _string(record, 12)
+    at = _aligned(end)
+    if record.kind == IMAGE:
+        kind = kind_of(_number(record, at + 4), _number(record, at), _string(record, at + 8)[0])
+    else:  # A format, and how many bytes there are.
+        kind = compressed_kind(memoryview(record.data)[_aligned(_string(record, at)[1]) + 4:])
+    one.note(record.recorded_ns / 1e9, frame_id, kind)
+
+
+def _string(record: Record, at: int) -> tuple[str, int]:
+    """Return the CDR string at a place, and where it ends: length with its zero, the bytes."""
+    end = at + 4 + _number(record, at)
+    return record.data[at + 4:max(at + 4, end - 1)].decode(errors='replace'), end
+
+
+def _aligned(at: int) -> int:
+    return at + -at % 4  # The encapsulation before it has four bytes.
+
+
+def _number(record: Record, at: int) -> int:
     order = 'little' if record.data[1:2] and record.data[1] & 1 else 'big'
-    length = int.from_bytes(record.data[12:16], order)  # type: ignore[arg-type]
-    return record.data[16:16 + max(0, length - 1)].decode(errors='replace')
+    return int.from_bytes(record.data[at:at + 4], order)  # type: ignore[arg-type]

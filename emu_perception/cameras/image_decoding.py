@@ -161,7 +161,7 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
                          'compressed: run `ros2 run image_transport republish`, or have the '
                          'camera send raw or compressed images')
     data = bytes(message.data)
-    told = _told_size(data)
+    told = told_size(data)
     if told is not None:  # Before OpenCV makes room for it.
         _check_size(*told)
     # `<what the image was>; <jpeg, png> compressed <what was packed>`, of image_transport.
@@ -185,7 +185,7 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     return pixels if 'compressed rgb' in rest else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def _told_size(data: bytes) -> tuple[int, int] | None:
+def told_size(data: bytes) -> tuple[int, int] | None:
     """Return (width, height) as the head of a PNG or JPEG says it; None where there is none."""
     if data.startswith(png_bytes.START):
         return struct.unpack('>II', data[16:24]) if len(data) >= 24 else None

@@ -10,14 +10,14 @@ import math
 
 from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cameras.plausibility import Remark
+from emu_perception.cameras.turns import Turns
 
 UNSTAMPED = Remark('unstamped', 'has stamp 0: the newest counts, which may be of another image '
                    'where the lens zooms; have the driver stamp it as its image')
 
 _TWO = 'two cameras send there; give each a topic of its own'
-# To one calibration so many returns within so many seconds: a lens zooms in and out again, but
-# hardly twice.
-_RETURNS, _WITHIN_S = 2, 5.0
+# To one calibration so many returns: a lens zooms in and out again, but hardly twice.
+_RETURNS = 2
 # Of focal lengths and centres: an encoder's noise is no other lens.
 _ALIKE, _ALIKE_PX = 0.02, 3.0
 
@@ -35,8 +35,7 @@ class InfoHistory:
 
     def __init__(self) -> None:
         self._infos: deque[tuple[int, CameraInfo]] = deque(maxlen=self._KEPT)
-        # Those that were another one than that before, with when they arrived.
-        self._changes: deque[tuple[float, CameraInfo]] = deque(maxlen=4 * self._KEPT)
+        self._turns = Turns(_alike)
 
     def add(self, stamp_ns: int, info: CameraInfo, arrived_s: float | None = None) -> None:
         """
@@ -45,9 +44,8 @@ class InfoHistory:
         :param arrived_s: by the clock of :meth:`doubt`; None: it was sent before, maybe long ago.
         """
         self._infos.append((stamp_ns, info))
-        if arrived_s is not None and not (
-                self._changes and _alike(self._changes[-1][1], info)):
-            self._changes.append((arrived_s, info))
+        if arrived_s is not None:
+            self._turns.add(arrived_s, info)
 
     @property
     def unstamped(self) -> Remark | None:
@@ -76,22 +74,9 @@ class InfoHistory:
         own = self.own(stamp_ns or 0)
         if len(own) > 1:
             return f'has {len(own)} different ones of one stamp: {_TWO}'
-        if not own and self._in_turn(now_s):
+        if not own and any(count > _RETURNS for _, count in self._turns.kinds(now_s)):
             return f"has different ones in turn, and none of the image's stamp: {_TWO}"
         return ''
-
-    def _in_turn(self, now_s: float) -> bool:
-        changes = list(self._changes)
-        first = next((i for i, (at_s, _) in enumerate(changes) if now_s - at_s <= _WITHIN_S),
-                     len(changes))
-        kinds: list[tuple[CameraInfo, int]] = []  # Each, and how often it came.
-        for _, info in changes[max(0, first - 1):]:  # The one before was there when they began.
-            index = next((i for i, (kind, _) in enumerate(kinds) if _alike(kind, info)), None)
-            if index is None:
-                kinds.append((info, 1))
-            else:
-                kinds[index] = (info, kinds[index][1] + 1)
-        return max((count for _, count in kinds), default=0) > _RETURNS
 
 
 def _own(infos: list[tuple[int, CameraInfo]], stamp_ns: int | None) -> list[CameraInfo]:

@@ -68,6 +68,13 @@ def is_bag(path: Path) -> bool:
                for child in path.iterdir()))
 
 
+def folder_of_bag(path: Path) -> Path | None:
+    """Return the folder that is a ROS 2 bag, of it or of a file in it; None: it is in none."""
+    folder = path if path.is_dir() else path.parent
+    found = (folder / 'metadata.yaml').exists() or path.is_dir() and is_bag(path)
+    return folder if found else None
+
+
 def _opened(path: Path, rate_hz: float) -> Source:
     if path.is_dir():
         return ImageFiles(image_paths(path), rate_hz)

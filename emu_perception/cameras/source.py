@@ -27,6 +27,7 @@ class InputImage:
     :ivar read: returns rgb uint8 HxWx3, or raises InputError; valid until the next image.
     :ivar info: the calibration that goes with it, or None.
     :ivar info_problem: why a calibration that is there cannot be read; one line, '' where it can.
+    :ivar info_missing: where a calibration was looked for and none is; one line, or ''.
     :ivar rectified: whether it is the calibration of a rectified image.
     :ivar topic: of the image, where it comes from a bag; its name says whether it is rectified
         already (:func:`~.topics.reading`).
@@ -44,6 +45,7 @@ class InputImage:
     read: Callable[[], np.ndarray]
     info: CameraInfo | None = None
     info_problem: str = ''
+    info_missing: str = ''
     rectified: bool = True
     topic: str = ''
     record: Record | None = None

@@ -77,7 +77,7 @@ class CameraChoice:
             self._say_once(problem.code, f'{problem.text}: depth is NOT scaled to this camera for '
                            'such images, and the risk flag is raised'
                            f'{"" if unrectified else f"; {_REMEDY}"}')
-        elif problem.code != _MISSING:
+        elif problem.code != _MISSING or image.info_missing:
             self._say_once(problem.code, problem.text)
         return camera
 
@@ -104,7 +104,8 @@ class CameraChoice:
         if info is None:
             self._problem = (Remark('unreadable', f'{image.name}: {image.info_problem}')
                              if image.info_problem else
-                             Remark(_MISSING, 'no calibration came with the image'))
+                             Remark(_MISSING, image.info_missing
+                                    or 'no calibration came with the image'))
             return None
         apart = image.apart_from(info, width, height)
         if apart:  # Nor does a field of view say where a lens's distortion lies then.

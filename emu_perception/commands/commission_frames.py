@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,9 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
             yield of_bag
     else:
         folder = Path(given)
+        if not folder.is_dir():
+            raise InputError(f'--depth is {given}: give a topic of a bag, or, beside images, the '
+                             'folder of PNGs of the same names (16 bits, millimetres)')
 
         def of_folder(image: InputImage, camera: Camera) -> np.ndarray | None:
             if image.apart_from_maps:
@@ -76,12 +80,13 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
     times: list[float] = []
     statistics, frames = [], []
     scores: dict[str, list[float]] = {}
+    left_out = _LeftOut()
     for image in _spread(source, every):
         try:
             rgb = image.read()
             check_image(rgb)  # The node shows no other to the network.
         except InputError as error:
-            print(f'left out: {image.name}: {" ".join(str(error).split())}', file=sys.stderr)
+            left_out.say('left out', image.name, str(error))
             continue
         height, width = rgb.shape[:2]
         camera = cameras.camera_of(image, width, height)
@@ -92,8 +97,8 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
         seen = observer(view, None if camera is None else camera.fx / width)
         odd = _not_finite(seen)
         if odd:  # In the node it raises the flag; here it would be the thresholds of all frames.
-            print(f'left out: {image.name}: {odd} is not finite: the network gives no usable '
-                  'answer for it', file=sys.stderr)
+            left_out.say('left out', image.name,
+                         f'{odd} is not finite: the network gives no usable answer for it')
             continue
         # Twice as many are enough, of a video that does not say how long it is.
         if (len(times) % delivery_every == 0
@@ -109,18 +114,40 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
         try:
             sensor = depths(image, camera)
         except DamagedImage as error:  # Others may be whole; what is of another kind ends it.
-            print(f'depth left out: {image.name}: {" ".join(str(error).split())}',
-                  file=sys.stderr)
+            left_out.say('depth left out', image.name, str(error))
             continue
         frame = None if sensor is None else compare_frame(
             seen.maps.depth.cpu().numpy(), seen.maps.depth_variance.cpu().numpy(), sensor,
             as_hint=as_hint)
         frames += [] if frame is None else [frame]
+    left_out.end()
     if not times:
         raise InputError('no image of the recording can be read')
     order = np.argsort(times, kind='stable')
     return Recording(np.array(times)[order], np.stack(statistics)[order], {
         name: np.array(values)[order] for name, values in scores.items()}), frames
+
+
+class _LeftOut:
+    """Says the first few images that are left out, with why, and how many more there were."""
+
+    _SAID = 5
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._counts: Counter[str] = Counter()
+
+    def say(self, what: str, name: str, why: str) -> None:
+        """Count an image."""
+        self._counts[what] += 1
+        if self._counts[what] <= self._SAID:
+            print(f'{what}: {name}: {" ".join(why.split())}', file=sys.stderr)
+
+    def end(self) -> None:
+        """Say how many there were besides."""
+        for what, count in self._counts.items():
+            if count > self._SAID:
+                print(f'{what}: {count - self._SAID} more', file=sys.stderr)
 
 
 def _not_finite(seen: Seen) -> str:

@@ -29,8 +29,8 @@ class HintFigures:
     :ivar holes: share of pixels that the sensor does not see; 1 without a hint; None where no
         depth camera is joined in.
     :ivar abs_rel: of the network by itself against the sensor; None without a hint.
-    :ivar contradiction: why its hint, or its ground, was refused as far nearer; '' where it was
-        not.
+    :ivar contradiction: why its hint, or its ground, was refused as far nearer, or the hint may be
+        of another depth camera; '' where neither is so.
     """
 
     holes: float | None
@@ -49,7 +49,7 @@ class HintSummary:
     :ivar scale_factors: what its metres are multiplied by: the tenth, fiftieth and ninetieth of a
         hundred images.
     :ivar left_out: how many hints were not joined in, by cause: ``unusable``, ``refused`` for a
-        scale that is no camera's, ``empty``, ``frozen``.
+        scale that is no camera's, ``empty``, ``frozen``, ``contrary`` to those before.
     """
 
     images: int
@@ -98,7 +98,11 @@ class HintTrack:
         assert network is not None
         if self._each:
             self._stream = HintStream(any_scale=self._any_scale)
-        joined = self._stream.join(prediction, rgb, self._hint(image, camera), fx=camera.fx,
+        hint = self._hint(image, camera)
+        doubt = self._hints.doubt if self._hints else ''
+        if doubt:  # As in the node.
+            self._stream.forget_scale()
+        joined = self._stream.join(prediction, rgb, hint, fx=camera.fx,
                                    prior=self._prior, now_s=image.header.stamp_ns / 1e9,
                                    ground=(self._ruler.of(prediction, camera)
                                            if self._ruler else None))
@@ -107,8 +111,8 @@ class HintTrack:
         if joined.ground is not None:
             self._note_ground(image, joined.ground)
         found = _figures(network, joined.hint) if self._hints else HintFigures(None, None)
-        figures = replace(found,
-                          contradiction=joined.contradiction or self._nearer(joined))
+        figures = replace(found, contradiction=doubt and f'depth hint: {doubt}'
+                          or joined.contradiction or self._nearer(joined))
         self._figures.append(figures)
         self._factors.append(joined.fused.belief.factor)
         return joined.prediction, figures

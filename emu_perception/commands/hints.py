@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from emu_perception.cameras import png_bytes
+from emu_perception.cameras.bag_images import note
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import decode_depth, metres_of
+from emu_perception.cameras.one_camera import OneCamera
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage
@@ -31,7 +33,13 @@ _JUMP_NS = 10**9  # A stamp further off is of another run, as in the node.
 
 
 class Hints(Protocol):
-    """What a depth camera saw, by image."""
+    """
+    What a depth camera saw, by image.
+
+    :ivar doubt: in one line why the last image's may be of two depth cameras; '' where of one.
+    """
+
+    doubt: str
 
     def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """
@@ -45,6 +53,8 @@ class Hints(Protocol):
 
 class FolderHints:
     """PNGs of 16 bits, in millimetres, of the images' names."""
+
+    doubt = ''
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,6 +86,7 @@ class BagHints:
         self._records = bag.records([topic])
         self._ahead: list[Record] = []  # At most the one that was recorded too late so far.
         self._near: list[Record] = []
+        self._one, self.doubt = OneCamera('depth image'), ''
 
     def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """Return what was recorded within half a period of the image, the nearest."""
@@ -90,11 +101,16 @@ class BagHints:
             if record.recorded_ns > recorded_ns + _BESIDE_NS:
                 self._ahead.append(record)
                 break
+            note(self._one, record)
             if _may_be_of(record, stamp, recorded_ns):
                 self._near.append(record)
+        doubt = self._one.doubt(recorded_ns / 1e9)
+        self.doubt = doubt and f"topic '{self._topic}': {doubt}"
         found = min(self._near, key=lambda record: abs(_stamp(record) - stamp), default=None)
         if found is None or abs(_stamp(found) - stamp) > SLOP_NS:
             return None
+        if self.doubt:
+            raise InputError(self.doubt)
         message = found.decode()
         given, frame = message.header.frame_id, image.header.frame_id
         if other_frame(given, frame):  # As the node refuses it.

@@ -24,10 +24,10 @@ from emu_perception.commands.program import CommandParser
 def parser() -> CommandParser:
     """Return the parser of the command's line."""
     parser = CommandParser('emu nav2-layer', __doc__)
-    parser.add_argument('--model', type=Path, help="default: the package's")
+    parser.add_argument('--model', type=Path, metavar='FILE', help="default: the package's")
     parser.add_argument('--ground', default='', metavar='A,B', help='classes to drive on')
     parser.add_argument('--overhead', default='', metavar='A,B', help='classes above the robot')
     parser.add_argument('--node', default='/emu',
                         help="the node's full name; default: %(default)s")
-    parser.add_argument('--out', type=Path, help='default: print')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='default: print')
     return parser

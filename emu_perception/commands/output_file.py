@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from emu_perception.errors import InputError
+from emu_perception.foreign_files import file_in_the_way
 
 
 def check_file(out: Path, *beside: Path, force: bool) -> None:
@@ -60,6 +61,17 @@ def check_writable(path: Path | None) -> None:
         raise InputError(f'{path}: cannot be written ({error.strerror})') from error
 
 
+def make_folder(folder: Path, what: str) -> None:
+    """
+    Make a folder for results; one that is there is taken as it is.
+
+    :param what: the option that names it, and its value.
+    :raises InputError: if it cannot be made or written into.
+    """
+    check_folder(folder.absolute(), what)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def check_folder_of(out: Path) -> None:
     """
     Check that a file's folder, or what there is of it, can be written into.
@@ -77,6 +89,9 @@ def check_folder(folder: Path, what: str) -> None:
     :raises InputError: if not.
     """
     try:
+        blocking = file_in_the_way(folder)
+        if blocking is not None:
+            raise InputError(f'{what}: {blocking} is a file, not a folder; give another name')
         there = next(one for one in (folder, *folder.parents) if one.exists())
         with TemporaryFile(dir=there):
             pass

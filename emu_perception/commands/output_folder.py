@@ -9,6 +9,7 @@ from pathlib import Path
 import re
 import shutil
 
+from emu_perception.cameras.opening import folder_of_bag
 from emu_perception.commands import output_file
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import expanded, holds_anything, is_litter
@@ -44,8 +45,14 @@ def check_apart(path: Path, out: Path) -> None:
     """
     Refuse to write into the folder that is read: its own panels would be input next time.
 
+    Nor into a recording: who copies it, or removes it, has nothing else in mind.
+
     :raises InputError: if it is so.
     """
+    bag = folder_of_bag(path) if path.exists() else None
+    if bag is not None and bag.resolve() in (out.resolve(), *out.resolve().parents):
+        raise InputError(f'--out {out}: is in the folder of the recording that is read, {bag}; '
+                         'give another folder')
     if path.is_dir() and (out.resolve() == path.resolve()
                           or path.resolve() in out.resolve().parents
                           and out.resolve().name in ('image', PANELS)):

@@ -22,6 +22,9 @@ from emu_perception.model_file import missing
 _CHECKPOINTS = ('checkpoint', 'model', 'teacher', 'constants_of')
 # Files that took minutes to make, or days.
 _READ = (*_CHECKPOINTS, 'metrics', 'results', 'cameras')
+# What options call a folder, and a file.
+_FOLDERS = ('DIR', 'FOLDER')
+_FILES = ('FILE', 'JSON', 'OUT', 'PNG', 'JPG', 'RESULT.json')
 _WRITTEN = ('out', 'json', 'figure', 'markdown', 'pictures')
 
 
@@ -38,11 +41,37 @@ def read_first(module: str, arguments: list[str] | None) -> None:
     with reader_may_leave(), reading():
         parser = import_module(module).parser()
         options = parser.options(arguments)
+        check_kinds(parser, options)
         check_checkpoints(options)
         for folder in _named(options, 'data'):
             checked_root(folder)
         check_results(options)
         parser.check(options)
+
+
+def check_kinds(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """
+    Look whether a file was given where a folder is wanted, or the other way round.
+
+    Each option says by its metavar which it wants. Of checkpoints their reader says it.
+
+    :raises InputError: if so.
+    """
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in {id(one): one for one in action.choices.values()}.values():
+                if command.get_default('module') == getattr(options, 'module', None):
+                    check_kinds(command, options)
+            continue
+        name = max(action.option_strings, key=len, default='')
+        for given in _named(options, action.dest):
+            if not isinstance(given, (str, Path)) or action.dest in _CHECKPOINTS:
+                continue
+            path = expanded(given)
+            if action.metavar in _FOLDERS and path.exists() and not path.is_dir():
+                raise InputError(f'{name} {given}: is a file; give a folder'.strip())
+            if action.metavar in _FILES and path.is_dir():
+                raise InputError(f'{name} {given}: is a folder; give the name of a file'.strip())
 
 
 def check_checkpoints(options: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from emu_perception.points import points_of
 from emu_perception.recordings.messages import Header
 from emu_perception.recordings.writer import RecordingWriter
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_status import status_fields, status_names
+from emu_perception.risk_status import Origin, status_fields, status_names
 from emu_perception.scores import SCORES
 from emu_perception.shown import Shown
 from emu_perception.topics import CAMERA_INFO, IMAGE, NUMBER, POINTS, Topic
@@ -39,7 +39,7 @@ class RecordingOutput:
     """
 
     def __init__(self, folder: Path, topics: RecordedTopics, image_topic: str,
-                 thresholds: RiskThresholds, sources: Mapping[str, str],
+                 thresholds: RiskThresholds, sources: Mapping[str, Origin],
                  classes: Sequence[str] = (), expected: int | None = None) -> None:
         """
         Make the bag ``folder``, which must not exist.

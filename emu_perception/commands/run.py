@@ -18,6 +18,7 @@ from typing import Any
 from emu_perception.cameras.image_files import ImageFiles
 from emu_perception.cameras.opening import open_source
 from emu_perception.cameras.source import Source
+from emu_perception.cameras.two_views import TwoViews
 from emu_perception.commands import output_folder
 from emu_perception.commands.before_work import checked
 from emu_perception.commands.camera_choice import CameraChoice
@@ -40,13 +41,14 @@ from emu_perception.commands.truth import TruthFolder
 from emu_perception.commands.truth_figures import TruthFigures
 from emu_perception.errors import EmuError, InputError
 from emu_perception.foreign_files import print_any_name
+from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
 from emu_perception.planning.classes import members
 from emu_perception.planning.mounting import Mounting
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
-from emu_perception.risk_status import resolve_thresholds, unbelievable
+from emu_perception.risk_status import Origin, resolve_thresholds, unbelievable
 from emu_perception.scores import SCORES
 from emu_perception.shown import Look
 import numpy as np
@@ -87,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
         predictor = Predictor.load(model, options.device, options.precision,
                                    backend=options.backend)
         predictor.says_unscaled = False  # CameraChoice says why, and what to give.
+        if problem := scale_problem(predictor.metadata):  # Then it is not asked.
+            LOGGER.warning('%s: %s; the risk flag is raised', model, problem)
         thresholds, origins = resolve_thresholds(
             {name: getattr(options, row.parameter) for name, row in SCORES.items()},
             predictor.metadata.calibration, options.risk_scores)
@@ -125,7 +129,8 @@ def run(options: argparse.Namespace) -> int:
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
-                        score_region=region, promised=promised, hints=track, truths=truths)
+                        score_region=region, promised=promised, hints=track, truths=truths,
+                        views=None if each else TwoViews())
         selection = Selection(options.every, options.start, options.end)
         made = output_folder.make_folder(options.out)
         summary = Summary(str(options.input), str(model), predictor.device_description,
@@ -151,7 +156,7 @@ def run(options: argparse.Namespace) -> int:
                 raise
         if summary.images and promised.missed:
             LOGGER.warning(promised.missed)
-        summary.unusable = runner.unusable
+        summary.note_unusable(runner.unusable)
         if track is not None:
             summary.depth_hint, summary.ground_scale = track.summary(), track.ground_summary()
         loss = source.loss
@@ -182,7 +187,7 @@ def _may_record(options: argparse.Namespace) -> bool:
 
 
 def _outputs(options: argparse.Namespace, source: Source, selection: Selection,
-             predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, str],
+             predictor: Predictor, thresholds: RiskThresholds, origins: dict[str, Origin],
              record: RecordedTopics | None) -> Iterator[Output]:
     out: Path = options.out
     metadata = predictor.metadata

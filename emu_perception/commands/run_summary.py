@@ -13,11 +13,13 @@ import sys
 
 from emu_perception.commands.ground_ruler import ground_line, GroundSummary
 from emu_perception.commands.hint_track import hint_line, HintSummary
-from emu_perception.commands.output_folder import SUMMARY
+from emu_perception.commands.output_folder import SUMMARY, TABLE
 from emu_perception.commands.program import program
 from emu_perception.commands.truth_figures import TruthSummary
 from emu_perception.scores import SCORES
 from emu_perception.whole_files import write_json
+
+_FEW = 3  # Reasons that are named.
 
 
 @dataclass
@@ -25,7 +27,8 @@ class Summary:
     """
     The figures of a run, also in summary.json.
 
-    :ivar images: that were taken from the input, ``unusable`` of them could not be used.
+    :ivar images: that were taken from the input, ``unusable`` of them could not be used;
+        ``first_unusable`` names the first ones with their reasons.
     :ivar fps: images a second over the whole run, writing included.
     :ivar network_ms: mean time of the network alone.
     :ivar thresholds: in force, by name of the score.
@@ -49,6 +52,7 @@ class Summary:
     judged: str = 'stream'
     images: int = 0
     unusable: int = 0
+    first_unusable: list[str] = field(default_factory=list)
     with_focal_length: int = 0
     seconds: float = 0.0
     fps: float = 0.0
@@ -65,6 +69,16 @@ class Summary:
     depth_hint: HintSummary | None = None
     ground_scale: GroundSummary | None = None
     truth: TruthSummary | None = None
+
+    def note_unusable(self, found: Mapping[str, tuple[str, int]]) -> None:
+        """Note which could not be used: by reason the first one's name, and how many."""
+        self.unusable = sum(count for _, count in found.values())
+        self.first_unusable = [
+            f'{name}{f" and {count - 1} more" if count > 1 else ""}: {" ".join(reason.split())}'
+            for reason, (name, count) in list(found.items())[:_FEW]]
+        named = sum(count for _, count in list(found.values())[:_FEW])
+        if named < self.unusable:
+            self.first_unusable.append(f'{self.unusable - named} more: see {TABLE}')
 
     def wrote(self, kind: str, path: Path, words: str = '') -> None:
         """Note what was written, and in words what of it."""
@@ -91,6 +105,7 @@ class Summary:
             f'{self.images} images{", interrupted" if self.interrupted else ""}'
             f', {self.unusable} of them unusable; {self.fps:.2f} images/s with all outputs, '
             f'network alone {self.network_ms:.0f} ms, {self.device}',
+            *(f'unusable: {text}' for text in self.first_unusable),
             *([f'{means}; thresholds: {limits or "none"}'] if means else []),
             f'risk raised {100 * sum(raised.values()):.1f} % of the '
             f'{"images, each judged by itself" if self.judged == "each" else "time"}'
@@ -101,9 +116,8 @@ class Summary:
                          f'{self.raises_per_minute:.1f} a minute')
         if self.with_focal_length < self.images - self.unusable:
             lines.append(f'depth is to scale in {self.with_focal_length} of '
-                         f'{self.images - self.unusable} images: the others have no focal length '
-                         '(--fx, --camera-info, --hfov) or the checkpoint none, and their metres '
-                         'are not recorded')
+                         f'{self.images - self.unusable} images; metres of the others are not '
+                         'recorded')
         if self.depth_hint is not None:
             lines.append(hint_line(self.depth_hint))
         if self.ground_scale is not None:

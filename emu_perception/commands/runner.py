@@ -11,6 +11,7 @@ from typing import Any
 
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.source import InputImage
+from emu_perception.cameras.two_views import TwoViews
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.hint_track import HintFigures, HintTrack
 from emu_perception.commands.promised_maps import PromisedMaps
@@ -40,19 +41,22 @@ class Runner:
     :param promised: maps that are asked for.
     :param hints: of a depth camera that is joined in; None = there is none.
     :param truths: what is true of the images; None = nobody knows.
-    :ivar unusable: images that could not be read or inferred.
+    :param views: of a stream, whether it is of one camera; None = each image is by itself.
+    :ivar unusable: images that could not be read or inferred: of each reason the first one's name
+        and how many there were.
     """
 
     def __init__(self, predictor: Predicts, risk: RiskTrack, cameras: CameraChoice, look: Look, *,
                  at_network_size: bool, unknown_label_entropy: float,
                  score_region: Region | None, promised: PromisedMaps,
                  hints: HintTrack | None = None,
-                 truths: TruthFolder | None = None) -> None:
+                 truths: TruthFolder | None = None, views: TwoViews | None = None) -> None:
         self._predictor, self._risk, self._cameras, self._look = predictor, risk, cameras, look
         self._at_network_size = at_network_size
         self._unknown_label_entropy, self._score_region = unknown_label_entropy, score_region
         self._promised, self._hints, self._truths = promised, hints, truths
-        self.unusable = 0
+        self._views = views
+        self.unusable: dict[str, tuple[str, int]] = {}
 
     def results(self, images: Iterator[InputImage]) -> Iterator[Result]:
         """
@@ -79,6 +83,10 @@ class Runner:
         except InputError as error:
             state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
             return Result(index, image, None, None, None, state, went_stale, stale_ns)
+        if self._views is not None and (
+                two := self._views.see(rgb, image.header.stamp_ns / 1e9)):
+            LOGGER.warning('%s: %s', image.name, two.text)
+            self._views = None  # Said once.
         height, width = rgb.shape[:2]
         # Metres need two cameras: this one and the training's.
         scale = scale_problem(self._predictor.metadata)
@@ -122,7 +130,8 @@ class Runner:
         return self._risk.fault(reason, detail)
 
     def _count(self, image: InputImage, detail: str) -> None:
-        self.unusable += 1
-        if self.unusable == 1:
+        if not self.unusable:
             LOGGER.warning('%s: %s; such images are left out, counted, and raise the risk flag',
                            image.name, detail)
+        first, count = self.unusable.get(detail, (image.name, 0))
+        self.unusable[detail] = first, count + 1

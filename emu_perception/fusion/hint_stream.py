@@ -11,13 +11,14 @@ from emu_perception.fusion.contradiction import OFF
 from emu_perception.fusion.frozen_hints import FrozenHints
 from emu_perception.fusion.ground import Ground, GROUND_SIGMA, GroundWord, heard
 from emu_perception.fusion.hint import DepthHint
+from emu_perception.fusion.hints_in_turn import HintsInTurn
 from emu_perception.fusion.joining import Fused
 from emu_perception.fusion.predictions import fused_prediction
 from emu_perception.prediction import Prediction
 import numpy as np
 
 # What becomes of a hint that is one of its image.
-USED, REFUSED, EMPTY, FROZEN = 'used', 'refused', 'empty', 'frozen'
+USED, REFUSED, EMPTY, FROZEN, CONTRARY = 'used', 'refused', 'empty', 'frozen', 'contrary'
 _OTHER_FOCAL = 0.05
 
 
@@ -29,8 +30,9 @@ class JoinedImage:
     :ivar hint: that was joined in; None where none was.
     :ivar cause: what became of the hint, ``USED`` or why it was left out; '' where there was none.
     :ivar problem: in one line why it was left out.
-    :ivar contradiction: in one line that it was refused as far nearer than the network; '' where
-        it was taken; None where it tells nothing of that, as one that is far farther.
+    :ivar contradiction: in one line that it was refused as far nearer than the network, or as
+        one of two depth cameras; '' where it was taken; None where it tells nothing of that, as
+        one that is far farther.
     :ivar ground: what the ground said of an image whose scale no hint tells; None where nobody
         asked it.
     """
@@ -54,23 +56,27 @@ class HintStream:
     def __init__(self, *, any_scale: bool = False) -> None:
         """Know nothing of the scale yet."""
         self._any_scale = any_scale
+        self.forget_scale()
+        self._at_s = 0.0
+        self._frozen, self._turns = FrozenHints(), HintsInTurn()
+        self._of_hint = self._of_ground = ''
+
+    def forget_scale(self) -> None:
+        """Know nothing of the scale any more; what hints have contradicted stays known."""
         self._belief = ScaleBelief.before()
         # Focal length, then height, width, prior, network, what is said of the ground.
         self._known_for: tuple[float, tuple[object, ...]] = (0.0, ())
-        self._at_s = 0.0
-        self._frozen = FrozenHints()
-        self._of_hint = self._of_ground = ''
 
     @property
     def contradiction(self) -> str:
         """
-        Return in one line why a hint, or the ground, was refused as far nearer; '' else.
+        Return in one line why a hint, or the ground, was refused; '' else.
 
-        Until one is taken again, of the same kind; what the ground said, a hint that is taken
-        settles too, before which nobody asks the ground, and that its height is said no more.
-        Which of the two is wrong is not known, and what is nearer may be a wall. One that is far
-        farther is refused too, and raises nothing: its metres would have been the less careful
-        ones; but it takes nothing back.
+        As far nearer, or a hint as contrary to those before, until one is taken again, of the same
+        kind; what the ground said, a hint that is taken settles too, before which nobody asks the
+        ground, and that its height is said no more. Which of the two is wrong is not known, and
+        what is nearer may be a wall. One that is far farther is refused too, and raises nothing:
+        its metres would have been the less careful ones; but it takes nothing back.
         """
         return self._of_hint or self._of_ground
 
@@ -102,7 +108,9 @@ class HintStream:
         self._at_s = now_s
         cause, problem = '', ''
         if hint is not None:
-            cause, problem = self._objection(hint, rgb)
+            cause, problem = self._objection(hint, rgb, now_s)
+        if cause == CONTRARY:  # Nor is what such hints have said of the scale believed.
+            self._belief = ScaleBelief.before(prior)
         used = None if problem else hint
 
         def fuse() -> tuple[Prediction, Fused]:
@@ -120,7 +128,8 @@ class HintStream:
         self._belief = fused.belief
         if fused.refused:
             cause, problem = REFUSED, refusal(fused)
-        contradiction = _contradiction(fused)
+        contradiction = (f'depth hint: {problem}' if cause == CONTRARY else
+                         _contradiction(fused))
         if contradiction is not None:  # A missing, empty or refused hint takes nothing back.
             self._of_hint = contradiction
         return JoinedImage(joined, fused, None if problem else hint, cause, problem,
@@ -134,9 +143,12 @@ class HintStream:
             self._of_ground = word.problem
         return word
 
-    def _objection(self, hint: DepthHint, rgb: np.ndarray) -> tuple[str, str]:
+    def _objection(self, hint: DepthHint, rgb: np.ndarray, now_s: float) -> tuple[str, str]:
         if not hint.known.any():
             return EMPTY, 'it sees nothing, not a pixel of the image'
+        contrary = self._turns.see(hint.depth, rgb, now_s)
+        if contrary:
+            return CONTRARY, contrary
         if self._frozen.frozen(hint.depth, rgb):
             return FROZEN, ('it has the same pixels as before, while the image has moved on: is '
                             'the depth camera frozen?')

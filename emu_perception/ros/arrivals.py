@@ -7,20 +7,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 import time
 
+from emu_perception.cameras.one_camera import compressed_kind, kind_of, OneCamera
 from emu_perception.cameras.plausibility import Remark
-from emu_perception.cameras.topics import other_frame, quoted_frame
+from emu_perception.cameras.two_views import TwoViews
 from emu_perception.errors import InputError
 from emu_perception.freshness import Freshness
 from emu_perception.frozen import FrozenPixels, WARN_AFTER_S
 from emu_perception.ros.parameters import Settings
 from emu_perception.ros.silence import is_simulated
 from emu_perception.ros.stamps import nanoseconds
+import numpy as np
 from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
-# After an image of another frame no image is looked at for so long: of two cameras the one would
-# lower the flag for the other.
-APART_S = 5.0
 _UNSTAMPED = Remark('image_unstamped', 'images have stamp 0: their age is not known, and one that '
                     'is sent again is not noticed; have the driver stamp them')
 
@@ -52,37 +51,33 @@ class Arrivals:
         self._clock = clock
         self._freshness, self._frozen = Freshness(), FrozenPixels()
         self.warnings: tuple[Remark, ...] = ()
-        self._frame_id = ''
-        self._other = (float('-inf'), '', '')  # When a frame was another last; it, the one before.
+        self._one, self._views = OneCamera(), TwoViews()
 
-    def note(self, message: Image | CompressedImage, now_s: float) -> None:
+    def note(self, message: Image | CompressedImage, now_s: float, *, other_sender: bool = False
+             ) -> None:
         """
-        Note the frame of an image as it arrives, whether or not its turn will come.
+        Note whose an image is as it arrives, whether or not its turn will come.
 
         :param now_s: steady clock.
+        :param other_sender: whether it is of another publisher than the one before.
         """
-        frame, before = message.header.frame_id, self._frame_id
-        self._frame_id = frame or before
-        if other_frame(frame, before):
-            self._other = (now_s, frame, before)
+        self._one.note(now_s, message.header.frame_id, message_kind(message),
+                       other_sender=other_sender)
 
     def judge(self, message: Image | CompressedImage, settings: Settings) -> Arrival:
         """
         Judge the next image.
 
-        :raises InputError: if images have come of another frame than those before, ``APART_S``
-            ago or less: what one camera shows must not lower the flag for another's.
+        :raises InputError: if images seem to be of two cameras: what one shows must not lower the
+            flag for another.
         """
         stamp = message.header.stamp
         simulated, steady_s = is_simulated(self._clock), time.monotonic()
         verdict = self._freshness.observe(
             nanoseconds(stamp), self._clock.now().nanoseconds, steady_s,
             simulated=simulated, max_age_s=settings.max_image_age_s)
-        changed_s, frame, before = self._other
-        if steady_s - changed_s <= APART_S:
-            raise InputError(f'an image is of frame {quoted_frame(frame)}, the one before of '
-                             f'{quoted_frame(before)}: do two cameras send there? Give each a '
-                             'topic and a node of its own')
+        if doubt := self._one.doubt(steady_s):
+            raise InputError(doubt)
         if verdict.repeated:
             return Arrival(repeated=True)
         same_s = self._frozen.same_for_s(message.data, steady_s)
@@ -99,6 +94,12 @@ class Arrivals:
                                    'parameter frozen_after_s raises the risk flag for it'))
         self.warnings = tuple(warnings)
         return Arrival(stale=stale, warnings=self.warnings)
+
+    def see(self, rgb: np.ndarray) -> tuple[Remark, ...]:
+        """Look at the pixels of the image judged last; return all that is odd about it."""
+        if found := self._views.see(rgb, time.monotonic()):
+            self.warnings = (*self.warnings, found)
+        return self.warnings
 
     def outlived(self, received_s: float, settings: Settings) -> str:
         """
@@ -117,3 +118,10 @@ class Arrivals:
             return ''
         return (f'the image was {age_s:.1f} s old when the network had answered (max_image_age_s '
                 f'is {settings.max_image_age_s:g})')
+
+
+def message_kind(message: Image | CompressedImage) -> str:
+    """Return size and encoding of a message in words."""
+    if isinstance(message, CompressedImage):
+        return compressed_kind(message.data)
+    return kind_of(message.width, message.height, message.encoding)

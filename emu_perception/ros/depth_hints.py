@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import threading
 import time
 
-from emu_perception.fusion.hint_stream import EMPTY, FROZEN, REFUSED, USED
+from emu_perception.cameras.one_camera import kind_of, OneCamera
+from emu_perception.fusion.hint_stream import CONTRARY, EMPTY, FROZEN, REFUSED, USED
 from emu_perception.ros.stamps import nanoseconds
 from sensor_msgs.msg import Image
 
 _KEPT = 8  # Of images that are still to come, or were dropped.
 _REMEMBERED = 64  # Stamps, to know repeated ones by.
 _JUMP_NS = 10**9  # Off by more is another run, and no message that was overtaken.
-CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN)
+CAUSES = (USED, 'missing', 'late', 'repeated', 'unusable', REFUSED, EMPTY, FROZEN, CONTRARY)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class DepthHints:
             self._match: Image | None = None
             self._taken: _Wanted | None = None
             self._problem = ''
+            self._one = OneCamera('depth image')
 
     @property
     def counts(self) -> dict[str, int]:
@@ -82,9 +84,22 @@ class DepthHints:
         """Return in one line why the last image had no hint; '' where it had one."""
         return self._problem
 
-    def update(self, message: Image) -> None:
-        """Take a message of the topic."""
+    @property
+    def doubt(self) -> str:
+        """Return in one line why the hints may be of two depth cameras; '' where of one."""
+        found = self._one.doubt(time.monotonic())
+        return found and f'on {self.topic} {found}'
+
+    def update(self, message: Image, other_sender: bool = False) -> None:
+        """
+        Take a message of the topic.
+
+        :param other_sender: whether it is of another publisher than the one before.
+        """
         stamp = nanoseconds(message.header.stamp)
+        self._one.note(time.monotonic(), message.header.frame_id,
+                       kind_of(message.width, message.height, message.encoding),
+                       other_sender=other_sender)
         with self._ready:
             if not stamp:
                 self._counts['unusable'] += 1

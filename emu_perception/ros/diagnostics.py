@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from emu_perception.risk import RiskState, RiskThresholds
-from emu_perception.risk_status import ERROR, status_fields, status_text, unbelievable
+from emu_perception.risk_status import (
+    ERROR,
+    Origin,
+    status_fields,
+    status_text,
+    unbelievable,
+)
 from emu_perception.ros.node_statistics import Snapshot
 from emu_perception.ros.predictor_pool import SharedPredictor
 from emu_perception.scores import SCORES
@@ -56,7 +62,7 @@ class Health:
     camera_info_topic: str
     risk: RiskState
     thresholds: RiskThresholds
-    threshold_sources: Mapping[str, str] = field(default_factory=dict)
+    threshold_sources: Mapping[str, Origin] = field(default_factory=dict)
     configure_problem: str = ''
     swap_problem: str = ''
     loading: str = ''
@@ -87,7 +93,7 @@ def diagnostic_array(name: str, stamp: Time, snapshot: Snapshot, health: Health
 
 
 def risk_status(name: str, state: RiskState, thresholds: RiskThresholds,
-                sources: Mapping[str, str]) -> DiagnosticStatus:
+                sources: Mapping[str, Origin]) -> DiagnosticStatus:
     """Make the status that gives the flag its reason and figures."""
     level, message, values = status_fields(state, thresholds, sources)
     return status(name, bytes([level]), message, values)

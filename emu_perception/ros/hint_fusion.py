@@ -63,8 +63,9 @@ class HintFusion:
 
     @property
     def contradiction(self) -> str:
-        """Return :attr:`HintStream.contradiction`."""
-        return self._stream.contradiction
+        """Return :attr:`HintStream.contradiction`, or that the hints are of two depth cameras."""
+        doubt = self.hints.doubt if self.hints else ''
+        return f'depth hint: {doubt}' if doubt else self._stream.contradiction
 
     @property
     def problem(self) -> str:
@@ -120,9 +121,8 @@ class HintFusion:
         :param received_s: when the image arrived, steady clock.
         :param classes: of the network, by index.
         """
-        found = None if self.hints is None else self.hints.take(
-            received_s + settings.depth_hint_wait_s)
-        hint = None if found is None else self._decoded(found, rgb, camera)
+        hint = None if self.hints is None else self._hint_of(
+            self.hints, rgb, camera, received_s + settings.depth_hint_wait_s)
         now_s = time.monotonic()
         widening = self._watch.widening if settings.adaptive_sigma else 1.0
         image = self._stream.join(
@@ -145,6 +145,15 @@ class HintFusion:
                      for sign in (-1, 1))
         self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
         return image.prediction
+
+    def _hint_of(self, hints: DepthHints, rgb: np.ndarray, camera: Camera, until_s: float
+                 ) -> DepthHint | None:
+        found, doubt = hints.take(until_s), hints.doubt
+        if doubt:  # Nor is what the two of them have said of the scale until now believed.
+            self._stream.forget_scale()
+        if found is not None and doubt:
+            self._refuse(doubt)
+        return None if found is None or doubt else self._decoded(found, rgb, camera)
 
     def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
         assert self.hints is not None, 'it is one of them'

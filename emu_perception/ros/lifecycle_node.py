@@ -208,12 +208,12 @@ class EmuNode(LifecycleNode):
         self._log.every(5.0, text, text)
 
     # Callbacks -----------------------------------------------------------------------------------
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: Image | CompressedImage, other_sender: bool = False) -> None:
         if self._session is None or self._worker is None:
             return
         now_s = time.monotonic()
         self._statistics.received(now_s)
-        self._arrivals.note(message, now_s)
+        self._arrivals.note(message, now_s, other_sender=other_sender)
         waiting = WaitingImage(message, now_s, self._session, self._arrivals)
         if self._worker.offer(waiting) is not None:
             self._statistics.dropped('newer_image')

@@ -38,21 +38,28 @@ class LossCounter:
         """Forget the last number: what came while nobody listened is no loss."""
         self._last = None
 
-    def note(self, info: Mapping[str, Any], several_publishers: Callable[[], bool]) -> None:
+    def note(self, info: Mapping[str, Any], several_publishers: Callable[[], bool]) -> bool:
         """
         Take a message's information.
 
         :param several_publishers: asked at a gap: the numbers of two cameras on one topic
             interleave and mean nothing.
+        :return: whether it is of another publisher than the one before, and both are there. The
+            numbers of one publisher rise: one that does not is another's. A publisher that was
+            started again is alone, unless it was killed: then it seems to be there for some time,
+            but the number is lower only once.
         """
         number, last = info.get('publication_sequence_number'), self._last
         if number is None:
-            return
+            return False
         self._last = number
         self.lost = self.lost or 0
-        # A lower number is a publisher that was started again.
-        if last is not None and number > last + 1 and not several_publishers():
+        if last is None or number == last + 1:
+            return False
+        several = several_publishers()
+        if number > last and not several:
             self.lost += number - last - 1
+        return several and number <= last
 
 
 class LossWatch:

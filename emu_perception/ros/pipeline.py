@@ -97,10 +97,10 @@ class Pipeline:
         if arrival.repeated:
             self._drop_repeated(message)
             return
-        for warning in arrival.warnings:
-            self.log.once(warning.code, warning.text)
         raw = (compressed_to_rgb(message) if isinstance(message, CompressedImage)
                else self.convert(message))
+        for warning in waiting.arrivals.see(raw):
+            self.log.once(warning.code, warning.text)
         camera, rgb = self._seen(raw, header, settings)
         converted = time.monotonic()
         due = self.map_rate.is_due(waiting.received_s, max_rate_hz=settings.max_rate_hz,

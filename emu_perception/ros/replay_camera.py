@@ -176,8 +176,9 @@ class ReplayCamera(Node):
     def _camera_of(self, image: InputImage, width: int, height: int) -> Camera | None:
         info = self._info or image.info
         if info is None:
-            if image.info_problem:
-                self._say_once(f'{image.info_problem}: no camera_info')
+            problem = image.info_problem or image.info_missing
+            if problem:
+                self._say_once(f'{problem}: no camera_info is sent')
             return None
         apart = image.apart_from(info, width, height)
         if apart:
@@ -211,7 +212,8 @@ class ReplayCamera(Node):
 
     def _skip(self, name: str, problem: str) -> None:
         self.skipped += 1
-        self._say_once(f'{name}: {problem}: skipped ({self.skipped} so far)', key=f'skip {name}')
+        self._say_once(f'{name}: {problem}: skipped ({self.skipped} so far)',
+                       key=f'skip {problem}')
 
     def _on_timer(self) -> None:
         if self._waiting and not self._image_publisher.get_subscription_count():

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
 from emu_perception.risk import RiskMonitor, RiskReason, RiskState, RiskThresholds
-from emu_perception.risk_status import banner_text, resolve_thresholds, status_names
+from emu_perception.risk_status import (
+    banner_text,
+    Origin,
+    resolve_thresholds,
+    status_names,
+)
 from emu_perception.ros.diagnostics import risk_status
 from emu_perception.ros.heartbeat import Heartbeat
 from emu_perception.ros.parameters import Settings
@@ -59,7 +64,7 @@ class RiskPublisher:
         self._lock = threading.RLock()
         self._monitor = RiskMonitor(RiskThresholds())
         self._watch = WatchClock()
-        self._sources: dict[str, str] = {}
+        self._sources: dict[str, Origin] = {}
         self._metadata: CheckpointMetadata | None = None
         self._session = 0
         self._active = False
@@ -86,7 +91,7 @@ class RiskPublisher:
         return self._monitor.thresholds
 
     @property
-    def sources(self) -> dict[str, str]:
+    def sources(self) -> dict[str, Origin]:
         """Return where the threshold of each score came from."""
         return self._sources
 

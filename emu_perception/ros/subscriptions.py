@@ -52,11 +52,13 @@ class Subscriptions:
         return self._losses.lost
 
     def start(self, camera: CameraSource, transport: str,
-              on_image: Callable[[Image | CompressedImage], None],
+              on_image: Callable[[Image | CompressedImage, bool], None],
               hints: DepthHints | None = None) -> None:
         """
         Subscribe. Whatever rclpy raises is passed on; what was made is :meth:`stop`'s.
 
+        :param on_image: called with an image, and whether it is of another publisher than the one
+            before, both being there.
         :param hints: of a depth camera that is joined in; None = none is.
         """
         self._image_type = CompressedImage if transport == 'compressed' else Image
@@ -73,16 +75,26 @@ class Subscriptions:
         self.look_for_latched()
         if hints is not None:
             hints.begin()
-            self._active.append(subscribe(Image, 'depth_hint', hints.update, newest(),
-                                          **options()))
+            self._active.append(subscribe(
+                Image, 'depth_hint', self._told(hints.topic, LossCounter(), hints.update),
+                newest(), **options()))
 
-        def with_info(message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
-            self._losses.note(info, lambda: self._node.count_publishers(self._image_topic) > 1)
+        def received(message: Image | CompressedImage, other_sender: bool) -> None:
             self._received, self._image_bytes = self._received + 1, len(message.data)
-            on_image(message)
-        callback: Any = with_info if _HAS_MESSAGE_INFO else on_image
-        self._active.append(subscribe(self._image_type, self._image_topic, callback,
-                                      self._image_qos, **options()))
+            on_image(message, other_sender)
+        self._active.append(subscribe(
+            self._image_type, self._image_topic,
+            self._told(self._image_topic, self._losses, received), self._image_qos, **options()))
+
+    def _told(self, topic: str, losses: LossCounter, on_message: Callable[[Any, bool], None]
+              ) -> Any:
+        """Return the callback of a topic: ``on_message`` is told of another publisher's too."""
+        def with_info(message: Any, info: Mapping[str, Any]) -> None:
+            on_message(message, losses.note(info, lambda: self._node.count_publishers(topic) > 1))
+
+        def without(message: Any) -> None:
+            on_message(message, False)
+        return with_info if _HAS_MESSAGE_INFO else without
 
     def look_for_latched(self) -> None:
         """Subscribe to a latched camera_info while somebody publishes one; to be called often."""

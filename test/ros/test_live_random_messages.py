@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import cv2
-from emu_perception.ros import arrivals
+from emu_perception.cameras.one_camera import OneCamera
 from emu_perception.ros.image_messages import ENCODINGS
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
@@ -90,9 +90,9 @@ def stamped(draw: Any, message: Any) -> Any:
 
 @pytest.fixture(scope='module')
 def live(ros: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Return one node for all, which asks not whether frames are one camera's: they are drawn."""
+    """Return one node for all, which asks not whether they are one camera's: they are drawn."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(arrivals, 'APART_S', -1.0)
+        patched.setattr(OneCamera, 'doubt', lambda one, now_s: '')
         node = Live(tmp_path_factory.mktemp('model'))
         yield node
         node.close()

@@ -27,6 +27,17 @@ def test_gaps_are_losses_but_not_a_restart_nor_two_cameras(numbers, several, los
     assert counter.lost == lost
 
 
+@pytest.mark.parametrize('numbers, several, others', [
+    ([4, 5, 9, 10], True, []), ([9, 1, 2, 3], False, []), ([9, 1, 2, 3], True, [1]),
+    ([9, 1, 10, 2, 11], True, [1, 3]), ([5, 6, 6, 7, 7], True, [2, 4]),
+    ([0, 0, 0], False, []), ([None, None], True, [])])
+def test_a_number_that_does_not_rise_is_another_publishers_where_there_are_two(
+        numbers, several, others):
+    counter = LossCounter()
+    assert [index for index, number in enumerate(numbers) if counter.note(
+        {'publication_sequence_number': number}, lambda: several)] == others
+
+
 def test_what_came_while_inactive_is_no_loss_and_the_count_goes_on():
     counter = LossCounter()
     for number in (1, 3):
@@ -48,7 +59,8 @@ def test_images_overwritten_before_the_callback_are_counted(ros):
     camera, node = rclpy.create_node('camera'), rclpy.create_node('robot')
     publisher = camera.create_publisher(Image, 'image', 10)
     inputs, seen, sent = Subscriptions(node), [], 0
-    inputs.start(CameraSource('/image', '/camera_info'), 'raw', seen.append)
+    inputs.start(CameraSource('/image', '/camera_info'), 'raw',
+                 lambda message, other_sender: seen.append(message))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     end = time.monotonic() + TIMEOUT_S

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
+import time
 
 from emu_perception.fusion import ScaleBelief
+from emu_perception.ros import subscriptions
 from emu_perception.ros.image_messages import to_bytes
 from node_bench import Bench, camera_info, rgb_image
 import numpy as np
@@ -195,6 +197,34 @@ def test_a_hint_that_is_refused_as_far_nearer_raises_the_flag_until_one_is_belie
     assert scene.bench.risk() is True
     while scene.bench.risk() is True:
         scene.show(seen)
+
+
+def test_two_depth_cameras_of_one_frame_in_turn_raise_the_flag_and_are_not_joined_in(scene):
+    """They were only named: metres of the rear camera went out as the front's."""
+    if not subscriptions._HAS_MESSAGE_INFO:
+        pytest.skip('NOT TESTED: this rclpy passes no message information')
+    other = scene.bench.helper.create_publisher(Image, 'depth_hint', 1)
+    scene.bench.until(lambda: other.get_subscription_count() == 1)
+    scene.bench.until(lambda: scene.bench.risk() is False, send=rgb_image(WIDTH, HEIGHT))
+    for _ in range(3):  # The other is silent.
+        scene.show(seen)
+    assert scene.bench.risk() is False and int(scene.counts()['used']) > 0
+
+    def both(sec: int) -> Image:
+        other.publish(seen(sec + 1, depth_m=1.5))
+        time.sleep(0.05)
+        return seen(sec)
+    while scene.bench.risk() is False:
+        scene.show(both)
+    used = int(scene.counts()['used'])
+    for _ in range(4):
+        maps = scene.show(both)
+        assert not (maps['source'] == 2).any() and scene.bench.risk() is True
+    assert int(scene.counts()['used']) == used
+    said = scene.bench.until(lambda: [
+        status['detail'] for status in [scene.bench.diagnostics()['risk']]
+        if status['reason'] == 'miscalibrated'])
+    assert 'on /depth_hint a depth image is of another publisher' in said[0]
 
 
 def test_metres_that_their_own_hint_contradicts_do_not_pass_the_gate_and_raise_at_once(scene):

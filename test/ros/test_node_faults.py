@@ -8,9 +8,11 @@ import array
 import threading
 import time
 
+from emu_perception.cameras.one_camera import APART_S
 from emu_perception.errors import InputError
-from emu_perception.ros.arrivals import APART_S
+from emu_perception.ros import subscriptions
 from node_bench import camera_info, FakePredictor, rgb_image, TIMEOUT_S
+import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 import torch
@@ -77,6 +79,52 @@ def test_what_one_camera_shows_does_not_lower_the_flag_for_another_on_its_topic(
         or "an image is of frame 'right', the one before of 'left'" in said
     bench.until(lambda: bench.risk() is False, send=rgb_image(frame_id='left'),
                 timeout_s=APART_S + TIMEOUT_S)
+
+
+def test_two_publishers_of_one_frame_in_turn_raise_and_one_that_takes_over_only_for_a_while(
+        make_bench):
+    """The frame is the same, the pictures too: only the middleware tells that there are two."""
+    bench = make_bench(parameters={'clear_after': 1})
+    if not subscriptions._HAS_MESSAGE_INFO:
+        pytest.skip('NOT TESTED: this rclpy passes no message information')
+    other = bench.helper.create_publisher(Image, 'image', 1)
+    bench.until(lambda: other.get_subscription_count() == 1)
+    bench.clear_risk()  # A second publisher that is silent raises nothing.
+    flags = bench.received['risk']
+
+    def both() -> None:
+        bench.send()
+        time.sleep(0.05)
+        other.publish(rgb_image())
+        time.sleep(0.05)
+    end = time.monotonic() + TIMEOUT_S
+    while bench.risk() is False and time.monotonic() < end:
+        both()
+    assert bench.risk() is True
+    del flags[:]
+    for _ in range(10):
+        both()
+    assert flags and all(flag.data for flag in flags)
+    inference = bench.diagnostics()['inference']
+    assert 'of another publisher than the one before' in inference['last_error']
+    # The one alone again, though the other is still there.
+    bench.until(lambda: bench.risk() is False, send=rgb_image(), timeout_s=APART_S + TIMEOUT_S)
+
+
+def test_two_views_in_turn_behind_one_publisher_are_warned_of(make_bench):
+    """What a multiplexer sends of two cameras of one frame and size nothing else tells."""
+    bench = make_bench()
+    one = rgb_image()
+    other = rgb_image()
+    pixels = np.frombuffer(other.data, np.uint8).reshape(48, 64, 3)
+    other.data = array.array('B', np.ascontiguousarray(pixels[::-1, ::-1]).tobytes())
+    views = iter([one, other] * 1000)
+
+    def said() -> bool:
+        bench.send(next(views))
+        return 'between two views' in bench.diagnostics()['input']['warnings']
+    bench.until(said)
+    assert bench.diagnostics()['risk']['reason'] != 'unusable_input'
 
 
 @pytest.mark.parametrize('error, cause', [

@@ -1,6 +1,6 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hints of another run, clock, frame or calibration."""
+"""Hints of another run, clock, frame, calibration or camera."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 import time
 from unittest.mock import Mock
 
+from emu_perception.cameras import one_camera
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.judgement import judge
 from emu_perception.prediction import Prediction
@@ -65,6 +66,36 @@ def test_another_focal_length_forgets_the_scale_and_another_frame_is_no_hint():
     found = joined(fusion, 4, message(4 * SECOND, 1.0, frame='depth'), 140.0)
     assert found.scale_sigma > 0.4 and not (found.depth_source == 2).any()
     assert fusion.hints.counts['unusable'] == 1 and "'depth'" in fusion.hints.problem
+
+
+@pytest.mark.parametrize('second', ['another publisher', 'another frame', 'another size'])
+def test_hints_of_two_depth_cameras_in_turn_are_none_and_raise_and_teach_no_scale(second):
+    """Both had been joined in: the metres were the one's or the other's, as it came."""
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    assert joined(fusion, 1, message(SECOND), 100.0).scale_sigma < 0.1
+    assert not fusion.contradiction
+    for stamp in range(12 * SECOND, 12 * SECOND + 5):
+        other = message(stamp, 1.2, 'rear' if second == 'another frame' else 'colour')
+        if second == 'another size':
+            other.width, other.step, other.data = 64, 256, bytes(96 * 256)
+        fusion.hints.update(other, second == 'another publisher')
+        fusion.hints.update(message(stamp + 10))
+    assert fusion.contradiction.startswith('depth hint: on /d ')
+    assert 'do two cameras send there?' in fusion.contradiction
+    found = joined(fusion, 12, None, 100.0)
+    assert not (found.depth_source == 2).any() and found.scale_sigma > 0.35
+    assert fusion.hints.counts['used'] == 1 and fusion.hints.counts['unusable'] == 1
+
+
+def test_one_depth_camera_is_believed_again_some_seconds_after_the_other_has_gone(monkeypatch):
+    monkeypatch.setattr(one_camera, 'APART_S', 0.1)
+    fusion = HintFusion(DepthHints('/d'), Mock())
+    fusion.hints.update(message(SECOND), True)
+    joined(fusion, 1, None, 100.0)
+    assert fusion.contradiction
+    time.sleep(0.12)
+    assert (joined(fusion, 2, message(2 * SECOND), 100.0).depth_source == 2).all()
+    assert not fusion.contradiction
 
 
 def test_what_did_not_hold_of_a_file_does_not_hold_on_another_backend():

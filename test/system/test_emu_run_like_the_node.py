@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 import re
@@ -108,7 +109,7 @@ def test_topics_and_types_are_those_of_the_readme(recording: Path) -> None:
 def test_the_flag_is_told_as_the_node_tells_it(state: RiskState) -> None:
     """Dashboards read these fields by name."""
     thresholds, sources = RiskThresholds({'segmentation_entropy': 1.0}), {
-        'segmentation_entropy': 'parameter'}
+        'segmentation_entropy': risk_status.Origin('parameter')}
     level, message, values = risk_status.status_fields(state, thresholds, sources)
     theirs = diagnostics.risk_status('emu: risk', state, thresholds, sources)
     assert (bytes([level]), message) == (theirs.level, theirs.message)
@@ -122,15 +123,21 @@ def test_thresholds_come_from_where_the_nodes_do(own: float) -> None:
     """The same recording would raise the flag here and not there."""
     calibration = Calibration(scores={'segmentation_entropy': FittedThreshold(1.5)})
     given = {'segmentation_entropy': own, 'depth_sigma': 0.0}
-    assert risk_status.resolve_thresholds(given, calibration) == (
-        RiskThresholds({'segmentation_entropy': own or 1.5}),
-        {**dict.fromkeys(SCORES, 'none: not judged'),
-         'segmentation_entropy': 'parameter' if own else 'checkpoint'})
+    found, origins = risk_status.resolve_thresholds(given, calibration)
+    assert found == RiskThresholds({'segmentation_entropy': own or 1.5})
+    assert {name: str(origin) for name, origin in origins.items()} == {
+        **dict.fromkeys(SCORES, 'none: not judged'),
+        'segmentation_entropy': 'parameter' if own else 'checkpoint'}
+    assert risk_status.unbelievable(origins) == ''
     nothing = Calibration(scores={'relative_depth_sigma': FittedThreshold(15.0)})
-    found, sources = risk_status.resolve_thresholds({}, nothing)
+    found, origins = risk_status.resolve_thresholds({}, nothing)
     assert found == RiskThresholds({'relative_depth_sigma': 1.0})
     assert 'train it longer, or set risk_threshold_relative_depth' in risk_status.unbelievable(
-        sources)
+        origins)
+    # By the value, whatever its words.
+    assert risk_status.unbelievable({'relative_depth_sigma': replace(
+        origins['relative_depth_sigma'], words='15, cut')}).startswith('threshold of')
+    assert not risk_status.unbelievable({'relative_depth_sigma': risk_status.Origin('at most 1')})
     # A checkpoint without calibration, as a node has before it is configured.
     assert risk_status.resolve_thresholds(given, None)[0] == RiskThresholds(
         {'segmentation_entropy': own} if own else {})

@@ -317,8 +317,9 @@ def test_what_cannot_be_written_is_said_and_no_folder_is_made_to_find_out(tmp_pa
     check_writable(tmp_path / 'new/a.json')
     (tmp_path / 'file').touch()
     check_writable(tmp_path / 'file')
-    for name, words in (('file/a.json', 'cannot be written'), ('.', 'is a folder; give'),
-                        ('file/new/a.json', 'cannot be written')):
+    there = f'{tmp_path}/file is a file, not a folder; give another name'
+    for name, words in (('file/a.json', there), ('.', 'is a folder; give'),
+                        ('file/new/a.json', there)):
         with pytest.raises(InputError, match=f'{tmp_path / name}: {words}'):
             check_writable(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ['file']

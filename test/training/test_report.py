@@ -644,7 +644,7 @@ def test_a_result_is_not_replaced_by_the_page_that_shows_it(tmp_path, capsys):
 def test_file_that_is_no_json_or_not_there_is_one_line(tmp_path, capsys):
     wrong = tmp_path / 'wrong.json'
     wrong.write_bytes(b'\xff{')
-    for file, words in ((wrong, 'not JSON'), (tmp_path / 'none.json', 'cannot be read')):
+    for file, words in ((wrong, 'not JSON'), (tmp_path / 'none.json', 'no such file')):
         assert main([str(file), '--out', str(tmp_path / 'page.html')]) == 1
         error = capsys.readouterr().err
         assert error.startswith(f'error: {file}: {words}') and error.count('\n') == 1

@@ -11,6 +11,7 @@ import sys
 
 from emu_perception.commands.program import CommandParser, logging_from, program
 from emu_perception.dataset_fields import checked_root
+from emu_perception.foreign_files import file_in_the_way
 
 from ..recipes.command_fields import field_names, fields_as_overrides
 from ..recipes.options import explained, RecipeError
@@ -57,6 +58,10 @@ class RecipeParser(MixedParser):
         with logging_from(logging.ERROR, 'training'):
             recipe = load_recipe(options.recipe, [*self.more(options), *options.overrides])
         checked_root(recipe.data)
+        blocking = file_in_the_way(recipe.folder)
+        if blocking is not None:
+            raise RecipeError(f"field 'output' is {recipe.output}: {blocking} is a file, not a "
+                              'folder; give another')
 
     def more(self, options: argparse.Namespace) -> list[str]:
         """Return the overrides that the command adds by itself."""

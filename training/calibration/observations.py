@@ -15,6 +15,7 @@ import zlib
 
 from emu_perception.backends.engine_cache import network_hash
 from emu_perception.cache_files import cache_key
+from emu_perception.commands.output_file import make_folder
 from emu_perception.errors import InputError
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.families import Network
@@ -157,7 +158,7 @@ def training_observations(observer: Observer, network: Network, folder: DatasetF
                     metadata.std, metadata.intrinsics, border_of(metadata), folder.name,
                     folder.classes, folder.ignore_index, folder.depth, folder.intrinsics,
                     *stems, corrupted, files_digest(folder, stems))
-    kept.mkdir(parents=True, exist_ok=True)  # What cannot be written is said before the work.
+    make_folder(kept, f'--observations {kept}')  # What cannot be written is said before the work.
     path = kept / f'{key[:16]}.npz'
     if path.exists():
         return Observations.load(path)

@@ -13,7 +13,7 @@ from typing import Any
 
 from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.errors import EmuError
-from emu_perception.foreign_files import print_any_name
+from emu_perception.foreign_files import print_any_name, why_failed
 
 from ..arguments.prepare import parser
 from ..runs.stopping import Stopped, stops_raised
@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     except EmuError as error:
         print(f'error: {error}', file=sys.stderr)
     except OSError as error:  # Folders that cannot be read or written.
-        named = f'{error.filename}: {error.strerror}' if error.filename else str(error)
-        print(f'error: {named}', file=sys.stderr)
+        print(f'error: {why_failed(error)}', file=sys.stderr)
     except Stopped as stop:
         print(Stopped(stop.number, _left(options)), file=sys.stderr)
         return stop.code

@@ -12,6 +12,7 @@ from emu_perception.cameras.bag_images import find_info_topic
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.topics import ALWAYS, AUTO
 from emu_perception.checkpoint import Intrinsics
+from emu_perception.commands.output_folder import check_apart
 from emu_perception.dataset_fields import checked_class_names
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import open_bag
@@ -74,6 +75,7 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
         raise InputError(f'{", ".join(f"--{kind}-topic" for kind in topics)} are '
                          f'{", ".join(topics.values())}: each must be another one')
     encoding = metric_encoding(*depth_range_m)
+    check_apart(path, out)
     writer = FolderWriter(out, image_format=image_format, force=force)
     stems: list[str] = []
     without_depth = 0

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import logging
 
-from emu_perception.cameras.bag_images import decode_image, frame_id_of
+from emu_perception.cameras.bag_images import decode_image, frame_id_of, note
 from emu_perception.cameras.depth_decoding import decode_depth, decode_label
 from emu_perception.cameras.image_decoding import DamagedImage
+from emu_perception.cameras.one_camera import OneCamera
 from emu_perception.cameras.topics import other_frame
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag, Record, RecordingError
@@ -93,8 +94,10 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
     """
     Yield the frames of these moments; one with a damaged message is left out with a warning.
 
-    :raises DatasetError: if an encoding does not fit its topic, or sizes differ.
+    :raises DatasetError: if an encoding does not fit its topic, sizes differ, or a topic seems to
+        be of two cameras: a data set has the focal length of one.
     """
+    ones = {topic: OneCamera() for topic in topics.values()}
     kinds = {topic: kind for kind, topic in topics.items()}
     index_of = {(topics[kind], stamp): index for index, moment in enumerate(moments)
                 for kind, stamp in moment.items()}
@@ -103,6 +106,10 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
     frames: dict[str, str] = {}
     for record in bag.records(list(kinds)):
         topic, stamp, kind = record.topic, record.stamp_ns, kinds[record.topic]
+        note(ones[topic], record)
+        if doubt := ones[topic].doubt(record.recorded_ns / 1e9):
+            raise DatasetError(f"{bag.path}: topic '{topic}' at {record.recorded_ns / 1e9:.3f} s: "
+                               f'{doubt}; of this recording use a part that is of one')
         index = index_of.pop((topic, stamp), None)  # Of two with one stamp the first counts.
         if index is None or index in damaged:
             continue

@@ -56,7 +56,8 @@ def find_frames(root: Path, split: str, *, label_kind: str | None, disparity: bo
                     if not is_litter(path.name))
     if not images:
         if not root.is_dir():
-            raise DatasetError(f'{root}: no such folder; --root is the one that holds '
+            what = 'is a file' if root.exists() else 'no such folder'
+            raise DatasetError(f'{root}: {what}; --root is the one that holds '
                                'leftImg8bit, gtFine, disparity and camera')
         raise DatasetError(f'{root}/leftImg8bit/{split}: no CITY/*{_IMAGE} there; --root is the '
                            'folder that holds leftImg8bit, gtFine, disparity and camera')

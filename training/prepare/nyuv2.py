@@ -11,7 +11,7 @@ import re
 
 from emu_perception.checkpoint import Intrinsics
 from emu_perception.errors import InputError
-from emu_perception.foreign_files import read_text
+from emu_perception.foreign_files import read_text, why_unread
 from rich.progress import track
 
 from ..data.dataset_folder import DatasetError
@@ -90,7 +90,7 @@ def _listed(path: Path, train: list[int]) -> set[int]:
     try:
         stems = read_text(path).split()
     except OSError as error:
-        raise DatasetError(f'{path}: cannot be read ({error.strerror})') from error
+        raise DatasetError(f'{path}: {why_unread(error)}') from error
     known = {stem(number): number for number in train}
     for name in stems:
         if name not in known:

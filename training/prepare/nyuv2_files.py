@@ -30,7 +30,7 @@ class LabeledImages:
     def __init__(self, path: Path, depth_field: str = 'depths') -> None:
         self.path, self._depth_field = path, depth_field
         if not path.is_file():
-            raise DatasetError(f'{path}: no such file; it is the labelled part of NYU Depth '
+            raise DatasetError(f'{path}: {_no_file(path)}; it is the labelled part of NYU Depth '
                                'v2')
         try:
             self._file = h5py.File(path, 'r')
@@ -105,6 +105,10 @@ class LabeledImages:
                                f'({_line(error)}): is the download whole?') from error
 
 
+def _no_file(path: Path) -> str:
+    return 'is a folder, not a file' if path.is_dir() else 'no such file'
+
+
 def _line(error: Exception) -> str:
     return ' '.join(str(error.args[0] if isinstance(error, KeyError) else error).split())
 
@@ -116,7 +120,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     :raises DatasetError: if it is missing or no such file.
     """
     if not path.is_file():
-        raise DatasetError(f'{path}: no such file')
+        raise DatasetError(f'{path}: {_no_file(path)}')
     try:
         return loadmat(path, simplify_cells=True, appendmat=False)
     except Exception as error:  # SciPy raises many kinds; all mean the same here.

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from emu_perception.foreign_files import expanded, read_text
+from emu_perception.foreign_files import expanded, read_text, why_unread
 from emu_perception.model_file import default_model
 from emu_perception.rules import known_fields
 from emu_perception.yaml_documents import load_yaml
@@ -278,7 +278,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         document = load_yaml(read_text(path))
     except OSError as error:
-        raise RecipeError(f'{path}: cannot be read ({error.strerror})') from error
+        raise RecipeError(f'{path}: {why_unread(error)}') from error
     except yaml.YAMLError as error:
         raise RecipeError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
     if not isinstance(document, dict):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emu_perception.errors import EmuError
+from emu_perception.foreign_files import why_unread
 
 from .results import DEPTH, INSTANCE, METHODS, Result, SEGMENTATION, TASKS
 
@@ -50,7 +51,8 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text(encoding='utf-8'))
     except OSError as error:
-        raise ReportError(f'{file}: cannot be read ({error.strerror})') from error
+        raise ReportError(f'{file}: {why_unread(error)}; give what emu evaluate --json has '
+                          'written') from error
     except ValueError as error:
         raise ReportError(f'{file}: not JSON ({error})') from error
     if not isinstance(document, dict):

@@ -12,6 +12,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from emu_perception.commands.output_file import make_folder
 from emu_perception.whole_files import write_json, write_whole
 import torch
 
@@ -149,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
         starts = numbers(options.initial_s, 'initial-s', -20, 20)
         check_tasks(base, DatasetFolder(base.data))
         results = options.results or base.folder / 'results'
-        results.mkdir(parents=True, exist_ok=True)
+        make_folder(results, f'{"--results" if options.results else "field output:"} {results}')
         parallel, progress = side_by_side(options.parallel, base), not options.no_progress
 
         def done(trials: list[Trial]) -> list[dict[str, Any]]:

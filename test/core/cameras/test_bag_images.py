@@ -8,6 +8,7 @@ from collections.abc import Callable
 import logging
 from pathlib import Path
 
+import cv2
 from emu_perception.cameras.bag_images import BagImages, calibrations, find_info_topic
 from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.opening import open_source
@@ -125,6 +126,36 @@ def test_an_image_sent_again_is_left_out_and_said_as_the_node_drops_it(write, ca
     line, = [record.getMessage() for record in caplog.records
              if 'of the one before' in record.getMessage()]
     assert f"'{IMAGE}' has the stamp of the one before, 7.000000000" in line
+
+
+@pytest.mark.parametrize(('second', 'words'), [
+    ({'frame': 'rear'}, 'an image is of frame '),
+    ({'size': (96, 80)}, 'images of 64x48 rgb8 and of 80x96 rgb8 come in turn'),
+    ({'size': (96, 80), 'packed': True}, 'images of 64x48 and of 80x96 come in turn'),
+    ({}, '')])
+def test_two_cameras_in_one_topic_are_refused_as_the_node_refuses_them(tmp_path, second, words):
+    """By what the headers say: no picture is decoded for it."""
+    bag = RecordingWriter(tmp_path / 'bag')
+    for index in range(16):
+        other = second if index % 2 else {}
+        rgb = np.zeros((*other.get('size', (48, 64)), 3), np.uint8)
+        header = Header(S + index, other.get('frame', 'cam'))
+        if second.get('packed'):
+            bag.write(IMAGE, bag.make.compressed_image(
+                cv2.imencode('.jpg', rgb)[1].tobytes(), 'jpeg', header), S + index * S // 10)
+        else:
+            bag.write(IMAGE, bag.make.image(rgb, 'rgb8', header), S + index * S // 10)
+    bag.close()
+    said = []
+    with open_source(str(tmp_path / 'bag'), 10.0) as source:
+        for image in source.images():
+            try:
+                image.read()
+                said.append('')
+            except InputError as error:
+                said.append(str(error))
+    assert len(said) == 16 and not said[0]
+    assert all(f"topic '{IMAGE}': {words}" in text if words else not text for text in said[6:])
 
 
 def test_a_stamp_before_all_time_is_none(write):

@@ -161,7 +161,7 @@ def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys,
 
 
 @pytest.mark.parametrize(('out', 'words'), [
-    ('file/robot.safetensors', 'cannot be written (Not a directory)'),
+    ('file/robot.safetensors', 'is a file, not a folder; give another name'),
     ('there', 'is a folder'), ('image/000.png', 'is what is read'), ('image', 'is a folder'),
     ('bag.mcap', 'is what is read')])
 def test_an_output_that_cannot_be_is_said_before_the_work_and_nothing_is_replaced(
@@ -221,6 +221,21 @@ def test_a_bag_brings_its_camera_and_its_depth_rectified_as_the_node_does(model,
     expected = fit_familiarity_of(metadata, seen)
     found = load_fitted_scores(read_metadata(out).statistics, names_of(metadata.tasks))
     np.testing.assert_allclose(found.familiarity.mean, expected.mean, rtol=1e-5)
+
+
+def test_two_cameras_in_one_topic_become_no_normal_and_are_said_in_a_few_lines(
+        model, tmp_path, capsys):
+    messages = []
+    for index, rgb in enumerate(pictures(30, 1)):
+        at = replace(header(index), frame_id=f'eye{index % 2}')
+        messages.append((IMAGE, MAKE.image(rgb, 'rgb8', at), at.stamp_ns))
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert commission.main([str(bag), '--model', str(model), '--out', str(tmp_path / 'a'),
+                            '--device', 'cpu']) == 1
+    said = capsys.readouterr().err
+    assert "an image is of frame 'eye1', the one before of 'eye0'" in said
+    assert 'left out: 24 more' in said and said.count('left out') == 6
+    assert not (tmp_path / 'a').exists()
 
 
 @pytest.mark.slow

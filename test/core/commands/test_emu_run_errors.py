@@ -83,6 +83,8 @@ def inputs(tmp_path: Path) -> Path:
     ('images', ('--out', '{}/wrong.yaml'), ('wrong.yaml', 'is a file')),
     ('images', ('--out', '{}/bag'), ('/bag', 'not empty', '--force')),
     ('images', ('--out', '{}/images', '--force'), ('/images', 'input is read from')),
+    ('bag', ('--out', '{}/bag/new'), ('--out', '/bag/new', 'in the folder of the recording')),
+    ('images', ('--out', '{}/wrong.yaml/new'), ('wrong.yaml is a file, not a folder',)),
     ('images', ('--out', '/proc/emu'), ('/proc/emu', 'cannot be written')),
     ('all_broken', (), ('none of 1 images could be used', 'frames.csv')),
 ])

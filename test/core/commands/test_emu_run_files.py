@@ -19,7 +19,19 @@ from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
 import numpy as np
 import pytest
-from run_bench import emu_run, FX, HEIGHT, scene, table, WIDTH, write_images, write_video
+from run_bench import (
+    emu_run,
+    FX,
+    HEIGHT,
+    IMAGE,
+    recording,
+    scene,
+    table,
+    WIDTH,
+    write_bag,
+    write_images,
+    write_video,
+)
 
 LAST_DIGIT = 1e-6  # frames.csv and summary.json have six.
 
@@ -200,6 +212,50 @@ def test_an_unreadable_image_is_a_row_a_warning_and_a_raised_flag(tmp_path, chec
     captured = capsys.readouterr()
     assert captured.err.count('warning: frame_9.png') == 1 and 'frame_99' not in captured.err
     assert '4 images, 2 of them unusable' in captured.out
+    named = [line for line in captured.out.splitlines() if line.startswith('unusable: ')]
+    assert [line.split(': ')[1] for line in named] == ['frame_9.png', 'frame_99.jpg']
+    assert 'truncated' in named[0] and 'no image that OpenCV' in named[1]
+
+
+def test_a_folder_of_bad_files_ends_in_a_few_lines_that_name_the_first(tmp_path, checkpoint,
+                                                                       capsys):
+    paths = write_images(tmp_path / 'in', 10)
+    for index, path in enumerate(paths[1:]):
+        path.write_bytes(path.read_bytes()[:100 + 9 * (index // 2)])
+    assert emu_run(tmp_path / 'in', tmp_path / 'out', checkpoint, '--panels', 'none',
+                   '--fx', str(FX)) == 0
+    named = [line for line in capsys.readouterr().out.splitlines()
+             if line.startswith('unusable: ')]
+    assert named[0].startswith('unusable: frame_9.png and 1 more: compressed image of 100 bytes')
+    assert len(named) == 4 and named[-1] == 'unusable: 3 more: see frames.csv'
+
+
+def test_two_views_in_turn_of_a_stream_are_warned_of_once(tmp_path, checkpoint, capsys):
+    messages = recording(24)
+    for index, (topic, message, _) in enumerate(messages):
+        if topic == IMAGE:
+            rgb = np.kron(scene(index // 2 % 2, 8, 6), np.ones((16, 16, 1), np.uint8))
+            message.data = np.ascontiguousarray(rgb).ravel()
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--panels', 'none') == 0
+    assert capsys.readouterr().err.count('between two views') == 1
+    assert 'unusable_input' not in {row['reason'] for row in table(tmp_path / 'out')}
+
+
+def test_two_cameras_in_one_topic_raise_the_flag_as_in_the_node_and_are_said_once(
+        tmp_path, checkpoint, capsys):
+    messages = recording(8)
+    for index, (topic, message, _) in enumerate(messages):
+        if topic == IMAGE and index >= 8:  # From the fifth on in turn.
+            message.header.frame_id = f'eye{index // 2 % 2}'
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert emu_run(bag, tmp_path / 'out', checkpoint, '--panels', 'none') == 0
+    rows = table(tmp_path / 'out')
+    assert [row['reason'] == 'unusable_input' for row in rows] == [False] * 4 + [True] * 4
+    assert all('do two cameras send there?' in row['detail'] for row in rows[4:])
+    captured = capsys.readouterr()
+    assert captured.err.count('do two cameras') == 1
+    assert 'unusable: ' in captured.out and "the one before of 'eye" in captured.out
 
 
 def test_a_calibration_scales_depth_and_one_of_another_size_does_not(tmp_path, checkpoint, capsys):

@@ -52,12 +52,34 @@ def sensor(width: int = WIDTH, index: int = 0) -> np.ndarray:
 class Fixed:
     """Hints that are what they are, by image."""
 
+    doubt = ''
+
     def __init__(self, *depths: np.ndarray) -> None:
         self._depths = iter(depths)
 
     def of(self, image: InputImage, camera: Camera) -> DepthHint | None:
         """Return the next."""
         return checked_hint(next(self._depths), None, (HEIGHT, WIDTH))
+
+
+def test_hints_of_two_depth_cameras_raise_the_flag_and_leave_nothing_known_of_the_scale():
+    hints = Fixed(*(sensor(index=index) for index in range(3)))
+    track = HintTrack(hints, 0.4)
+    camera = judge(pinhole_info(WIDTH, HEIGHT, FX), WIDTH, HEIGHT, rectified=True).needed()
+    found, sigmas = [], []
+    for index, doubt in enumerate(('', "topic '/d': two", '')):
+        hints.doubt = doubt
+        depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+        if doubt:  # Then there is none.
+            hints.of = lambda image, camera: None  # type: ignore[method-assign]
+        prediction, figures = track.joined(
+            InputImage(f'{index}', header(index), lambda: scene(0)), scene(index),
+            Prediction({'depth': depth, 'depth_variance': 0.01 * depth ** 2}, {},
+                       (HEIGHT, WIDTH)), camera)
+        found.append(figures.contradiction)
+        sigmas.append(prediction.scale.sigma)
+    assert found == ['', "depth hint: topic '/d': two", '']
+    assert sigmas[0] < 0.1 and min(sigmas[1:]) > 0.35
 
 
 def tracked(depths: Sequence[np.ndarray], fx: Sequence[float] = (FX,) * 9, *,

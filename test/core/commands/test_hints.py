@@ -11,6 +11,7 @@ from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.opening import open_source
 from emu_perception.commands.hints import BagHints, open_hints
+from emu_perception.errors import InputError
 from emu_perception.recordings.messages import Header
 import numpy as np
 import pytest
@@ -70,6 +71,26 @@ def test_both_begin_again_and_are_found_again(tmp_path: Path, lag: int) -> None:
     expected = [index if not COUNT // 2 <= index < COUNT // 2 + lag else -1
                 for index in range(COUNT)]
     assert indices == expected and most < 30
+
+
+def test_two_depth_cameras_in_one_topic_are_no_hints_as_in_the_node(tmp_path: Path) -> None:
+    messages = []
+    for index in range(12):
+        at = FIRST_NS + index * STEP_NS
+        shape = (HEIGHT, WIDTH) if index % 2 else (HEIGHT, WIDTH // 2)
+        messages += [
+            (IMAGE, MAKE.image(scene(0), 'rgb8', Header(at, 'eye')), at),
+            (DEPTH, MAKE.image(np.full(shape, 1000, np.uint16), '16UC1', Header(at, 'eye')), at)]
+    bag = write_bag(tmp_path / 'bag', messages)
+    camera = judge(pinhole_info(WIDTH, HEIGHT, FX), WIDTH, HEIGHT, rectified=True).needed()
+    with open_source(str(bag), 10.0, image_topic=IMAGE) as source, open_hints(DEPTH, bag) as hints:
+        assert hints is not None
+        for index, image in enumerate(source.images()):
+            if index < 7:
+                continue
+            with pytest.raises(InputError, match='depth images of .* come in turn'):
+                hints.of(image, camera)
+            assert hints.doubt.startswith(f"topic '{DEPTH}': ")
 
 
 @pytest.mark.parametrize('sign', [1, -1])

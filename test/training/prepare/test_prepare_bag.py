@@ -330,6 +330,38 @@ def test_depth_of_another_frame_is_said_once(tmp_path, caplog, frame):
         frame == 'depth')
 
 
+@pytest.mark.parametrize('as_file', [False, True])
+@pytest.mark.parametrize('name', ['.', 'out', 'new/out'])
+def test_a_data_set_is_not_written_into_its_recording(tmp_path, capsys, as_file, name):
+    """Whoever copies the bag, or removes it, has no data set in mind."""
+    bag = write_bag(tmp_path / 'bag', recording(2))
+    before = sorted(bag.rglob('*'))
+    given = next(path for path in bag.iterdir() if path.suffix == '.db3') if as_file else bag
+    assert main(['bag', str(given), '--image-topic', IMAGE, '--depth-topic', DEPTH, '--out',
+                 str(bag / name), '--no-progress', '--force']) == 1
+    assert capsys.readouterr().err == (
+        f'error: --out {bag / name}: is in the folder of the recording that is read, {bag}; give '
+        'another folder\n')
+    assert sorted(bag.rglob('*')) == before
+    # Beside a bag that is a file alone there may be anything.
+    alone = given.rename(tmp_path / given.name) if as_file else bag
+    assert prepare(alone, '--val-share', '0') == 0
+
+
+@pytest.mark.parametrize(('topic', 'frames'), [(IMAGE, 2), (DEPTH, 2), (IMAGE, 1)])
+def test_two_cameras_in_one_topic_are_no_data_set(tmp_path, capsys, topic, frames):
+    """A data set has the focal length of one: the other's metres would be wrong, unseen."""
+    messages = recording(6)
+    for index, message in enumerate(message for name, message in messages if name == topic):
+        message.header.frame_id = f'cam{index % frames}'
+    bag = write_bag(tmp_path / 'bag', messages)
+    assert prepare(bag, '--val-share', '0') == frames - 1
+    error = capsys.readouterr().err.splitlines()[-1:]
+    assert frames == 1 or (f"topic '{topic}'" in error[0] and "of frame 'cam1'" in error[0]
+                           and 'use a part that is of one' in error[0])
+    assert (tmp_path / 'out/dataset.yaml').exists() == (frames == 1)
+
+
 def test_more_than_one_lens_is_said(tmp_path, caplog):
     messages = [(INFO, camera_info(d)) for d in (-0.05, -0.05, -0.06)] + recording(2)[1:]
     with caplog.at_level(logging.WARNING):

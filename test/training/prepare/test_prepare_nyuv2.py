@@ -245,7 +245,7 @@ def test_what_is_wrong_is_one_line_and_leaves_no_dataset_yaml(files, capsys, spo
     (('--classes', '13'), ('--classes', '--mapping13')),
     (('--val-share', '1.5'), ('1.5', 'share')),
     (('--val-share', '.01'), ('--val-share is 0.01', 'of 8 images that is none', '0 for no val')),
-    (('--val-from', 'nowhere.txt'), ('nowhere.txt', 'cannot be read')),
+    (('--val-from', 'nowhere.txt'), ('nowhere.txt', 'no such file')),
     (('--val-from', '{files}/none.txt'), ('none.txt', 'names 0 of the 8', '--val-share 0')),
     (('--val-from', '{files}/all.txt'), ('all.txt', 'names 8 of the 8')),
     (('--seed', '-1'), ('--seed is -1', '0 or more')),
