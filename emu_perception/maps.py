@@ -72,7 +72,8 @@ class MapRow:
         black; empty: the numbers only tell objects apart, 0 black.
     :ivar color_topic: of the coloured picture; '' has none.
     :ivar top: the value in the top colour of the scale.
-    :ivar hinted: whether it is made where a depth camera is joined in; no network gives it.
+    :ivar hinted: whether it is made where a depth camera or the ground tells the scale; no
+        network gives it.
     :ivar made: makes it of the other maps by a promise's constants, where somebody asks for it;
         None: it is no promised map. See ``emu_perception/promises``.
     :ivar factors: how many constants that takes.

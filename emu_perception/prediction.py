@@ -75,7 +75,7 @@ class Prediction:
         where the checkpoint has no such scores.
     :ivar presenter: what makes pictures, files and points of it; set by the Predictor.
     :ivar scale: what is known of the factor from the network's metres to these, where a depth
-        camera is joined in; None elsewhere.
+        camera or the ground tells it; None elsewhere.
     """
 
     maps: Mapping[str, np.ndarray]
@@ -196,7 +196,7 @@ class Prediction:
         what is not promised. Of an image whose flag is raised it is no promise.
 
         :raises InputError: where it does not hold, as for a checkpoint without constants, another
-            camera, or depths that a depth camera is joined into.
+            camera, or depths whose scale a depth camera or the ground tells.
         """
         return self._presented('depth_interval').promised(self, 'depth_interval', level)
 

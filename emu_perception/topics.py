@@ -25,7 +25,7 @@ class Topic:
     :ivar task: the task a network needs for it; None: none of its own.
     :ivar row: the map that it is of; None: it is made of several.
     :ivar colored: whether it is the map's picture for people.
-    :ivar hinted: whether it is there only where a depth camera is joined in.
+    :ivar hinted: whether it is there only where a depth camera or the ground tells the scale.
     :ivar planner: whether the node makes it for planners, by parameters; no recording has it.
     :ivar labelled: whether it needs labels besides its task.
     """
@@ -78,10 +78,10 @@ def topics_of(tasks: Collection[str], *, hinted: bool = False, planner: bool = F
     """
     Return the topics that a network of these tasks has.
 
-    :param hinted: with those of a depth camera that is joined in.
+    :param hinted: with those of metres whose scale a depth camera or the ground tells.
     :param planner: with those that are made for planners.
-    :param promises: names of the promised maps that the checkpoint has constants of. With a depth
-        camera none of depth: the promise is not of its depths.
+    :param promises: names of the promised maps that the checkpoint has constants of. Hinted,
+        none of depth: the promise is not of such depths.
     """
     return tuple(topic for topic in TOPICS.values()
                  if (topic.task is None or topic.task in tasks) and (hinted or not topic.hinted)

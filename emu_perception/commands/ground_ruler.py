@@ -16,12 +16,13 @@ from emu_perception.prediction import Prediction
 @dataclass(frozen=True)
 class GroundSummary:
     """
-    What the ground of all images said.
+    What the ground said.
 
-    :ivar seen: so many showed enough of it, and were believed.
+    :ivar images: so many were asked: those whose scale no depth hint tells.
+    :ivar seen: so many of them showed enough of it, and were believed.
     :ivar refused: so many said a scale that is not believed.
-    :ivar scale_factors: what metres are multiplied by: the tenth, fiftieth and ninetieth of a
-        hundred images.
+    :ivar scale_factors: what metres of all images are multiplied by: the tenth, fiftieth and
+        ninetieth of a hundred.
     """
 
     images: int
@@ -50,9 +51,10 @@ class GroundRuler:
 def ground_line(summary: GroundSummary) -> str:
     """Return a summary for people."""
     refused = f'; {summary.refused} not believed' if summary.refused else ''
+    if not summary.images:
+        return 'ground: no image asked it, each has its scale of a depth hint, or no metres'
     if not summary.seen:
-        return (f'ground: it tells no scale in any of {summary.images} images; their depth is the '
-                f"network's{refused}")
+        return f'ground: it tells no scale in any of {summary.images} images{refused}'
     low, middle, high = summary.scale_factors
     return (f'ground: in {summary.seen} of {summary.images} images; metres are multiplied by '
             f'{middle:.2f} ({low:.2f} to {high:.2f}){refused}')

@@ -29,8 +29,8 @@ class HintFigures:
     :ivar holes: share of pixels that the sensor does not see; 1 without a hint; None where no
         depth camera is joined in.
     :ivar abs_rel: of the network by itself against the sensor; None without a hint.
-    :ivar contradiction: why its hint was refused as far nearer, or may be of another depth
-        camera; '' where neither is so.
+    :ivar contradiction: why its hint, or its ground, was refused as far nearer, or the hint may be
+        of another depth camera; '' where neither is so.
     """
 
     holes: float | None
@@ -80,7 +80,7 @@ class HintTrack:
         self._left_out: Counter[str] = Counter()
         self._figures: list[HintFigures] = []
         self._factors: list[float] = []
-        self._ruler, self._grounds = ruler, Counter[bool]()
+        self._ruler, self._grounds, self._asked = ruler, Counter[bool](), 0
 
     @property
     def contradiction(self) -> str:
@@ -108,7 +108,7 @@ class HintTrack:
                                            if self._ruler else None))
         if joined.problem:
             self._leave_out(image, joined.cause, joined.problem)
-        if joined.ground is not None and joined.ground.reading is not None:
+        if joined.ground is not None:
             self._note_ground(image, joined.ground)
         found = _figures(network, joined.hint) if self._hints else HintFigures(None, None)
         figures = replace(found, contradiction=doubt and f'depth hint: {doubt}'
@@ -121,7 +121,7 @@ class HintTrack:
         """Return what the ground said; None where nobody asked it."""
         if self._ruler is None:
             return None
-        said = GroundSummary(len(self._figures), self._grounds[True], self._grounds[False])
+        said = GroundSummary(self._asked, self._grounds[True], self._grounds[False])
         return replace(said, scale_factors=self._spread()) if said.seen else said
 
     def summary(self) -> HintSummary | None:
@@ -142,6 +142,9 @@ class HintTrack:
 
     def _note_ground(self, image: InputImage, word: GroundWord) -> None:
         """Count what the ground said, and say the first that is not believed."""
+        self._asked += 1
+        if word.reading is None:
+            return
         self._grounds[not word.problem] += 1
         if word.problem and self._grounds[False] == 1:
             LOGGER.warning('%s: %s', image.name, word.problem)
@@ -169,8 +172,8 @@ def hint_line(summary: HintSummary) -> str:
     left_out = ''.join(f'; {count} left out ({cause})'
                        for cause, count in summary.left_out.items())
     if summary.network_abs_rel is None or summary.holes is None:
-        return (f'depth hint: none of {summary.images} images has one (stamps, names?); their '
-                f"depth is the network's{left_out}")
+        return (f'depth hint: none of {summary.images} images has one (stamps, names?), and no '
+                f'depth is corrected by it{left_out}')
     low, middle, high = summary.scale_factors
     return (f'depth hint: in {summary.with_hint} of {summary.images} images, '
             f'{100 * summary.holes:.0f} % of their pixels are holes; the network by itself is off '

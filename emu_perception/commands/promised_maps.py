@@ -26,7 +26,7 @@ class PromisedMaps:
 
     :param names: of the maps.
     :param level: that they are promised at; None: ``LEVEL``.
-    :param hinted: whether a depth camera is joined in.
+    :param hinted: whether a depth camera or the ground tells the scale.
     :raises InputError: if the checkpoint was not fitted for the level, or it is given for nothing.
     """
 

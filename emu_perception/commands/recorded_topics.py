@@ -40,7 +40,7 @@ class RecordedTopics:
 
         :param names: of ``NAMES``.
         :param tasks: of the network.
-        :param hinted: whether a depth camera is joined in.
+        :param hinted: whether a depth camera or the ground tells the scale.
         :param promises: names of the promised maps that the checkpoint has constants of.
         :raises InputError: if a topic is named that there cannot be.
         """

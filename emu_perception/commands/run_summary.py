@@ -41,6 +41,7 @@ class Summary:
     :ivar files: what was written, by kind: panels, video, recording, maps, table.
     :ivar words: the same kinds for people; not in summary.json.
     :ivar depth_hint: of a depth camera that was joined in; None where none was.
+    :ivar ground_scale: of the ground; None where the camera's height is not known.
     :ivar truth: how far all is from the truth beside the images; None where there is none.
     """
 

@@ -90,6 +90,11 @@ class ScaleBelief:
         known = math.sqrt(self.camera_prior ** 2 + self.scene_prior ** 2 + reading.sigma ** 2)
         return abs(reading.log_factor) <= max(_IMPLAUSIBLE * known, _LEAST_IMPLAUSIBLE)
 
+    def surprise(self, reading: FactorReading) -> float:
+        """Return by how much a reading is further off than belief and reading allow, as log."""
+        total = self.sigma ** 2 + reading.sigma ** 2
+        return max(abs(reading.log_factor - self.log_factor) - _SURPRISING * math.sqrt(total), 0.0)
+
     def updated(self, reading: FactorReading) -> ScaleBelief:
         """Return the belief with an image's reading."""
         total = self.sigma ** 2 + reading.sigma ** 2
@@ -97,8 +102,7 @@ class ScaleBelief:
             return self
         # Further off than both allow: it is the scene's, or the sensor's, and not the camera's;
         # and it is not believed before another says the same.
-        excess = max(abs(reading.log_factor - self.log_factor)
-                     - _SURPRISING * math.sqrt(total), 0.0) ** 2
+        excess = self.surprise(reading) ** 2
         if excess:
             known = replace(self, scene_variance=self.scene_variance + excess)
             found = known._joined(reading)

@@ -9,7 +9,8 @@ camera would tell it.
 
 What is taken for ground and is none (a table, a bed) lies above it: nearer than z, so that every
 such mistake makes metres farther, which is the less careful way. So a factor above ``FARTHEST`` is
-not believed; one below it is, as far as any depth camera's is.
+not believed, nor one that is farther than what is known by more than both allow, as a depth camera
+may have told it; one that is nearer is, as far as any depth camera's is.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ import numpy as np
 # pitch that is right to 1.5 degrees (training.studies.ground).
 GROUND_SIGMA = 0.12
 FARTHEST = math.log(1.35)
+# Radians: by so much a pitch is wrong. Where the ground is seen far away alone that decides.
+_PITCH_SIGMA = math.radians(1.5)
 # What may as well be something else tells no scale.
 SURE = 0.5
 # Where less than this share of an image is ground, it says nothing; so much of ``down`` and less
@@ -52,11 +55,13 @@ class Ground:
     :ivar down: [H, 1], so many metres down one metre of depth leads in each row
         (``Mounting.down``); what points upwards is negative.
     :ivar mounting: of the camera above the ground.
+    :ivar names: of the classes that are taken for ground.
     """
 
     seen: np.ndarray
     down: np.ndarray
     mounting: Mounting
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, prediction: Prediction, camera: Camera, mounting: Mounting,
@@ -71,7 +76,13 @@ class Ground:
         """
         height, width = prediction.size
         return cls(ground_pixels(prediction, classes, names, max(least, SURE)),
-                   mounting.down(camera.scaled(width, height).rays()[1]), mounting)
+                   mounting.down(camera.scaled(width, height).rays()[1]), mounting,
+                   tuple(names))
+
+    @property
+    def told_by(self) -> tuple[object, ...]:
+        """Return what a user says of it: of another one, what was told before holds no more."""
+        return self.mounting, self.names
 
 
 @dataclass(frozen=True)
@@ -110,8 +121,10 @@ def read_ground(depth: np.ndarray, ground: Ground) -> FactorReading | None:
     np.log(true / np.where(known, small, _F(1.0)), out=ratio, where=known)
     known &= np.abs(ratio - np.median(ratio[known])) < _OUTLIER
     reading = read_factor(ratio, known, FITTED.factor_spread)
-    return None if reading is None else replace(
-        reading, sigma=math.hypot(reading.sigma, GROUND_SIGMA))
+    if reading is None:
+        return None
+    of_pitch = _PITCH_SIGMA / float(np.median(np.broadcast_to(down, size)[known]))
+    return replace(reading, sigma=math.hypot(reading.sigma, max(GROUND_SIGMA, of_pitch)))
 
 
 def heard(belief: ScaleBelief, depth: np.ndarray, ground: Ground) -> GroundWord:
@@ -126,4 +139,7 @@ def heard(belief: ScaleBelief, depth: np.ndarray, ground: Ground) -> GroundWord:
     if reading.log_factor > FARTHEST:
         return GroundWord(belief, reading, f'{said}: is what is labelled ground above it, or are '
                           'height (m) or pitch wrong? Nothing is made farther by that much')
+    if reading.log_factor > belief.log_factor and belief.surprise(reading):
+        return GroundWord(belief, reading, f'{said}, of which {belief.factor:.2g} was known:'
+                          ' is what is labelled ground above it? It makes nothing so much farther')
     return GroundWord(belief.updated(reading), reading)

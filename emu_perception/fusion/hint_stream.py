@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.contradiction import OFF
 from emu_perception.fusion.frozen_hints import FrozenHints
-from emu_perception.fusion.ground import Ground, GroundWord, heard
+from emu_perception.fusion.ground import Ground, GROUND_SIGMA, GroundWord, heard
 from emu_perception.fusion.hint import DepthHint
 from emu_perception.fusion.hints_in_turn import HintsInTurn
 from emu_perception.fusion.joining import Fused
@@ -33,7 +33,8 @@ class JoinedImage:
     :ivar contradiction: in one line that it was refused as far nearer than the network, or as
         one of two depth cameras; '' where it was taken; None where it tells nothing of that, as
         one that is far farther.
-    :ivar ground: what the ground said of an image without a hint; None where nobody asked it.
+    :ivar ground: what the ground said of an image whose scale no hint tells; None where nobody
+        asked it.
     """
 
     prediction: Prediction
@@ -63,7 +64,7 @@ class HintStream:
     def forget_scale(self) -> None:
         """Know nothing of the scale any more; what hints have contradicted stays known."""
         self._belief = ScaleBelief.before()
-        # Focal length, then height, width, prior, network, mounting.
+        # Focal length, then height, width, prior, network, what is said of the ground.
         self._known_for: tuple[float, tuple[object, ...]] = (0.0, ())
 
     @property
@@ -72,9 +73,10 @@ class HintStream:
         Return in one line why a hint, or the ground, was refused; '' else.
 
         As far nearer, or a hint as contrary to those before, until one is taken again, of the same
-        kind. Which of the two is wrong is not known, and what is nearer may be a wall. One that is
-        far farther is refused too, and raises nothing: its metres would have been the less careful
-        ones; but it takes nothing back.
+        kind; what the ground said, a hint that is taken settles too, before which nobody asks the
+        ground, and that its height is said no more. Which of the two is wrong is not known, and
+        what is nearer may be a wall. One that is far farther is refused too, and raises nothing:
+        its metres would have been the less careful ones; but it takes nothing back.
         """
         return self._of_hint or self._of_ground
 
@@ -86,17 +88,18 @@ class HintStream:
 
         :param hint: aligned to ``rgb``; None = there is none.
         :param fx: pixels, by which the prediction is scaled: at another focal length (by more than
-            a twentieth: less is lost in what each image is off by) or size, as at another prior or
-            mounting of the camera, nothing is known.
+            a twentieth: less is lost in what each image is off by) or size, as at another prior,
+            mounting of the camera or kind of ground, nothing is known.
         :param prior: standard deviation of the log scale before any hint.
         :param now_s: any clock, seconds.
         :param network: a number of the one that predicted: of another's scale nothing is known.
             What the depth camera has sent stays known, and that it contradicts.
-        :param ground: of the image, which tells the scale where no hint does; None = the camera's
-            height is not known.
+        :param ground: of the image, which tells the scale where no hint does, be it that it sees
+            too little or is refused; not while that is known better than the ground tells it, as
+            for some ten seconds after a hint. None = the camera's height is not known.
         """
         before, rest = self._known_for
-        now = (*rgb.shape[:2], prior, network, ground and ground.mounting)
+        now = (*rgb.shape[:2], prior, network, ground and ground.told_by)
         if abs(fx - before) > _OTHER_FOCAL * fx or rest != now:
             self._known_for = (fx, now)
             self._belief = ScaleBelief.before(prior)
@@ -108,16 +111,20 @@ class HintStream:
             cause, problem = self._objection(hint, rgb, now_s)
         if cause == CONTRARY:  # Nor is what such hints have said of the scale believed.
             self._belief = ScaleBelief.before(prior)
+        used = None if problem else hint
+
+        def fuse() -> tuple[Prediction, Fused]:
+            return fused_prediction(prediction, rgb, used, self._belief, contradictions, widening,
+                                    self._any_scale)
+        found = None if used is None else fuse()
         word = None
-        if ground is not None and (hint is None or problem):
-            assert prediction.depth is not None, 'the ground is for the task depth'
-            word = heard(self._belief, prediction.depth, ground)
-            self._belief = word.belief
-            if word.reading is not None and (word.nearer or not word.problem):
-                self._of_ground = word.problem
-        prediction, fused = fused_prediction(
-            prediction, rgb, None if problem else hint, self._belief, contradictions, widening,
-            self._any_scale)
+        if ground is None:
+            self._of_ground = ''
+        elif found is not None and found[1].reading is not None and not found[1].refused:
+            self._of_ground = ''
+        elif self._belief.sigma >= GROUND_SIGMA:
+            word, found = self._heard(prediction, ground), None
+        joined, fused = found or fuse()
         self._belief = fused.belief
         if fused.refused:
             cause, problem = REFUSED, refusal(fused)
@@ -125,8 +132,16 @@ class HintStream:
                          _contradiction(fused))
         if contradiction is not None:  # A missing, empty or refused hint takes nothing back.
             self._of_hint = contradiction
-        return JoinedImage(prediction, fused, None if problem else hint, cause, problem,
+        return JoinedImage(joined, fused, None if problem else hint, cause, problem,
                            contradiction, word)
+
+    def _heard(self, prediction: Prediction, ground: Ground) -> GroundWord:
+        assert prediction.depth is not None, 'the ground is for the task depth'
+        word = heard(self._belief, prediction.depth, ground)
+        self._belief = word.belief
+        if word.reading is not None and (word.nearer or not word.problem):
+            self._of_ground = word.problem
+        return word
 
     def _objection(self, hint: DepthHint, rgb: np.ndarray, now_s: float) -> tuple[str, str]:
         if not hint.known.any():

@@ -40,7 +40,8 @@ def promise_problem(metadata: CheckpointMetadata, name: str, level: float, *,
 
     :param name: of the map.
     :param focal: length in widths of the image; None = unknown.
-    :param fused: whether a depth camera's depths are joined in, of which the fit knew nothing.
+    :param fused: whether a depth camera or the ground tells the scale, of which the fit knew
+        nothing.
     """
     row, promise = MAPS[name], metadata.calibration.promises.get(name)
     if promise is None:
@@ -48,8 +49,8 @@ def promise_problem(metadata: CheckpointMetadata, name: str, level: float, *,
     if promise.at(level) is None:
         return f'promise_level is {level:g}: the checkpoint has {promise.words}'
     if row.task == 'depth' and fused:
-        return ("a depth camera is joined in, and the promise is of the network's own depth and "
-                'sigma')
+        return ('a depth camera or the ground tells the scale, and the promise is of the '
+                "network's own depth and sigma")
     if row.task == 'depth' and (focal is None or metadata.intrinsics is None):
         return 'the focal length is not known, and without it there are no metres'
     fitted = _fitted_focal(metadata, promise)

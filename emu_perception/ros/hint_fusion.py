@@ -29,7 +29,7 @@ from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.planner.mounted import mounting_of
+from emu_perception.ros.planner.mounted import mounting_of, silent_ground
 from emu_perception.ros.stamps import nanoseconds
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -47,7 +47,8 @@ class HintFusion:
     hint, the image goes out without it: with the scale that is held and an uncertainty that grows.
 
     :ivar hints: of the topic; None = no depth camera is joined in.
-    :ivar ground_problem: in one line why the ground of the last image was not believed, or ''.
+    :ivar ground_problem: in one line why the ground of the last image was not believed, or not
+        asked; '' where all is well.
     """
 
     def __init__(self, hints: DepthHints | None, log: QuietLog) -> None:
@@ -136,7 +137,7 @@ class HintFusion:
             self._refuse(image.problem, image.cause)
         elif self.hints is not None and hint is not None:
             self.hints.used()
-        self._note_ground(image.ground)
+        self._note_ground(image.ground, silent_ground(settings) if settings.ground_scale else '')
         if joined.correction is not None:
             seen = joined.correction.compared
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
@@ -168,9 +169,9 @@ class HintFusion:
             self._refuse(str(error))
             return None
 
-    def _note_ground(self, word: GroundWord | None) -> None:
-        if word is None:  # A hint was there, or nobody asks the ground: what it said is past.
-            self.ground_problem = ''
+    def _note_ground(self, word: GroundWord | None, silent: str) -> None:
+        if word is None:  # A hint tells the scale, or nobody can: what the ground said is past.
+            self.ground_problem = silent
             return
         if word.reading is not None:  # An image without ground takes nothing back.
             self.ground_problem = word.problem
@@ -192,5 +193,6 @@ def _ground(prediction: Prediction, camera: Camera, settings: Settings, classes:
     mounting = mounting_of(settings)
     if not settings.ground_scale or mounting is None or not settings.ground_classes:
         return None
-    return Ground.of(prediction, camera, mounting, classes, settings.ground_classes,
-                     settings.ground_min_confidence)
+    # While another model is loaded the parameters name its classes: this one's ground is unseen.
+    names = [] if 'ground_classes' in settings.unfit(classes) else settings.ground_classes
+    return Ground.of(prediction, camera, mounting, classes, names, settings.ground_min_confidence)

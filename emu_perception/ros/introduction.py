@@ -9,7 +9,7 @@ from emu_perception.risk import RiskThresholds
 from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.ros.logs import QuietLog
 from emu_perception.ros.parameters import Settings
-from emu_perception.ros.planner.mounted import mounting_of
+from emu_perception.ros.planner.mounted import silent_ground
 from emu_perception.ros.predictor_pool import SharedPredictor
 
 
@@ -30,11 +30,14 @@ def introduce(log: QuietLog, predictor: SharedPredictor, settings: Settings, con
     if settings.depth_hint and 'depth' not in tasks:
         log.once('depth_hint', 'depth_hint is set, but the checkpoint has no task depth: the '
                  'depth camera is joined to nothing')
-    given = {'scan_camera_height_m': mounting_of(settings),
-             'ground_classes': settings.ground_classes}
-    if settings.ground_scale and (missing := [name for name, value in given.items() if not value]):
-        log.once('ground_scale', f'ground_scale is set, and {" and ".join(missing)} is not: the '
-                 'ground tells no scale')
+    for name in ('calibration_watch', 'adaptive_sigma'):
+        if getattr(settings, name) and not settings.depth_hint:  # The ground is no second sensor.
+            log.once(name, f'{name} is set, and depth_hint is not: it has nothing to compare with')
+    if settings.ground_scale:
+        no_depth = ('' if 'depth' in tasks else 'ground_scale is set, but the checkpoint has no '
+                    'task depth: there are no metres to scale')
+        if problem := no_depth or silent_ground(settings):
+            log.once('ground_scale', problem)
     if settings.risk_region:
         log.once('risk_region', 'risk_region is set: thresholds of the checkpoint were fitted on '
                  'whole images; set those of this part (risk_threshold_*)')

@@ -48,7 +48,7 @@ class MapPublishers:
         """
         Create the topics of the tasks the checkpoint has.
 
-        :param hinted: those too that are there with a depth camera.
+        :param hinted: those too of metres whose scale a depth camera or the ground tells.
         """
         self._node = node
         self._metadata, self._hinted = metadata, hinted

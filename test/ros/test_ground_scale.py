@@ -6,9 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 from emu_perception.fusion import ScaleBelief
-from node_bench import Bench, camera_info, rgb_image
+from emu_perception.prediction import Prediction
+from emu_perception.ros.hint_fusion import HintFusion
+from emu_perception.ros.introduction import introduce
+from emu_perception.ros.logs import QuietLog
+from emu_perception.ros.parameters import validate
+from node_bench import Bench, camera_info, CLASSES, FakeMetadata, rgb_image
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
@@ -33,13 +43,15 @@ class Shown:
 
     def send(self) -> tuple[float, float]:
         """Send an image; return its depth in the middle, and the newest sigma of the scale."""
+        before = self.sec  # What is sent from here on may be answered late on a busy machine.
+        self.scales.clear()
+
         def depth() -> float | None:
-            found = [one for one in self.depths if one.header.stamp.sec == self.sec]
+            found = [one for one in self.depths if one.header.stamp.sec > before]
             return float(np.frombuffer(found[0].data, 'f4').reshape(HEIGHT, WIDTH)[
                 HEIGHT // 2, WIDTH // 2]) if found and self.scales else None
         for _ in range(20):
             self.sec += 1
-            self.scales.clear()
             self.bench.send(rgb_image(WIDTH, HEIGHT, sec=self.sec, nanosec=0),
                             camera_info(WIDTH, HEIGHT))
             try:
@@ -70,6 +82,8 @@ def test_without_height_or_classes_it_is_said_and_the_scale_is_unknown(
     assert depth == pytest.approx(2.0) and sigma == pytest.approx(
         ScaleBelief.before().sigma, rel=1e-3)
     assert 'ground_used' not in shown.values()
+    shown.bench.until(lambda: 'scan_camera_height_m and ground_classes is not: the ground tells '
+                      'no scale' in shown.bench.diagnostics()['input']['warnings'])
     # Live: from the next image on it is.
     assert shown.bench.set(**{name: value for name, value in DOWN.items()
                               if name != 'ground_scale'}).successful
@@ -90,3 +104,46 @@ def test_what_is_not_believed_is_a_warning_and_far_nearer_raises_the_flag(
     assert bench.set(scan_camera_height_m=1.6).successful
     assert shown.send()[0] < 1.9 and math.isfinite(shown.send()[1])
     bench.until(lambda: bench.diagnostics()['risk']['reason'] != 'miscalibrated')
+    # And where nobody asks the ground any more, what it said raises nothing for ever.
+    assert bench.set(scan_camera_height_m=0.016).successful
+    shown.send()
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] == 'miscalibrated')
+    assert bench.set(scan_camera_height_m=0.0).successful
+    assert shown.send()[0] == pytest.approx(2.0)
+    bench.until(lambda: 'the ground tells no scale' in bench.diagnostics()['input']['warnings'])
+    shown.send()
+    bench.until(lambda: bench.diagnostics()['risk']['reason'] != 'miscalibrated')
+
+
+def test_the_classes_of_a_model_that_is_still_loaded_stop_no_image() -> None:
+    """Parameters name its classes before it runs; the model before answers meanwhile."""
+    fusion = HintFusion(None, QuietLog(None))
+    camera = judge(pinhole_info(WIDTH, HEIGHT, 100.0), WIDTH, HEIGHT, rectified=True).needed()
+    depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    found = fusion.fused(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Prediction({
+        'depth': depth, 'depth_variance': 0.04 * depth,
+        'label': np.zeros((HEIGHT, WIDTH), np.uint8), 'confidence': np.ones_like(depth)},
+        {}, (HEIGHT, WIDTH)), camera, 0.0, validate({**DOWN, 'ground_classes': ('road',)}),
+        CLASSES)
+    assert found.scale is not None and found.scale.factor == 1.0
+    assert found.scale.sigma == pytest.approx(ScaleBelief.before().sigma)
+    assert fusion.values['ground_unseen'] == 1
+
+
+@pytest.mark.parametrize('parameters, tasks, words', [
+    ({**DOWN, 'calibration_watch': True}, ('segmentation', 'depth'),
+     'calibration_watch is set, and depth_hint is not'),
+    ({'ground_scale': True}, ('segmentation',), 'ground_scale is set, but the checkpoint has no '
+     'task depth'),
+    (DOWN, ('segmentation', 'depth'), '')])
+def test_what_is_set_for_nothing_is_said(parameters: dict[str, Any], tasks: tuple[str, ...],
+                                         words: str) -> None:
+    said: list[str] = []
+    log = QuietLog(SimpleNamespace(info=lambda text: None, warning=said.append))
+    predictor: Any = SimpleNamespace(
+        metadata=FakeMetadata(tasks=tasks), key=SimpleNamespace(path=Path('a.safetensors')),
+        device_description='', precision='')
+    settings = validate({name: tuple(value) if isinstance(value, list) else value
+                         for name, value in parameters.items()})
+    introduce(log, predictor, settings, '', label_info=True)
+    assert len(said) == bool(words) and all(one.startswith(words) for one in said)

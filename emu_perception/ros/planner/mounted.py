@@ -15,3 +15,11 @@ def mounting_of(settings: PlannerSettings) -> Mounting | None:
     if not settings.scan_camera_height_m > 0:
         return None
     return Mounting(settings.scan_camera_height_m, math.radians(settings.scan_camera_pitch_deg))
+
+
+def silent_ground(settings: PlannerSettings) -> str:
+    """Return in one line which parameters ground_scale lacks; '' where it has them."""
+    given = {'scan_camera_height_m': mounting_of(settings),
+             'ground_classes': settings.ground_classes}
+    missing = ' and '.join(name for name, value in given.items() if not value)
+    return missing and f'ground_scale is set, and {missing} is not: the ground tells no scale'

@@ -14,6 +14,7 @@ from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.source import InputImage
 from emu_perception.commands.ground_ruler import ground_line, GroundRuler, GroundSummary
 from emu_perception.commands.hint_track import HintTrack
+from emu_perception.fusion import checked_hint, DepthHint
 from emu_perception.planning.mounting import Mounting
 from emu_perception.prediction import Prediction
 import numpy as np
@@ -66,15 +67,33 @@ def test_what_is_not_believed_is_counted_and_far_nearer_contradicts(caplog) -> N
     assert 'is what is labelled ground above it' in caplog.text
     said = track.ground_summary()
     assert said is not None and said.refused == 2
-    assert ground_line(said) == ('ground: it tells no scale in any of 2 images; their depth is '
-                                 "the network's; 2 not believed")
+    assert ground_line(said) == 'ground: it tells no scale in any of 2 images; 2 not believed'
     _, near = tracked([1.0], height_m=0.0005)
     assert 'are its height (m) and pitch right?' in near.contradiction
 
 
+def test_of_images_whose_hint_tells_the_scale_nobody_says_the_depth_is_the_networks() -> None:
+    true = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+
+    class Sees:
+        """A depth camera that sees all."""
+
+        def of(self, image: InputImage, camera: object) -> DepthHint:
+            return checked_hint(true, None, (HEIGHT, WIDTH))
+    track = HintTrack(Sees(), 0.4, ruler=GroundRuler(Mounting(HEIGHT_M, 0.5), ('floor',),
+                                                     ('floor',)))
+    track.joined(InputImage('0', header(0), lambda: scene(0)), scene(0), Prediction({
+        'depth': true, 'depth_variance': 0.04 * true,
+        'label': np.zeros((HEIGHT, WIDTH), np.uint8), 'confidence': np.ones_like(true)}, {},
+        (HEIGHT, WIDTH)), CAMERA)
+    said = track.ground_summary()
+    assert said == GroundSummary(0, 0, 0) and ground_line(said).startswith(
+        'ground: no image asked it')
+
+
 def test_a_ruler_that_says_nothing_says_so() -> None:
-    assert ground_line(GroundSummary(4, 0, 0)) == (
-        "ground: it tells no scale in any of 4 images; their depth is the network's")
+    assert ground_line(GroundSummary(4, 0, 0)) == 'ground: it tells no scale in any of 4 images'
+    assert ground_line(GroundSummary(0, 0, 0)).startswith('ground: no image asked it')
 
 
 def test_a_recording_has_the_scale_and_the_summary_says_what_the_ground_did(

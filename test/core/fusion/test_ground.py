@@ -196,3 +196,95 @@ def test_what_another_mounting_told_is_forgotten() -> None:
     assert corrected.factor == pytest.approx(1.0, abs=0.02)
     blind = predicted(depth, np.zeros_like(label))
     assert join(7.0, 0.9 * MOUNTING.height_m, blind) == ScaleBelief.before()
+
+
+def joined_at(stream: HintStream, at: float, seen: Prediction, hint: np.ndarray | None = None,
+              ground: Ground | None = None) -> ScaleBelief:
+    """Return what is believed after an image with what a depth camera saw, metres."""
+    return stream.join(seen, PICTURE, None if hint is None else checked_hint(hint, None, SIZE),
+                       fx=250.0, prior=0.4, now_s=at, ground=ground or ground_of(seen)
+                       ).fused.belief
+
+
+def test_what_a_depth_camera_has_just_told_no_table_takes_back() -> None:
+    """A hint that is lost for one image would let metres jump, and farther."""
+    depth, label = room()
+    found, stream = predicted(depth / np.float32(0.6), label), HintStream()
+    # All that is labelled floor lies above it by more than half of the camera's true height.
+    table = ground_of(found, replace(MOUNTING, height_m=1.3 / 0.6 * MOUNTING.height_m))
+    for at in range(3):
+        told = joined_at(stream, 0.1 * at, found, hint=depth, ground=table)
+    said = []
+    for at in range(60):
+        lost = stream.join(found, PICTURE, None, fx=250.0, prior=0.4, now_s=0.3 + at, ground=table)
+        said.append(lost.ground and lost.ground.problem)
+    assert said[:10] == [None] * 10  # It is known better.
+    assert said[-1] is not None and 'was known: is what' in said[-1]
+    assert told.factor == pytest.approx(0.6, rel=0.02) and lost.fused.belief.factor < 0.65
+
+
+def test_a_farther_ground_that_is_right_is_believed_in_the_end() -> None:
+    """What was read far too near once must not hold for the hour that the camera's part does."""
+    depth, label = room()
+    stream = HintStream()
+    near, right = predicted(depth / np.float32(0.3), label), predicted(depth, label)
+    assert joined_at(stream, 0.0, near).factor < 0.4
+    after = [joined_at(stream, 5.0 * at, right).factor for at in range(1, 121)]
+    assert after[0] < 0.5 and after[-1] == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize('hint', ['few', 'far'])
+def test_where_a_hint_tells_no_scale_the_ground_does(hint: str) -> None:
+    depth, label = room()
+    found, stream = predicted(depth / np.float32(0.7), label), HintStream()
+    seen = depth.copy()
+    if hint == 'few':
+        seen[:, 8:], seen[8:] = 0.0, 0.0
+    else:
+        seen *= np.float32(20.0)  # Of other units: refused.
+    joined = stream.join(found, PICTURE, checked_hint(seen, None, SIZE), fx=250.0, prior=0.4,
+                         now_s=0.0, ground=ground_of(found))
+    assert joined.ground is not None and not joined.ground.problem
+    assert joined.fused.belief.factor == pytest.approx(0.7, rel=0.05)
+    assert joined.cause == ('used' if hint == 'few' else 'refused')
+    # The few pixels go through all the same.
+    assert ((joined.prediction.depth_source == 2).sum() == 64) == (hint == 'few')
+
+
+@pytest.mark.parametrize('settled_by', ['a hint', 'no height'])
+def test_what_nobody_asks_any_more_raises_nothing_for_ever(settled_by: str) -> None:
+    depth, label = room()
+    found, stream = predicted(depth, label), HintStream()
+    wrong = ground_of(found, replace(MOUNTING, height_m=0.0006))
+    joined_at(stream, 0.0, found, ground=wrong)
+    assert stream.contradiction
+    joined_at(stream, 1.0, found, hint=np.zeros(SIZE, np.float32), ground=wrong)
+    assert stream.contradiction  # An empty hint tells nothing.
+    by_hint = settled_by == 'a hint'
+    stream.join(found, PICTURE, checked_hint(depth, None, SIZE) if by_hint else None, fx=250.0,
+                prior=0.4, now_s=2.0, ground=wrong if by_hint else None)
+    assert not stream.contradiction
+
+
+def test_what_other_classes_told_is_forgotten() -> None:
+    depth, label = room()
+    found, stream = predicted(depth, label), HintStream()
+    tables = predicted(depth / np.float32(0.8), 2 * label)
+    for at in range(5):
+        joined_at(stream, float(at), tables, ground=ground_of(tables, names=('table',)))
+    assert joined_at(stream, 6.0, found).factor == pytest.approx(1.0, abs=0.02)
+
+
+def test_ground_that_is_seen_far_away_alone_says_less() -> None:
+    """There a degree and a half of pitch, as well as a pitch is known, decides."""
+    depth, label = room()
+    down = MOUNTING.down(camera().rays()[1])
+    down = down.repeat(WIDTH, 1)
+    far = np.where((down > 0.1) & (down < 0.17), np.float32(MOUNTING.height_m) / down, depth)
+    found = predicted(far, ((down > 0.1) & (down < 0.17)).astype(np.uint8))
+    wrong = Mounting(MOUNTING.height_m, MOUNTING.pitch_rad - math.radians(1.5))
+    reading = read_ground(found.depth, ground_of(found, wrong))
+    near = read_ground(depth, ground_of(predicted(depth, label)))
+    assert reading is not None and near is not None
+    assert GROUND_SIGMA < abs(reading.log_factor) < 1.3 * reading.sigma
+    assert near.sigma < 1.1 * GROUND_SIGMA

@@ -90,7 +90,7 @@ def test_python_gives_both_maps_at_a_fitted_level():
     ({'fx': None}, 'the focal length is not known'),
     ({'fx': 1.2 * FOCAL * 64}, '1.20 times that of the camera'),
     ({'fx': FOCAL * 64 / 1.2}, '0.83 times that of the camera'),
-    ({'scale': Scale(1.1, 0.05)}, 'a depth camera is joined in')])
+    ({'scale': Scale(1.1, 0.05)}, 'a depth camera or the ground tells the scale')])
 def test_no_interval_of_another_camera_or_of_joined_depths(change, problem):
     with pytest.raises(InputError, match=problem):
         prediction(promising(), **change).depth_interval(0.8)
