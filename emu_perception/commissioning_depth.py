@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import cv2
 from emu_perception.errors import InputError
+from emu_perception.normal_distribution import Z90
 import numpy as np
 
 COVERED = 0.9
-_Z = NormalDist().inv_cdf((1.0 + COVERED) / 2.0)
 # Fewer pixels with a depth say nothing of a frame.
 _FEWEST_PIXELS = 200
 # Of each frame: neighbouring pixels say the same.
@@ -119,5 +118,5 @@ def check_depth(frames: Sequence[FrameDepth], *, as_hint: bool = False) -> Depth
     low, high = np.percentile(ratios, (10, 90))
     return DepthCheck(
         len(frames), float(np.median(ratios)), (float(low), float(high)),
-        float(np.mean([frame.abs_rel for frame in frames])), float((z <= _Z).mean()),
-        max(float((np.quantile(z, COVERED) / _Z) ** 2), 1.0 if as_hint else 0.0), as_hint)
+        float(np.mean([frame.abs_rel for frame in frames])), float((z <= Z90).mean()),
+        max(float((np.quantile(z, COVERED) / Z90) ** 2), 1.0 if as_hint else 0.0), as_hint)

@@ -44,3 +44,9 @@ def resolved_device(name: str) -> torch.device:
                              'usable CUDA GPUs: check the driver and that torch was built for '
                              "CUDA, or give device 'cpu'")
     return device
+
+
+def in_words(device: torch.device) -> str:
+    """Return which processor a device is: the GPU's name, or how many threads of the CPU."""
+    return (torch.cuda.get_device_name(device) if device.type == 'cuda' else
+            f'cpu ({torch.get_num_threads()} threads)')

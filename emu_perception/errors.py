@@ -26,6 +26,11 @@ class InputError(EmuError):
     """An image, intrinsics or option that cannot be used: the message names field and value."""
 
 
+def text_of(error: BaseException) -> str:
+    """Return what an error says, on one line; its kind where it says nothing."""
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
 def kind_and_text(error: BaseException) -> str:
     """Return what an error is and says, on one line: for those that no code foresaw."""
     return f'{type(error).__name__}: {" ".join(str(error).split())}'

@@ -79,11 +79,6 @@ class Freshness:
         self._smallest_at_s = 0.0
         self._restarted_s: float | None = None
 
-    @property
-    def same_clock(self) -> bool | None:
-        """Tell whether the stamps are of the node's clock; None before the first of them."""
-        return self._same_clock
-
     def observe(self, stamp_ns: int, now_ros_ns: int, now_steady_s: float, *,
                 simulated: bool = False, max_age_s: float = 1.0) -> Verdict:
         """

@@ -39,6 +39,13 @@ class NetworkMaps:
     mutual_information: torch.Tensor | None = None
     depth_epistemic: torch.Tensor | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) of the maps."""
+        some = self.label if self.label is not None else self.depth
+        assert some is not None, 'a network has at least one task'
+        return some.shape[0], some.shape[1]
+
     def within(self, region: Region | None) -> NetworkMaps:
         """Return what scores are read off: the part in a region, without the vectors."""
         if region is None:

@@ -21,7 +21,7 @@ from emu_perception.backends import (
 )
 from emu_perception.backends.agreement import rounds_to_tf32
 from emu_perception.checkpoint import CheckpointMetadata, load_answering
-from emu_perception.devices import resolved_device
+from emu_perception.devices import in_words, resolved_device
 from emu_perception.errors import InputError
 from emu_perception.familiarity.of_network import fitted_scores_of
 from emu_perception.fusion import (
@@ -51,7 +51,6 @@ from emu_perception.preprocessing import focal_scale, network_size
 from emu_perception.presenting import Presenter
 from emu_perception.region import Region
 import numpy as np
-import torch
 
 LOGGER = logging.getLogger('emu_perception')
 
@@ -127,9 +126,8 @@ class Predictor:
     @property
     def device_description(self) -> str:
         """Return the device really used, in words."""
-        if self.device.type == 'cuda':
-            return f'{self.device} ({torch.cuda.get_device_name(self.device)})'
-        return f'cpu ({torch.get_num_threads()} threads)'
+        found = in_words(self.device)
+        return f'{self.device} ({found})' if self.device.type == 'cuda' else found
 
     @property
     def precision_description(self) -> str:

@@ -204,5 +204,14 @@ def checked_fields(values: object, convert: Mapping[str, Callable[[Any], Any]]
 def known_fields(name: object, known: Iterable[str]) -> str:
     """Return the fields that there are, and which of them an unknown one may be meant to be."""
     known = [*known]
-    meant = get_close_matches(str(name), known, 1)
-    return ', '.join(known) + (f"; did you mean '{meant[0]}'?" if meant else '')
+    return ', '.join(known) + meant(str(name), known)
+
+
+def meant(word: str, known: Iterable[str], nearness: float = 0.6) -> str:
+    """
+    Return '; did you mean ...?' of the nearest known word, '' where none is near.
+
+    :param nearness: from which on a word counts as near, 0..1.
+    """
+    near = get_close_matches(word, [*known], 1, nearness)
+    return f"; did you mean '{near[0]}'?" if near else ''

@@ -20,7 +20,6 @@ import shlex
 import sys
 
 ROOT = Path(__file__).resolve().parents[1]
-_Z90 = 1.6448536  # Of the standard normal: 5 % lie above.
 
 
 def main(args: list[str] | None = None) -> int:
@@ -35,6 +34,7 @@ def main(args: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     from emu_perception import Predictor
     from emu_perception.cameras.image_files import read_image
+    from emu_perception.normal_distribution import Z90
     from emu_perception.ros.demo.answers import DepthScore
     from emu_perception.ros.demo.scenes import stereo_depth
     from emu_perception.whole_files import write_json
@@ -67,7 +67,7 @@ def main(args: list[str] | None = None) -> int:
             **(DepthScore.pooled(scores[-1:]) or {}),
             'known_share': float(known.mean()),
             'factor': float(np.median((true / answer.depth)[known])),
-            'interval_90_holds': float(((reference - mean).abs() <= _Z90 * variance.sqrt())
+            'interval_90_holds': float(((reference - mean).abs() <= Z90 * variance.sqrt())
                                        .double().mean()),
             'median_error_m': float(np.median(error)),
             'raised': answer.risk.raised, 'detail': answer.risk.detail}

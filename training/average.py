@@ -11,12 +11,7 @@ import math
 from pathlib import Path
 import sys
 
-from emu_perception.checkpoint import (
-    Calibration,
-    CheckpointMetadata,
-    load_checkpoint,
-    save_checkpoint,
-)
+from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint, save_checkpoint
 from emu_perception.commands.sizes import size_of
 from emu_perception.errors import InputError
 from emu_perception.foreign_files import reading
@@ -29,7 +24,7 @@ from .command_line import check_apart, run
 from .data.networks_apart import networks_apart
 from .data.steps import averaged, in_words, steps_of
 from .evaluation.measuring import file_hash
-from .runs.ancestry import ancestors_of
+from .runs.ancestry import ancestors_of, with_other_weights
 
 LOGGER = logging.getLogger('training')
 # Fields of the documents in which averaged networks have to agree.
@@ -80,14 +75,10 @@ def average(checkpoints: Sequence[Path], weights: Sequence[float], out: Path,
                        'evaluate it', out)
     network.load_state_dict({name: values.to(total[name].dtype)
                              for name, values in summed.items()})
-    metadata = replace(metadata, name=out.stem, calibration=Calibration(), statistics={},
-                       input_size=input_size or metadata.input_size,
-                       metrics={}, provenance={
-                           **metadata.provenance, 'averaged': ancestors,
-                           'steps': _steps(documents),
-                           'ancestors': ancestors_of(('averaged', one) for one in documents)})
-    metadata.provenance.pop('calibration', None)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    metadata = replace(
+        with_other_weights(metadata, out.stem, averaged=ancestors, steps=_steps(documents),
+                           ancestors=ancestors_of(('averaged', one) for one in documents)),
+        input_size=input_size or metadata.input_size)
     save_checkpoint(out, network, metadata)
     return metadata
 

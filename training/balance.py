@@ -4,17 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 import logging
 from pathlib import Path
 import sys
 
-from emu_perception.checkpoint import (
-    Calibration,
-    CheckpointMetadata,
-    load_checkpoint,
-    save_checkpoint,
-)
+from emu_perception.checkpoint import CheckpointMetadata, load_checkpoint, save_checkpoint
 from emu_perception.errors import InputError
 from emu_perception.networks.multitask import SEGMENTATION
 import torch
@@ -26,7 +20,7 @@ from .data.dataset_folder import DatasetFolder
 from .data.steps import balanced, steps_of
 from .evaluation.measuring import file_hash
 from .losses.class_weights import label_counts
-from .runs.ancestry import ancestors_of
+from .runs.ancestry import ancestors_of, with_other_weights
 
 LOGGER = logging.getLogger('training')
 
@@ -68,15 +62,11 @@ def balance(checkpoint: Path, folder: DatasetFolder, tau: float, out: Path) -> C
     with torch.no_grad():
         for layer in network.segmentation_layers:
             layer.get_parameter('bias').add_(shift)
-    provenance = {**metadata.provenance,
-                  'balanced': {'tau': tau, 'name': metadata.name, 'data_set': folder.name,
-                               'sha256': file_hash(checkpoint)},
-                  'steps': [*steps_of(metadata), balanced(tau)],
-                  'ancestors': ancestors_of([('balanced', metadata)])}
-    provenance.pop('calibration', None)
-    metadata = replace(metadata, name=out.stem, calibration=Calibration(), statistics={},
-                       metrics={}, provenance=provenance)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    metadata = with_other_weights(
+        metadata, out.stem, steps=[*steps_of(metadata), balanced(tau)],
+        balanced={'tau': tau, 'name': metadata.name, 'data_set': folder.name,
+                  'sha256': file_hash(checkpoint)},
+        ancestors=ancestors_of([('balanced', metadata)]))
     save_checkpoint(out, network, metadata)
     return metadata
 

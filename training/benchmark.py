@@ -14,7 +14,7 @@ from typing import Any
 
 from emu_perception.benchmarking.measure import interleaved, summary
 from emu_perception.benchmarking.result import processor
-from emu_perception.devices import resolved_device
+from emu_perception.devices import in_words, resolved_device
 from emu_perception.errors import InputError
 import numpy as np
 import torch
@@ -97,8 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
             'encoder': recipe.network.encoder, 'head_dim': recipe.network.head_dim,
             'size': list(recipe.view_size), 'batch': recipe.batch_size,
             'precision': recipe.precision, 'processor': processor(),
-            'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
-            else torch.cuda.get_device_name(device),
+            'device': in_words(device),
             'versions': {'torch': torch.__version__, 'python': platform.python_version()},
             'command': reader.command(given), 'results': {}}
         for name in wanted:

@@ -44,13 +44,12 @@ from .calibration.risk_thresholds import (
     with_thresholds,
 )
 from .calibration.twins import take_constants
-from .command_line import check_figure, check_writable, run, write_result
+from .command_line import check_figure, check_writable, run, write_figure, write_result
 from .data.dataset_folder import DatasetFolder, training_focal
 from .data.frame_runs import frame_runs
 from .data.leakage import trained_on
 from .data.unknown_camera import warn_of_camera
 from .reporting.promises import promises_figure
-from .reporting.style import save
 
 LOGGER = logging.getLogger('training')
 SHOWN = {'segmentation': ('ece', 'nll', 'brier'),
@@ -263,9 +262,8 @@ def main(arguments: list[str] | None = None) -> int:
             for name, value in names.items():
                 print(f"{task} {name}: {value:.4f} -> {result['after'][task][name]:.4f}")
         write_result(options.json, result)
-        if options.figure is not None and result['promises']:
-            save(promises_figure(result), options.figure)
-            print(f'wrote {options.figure}')
+        if result['promises']:
+            write_figure(options.figure, lambda: promises_figure(result))
         print(f'wrote {out}')
     return run(command)
 

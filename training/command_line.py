@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 import logging
 from pathlib import Path
 import sys
-from typing import Any, TypeVar
+from typing import Any, TYPE_CHECKING, TypeVar
 
 from emu_perception.commands.output_file import check_writable
 from emu_perception.commands.program import CommandParser, is_subcommand
@@ -22,6 +23,9 @@ import torch
 from .recipes.recipe import load_recipe, Recipe
 from .runs.heap import keep_freed_memory
 from .runs.stopping import speaks, Stopped, stops_raised
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PACKAGE = __name__.rpartition('.')[0]
 FIGURES = ('.png', '.pdf', '.svg')
@@ -116,26 +120,41 @@ def write_result(path: Path | None, result: object) -> None:
         print(f'wrote {path}')
 
 
+def write_figure(path: Path | None, draw: Callable[[], Figure]) -> None:
+    """Draw what ``--figure`` asks for, if it does, and say so."""
+    if path is not None:
+        from .reporting.style import save
+        save(draw(), path)
+        print(f'wrote {path}')
+
+
 def study_command(reader: CommandParser, arguments: list[str] | None,
                   study: Callable[[argparse.Namespace], dict[str, Any]],
                   table: Callable[[Mapping[str, Any]], str],
-                  counts: Sequence[str] = ('limit',)) -> int:
+                  counts: Sequence[str] = ('limit',),
+                  figures: Mapping[str, Callable[[Mapping[str, Any]], Figure]] | None = None,
+                  ) -> int:
     """
     Run the command line of a study: its table is printed, its result written with the command.
 
     :param reader: of a parser with ``--json``.
     :param study: measures what the options say.
     :param counts: options that are 1 or more where they are given.
+    :param figures: by the option that says where it goes, what draws it from the result.
     :return: the exit code.
     """
-    options = reader.options(arguments)
+    options, drawn = reader.options(arguments), figures or {}
 
     def command() -> None:
         check_counts(options, *counts)
         check_writable(options.json)
+        for name in drawn:
+            check_figure(getattr(options, name), f'--{name}')
         result = {**study(options), 'command': reader.command(arguments)}
-        print(table(result))
+        print(table(result).rstrip('\n'))
         write_result(options.json, result)
+        for name, draw in drawn.items():
+            write_figure(getattr(options, name), partial(draw, result))
     return run(command)
 
 

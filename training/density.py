@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import NormalDist
 import sys
 from typing import Any
 
@@ -22,6 +21,7 @@ from emu_perception.errors import InputError
 from emu_perception.networks.depth_forms import DEPTH_FORMS, DepthForm
 from emu_perception.networks.families import build_network, family_of
 from emu_perception.networks.multitask import DEPTH, MultitaskNetwork
+from emu_perception.normal_distribution import half_width
 from rich.progress import track
 import torch
 from torchmetrics import Metric
@@ -44,7 +44,7 @@ from .methods.ensemble import Ensemble
 from .metrics.gaussian_scores import GaussianScores, VARIANCE_FLOOR
 
 LEVEL = 0.9
-_Z = NormalDist().inv_cdf(0.5 * (1.0 + LEVEL))
+_Z = half_width(LEVEL)
 
 
 class Tails(Metric):
@@ -129,7 +129,6 @@ def said(checkpoint: Path, reading: str, out: Path) -> CheckpointMetadata:
                   'steps': [*steps_of(metadata), read_as(reading)]}
     metadata = replace(metadata, name=out.stem, architecture=same.arguments, metrics={},
                        provenance=provenance)
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out, same, metadata)
     return metadata
 

@@ -8,9 +8,8 @@ import logging
 import re
 import sys
 
-from emu_perception.devices import resolved_device
+from emu_perception.devices import in_words, resolved_device
 from emu_perception.errors import InputError
-import torch
 
 from .arguments.evaluate import parser
 from .command_line import check_counts, check_writable, evenly_spaced, run, write_result
@@ -68,8 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             'data_sha256': split_digest(folder, stems),
             'seen_in_training': bool(seen),
             'void': options.void, 'threshold': options.threshold, 'crop': crop,
-            'device': f'cpu ({torch.get_num_threads()} threads)' if device.type == 'cpu'
-            else torch.cuda.get_device_name(device),
+            'device': in_words(device),
             'command': reader.command(arguments),
             **evaluate(ensemble, folder, stems, void=options.void, threshold=options.threshold,
                        crop=crop, progress=progress,

@@ -20,7 +20,7 @@ from typing import Any
 
 from emu_perception import __version__
 from emu_perception.backends.base import Stages
-from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.backends.openvino_conversion import (
     Conversion,
     import_openvino,
@@ -38,7 +38,7 @@ from emu_perception.cache_files import (
     read_cached,
     write_cached,
 )
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.networks.multitask import DEPTH, FoldedNetwork, SEGMENTATION
 from emu_perception.outputs import EPISTEMIC
@@ -193,7 +193,7 @@ class GraphMaker:
                 self._tasks, self._options, from_file=True)
         except RuntimeError as error:
             LOGGER.warning('openvino: the kept graphs do not run (%s); they are made again',
-                           ' '.join(str(error).split())[:300])
+                           text_of(error)[:300])
             return None
 
     @property
@@ -219,6 +219,5 @@ class GraphMaker:
 
 def refusal(error: Exception) -> InputError:
     """Return what a user is told of an error of OpenVINO's."""
-    reason = ' '.join(str(error).split())[:300]
-    return InputError(f"backend is 'openvino', which cannot take this network ({reason}): give "
-                      "'eager'")
+    return InputError("backend is 'openvino', which cannot take this network "
+                      f"({text_of(error)[:300]}): give 'eager'")

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 import logging
+from pathlib import Path
 import time
 
 from emu_perception import __version__
 from emu_perception.backends.cuda import CudaBackend, KEPT_SIZES
 from emu_perception.backends.cuda_program import DeviceForm
 from emu_perception.backends.cuda_runtime import CudaRuntime
-from emu_perception.backends.engine_cache import (
-    cache_folder,
-    engine_key,
-    network_hash,
-    read_engine,
-    write_engine,
-)
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.backends.onnx_export import OPSET
 from emu_perception.backends.tensorrt_engine import build_engine, Engine
 from emu_perception.backends.timm_version import timm_version
+from emu_perception.cache_files import cache_folder, cache_key, read_cached, write_cached
+from emu_perception.errors import text_of
 from emu_perception.networks.multitask import FoldedNetwork
 from emu_perception.networks.statistics import STATISTICS, statistics_length
 import torch
@@ -84,21 +81,24 @@ class EngineNetwork:
         while len(self._engines) > KEPT_SIZES:
             self._engines.popitem(last=False)
 
-    def _key(self, size: tuple[int, int]) -> str:
+    def _file(self, size: tuple[int, int]) -> tuple[Path, str]:
+        """Return where the engine of a size is kept, and the key of all it is made from."""
         import tensorrt
-        return engine_key(self._hash, self._runtime.gpu(), tensorrt.__version__, __version__,
-                          torch.__version__, timm_version(), OPSET, self._precision, size,
-                          self.statistics_length)
+        key = cache_key(self._hash, self._runtime.gpu(), tensorrt.__version__, __version__,
+                        torch.__version__, timm_version(), OPSET, self._precision, size,
+                        self.statistics_length)
+        return cache_folder('engines') / f'{key}.engine', key
 
     def _read(self, size: tuple[int, int]) -> StreamEngine | None:
-        kept = read_engine(cache_folder(), self._key(size))
+        # A damaged one, which is not given out, would take the process down with TensorRT.
+        kept = read_cached(*self._file(size), 'the engine is built again')
         if kept is None:
             return None
         try:
             return self._on_stream(kept, from_file=True)
         except Exception as error:  # A driver or a library that is not the builder's.
             LOGGER.warning('tensorrt: the kept engine does not run (%s); it is built again',
-                           ' '.join(str(error).split()))
+                           text_of(error))
             return None
 
     def _built(self, size: tuple[int, int]) -> StreamEngine:
@@ -108,7 +108,7 @@ class EngineNetwork:
         serialized = build_engine(self._network, size, self._precision,
                                   bool(self.statistics_length))
         LOGGER.warning('tensorrt: engine built in %.0f s', time.perf_counter() - start)
-        write_engine(cache_folder(), self._key(size), serialized)
+        write_cached(*self._file(size), serialized, 'the engine is built again at the next start')
         return self._on_stream(serialized, from_file=False)
 
     def _on_stream(self, serialized: bytes, from_file: bool) -> StreamEngine:

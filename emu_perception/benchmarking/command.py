@@ -16,10 +16,10 @@ import shlex
 import sys
 from typing import Any
 
-import cv2
 from emu_perception import __version__
 from emu_perception.backends import BACKENDS, is_installed
 from emu_perception.benchmarking.arguments import CLASSES, HEAD_DIM, parser, PUBLISHED
+from emu_perception.benchmarking.made_image import made_image
 from emu_perception.benchmarking.measure import gmac, interleaved, peak_memory_mb, summary
 from emu_perception.benchmarking.reference import reference, unfolded
 from emu_perception.benchmarking.reference_openvino import CompiledReference
@@ -145,9 +145,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     calls = contestants(names, network, metadata, device, options.precision, options.backend)
     height, width = (metadata.input_size if options.image is None else
                      image_size_of(options.image, '--image'))
-    # Smooth, as photographs are: noise has unknown depths and edges everywhere.
-    image = cv2.GaussianBlur(np.random.default_rng(0).integers(
-        0, 256, (height, width, 3), np.uint8), (0, 0), 7)
+    image = made_image(height, width)
     for call in calls.values():
         if isinstance(call, Predictor):
             call.warm_up((height, width))

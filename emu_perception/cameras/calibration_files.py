@@ -15,7 +15,7 @@ import textwrap
 from typing import Any
 
 from emu_perception.cameras.calibration import CameraInfo, pinhole_info
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.foreign_files import read_text, why_unread
 from emu_perception.intrinsics import read_intrinsics
 from emu_perception.rules import as_number, as_whole, checked_fields, FieldError, Rule
@@ -102,8 +102,7 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
         raise InputError(f'{path}: {why_unread(error)}: give a ROS camera_calibration file or a '
                          'dataset.yaml with intrinsics') from error
     except yaml.YAMLError as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{path}: cannot be read as YAML: {reason}') from error
+        raise InputError(f'{path}: cannot be read as YAML: {text_of(error)}') from error
     if not isinstance(content, Mapping):
         raise InputError(f'{path}: is no YAML mapping')
     return content

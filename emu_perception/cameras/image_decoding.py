@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 from emu_perception.cameras import jpeg_bytes, png_bytes
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 import numpy as np
 
 _DEPTH_LIKE = ('16UC1', '16SC1', '32FC1', '64FC1')
@@ -145,7 +145,7 @@ def image_to_rgb(message: Any) -> np.ndarray:
         return _ENCODINGS[message.encoding].to_rgb(rows)
     except cv2.error as error:
         raise DamagedImage(f'{message.width}x{message.height} {message.encoding} cannot be '
-                           f'converted: {_one_line(error)}') from error
+                           f'converted: {text_of(error)}') from error
 
 
 def compressed_to_rgb(message: Any) -> np.ndarray:
@@ -207,7 +207,7 @@ def decoded(data: bytes, flags: int, what: str) -> np.ndarray:
         # stderr aside while one thread decodes would swallow what the others say.
         pixels = cv2.imdecode(np.frombuffer(whole, np.uint8), flags)
     except cv2.error as error:
-        raise DamagedImage(f'{what} cannot be decoded: {_one_line(error)}') from error
+        raise DamagedImage(f'{what} cannot be decoded: {text_of(error)}') from error
     if pixels is None:
         raise DamagedImage(f'{what} cannot be decoded: truncated, or no image that OpenCV reads')
     return pixels
@@ -267,10 +267,6 @@ def _hint_at_fewer_bits() -> None:
 @lru_cache(maxsize=1)  # Once: of a camera's stream it is true of every image.
 def _note_lacking_end() -> None:
     LOGGER.warning('a JPEG has no end marker, but all of its picture: such images are used')
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())
 
 
 def _check_size(width: int, height: int) -> None:

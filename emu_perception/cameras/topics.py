@@ -113,6 +113,12 @@ def quoted_frame(frame: str) -> str:
     return repr(frame[:_SHOWN])
 
 
+def apart_from_image(given: str, image: str) -> str:
+    """Return in words that a message is of another frame than its image; '' where it is not."""
+    return (f'is of frame {quoted_frame(given)}, the image of {quoted_frame(image)}'
+            if other_frame(given, image) else '')
+
+
 def beside(image_topic: str) -> str:
     """Return the camera_info topic of an image topic: /a/camera_info of /a/image_raw."""
     return image_topic.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'

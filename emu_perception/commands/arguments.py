@@ -39,8 +39,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('input', type=Path, metavar='INPUT')
     add('--out', type=Path, required=True, metavar='DIR', help='must be new or empty')
     add('--force', action='store_true', help='replace the results that are in DIR')
-    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
-    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
+    add_model(parser)
     add('--precision', default='auto', help='auto, fp32, bf16 or fp16 (default: %(default)s)')
     add('--backend', default='auto',
         help='auto, or one of emu_perception.backends (default: %(default)s)')
@@ -67,8 +66,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         help='horizontal field of view, where there is no good calibration (the parameter '
         'fallback_hfov_deg), and no --fx; without any focal length no metres are recorded and '
         'the risk flag stays raised')
-    add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
-    add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
+    add_source(group)
     add('--rectify', choices=RECTIFY, default=AUTO,
         help="take the lens's distortion out, as the calibration tells it: auto where the topic "
         'is not named image_rect* (files have no topic), always, never (default: %(default)s)')
@@ -96,8 +94,22 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         help='begin S seconds after the first image')
     add('--end', type=number(0.0, open_low=True), metavar='S',
         help='end S seconds after the first image')
+
+
+def add_source(parser: argparse._ActionsContainer) -> None:
+    """Add what every command takes that reads a bag, or images in its place."""
+    add = parser.add_argument
+    add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
+    add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
     add('--rate', type=number(0.1, 1000.0), default=10.0, metavar='HZ',
         help='of image files without stamps (default: %(default)s)')
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """Add which checkpoint runs, and where."""
+    add = parser.add_argument
+    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:

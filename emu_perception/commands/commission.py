@@ -27,7 +27,7 @@ from emu_perception.commissioning import commission, Commissioned, HeldOut, Reco
 from emu_perception.commissioning_depth import check_depth, DepthCheck
 from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.devices import resolved_device
-from emu_perception.errors import EmuError, InputError
+from emu_perception.errors import EmuError, InputError, text_of
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except (EmuError, OSError) as error:
-        print(f'{program("commission")}: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{program("commission")}: {text_of(error)}', file=sys.stderr)
         return 1
     return 0
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emu_perception.cameras.topics import AUTO, RECTIFY
-from emu_perception.commands.arguments import count, number
+from emu_perception.commands.arguments import add_model, add_source, count, number
 from emu_perception.commands.program import CommandParser
 
 TRUTH, HINT = 'truth', 'hint'
@@ -34,7 +34,7 @@ def parser() -> CommandParser:
     add('input', type=Path, metavar='INPUT')
     add('--out', type=Path, required=True, metavar='FILE', help='the checkpoint to write')
     add('--force', action='store_true', help='replace --out where it is there')
-    add('--model', type=Path, metavar='FILE', help='checkpoint; default: the one of the package')
+    add_model(parser)
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument('--fx', type=number(0.0, open_low=True), metavar='PX',
                         help='focal length in pixels at the size of the images; for --depth')
@@ -52,9 +52,5 @@ def parser() -> CommandParser:
         help='share of the recording, its end, that is measured first (default: %(default)s)')
     add('--frames', type=count(10), default=300, metavar='N',
         help='at most so many, spread over the recording (default: %(default)s)')
-    add('--image-topic', metavar='T', help='of a bag; default: the only one it has')
-    add('--camera-info-topic', metavar='T', help='default: the one beside the image topic')
-    add('--rate', type=number(0.1, 1000.0), default=10.0, metavar='HZ',
-        help='of image files without stamps (default: %(default)s)')
-    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
+    add_source(parser)
     return parser

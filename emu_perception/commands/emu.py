@@ -17,11 +17,12 @@ import textwrap
 
 from emu_perception import __version__
 from emu_perception.commands.offline import IN_THE_TREE, INSTALLED, offline_package
-from emu_perception.commands.program import called_as, meant, program
+from emu_perception.commands.program import called_as, program
 from emu_perception.commands.read_first import read_first
 from emu_perception.commands.reader_leaves import reader_may_leave
 from emu_perception.commands.subcommands import ELSEWHERE, OFFLINE, Subcommand, SUBCOMMANDS
 from emu_perception.errors import EmuError
+from emu_perception.rules import meant
 
 _OWN = ('emu_perception', IN_THE_TREE, INSTALLED)
 _WIDTH = 14

@@ -27,7 +27,7 @@ from emu_perception.commands.output_file import check_file
 from emu_perception.commands.program import CommandParser, logging_from, program
 from emu_perception.commands.read_first import check_checkpoints
 from emu_perception.commands.sizes import size_of
-from emu_perception.errors import EmuError, InputError
+from emu_perception.errors import EmuError, InputError, text_of
 from emu_perception.exporting.format_names import chosen, NOT_WRITTEN, SUFFIXES
 from emu_perception.model_file import default_model
 import numpy as np
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         with logging_from(logging.ERROR):
             run(options)
     except (EmuError, OSError) as error:
-        print(f'{program("emu export")}: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{program("emu export")}: {text_of(error)}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'{program("emu export")}: interrupted', file=sys.stderr)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-import logging
 from pathlib import Path
 from typing import Protocol
 
@@ -19,14 +18,13 @@ from emu_perception.cameras.one_camera import OneCamera
 from emu_perception.cameras.opening import is_bag
 from emu_perception.cameras.rectified_depth import depth_in_view
 from emu_perception.cameras.source import InputImage
-from emu_perception.cameras.topics import other_frame, says_rectified
+from emu_perception.cameras.topics import says_rectified
 from emu_perception.errors import InputError
-from emu_perception.fusion import checked_hint, DepthHint
+from emu_perception.fusion import checked_hint, DepthHint, unaligned
 from emu_perception.recordings.reader import Bag, open_bag, Record
 from emu_perception.recordings.typestore import COMPRESSED, IMAGE
 import numpy as np
 
-LOGGER = logging.getLogger('emu_perception')
 SLOP_NS = 15_000_000  # As the node's depth_hint_slop_s: half a period of 30 images a second.
 _BESIDE_NS = 2 * 10**9  # A hint is recorded within so much of its image, by whichever comes first.
 _JUMP_NS = 10**9  # A stamp further off is of another run, as in the node.
@@ -112,10 +110,8 @@ class BagHints:
         if self.doubt:
             raise InputError(self.doubt)
         message = found.decode()
-        given, frame = message.header.frame_id, image.header.frame_id
-        if other_frame(given, frame):  # As the node refuses it.
-            raise InputError(f"topic '{self._topic}': it is of frame '{given}', the image of "
-                             f"'{frame}': give the depth that is aligned to the image")
+        if problem := unaligned(message.header.frame_id, image.header.frame_id):
+            raise InputError(f"topic '{self._topic}': {problem}")
         return _checked(decode_depth(message), camera, f"topic '{self._topic}'",
                         rectified=says_rectified(self._topic))
 

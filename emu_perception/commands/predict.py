@@ -8,7 +8,7 @@ import sys
 
 from emu_perception.commands.arguments import parse
 from emu_perception.commands.program import program
-from emu_perception.errors import EmuError
+from emu_perception.errors import EmuError, text_of
 from emu_perception.foreign_files import print_any_name
 
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         checked(options)
     except (EmuError, OSError) as error:
         print_any_name()
-        print(f'{program("emu_run")}: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{program("emu_run")}: {text_of(error)}', file=sys.stderr)
         return 1
     print(f'{program("emu_run")}: loading PyTorch', file=sys.stderr)
     from emu_perception.commands.run import answer

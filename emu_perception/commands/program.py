@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 import logging
 from pathlib import Path
 import shlex
@@ -15,6 +14,7 @@ import sys
 from typing import Any, NoReturn
 
 from emu_perception.foreign_files import expanded
+from emu_perception.rules import meant
 
 _called_as = ''  # Of the process: one command runs in it.
 _UNKNOWN = 'unrecognized arguments: '
@@ -55,12 +55,6 @@ def program(own: str) -> str:
 def is_subcommand() -> bool:
     """Tell whether the command was called as one of emu's."""
     return bool(_called_as)
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return '; did you mean ...?' of the nearest known word, '' where none is near."""
-    near = get_close_matches(word, [*known], 1, 0.6)
-    return f"; did you mean '{near[0]}'?" if near else ''
 
 
 def for_a_terminal(docstring: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from emu_perception.errors import InputError
+from emu_perception.promises.holding import unpromised
 from emu_perception.topics import POINTS, Topic, TOPICS, topics_of
 
 ALL, INPUT, LABEL_INFO = 'all', 'input', 'label_info'
@@ -69,7 +70,7 @@ def _missing(topic: Topic | None, tasks: Collection[str], hinted: bool,
     """Return why there is no such topic."""
     if topic is not None and topic.promised and topic.row is not None and topic.task in tasks:
         if topic.row.name not in promises:
-            return f'the checkpoint promises no {topic.row.words}: emu calibrate fits that'
+            return unpromised(topic.row)
         return ('there is none with --depth-hint or --camera-height: the promise is of the '
                 "network's own depth")
     needs_hint = topic is not None and topic.hinted and not hinted

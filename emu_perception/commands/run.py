@@ -39,7 +39,7 @@ from emu_perception.commands.runner import Runner
 from emu_perception.commands.selection import selected, Selection
 from emu_perception.commands.truth import TruthFolder
 from emu_perception.commands.truth_figures import TruthFigures
-from emu_perception.errors import EmuError, InputError
+from emu_perception.errors import EmuError, InputError, text_of
 from emu_perception.foreign_files import print_any_name
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
@@ -63,7 +63,7 @@ def answer(options: argparse.Namespace) -> int:
         try:
             return run(options)
         except (EmuError, OSError) as error:
-            print(f'{program("emu_run")}: {" ".join(str(error).split())}', file=sys.stderr)
+            print(f'{program("emu_run")}: {text_of(error)}', file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(f'{program("emu_run")}: interrupted', file=sys.stderr)

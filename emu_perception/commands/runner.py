@@ -18,7 +18,7 @@ from emu_perception.commands.promised_maps import PromisedMaps
 from emu_perception.commands.result import Result
 from emu_perception.commands.risk_track import RiskTrack
 from emu_perception.commands.truth import Truth, TruthFolder
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.intrinsics import scale_problem
 from emu_perception.objection import objection
 from emu_perception.predicts import predict, Predicts
@@ -100,7 +100,7 @@ class Runner:
         except InputError as error:
             state = self._fault(image, RiskReason.UNUSABLE_INPUT, str(error))
         except RuntimeError as error:  # Out of memory, and what else a driver may say.
-            state = self._fault(image, RiskReason.FAILURE, ' '.join(str(error).split()))
+            state = self._fault(image, RiskReason.FAILURE, text_of(error))
         else:
             misleads = problem_of(prediction.scores, self._predictor.metadata.score_names)
             # By what an earlier hint of a stream said too, whatever this one says: as in the node.

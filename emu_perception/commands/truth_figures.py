@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from emu_perception.commands.result import Result
 from emu_perception.fusion.joining import SENSOR
 from emu_perception.networks.depth_forms import DepthForm, LINEAR
+from emu_perception.normal_distribution import Z90
 import numpy as np
 import torch
 
-Z90 = 1.6448536  # Of the normal distribution: 90 % lie within so many standard deviations.
 _ROUNDING = 1e-6  # Relative: float32 rounds by less.
 
 

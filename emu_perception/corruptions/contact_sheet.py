@@ -17,7 +17,7 @@ from emu_perception.corruptions.content import fitted
 from emu_perception.corruptions.levels import SEVERITIES
 from emu_perception.corruptions.photographs import package_file, read_rgb, ROOM
 from emu_perception.corruptions.registry import BREAKS, CORRUPTIONS, FAULTS, MILD
-from emu_perception.errors import EmuError, InputError
+from emu_perception.errors import EmuError, InputError, text_of
 import numpy as np
 
 TILE = (96, 128)  # Height and width, pixels.
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not cv2.imwrite(str(options.out), sheet[..., ::-1], quality):
             raise InputError(f'{options.out}: cannot be written')
     except EmuError as error:
-        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'error: {text_of(error)}', file=sys.stderr)
         return 1
     print(f'wrote {options.out}')
     return 0

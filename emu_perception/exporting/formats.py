@@ -14,7 +14,7 @@ import warnings
 
 from emu_perception.backends.onnx_export import OPSET
 from emu_perception.backends.openvino_conversion import import_openvino
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.exporting.whole_model import WholeModel
 import numpy as np
 import torch
@@ -144,4 +144,4 @@ def written(row: Format, model: WholeModel, example: torch.Tensor, path: Path, *
         return row.load(path)
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(f'--out {path.name}: this network cannot be written as {row.about}: '
-                         f'{" ".join(str(error).split())[:300]}') from error
+                         f'{text_of(error)[:300]}') from error

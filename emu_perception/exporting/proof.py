@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from emu_perception.checkpoint import CheckpointMetadata
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.exporting.formats import Runs
 from emu_perception.exporting.whole_model import SCORE, WholeModel
 from emu_perception.predictor import Predictor
@@ -77,7 +77,7 @@ def proof(run: Runs, model: WholeModel, predictor: Predictor, images: Sequence[n
             answers = dict(zip(model.names, run(stack), strict=True))
         except Exception as error:  # Each runtime has kinds of its own.
             raise InputError(f'of a batch of {batch} nothing is answered, this export is refused: '
-                             f'{" ".join(str(error).split())[:200]}') from error
+                             f'{text_of(error)[:200]}') from error
         for name, values in answers.items():
             if name.startswith(SCORE):
                 score = expected.scores[name.removeprefix(SCORE)]

@@ -71,13 +71,10 @@ class WholeModel(nn.Module):
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return what ``names`` lists."""
-        found = self._raw((image.float() * self.scale + self.shift).permute(0, 3, 1, 2))
-        raw = dict(zip(self._order, found))
-        maps = iter(self._maps(*(raw[task] for task in self.tasks)))
-        by_name = {name: next(maps) for task in self.tasks for name in MAP_NAMES[task]}
+        by_name, found = self._named(image)
         if DEPTH in self.tasks:
             by_name['depth_variance'] = by_name['depth_variance'] * self._variance_scale
-        stack, statistics = self._judged(by_name, found[-1])
+        stack, statistics = self._judged(by_name, found)
         # One image after the other: each score is one number of one image.
         scores = (torch.stack([self._scores(stack[index], statistics[index])
                                for index in range(image.shape[0])])
@@ -95,11 +92,7 @@ class WholeModel(nn.Module):
         :param example: images as ``forward`` takes them.
         """
         with torch.no_grad():
-            found = self._raw((example.float() * self.scale + self.shift).permute(0, 3, 1, 2))
-            raw = dict(zip(self._order, found))
-            maps = iter(self._maps(*(raw[task] for task in self.tasks)))
-            stack, statistics = self._judged(
-                {name: next(maps) for task in self.tasks for name in MAP_NAMES[task]}, found[-1])
+            stack, statistics = self._judged(*self._named(example))
             # As a function: its buffers become constants, and a tracer takes it as it is.
             one = torch.jit.trace(lambda *values: self._scores(*values),
                                   (stack[0], statistics[0]), check_trace=False)
@@ -112,6 +105,20 @@ class WholeModel(nn.Module):
         # A loop of the graph, which a tracer would unroll.
         self._each = torch.jit.script(each)
 
+    def _answers(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the raw maps in the order of the network, and the statistics, if there are."""
+        answers: tuple[torch.Tensor, ...] = self._raw(
+            (image.float() * self.scale + self.shift).permute(0, 3, 1, 2))
+        return answers
+
+    def _named(self, image: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return the maps by name, and what comes out of the network last."""
+        found = self._answers(image)
+        raw = dict(zip(self._order, found))
+        maps = iter(self._maps(*(raw[task] for task in self.tasks)))
+        return ({name: next(maps) for task in self.tasks for name in MAP_NAMES[task]},
+                found[-1])
+
     def _judged(self, maps: dict[str, torch.Tensor], statistics: torch.Tensor,
                 ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what scores are made of: maps [B, C, h, w] and statistics [B, N]."""
@@ -121,8 +128,7 @@ class WholeModel(nn.Module):
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """Return the raw logits [B, K, h', w'] of an image, to see which labels are ties."""
-        found = self._raw((image.float() * self.scale + self.shift).permute(0, 3, 1, 2))
-        return dict(zip(self._order, found))[SEGMENTATION]
+        return dict(zip(self._order, self._answers(image)))[SEGMENTATION]
 
 
 def _judged_maps(tasks: tuple[str, ...]) -> tuple[str, ...]:

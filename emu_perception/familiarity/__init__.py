@@ -10,9 +10,9 @@ from emu_perception.familiarity.fitted_scores import (
     UNFAMILIARITY,
 )
 from emu_perception.familiarity.joint_threshold import joint_thresholds, largest_ratio, SLACK
-from emu_perception.familiarity.predicted_failure import fit_predicted_failure, PredictedFailure
+from emu_perception.familiarity.predicted_failure import fit_predicted_failure
 from emu_perception.familiarity.unfamiliarity import Familiarity, fit_familiarity
 
-__all__ = ['Familiarity', 'FittedScores', 'INPUT_SCORES', 'PREDICTED_FAILURE',
-           'PredictedFailure', 'SLACK', 'UNFAMILIARITY', 'fit_familiarity',
-           'fit_predicted_failure', 'joint_thresholds', 'largest_ratio', 'load_fitted_scores']
+__all__ = ['Familiarity', 'FittedScores', 'INPUT_SCORES', 'PREDICTED_FAILURE', 'SLACK',
+           'UNFAMILIARITY', 'fit_familiarity', 'fit_predicted_failure', 'joint_thresholds',
+           'largest_ratio', 'load_fitted_scores']

@@ -6,12 +6,11 @@ from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.constants import FITTED, FusionConstants
 from emu_perception.fusion.factor import FactorReading
 from emu_perception.fusion.ground import Ground, GroundWord, heard, read_ground
-from emu_perception.fusion.hint import checked_hint, DepthHint
-from emu_perception.fusion.hint_stream import HintStream, JoinedImage, refusal, USED
+from emu_perception.fusion.hint import checked_hint, DepthHint, unaligned
+from emu_perception.fusion.hint_stream import HintStream, JoinedImage, refusal
 from emu_perception.fusion.joining import (
     correct,
     CORRECTED,
-    Correction,
     fuse,
     Fused,
     NETWORK,
@@ -22,7 +21,7 @@ from emu_perception.fusion.predictions import fused_prediction
 from emu_perception.fusion.watch import CalibrationWatch
 
 __all__ = [
-    'CalibrationWatch', 'checked_hint', 'correct', 'CORRECTED', 'Correction', 'DepthHint',
-    'FactorReading', 'FITTED', 'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'Ground',
-    'GroundWord', 'heard', 'HintStream', 'JoinedImage', 'NETWORK', 'read_ground', 'refusal',
-    'ScaleBelief', 'SENSOR', 'UNKNOWN', 'USED']
+    'CalibrationWatch', 'checked_hint', 'correct', 'CORRECTED', 'DepthHint', 'FactorReading',
+    'FITTED', 'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'Ground', 'GroundWord',
+    'heard', 'HintStream', 'JoinedImage', 'NETWORK', 'read_ground', 'refusal', 'ScaleBelief',
+    'SENSOR', 'unaligned', 'UNKNOWN']

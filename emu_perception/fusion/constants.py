@@ -29,7 +29,7 @@ UNKNOWN_CAMERA_DEGREES = 4.0
 @dataclass(frozen=True)
 class FusionConstants:
     """
-    What is fitted, by ``fitted_by``.
+    What is fitted, by ``emu study fusion``.
 
     :ivar distances: cells of the grid, rising: where g is given; between them it is linear,
         beyond them constant.
@@ -46,7 +46,6 @@ class FusionConstants:
     beyond: float
     dissent: float
     factor_spread: float
-    fitted_by: str
 
     @property
     def reach(self) -> float:
@@ -56,12 +55,10 @@ class FusionConstants:
 
 
 # Of emu_default, on NYUv2's val:
-# results/fusion/fusion.json holds them with what they are worth.
+# results/fusion/fusion.json holds them, what they are worth and the command that fitted them.
 FITTED = FusionConstants(
     distances=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
     growth=(0.05, 0.051, 0.052, 0.128, 0.229, 0.482, 0.709),
     beyond=1.239,
     dissent=1.006,
-    factor_spread=1.6,
-    fitted_by='python -m training.studies.fusion --checkpoint models/emu_default.safetensors '
-              '--data nyuv2')
+    factor_spread=1.6)

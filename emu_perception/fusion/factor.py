@@ -37,12 +37,6 @@ class FactorReading:
         """Return sensor / network: 0.7 is a network that says 1/0.7 of the distance."""
         return math.exp(self.log_factor)
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the 90 % interval of the factor."""
-        return (math.exp(self.log_factor - 1.645 * self.sigma),
-                math.exp(self.log_factor + 1.645 * self.sigma))
-
 
 def read_factor(log_ratio: np.ndarray, known: np.ndarray, spread: float
                 ) -> FactorReading | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 from emu_perception.cameras.depth_decoding import metres_of
+from emu_perception.cameras.topics import apart_from_image
 from emu_perception.errors import InputError
 import numpy as np
 
@@ -105,6 +106,12 @@ def checked_hint(depth: np.ndarray, sigma: np.ndarray | float | None,
         raise InputError(f'hint_sigma is of shape {list(given.shape)}: give metres above 0, one '
                          'number or as many as depth_hint has pixels')
     return DepthHint(metres, given if given.ndim else float(given))
+
+
+def unaligned(given: str, image: str) -> str:
+    """Return why a depth of another frame_id than its image's is no hint; '' where it is none."""
+    apart = apart_from_image(given, image)
+    return f'it {apart}: give the depth that is aligned to the image' if apart else ''
 
 
 def _is_millimetres(depth: np.ndarray) -> bool:

@@ -16,9 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
+from emu_perception.normal_distribution import Z90
 import numpy as np
 
-COVERED, _Z = 0.9, 1.645
+COVERED = 0.9
 # Weight of an image at most, and seconds over which as much time weighs one.
 _QUICK, _QUICK_S = 0.2, 2.0
 _SLOW, _SLOW_S = 0.03, 300.0
@@ -59,8 +60,8 @@ class CalibrationWatch:
             return self
         middle = float(np.median(log_ratio))
         error = np.abs(np.expm1(log_ratio))
-        held = float((error <= _Z * relative).mean())
-        wide = float((error <= _Z * relative * self.widening).mean())
+        held = float((error <= Z90 * relative).mean())
+        wide = float((error <= Z90 * relative * self.widening).mean())
         quick, slow = min(_QUICK, seconds / _QUICK_S), min(_SLOW, seconds / _SLOW_S)
         widening = self.widening * math.exp(quick * (COVERED - wide))
         found = replace(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.networks import efficientnet_lite
 import torch
 from torch import nn
@@ -57,11 +57,10 @@ def timm_model(name: str, arguments: dict[str, Any], **settings: Any) -> Any:
     try:
         return timm.create_model(name, pretrained=False, **settings, **arguments)
     except Exception as error:  # timm's models raise many kinds; all mean the same here.
-        reason = ' '.join(str(error).split()) or type(error).__name__
         given = {**{key: value for key, value in settings.items() if key != 'features_only'},
                  **arguments}
         raise InputError(f"encoder '{name}' with {given} cannot be made by "
-                         f'timm {timm.__version__}: {reason}') from error
+                         f'timm {timm.__version__}: {text_of(error)}') from error
 
 
 class PyramidEncoder(nn.Module):

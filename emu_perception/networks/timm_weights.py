@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import sys
 from typing import Any
 
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.networks.encoder import timm_model
 from emu_perception.networks.vit_encoder import is_vit
 import timm
@@ -68,7 +68,7 @@ def timm_encoder_weights(encoder: str, arguments: Mapping[str, Any], model: Any,
     except Exception as error:  # timm's conversions raise many kinds; all mean the same here.
         raise InputError(f"initial weights do not fit encoder '{encoder}': timm "
                          f'{timm.__version__} cannot convert them '
-                         f'({type(error).__name__}: {" ".join(str(error).split())[:200]})'
+                         f'({type(error).__name__}: {text_of(error)[:200]})'
                          ) from error
 
 

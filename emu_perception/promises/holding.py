@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from emu_perception.maps import MAPS
+from emu_perception.maps import MapRow, MAPS
 from emu_perception.promises.constants import most_promised, Promise, PromiseLevel
 
 if TYPE_CHECKING:  # The checkpoint package needs torch, which a node may lack until configure.
@@ -45,7 +45,7 @@ def promise_problem(metadata: CheckpointMetadata, name: str, level: float, *,
     """
     row, promise = MAPS[name], metadata.calibration.promises.get(name)
     if promise is None:
-        return f'the checkpoint promises no {row.words}: emu calibrate fits that'
+        return unpromised(row)
     if promise.at(level) is None:
         return f'promise_level is {level:g}: the checkpoint has {promise.words}'
     if row.task == 'depth' and fused:
@@ -60,6 +60,11 @@ def promise_problem(metadata: CheckpointMetadata, name: str, level: float, *,
             return (f'the focal length is {ratio:.2f} times that of the camera that the promise '
                     'is of: fit it to this camera with emu calibrate')
     return ''
+
+
+def unpromised(row: MapRow) -> str:
+    """Return in one line that a checkpoint has no constants of a promised map."""
+    return f'the checkpoint promises no {row.words}: emu calibrate fits that'
 
 
 def _fitted_focal(metadata: CheckpointMetadata, promise: Promise) -> float | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import struct
 from typing import Any
 
-from emu_perception.errors import InputError
+from emu_perception.errors import InputError, text_of
 from emu_perception.recordings.compression import decompressed, ZSTD_MAGIC
 from emu_perception.recordings.salvage import files_of, salvage, Salvaged, TOOLS, was_left_open
 from emu_perception.recordings.typestore import typestore
@@ -251,7 +251,7 @@ def one_line(path: Path) -> Iterator[None]:
         yield
     # A damaged bag ends in errors of rosbags, struct, SQLite, lz4 or zstd.
     except Exception as error:
-        reason = ' '.join(str(error).split()) or type(error).__name__
+        reason = text_of(error)
         wrong = RecordingError(f'{path}: cannot be read as a ROS 2 bag ({reason}); {_tool(path)}')
         wrong.reason = reason
         raise wrong from error

@@ -16,7 +16,7 @@ from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.judgement import judge, judge_view, Judgement
 from emu_perception.cameras.plausibility import Remark
 from emu_perception.cameras.rectified_camera import nothing_to_rectify_by, UNRECTIFIABLE
-from emu_perception.cameras.topics import ALWAYS, AUTO, other_frame, quoted_frame, reading
+from emu_perception.cameras.topics import ALWAYS, apart_from_image, AUTO, reading
 from emu_perception.ros.stamps import nanoseconds
 from sensor_msgs.msg import CameraInfo
 
@@ -154,13 +154,11 @@ def _fallback(problem: Remark, width: int, height: int, hfov_deg: float) -> Judg
 
 
 def _other_frame(given: str, image: str) -> Remark | None:
-    if not other_frame(given, image):
-        return None
+    apart = apart_from_image(given, image)
     # Not a fault: drivers differ in how they name frames.
-    return Remark('other_frame', f'is of frame {quoted_frame(given)}, the image of '
-                  f"{quoted_frame(image)}: is it another camera's, with another focal length? "
+    return Remark('other_frame', f"{apart}: is it another camera's, with another focal length? "
                   "take the camera_info that is sent with the image, or have the driver name the "
-                  "image's frame")
+                  "image's frame") if apart else None
 
 
 def _none(code: str, text: str) -> Judgement:

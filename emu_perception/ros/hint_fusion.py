@@ -13,7 +13,7 @@ import time
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.depth_decoding import decode_depth
 from emu_perception.cameras.rectified_depth import depth_in_view
-from emu_perception.cameras.topics import other_frame, says_rectified
+from emu_perception.cameras.topics import says_rectified
 from emu_perception.errors import InputError
 from emu_perception.fusion import (
     CalibrationWatch,
@@ -22,7 +22,9 @@ from emu_perception.fusion import (
     Ground,
     GroundWord,
     HintStream,
+    unaligned,
 )
+from emu_perception.normal_distribution import Z90
 from emu_perception.prediction import Prediction
 from emu_perception.ros.depth_hints import DepthHints
 from emu_perception.ros.logs import QuietLog
@@ -141,7 +143,7 @@ class HintFusion:
             self._watch = self._watch.after(seen.log_ratio, seen.relative / widening,
                                             now_s - self._watched_s)
             self._watched_s = now_s
-        low, high = (joined.belief.factor * np.exp(sign * 1.645 * joined.belief.sigma)
+        low, high = (joined.belief.factor * np.exp(sign * Z90 * joined.belief.sigma)
                      for sign in (-1, 1))
         self._said = f'{joined.belief.factor:.3f} ({low:.3f} to {high:.3f})'
         return image.prediction
@@ -158,10 +160,8 @@ class HintFusion:
     def _decoded(self, message: Image, rgb: np.ndarray, camera: Camera) -> DepthHint | None:
         assert self.hints is not None, 'it is one of them'
         try:
-            given, frame = message.header.frame_id, self._frame_id
-            if other_frame(given, frame):
-                raise InputError(f"it is of frame '{given}', the image of '{frame}': give the "
-                                 'depth that is aligned to the image')
+            if problem := unaligned(message.header.frame_id, self._frame_id):
+                raise InputError(problem)
             hint = checked_hint(decode_depth(message), None, (rgb.shape[0], rgb.shape[1]))
             return replace(hint, depth=depth_in_view(
                 hint.depth, camera, rectified=says_rectified(self.hints.topic)))

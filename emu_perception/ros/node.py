@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from emu_perception.commands.program import program
+from emu_perception.errors import text_of
 from emu_perception.uncollected import uncollected
 
 _END_TIMEOUT_S = 1.0
@@ -61,7 +62,7 @@ class _Process:
             from emu_perception.ros.dependencies import missing_dependency
             self._fail(missing_dependency(error))
         except Exception as error:
-            self._fail(_text(error))
+            self._fail(text_of(error))
         finally:
             self.stop.set()
 
@@ -98,7 +99,7 @@ class _Process:
                 if len(self.namespaces) == 1 or isinstance(error, InvalidNamespaceException):
                     raise
                 # The camera's flag is silent, which is risk; the others go on.
-                self._say(f'{namespace}/emu is not there: {_text(error)}')
+                self._say(f'{namespace}/emu is not there: {text_of(error)}')
         if not nodes:
             raise RuntimeError('no camera is left')
         names = [node.get_fully_qualified_name() for node in nodes]
@@ -163,10 +164,6 @@ class _Process:
             self.exit_code = 1
             self._say(text)
         self.clean = True
-
-
-def _text(error: Exception) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -9,10 +9,12 @@ ROS drops all without a word, and some of them are thresholds that a robot's saf
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 import re
 from typing import Any
+
+from emu_perception.errors import text_of
+from emu_perception.rules import meant
 
 # Of every rclpy node, declared by itself or only where the distribution has it.
 _OF_ROS = ('use_sim_time', 'start_type_description_service')
@@ -31,9 +33,8 @@ def unknown_parameters(given: Collection[str], declared: Collection[str]) -> lis
     for name in sorted(set(given) - {*declared, *_OF_ROS}):
         if name.startswith(_QOS):  # Declared with its topic: see unknown_overrides.
             continue
-        near = get_close_matches(name, declared, 1)
-        meant = f"; did you mean '{near[0]}'?" if near else ''
-        lines.append(f"parameter '{name}' was set, and is none of this node's{meant}")
+        lines.append(f"parameter '{name}' was set, and is none of this node's"
+                     f'{meant(name, declared)}')
     return lines
 
 
@@ -49,10 +50,9 @@ def unknown_overrides(node: Any) -> list[str]:
     for name in sorted({*given} - {*declared}):
         if not name.startswith(_QOS) or name.split('.')[1] in _TOPICS_OF_ROS:
             continue
-        near = get_close_matches(name, [one for one in declared if one.startswith(_QOS)], 1, 0.85)
-        meant = f"; did you mean '{near[0]}'?" if near else ''
+        near = meant(name, [one for one in declared if one.startswith(_QOS)], 0.85)
         lines.append(f"parameter '{name}' was set, and changes nothing: there is no such topic or "
-                     f'policy, by its resolved name{meant}')
+                     f'policy, by its resolved name{near}')
     return lines
 
 
@@ -91,7 +91,7 @@ def said_twice(path: Path) -> list[str]:
     try:
         load_yaml(path.read_text())
     except yaml.YAMLError as error:
-        return [f'{path}: {" ".join(str(error).split())}: where they differ ROS takes the last']
+        return [f'{path}: {text_of(error)}: where they differ ROS takes the last']
     return []
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from emu_perception.errors import EmuError, kind_and_text
+from emu_perception.errors import EmuError, kind_and_text, text_of
 from emu_perception.ros.dependencies import missing_dependency
 from emu_perception.ros.logs import QuietLog
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -50,4 +50,4 @@ def describe(error: Exception) -> str:
     """Return an error's text on one line: an EmuError's as it is, others with their kind."""
     if isinstance(error, ImportError):
         return missing_dependency(error)
-    return ' '.join(str(error).split()) if isinstance(error, EmuError) else kind_and_text(error)
+    return text_of(error) if isinstance(error, EmuError) else kind_and_text(error)

@@ -10,7 +10,7 @@ import math
 
 from core_bench import make_metadata, make_network
 from emu_perception.backends import BACKENDS, is_installed, openvino_conversion
-from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.checkpoint import Calibration, load_checkpoint, save_checkpoint
 from emu_perception.errors import CheckpointError, InputError
 from emu_perception.exporting.proof import proof

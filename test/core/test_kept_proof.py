@@ -11,7 +11,7 @@ from pathlib import Path
 from core_bench import make_metadata, make_network
 from emu_perception.backends import is_installed, kept_proof
 from emu_perception.backends.eager import EagerBackend
-from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.backends.openvino_graphs import GraphStages
 from emu_perception.cache_files import cache_folder, read_cached, write_cached
 from emu_perception.predictor import Predictor

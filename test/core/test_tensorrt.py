@@ -12,14 +12,9 @@ import weakref
 from core_bench import make_metadata, make_network
 from cuda_bench import MAPS, picture, two
 from emu_perception.backends import tensorrt
-from emu_perception.backends.engine_cache import (
-    cache_folder,
-    engine_key,
-    network_hash,
-    read_engine,
-    write_engine,
-)
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.backends.onnx_export import export_onnx, pooling_matrix
+from emu_perception.cache_files import cache_folder, write_cached
 from emu_perception.errors import InputError
 from emu_perception.predictor import Predictor
 import numpy as np
@@ -39,7 +34,7 @@ def fake_tensorrt(monkeypatch, tmp_path) -> ModuleType:
 @pytest.fixture
 def folder() -> Path:
     """Return where the engines of a test are."""
-    return cache_folder()
+    return cache_folder('engines')
 
 
 @pytest.mark.slow
@@ -72,50 +67,13 @@ def test_pooling_as_a_product_is_pooling(length, side):
                           F.adaptive_avg_pool1d(x, side), rtol=0, atol=bound)
 
 
-# -- key and cache -------------------------------------------------------------------------------
-def test_the_key_changes_with_any_weight_and_anything_else():
+# -- hash -------------------------------------------------------------------------------------
+def test_the_hash_changes_with_any_weight_and_layer():
     network = make_network().folded()
     before = network_hash(network)
     assert network_hash(make_network('mit_b0', num_classes=6).folded()) != before
     network.heads.get_buffer('depth_bias')[1] += 1e-6
     assert network_hash(network) != before
-    keys = [engine_key('a', 'gpu 8.7', '10.1', 'fp16', (96, 128)),
-            engine_key('a', 'gpu 8.7', '10.1', 'fp16', (96, 160)),
-            engine_key('a', 'gpu 8.7', '10.2', 'fp16', (96, 128)),
-            engine_key('a', 'gpu 9.0', '10.1', 'fp16', (96, 128)),
-            engine_key('b', 'gpu 8.7', '10.1', 'fp16', (96, 128))]
-    assert len(set(keys)) == len(keys)
-
-
-def test_an_engine_comes_back_as_it_was_written(tmp_path):
-    write_engine(tmp_path / 'new' / 'folder', 'key', b'\n\nbytes\n\n\0')
-    assert read_engine(tmp_path / 'new' / 'folder', 'key') == b'\n\nbytes\n\n\0'
-    assert [path.name for path in (tmp_path / 'new' / 'folder').iterdir()] == ['key.engine']
-    assert read_engine(tmp_path, 'key') is None
-
-
-@pytest.mark.parametrize('damage', [
-    lambda content: content[:-1], lambda content: content[:20], lambda content: b'',
-    lambda content: content[:-3] + b'xyz', lambda content: content.replace(b'key', b'yek', 1)])
-def test_a_damaged_engine_is_never_given_to_tensorrt(tmp_path, caplog, damage):
-    write_engine(tmp_path, 'key', bytes(range(256)))
-    path = tmp_path / 'key.engine'
-    path.write_bytes(damage(path.read_bytes()))
-    assert read_engine(tmp_path, 'key') is None
-    assert str(path) in caplog.text and 'built again' in caplog.text
-
-
-def test_a_folder_that_cannot_be_written_costs_only_the_cache(tmp_path, caplog):
-    (tmp_path / 'file').write_text('')
-    write_engine(tmp_path / 'file', 'key', b'engine')
-    assert 'cannot be written' in caplog.text and '\n' not in caplog.messages[0]
-
-
-@pytest.mark.parametrize(('value', 'start'), [('/cache', '/cache'), ('', '~'), ('here', '~')])
-def test_engines_lie_in_the_users_cache(monkeypatch, value, start):
-    monkeypatch.setenv('XDG_CACHE_HOME', value)
-    expected = Path('/cache') if value == '/cache' else Path.home() / '.cache'
-    assert cache_folder() == expected / 'emu_perception' / 'engines'
 
 
 @pytest.mark.slow
@@ -158,14 +116,18 @@ def test_an_engine_is_built_once_for_its_key_and_said(fake_tensorrt, folder, cap
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('fake_cuda')
-def test_an_engine_that_does_not_run_is_built_again(fake_tensorrt, folder, caplog):
+@pytest.mark.parametrize(('spoil', 'said'), [
+    (lambda path: write_cached(path, path.stem, b'of another driver', ''), 'does not run'),
+    # TensorRT would take the process down.
+    (lambda path: path.write_bytes(path.read_bytes()[:-1]), 'is damaged')])
+def test_an_engine_that_does_not_run_is_built_again(fake_tensorrt, folder, caplog, spoil, said):
     network = make_network()
     metadata = make_metadata(network)
     one, _ = two(network, metadata, 'tensorrt')
     path, = folder.iterdir()
-    write_engine(folder, path.stem, b'of another driver')
+    spoil(path)
     _, fast = two(network, metadata, 'tensorrt')
-    assert fake_tensorrt.built == 2 and 'does not run' in caplog.text
+    assert fake_tensorrt.built == 2 and said in caplog.text
     assert np.allclose(one(picture()).depth_variance, fast(picture()).depth_variance, atol=NETWORK)
 
 

@@ -63,9 +63,11 @@ def test_another_focal_length_forgets_the_scale_and_another_frame_is_no_hint():
     assert joined(fusion, 1, message(SECOND), 100.0).scale_sigma < 0.1
     assert joined(fusion, 2, None, 100.0).scale_sigma < 0.1
     assert joined(fusion, 3, None, 140.0).scale_sigma > 0.4
-    found = joined(fusion, 4, message(4 * SECOND, 1.0, frame='depth'), 140.0)
+    found = joined(fusion, 4, message(4 * SECOND, 1.0, frame='depth' + 10_000 * '\nd'), 140.0)
     assert found.scale_sigma > 0.4 and not (found.depth_source == 2).any()
-    assert fusion.hints.counts['unusable'] == 1 and "'depth'" in fusion.hints.problem
+    problem = fusion.hints.problem
+    assert fusion.hints.counts['unusable'] == 1 and "frame 'depth" in problem
+    assert '\n' not in problem and len(problem) < 400, 'a frame in a message is quoted'
 
 
 @pytest.mark.parametrize('second', ['another publisher', 'another frame', 'another size'])

@@ -57,7 +57,8 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 
     def begin(name: str, remap: dict[str, str] | None = None, **parameters: Any) -> Child:
         log = tmp_path / f'{name}_{len(children)}.txt'
-        children.append(Child(name, arguments(parameters, remap), environment, log))
+        words = [word for pair in (remap or {}).items() for word in ('-r', ':='.join(pair))]
+        children.append(Child(name, [*arguments(parameters), *words], environment, log))
         return children[-1]
     yield begin
     for child in children:

@@ -35,10 +35,6 @@ class SetScore:
         """Return the score [N] of the true classes [N]."""
         return self.scores(probabilities).gather(1, label[:, None]).squeeze(1)
 
-    def sizes(self, probabilities: torch.Tensor, threshold: float) -> torch.Tensor:
-        """Return how many classes are in each set [N]; the most likely one always is."""
-        return (self.scores(probabilities) <= threshold).sum(1).clamp(min=1)
-
 
 def _by_rank(probabilities: torch.Tensor, of_ranked: Callable[[torch.Tensor], torch.Tensor]
              ) -> torch.Tensor:

@@ -119,6 +119,11 @@ class Observation:
     scale: VarianceScale | None = None
     depth: DepthSample | None = None
 
+    @property
+    def has_labels(self) -> bool:
+        """Tell whether any of its pixels is labelled."""
+        return self.label is not None and len(self.label) > 0
+
 
 def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             progress: bool = True) -> dict[str, Observation]:
@@ -153,8 +158,7 @@ def observe(ensemble: Ensemble, folder: DatasetFolder, stems: list[str],
             sample = _sample(mean.numpy(), variance.numpy(), example.depth,
                              _farthest(metadata, example.image, focal), per_image, of_depth)
         found[stem] = Observation(logits, chosen_label, scale, sample)
-    known = {'segmentation': any(seen.label is not None and len(seen.label)
-                                 for seen in found.values()),
+    known = {'segmentation': any(seen.has_labels for seen in found.values()),
              'depth': any(seen.scale is not None and seen.scale.count
                           for seen in found.values())}
     if not any(known.get(task) for task in ensemble.tasks):

@@ -62,8 +62,7 @@ def controlled_rate(seen: Mapping[str, Observation], runs: Sequence[Sequence[str
     :param names: of all classes.
     :param drivable: some of them.
     """
-    labelled = {stem: one for stem, one in seen.items()
-                if one.logits is not None and len(one.logits)}
+    labelled = {stem: one for stem, one in seen.items() if one.has_labels}
     rooms = known(runs, labelled)
     wanted = np.isin(np.array(names), [*drivable])
     if not rooms or not wanted.any():

@@ -71,35 +71,36 @@ def joint_fit(observer: Observer, network: Network, training: DatasetFolder,
     rows = fitted_scores(observer.metadata.tasks, fitted.arrays())
     given = {**pictures.scores, **fitted.measure_all(pictures.statistics, pictures.scores)}
     scores = {row.name: given[row.name] for row in rows}
-    everything = np.ones(len(pictures.stem), bool)
-    return JointFit(fitted, _thresholds(scores, pictures, everything, percentile),
+    limits = thresholds_by(scores, pictures.kind == CLEAN, bad_corrupted(pictures), percentile)
+    return JointFit(fitted, limits,
                     {'fitted_to': {'split': 'train', 'images': len(stems),
                                    'pictures': len(fit.stem)},
                      **_figures(scores, pictures, parts, percentile)})
 
 
-def _thresholds(scores: Mapping[str, np.ndarray], pictures: Observations, chosen: np.ndarray,
-                percentile: float) -> dict[str, float]:
-    """Return the joint thresholds by some of the pictures, a mask [n]."""
-    clean, bad = chosen & (pictures.kind == CLEAN), chosen & _bad(pictures)
+def bad_corrupted(pictures: Observations) -> np.ndarray:
+    """Tell which pictures are corrupted and bad, [n]: thresholds are to catch most of them."""
+    return np.isin(pictures.kind, [*CORRUPTIONS]) & (pictures.badness > 1)
+
+
+def thresholds_by(scores: Mapping[str, np.ndarray], clean: np.ndarray, bad: np.ndarray,
+                  percentile: float) -> dict[str, float]:
+    """Return the joint thresholds by some pictures: the clean and the bad ones, masks [n]."""
     return joint_thresholds({name: values[clean] for name, values in scores.items()}, percentile,
                             bad={name: values[bad] for name, values in scores.items()})
-
-
-def _bad(pictures: Observations) -> np.ndarray:
-    return np.isin(pictures.kind, [*CORRUPTIONS]) & (pictures.badness > 1)
 
 
 def _figures(scores: Mapping[str, np.ndarray], pictures: Observations,
              parts: Sequence[Sequence[str]], percentile: float) -> dict[str, Any]:
     """Return what the thresholds of the other folds flag; with one fold, its own."""
     flagged = np.zeros(len(pictures.stem), bool)
+    bad, clean = bad_corrupted(pictures), pictures.kind == CLEAN
     for part in parts:
         own = np.isin(pictures.stem, part)
-        limits = _thresholds(scores, pictures, ~own if len(parts) > 1 else own, percentile)
+        chosen = ~own if len(parts) > 1 else own
+        limits = thresholds_by(scores, clean & chosen, bad & chosen, percentile)
         ratio = largest_ratio({name: values[own] for name, values in scores.items()}, limits)
         flagged[own] = ~(ratio <= 1.0)  # What is no number raises.
-    bad, clean = _bad(pictures), pictures.kind == CLEAN
     good = np.isin(pictures.kind, [*CORRUPTIONS]) & (pictures.badness <= 1)
     return {'false_alarms': float(flagged[clean].mean()),
             **{f'{name}_{what}': value for name, which in (('bad', bad), ('good_corrupted', good))

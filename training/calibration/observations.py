@@ -13,7 +13,7 @@ from typing import Any
 from zipfile import BadZipFile
 import zlib
 
-from emu_perception.backends.engine_cache import network_hash
+from emu_perception.backends.network_hash import network_hash
 from emu_perception.cache_files import cache_key
 from emu_perception.commands.output_file import make_folder
 from emu_perception.errors import InputError
@@ -100,9 +100,7 @@ def observed(observer: Observer, pictures: Iterable[Picture],
     statistics = array('f')
     for picture in pictures:
         seen = observer(picture.example.image, picture.focal)
-        some = seen.maps.label if seen.maps.label is not None else seen.maps.depth
-        assert some is not None, 'a network has at least one task'
-        truth = truth_at(picture.example, (some.shape[0], some.shape[1]))
+        truth = truth_at(picture.example, seen.maps.size)
         if also is not None:
             also(picture, seen.maps)
         statistics.frombytes(seen.statistics.tobytes())

@@ -74,8 +74,7 @@ def fitted_promises(seen: Seen, runs: Sequence[Sequence[str]], calibration: Cali
     if rooms:
         promises[DEPTH_INTERVAL], figures[DEPTH_INTERVAL] = _intervals(
             depth, rooms, calibration, fitted_on)
-    labelled = {stem: one for stem, one in seen.items()
-                if one.logits is not None and len(one.logits)}
+    labelled = {stem: one for stem, one in seen.items() if one.has_labels}
     rooms = known(runs, labelled)
     if rooms:
         promises[LABEL_SET_SIZE], figures[LABEL_SET_SIZE] = _sets(

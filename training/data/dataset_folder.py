@@ -16,6 +16,7 @@ from pathlib import Path
 import shlex
 
 from emu_perception.dataset_fields import checked_root, DatasetError, IGNORE, read_fields
+from emu_perception.errors import text_of
 from emu_perception.foreign_files import names_in, one_spelling, read_text
 from emu_perception.yaml_documents import load_yaml
 import numpy as np
@@ -70,8 +71,7 @@ class DatasetFolder:
             raise DatasetError(f'{self._file}: cannot be read ({error.strerror}); a data set '
                                'folder has one') from error
         except yaml.YAMLError as error:
-            reason = ' '.join(str(error).split())
-            raise DatasetError(f'{self._file}: not YAML: {reason}') from error
+            raise DatasetError(f'{self._file}: not YAML: {text_of(error)}') from error
         if not isinstance(document, dict):
             raise DatasetError(f'{self._file}: a mapping of fields is expected')
         fields = read_fields(document, self._file)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emu_perception.errors import text_of
 from emu_perception.networks.multitask import (
     DEPTH,
     MultitaskNetwork,
@@ -83,7 +84,7 @@ class EMUFormer(TrainingModule):
             self.jitter = transforms.ColorJitter(*self._options.jitter)
         except ValueError as error:
             raise RecipeError(f"field 'emuformer.jitter' is {list(self._options.jitter)}: "
-                              f'{" ".join(str(error).split())}') from error
+                              f'{text_of(error)}') from error
         self._teacher = _Shared(teacher)
         self._focal = parts.focal
 

@@ -283,18 +283,11 @@ class TrainingModule(lightning.LightningModule):
         score = 0.0
         values: dict[str, float] = {}
         if self.confusion is not None:
-            result = self.confusion.compute()
-            names = ('miou', 'pixel_accuracy', 'pixels')
-            # Of images without labels there is nothing to say or to score.
-            values.update({f'val/{name}': float(result[name])
-                           for name in names if int(result['pixels'])})
+            values.update(_named(self.confusion.compute(), 'miou', 'pixel_accuracy', 'pixels'))
             score += values.get('val/miou', 0.0)
             self.confusion.reset()
         if self.depth_errors is not None:
-            result = self.depth_errors.compute()
-            names = ('rmse', 'abs_rel', 'delta1')
-            values.update({f'val/{name}': float(result[name])
-                           for name in names if int(result['pixels'])})
+            values.update(_named(self.depth_errors.compute(), 'rmse', 'abs_rel', 'delta1'))
             # Both terms lie in 0..1 and grow with quality.
             score += values.get('val/delta1', 0.0)
             self.depth_errors.reset()
@@ -315,3 +308,8 @@ class TrainingModule(lightning.LightningModule):
             self.task_weights.parameter_groups(self.recipe.optimizer.learning_rate))
         return {'optimizer': optimizer,
                 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+
+
+def _named(result: Mapping[str, torch.Tensor], *names: str) -> dict[str, float]:
+    """Return metrics by the names of their curves; of images without truth there is none."""
+    return {f'val/{name}': float(result[name]) for name in names if int(result['pixels'])}

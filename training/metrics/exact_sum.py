@@ -20,17 +20,13 @@ FRACTION_BITS = 40
 _LOW_BITS = 32
 
 
-def fixed_point(values: torch.Tensor, fraction_bits: int = FRACTION_BITS) -> torch.Tensor:
-    """
-    Return int64 [3, ...]: the high part, the low 32 bits, and 1 where a value is NaN.
-
-    :param values: any shape; ±inf and what is beyond the range saturate.
-    """
-    return torch.stack(list(_parts(values, fraction_bits)))
-
-
 def _parts(values: torch.Tensor, fraction_bits: int) -> Iterator[torch.Tensor]:
-    """Yield the three parts, int64; one by one, each is summed while it is in the cache."""
+    """
+    Yield int64 of any shape: the high parts, the low 32 bits, and 1 where a value is NaN.
+
+    One by one: each is summed while it is in the cache. What is beyond the range, ±inf too,
+    saturates.
+    """
     wide = values.double()
     limit = 2.0**(62 - fraction_bits)
     inside = wide.nan_to_num(nan=0.0, posinf=limit, neginf=-limit).clamp_(-limit, limit)

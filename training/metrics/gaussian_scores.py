@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 from emu_perception.networks.depth_forms import DepthForm, LINEAR
+from emu_perception.normal_distribution import half_width
 import torch
 from torchmetrics import Metric
 
@@ -42,7 +42,7 @@ class GaussianScores(Metric):
     def __init__(self, form: DepthForm = LINEAR) -> None:
         super().__init__()
         self.form = form
-        quantiles = [NormalDist().inv_cdf((1.0 + p) / 2.0) for p in NOMINAL]
+        quantiles = [half_width(p) for p in NOMINAL]
         self.register_buffer('quantiles', torch.tensor(quantiles, dtype=torch.float64),
                              persistent=False)
         self.quantiles: torch.Tensor

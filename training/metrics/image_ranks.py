@@ -10,11 +10,23 @@ import numpy as np
 
 
 def auroc(negative: Sequence[float | None], positive: Sequence[float | None]) -> float | None:
-    """Return the chance that a positive is larger than a negative, ties counted as half."""
+    """Return ``area_under_roc`` of the figures of either kind; None where those are unknown."""
     if not negative or not positive or negative[0] is None or positive[0] is None:
         return None
-    low, high = np.array(negative, float)[:, None], np.array(positive, float)[None]
-    return float((high > low).mean() + 0.5 * (high == low).mean())
+    figures = np.array([*negative, *positive], float)
+    return area_under_roc(figures, np.arange(len(figures)) >= len(negative))
+
+
+def area_under_roc(score: np.ndarray, bad: np.ndarray) -> float:
+    """Return the chance that a bad one's score is above a good one's; NaN without both."""
+    positive = int(bad.sum())
+    negative = len(bad) - positive
+    if not positive or not negative:
+        return float('nan')
+    # Mean ranks of ties: half of each.
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2.0)[place]
+    return float((rank[bad].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def rank_correlation(x: Sequence[float | None], y: Sequence[float | None]) -> float | None:

@@ -222,11 +222,6 @@ class EvaluationSuite(nn.Module):
             scores['class_iou'] = class_iou
         return plain(scores)
 
-    def reset(self) -> None:
-        """Forget all images."""
-        for metric in (*self.segmentation.values(), *self.depth.values()):
-            metric.reset()
-
 
 def _runs(valid: torch.Tensor, *maps: torch.Tensor,
           ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:

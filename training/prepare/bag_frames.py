@@ -12,7 +12,7 @@ from emu_perception.cameras.bag_images import decode_image, frame_id_of, note
 from emu_perception.cameras.depth_decoding import decode_depth, decode_label
 from emu_perception.cameras.image_decoding import DamagedImage
 from emu_perception.cameras.one_camera import OneCamera
-from emu_perception.cameras.topics import other_frame
+from emu_perception.cameras.topics import other_frame, quoted_frame
 from emu_perception.errors import InputError
 from emu_perception.recordings.reader import Bag, Record, RecordingError
 import numpy as np
@@ -141,9 +141,10 @@ def _compare_frames(bag: Bag, topics: dict[str, str], frames: dict[str, str], ne
     """Say what is of another frame than the image, once the frames of both are known."""
     for kind in frames if new == 'image' else (new,):
         if 'image' in frames and other_frame(frames[kind], frames['image']):
-            LOGGER.warning("%s: topic '%s' is of frame '%s', '%s' of '%s': is it registered to "
-                           'the image, or only of its size?', bag.path, topics[kind], frames[kind],
-                           topics['image'], frames['image'])
+            LOGGER.warning("%s: topic '%s' is of frame %s, '%s' of %s: is it registered to the "
+                           'image, or only of its size?', bag.path, topics[kind],
+                           quoted_frame(frames[kind]), topics['image'],
+                           quoted_frame(frames['image']))
 
 
 def _check_sizes(bag: Bag, topics: dict[str, str], maps: dict[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from rich.progress import track
 
 from ..arguments.datasets.cityscapes import LABEL_KINDS
+from ..data.image_maps import read_image
 from .cityscapes_classes import (
     label_table,
     NAMES,
@@ -31,7 +32,6 @@ from .cityscapes_files import (
     find_frames,
     ImageFiles,
     read_camera,
-    read_image,
     read_map,
     StereoCamera,
 )

@@ -123,12 +123,3 @@ def read_map(path: Path, dtype: type[np.unsignedinteger]) -> np.ndarray:
         raise DatasetError(f'{path}: not a readable single-channel PNG of '
                            f'{np.dtype(dtype).itemsize * 8} bits')
     return values
-
-
-def read_image(path: Path) -> np.ndarray:
-    """
-    Read an image as rgb uint8 [H, W, 3].
-
-    :raises DatasetError: if it is unreadable.
-    """
-    return image_maps.read_image(path)

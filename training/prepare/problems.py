@@ -50,14 +50,13 @@ class SplitStatistics:
     unlabelled_pixels: int = 0
 
 
-def problems(folder: DatasetFolder) -> list[Problem]:
-    """Return all that is wrong with a folder, in the order of its files; [] if nothing is."""
-    return inspect(folder)[0]
-
-
 def inspect(folder: DatasetFolder, *, progress: bool = False
             ) -> tuple[list[Problem], dict[str, SplitStatistics]]:
-    """Read every file that a split names; returns the problems and each split's statistics."""
+    """
+    Read every file that a split names.
+
+    :return: all that is wrong, in the order of the files, and each split's statistics.
+    """
     found: list[Problem] = []
     splits: dict[str, list[str]] = {}
     for split in SPLITS:

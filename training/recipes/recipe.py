@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from emu_perception.errors import text_of
 from emu_perception.foreign_files import expanded, read_text, why_unread
 from emu_perception.model_file import default_model
 from emu_perception.rules import known_fields
@@ -280,7 +281,7 @@ def _document(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RecipeError(f'{path}: {why_unread(error)}') from error
     except yaml.YAMLError as error:
-        raise RecipeError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+        raise RecipeError(f'{path}: not YAML: {text_of(error)}') from error
     if not isinstance(document, dict):
         raise RecipeError(f'{path}: a recipe is a mapping of fields to values')
     return document
@@ -307,5 +308,4 @@ def _apply(override: str, document: dict[str, Any]) -> None:
     try:
         target[last] = load_yaml(value)
     except yaml.YAMLError as error:
-        raise RecipeError(f"override '{override}': not YAML: {' '.join(str(error).split())}"
-                          ) from error
+        raise RecipeError(f"override '{override}': not YAML: {text_of(error)}") from error

@@ -5,16 +5,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 import shlex
 import sys
 from typing import Any
 
-from emu_perception.checkpoint import CheckpointMetadata
+from emu_perception.checkpoint import Calibration, CheckpointMetadata
 from emu_perception.commands.program import is_subcommand
 
 # What an ancestor's own provenance says of terms.
 _TERMS = ('data_set', 'split', 'data_source', 'data_licence', 'initial_weights_licence')
+
+
+def with_other_weights(metadata: CheckpointMetadata, name: str, **provenance: Any,
+                       ) -> CheckpointMetadata:
+    """
+    Return the document of a network whose weights are others now: measured and fitted is nothing.
+
+    :param provenance: what is to be added to where it is from.
+    """
+    whence = {**metadata.provenance, **provenance}
+    whence.pop('calibration', None)
+    return replace(metadata, name=name, calibration=Calibration(), statistics={}, metrics={},
+                   provenance=whence)
 
 
 def ancestors_of(parents: Iterable[tuple[str, CheckpointMetadata]]) -> list[dict[str, str]]:

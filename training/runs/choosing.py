@@ -23,6 +23,11 @@ def validated(recipe: Recipe, count: int) -> list[int]:
     return [int(i * step) for i in range(recipe.validation_images)]
 
 
+def truth_kinds(recipe: Recipe) -> set[str]:
+    """Return the kinds of truth that the recipe's network learns."""
+    return {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
+
+
 def can_choose(recipe: Recipe, val: ExampleCache) -> bool:
     """
     Return whether validations tell epochs apart; where they do not the best is the last.
@@ -32,7 +37,7 @@ def can_choose(recipe: Recipe, val: ExampleCache) -> bool:
 
     :raises RecipeError: if nothing does, and the run is to end early by it.
     """
-    kinds = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
+    kinds = truth_kinds(recipe)
     looked_at = validated(recipe, len(val))
     if not recipe.chooses or has_truth(val, kinds, looked_at):
         return recipe.chooses

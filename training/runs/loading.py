@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from emu_perception.networks.families import FAMILIES
 import torch
 from torch.utils.data import DataLoader, Subset
 
@@ -21,12 +20,12 @@ from ..data.resident import DrawnViews
 from ..data.training_stems import training_stems
 from ..methods.module import TrainingModule
 from ..recipes.recipe import Recipe
-from .choosing import validated
+from .choosing import truth_kinds, validated
 
 
 def example_caches(recipe: Recipe, folder: DatasetFolder) -> tuple[ExampleCache, ExampleCache]:
     """Return the examples of train and val, with the truth that the recipe's network learns."""
-    truth = {FAMILIES[recipe.network.family].truth[task] for task in recipe.network.tasks}
+    truth = truth_kinds(recipe)
     train, val = (
         ExampleCache(folder, stems, recipe.cache_images, inverse='inverse' in truth,
                      instance='instance' in truth)

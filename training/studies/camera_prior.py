@@ -14,6 +14,7 @@ from emu_perception.errors import InputError
 from emu_perception.foreign_files import read_text, why_unread
 from emu_perception.fusion import fuse, ScaleBelief
 from emu_perception.fusion.constants import UNKNOWN_CAMERA_DEGREES, UNKNOWN_CAMERA_SIGMA
+from emu_perception.normal_distribution import Z90
 from emu_perception.predictor import Predictor
 import numpy as np
 from scipy import stats
@@ -25,7 +26,6 @@ from ..command_line import study_command
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.tables import markdown, number
-from .fusion_fit import Z90
 from .told_depth import told
 
 # Of freedom: from a tail that knows no variance to a Gaussian's.

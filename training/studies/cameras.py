@@ -12,6 +12,7 @@ from typing import Any
 
 from emu_perception.errors import InputError
 from emu_perception.networks.depth_forms import DepthForm
+from emu_perception.normal_distribution import Z90
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
@@ -22,11 +23,11 @@ from ..calibration.training_pictures import border_of, clean_picture, generator
 from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder, Example
 from ..data.leakage import check_unseen
+from ..metrics.image_ranks import area_under_roc
 from ..reporting.tables import markdown, number
 from .camera_views import CAMERA_VIEWS
-from .fusion_fit import Z90
 from .told_depth import told
-from .trust_judgement import area_under_roc, run_interval, runs_of
+from .trust_judgement import run_interval, runs_of
 
 _FIGURES = ('pixel_accuracy', 'abs_rel', 'delta1', 'coverage_90')
 

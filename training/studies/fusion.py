@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 import sys
@@ -12,25 +13,18 @@ from typing import Any
 from emu_perception.checkpoint import CheckpointMetadata
 from emu_perception.errors import InputError
 from emu_perception.fusion import FITTED
+from emu_perception.normal_distribution import Z90
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
 
 from ..arguments.studies.fusion import parser
 from ..calibration.training_pictures import border_of, clean_picture, generator, Picture
-from ..command_line import (
-    check_counts,
-    check_figure,
-    check_writable,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.fusion_study import fusion_figure, fusion_pictures, Row, table
-from ..reporting.style import save
-from .fusion_fit import PixelConstants, Z90
+from .fusion_fit import PixelConstants
 from .fusion_holes import HOLES
 from .fusion_images import fused_of, Trial, try_holes, View
 from .fusion_summary import errors, samples_of, summary
@@ -41,13 +35,12 @@ from .trust_judgement import runs_of
 OTHER_HOLES = ('blobs_30', 'blobs_78', 'half', 'box')
 
 
-def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str, seeds: int = 5,
+def study(checkpoint: Path, folder: DatasetFolder, split: str, *, seeds: int = 5,
           limit: int | None = None, others: Sequence[DatasetFolder] = (), device: str = 'auto',
           progress: bool = True) -> tuple[dict[str, Any], list[Row]]:
     """
     Return the study of a checkpoint, and the rows of its picture.
 
-    :param command: that it is written down with.
     :param limit: only so many images of the split, evenly spaced.
     :raises EmuError: if a file cannot be used.
     """
@@ -60,22 +53,21 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, command: str, 
     stems = evenly_spaced(folder.stems(split), limit)
     trials, rows = _trials(predictor, folder, (
         clean_picture(folder, stem, border) for stem in track(
-            stems, 'images', disable=not progress)), [*HOLES], seeds, fills=True)
+            stems, 'images', disable=not progress)), [*HOLES], seeds)
     result = {'checkpoint': checkpoint.name, 'data_set': folder.name, 'split': split,
-              'images': len(stems), 'seeds': seeds, 'command': command,
-              **summary(trials, command)}
+              'images': len(stems), 'seeds': seeds, **summary(trials)}
     result['others'] = []
     for other in others:
         found, more = _trials(predictor, other, (
             clean_picture(other, stem, (0, 0, 0, 0)) for stem in other.stems('val')),
-            [*OTHER_HOLES], 1, fills=True)
+            [*OTHER_HOLES], 1)
         rows += more
         result['others'].append({'data_set': other.name, **_other(found)})
     return result, rows
 
 
 def _trials(predictor: Predictor, folder: DatasetFolder, pictures: Iterable[Picture],
-            kinds: Sequence[str], seeds: int, *, fills: bool) -> tuple[list[Trial], list[Row]]:
+            kinds: Sequence[str], seeds: int) -> tuple[list[Trial], list[Row]]:
     trials: list[Trial] = []
     rows: list[Row] = []
     for picture in pictures:
@@ -85,7 +77,7 @@ def _trials(predictor: Predictor, folder: DatasetFolder, pictures: Iterable[Pict
             for seed in range(1 if kind in ('beyond_4m', 'sensor') else seeds):
                 rng = generator(picture.example.stem, kind, seed)
                 hidden = HOLES[kind](picture.example, folder.classes, rng)
-                trial = try_holes(view, hidden, kind, seed, fills=fills)
+                trial = try_holes(view, hidden, kind, seed)
                 if trial is not None:
                     trials.append(trial)
         rows.append(_row(view, folder, 'sensor' if 'sensor' in kinds else None))
@@ -140,29 +132,17 @@ def _other(trials: Sequence[Trial]) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
+    rows: list[Row] = []
 
-    def command() -> None:
-        check_counts(options, 'seeds', 'limit')
-        check_writable(options.json)
-        for name in ('figure', 'pictures'):
-            check_figure(getattr(options, name), f'--{name}')
-        words = reader.command(arguments)
-        result, rows = study(
-            options.checkpoint, DatasetFolder(options.data), options.split, command=words,
-            seeds=options.seeds, limit=options.limit,
-            others=[DatasetFolder(path) for path in options.other], device=options.device,
-            progress=not options.no_progress)
-        print(table(result))
-        write_result(options.json, result)
-        if options.figure:
-            save(fusion_figure(result), options.figure)
-            print(f'wrote {options.figure}')
-        if options.pictures:
-            save(fusion_pictures(rows), options.pictures)
-            print(f'wrote {options.pictures}')
-    return run(command)
+    def measured(options: argparse.Namespace) -> dict[str, Any]:
+        result, found = study(
+            options.checkpoint, DatasetFolder(options.data), options.split, seeds=options.seeds,
+            limit=options.limit, others=[DatasetFolder(path) for path in options.other],
+            device=options.device, progress=not options.no_progress)
+        rows.extend(found)
+        return result
+    return study_command(parser(), arguments, measured, table, ('seeds', 'limit'), {
+        'figure': fusion_figure, 'pictures': lambda _: fusion_pictures(rows)})
 
 
 if __name__ == '__main__':

@@ -23,11 +23,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emu_perception.fusion.constants import FusionConstants
+from emu_perception.normal_distribution import Z90
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-Z90 = 1.6449
 DISTANCES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 # Of distances, cells: in each of them the intervals are to hold.
 BINS = ((0.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, np.inf))
@@ -156,8 +156,7 @@ def fit_spread(error: np.ndarray, sigma: np.ndarray, before: float) -> float:
     return before * float(np.quantile(error / sigma, _LEVEL)) / Z90
 
 
-def constants_of(pixels: PixelConstants, spread: float, command: str) -> FusionConstants:
+def constants_of(pixels: PixelConstants, spread: float) -> FusionConstants:
     """Return what the core takes, rounded to what the data say."""
     return FusionConstants(DISTANCES, tuple(round(value, 3) for value in pixels.growth),
-                           round(pixels.beyond, 3), round(pixels.dissent, 3), round(spread, 2),
-                           command)
+                           round(pixels.beyond, 3), round(pixels.dissent, 3), round(spread, 2))

@@ -12,10 +12,8 @@ from emu_perception.fusion import (
     checked_hint,
     correct,
     DepthHint,
-    FITTED,
     fuse,
     Fused,
-    FusionConstants,
     ScaleBelief,
 )
 from emu_perception.fusion.grid import to_image
@@ -64,13 +62,11 @@ class Trial:
     samples: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def try_holes(view: View, hidden: np.ndarray, kind: str, seed: int, *, fills: bool,
-              constants: FusionConstants = FITTED) -> Trial | None:
+def try_holes(view: View, hidden: np.ndarray, kind: str, seed: int) -> Trial | None:
     """
     Return what becomes of the hidden part; None where too little is hidden or known.
 
     :param hidden: bool [H, W].
-    :param fills: whether the ways without a network are tried too.
     """
     example, truth = view.example, view.example.depth
     assert truth is not None
@@ -80,16 +76,15 @@ def try_holes(view: View, hidden: np.ndarray, kind: str, seed: int, *, fills: bo
     name = f'{example.stem} {kind}'.encode(errors='surrogateescape')  # A stem may be no UTF-8.
     rng = np.random.default_rng([zlib.crc32(name), seed])
     known = np.where(seen, truth, 0.0).astype(np.float32)
-    fused = fused_of(view, known, constants)
+    fused = fused_of(view, known)
     wrong = fused_of(View(example, view.depth * np.float32(WRONG_FX),
-                          view.variance * np.float32(WRONG_FX ** 2)), known, constants)
+                          view.variance * np.float32(WRONG_FX ** 2)), known)
     if fused.reading is None or wrong.reading is None or fused.refused or wrong.refused:
         return None
     found = {'network': view.depth, 'one_factor': view.depth * np.float32(fused.reading.factor),
              'fused': fused.depth, 'fused_wrong_fx': wrong.depth,
-             'fused_noisy': fused_of(view, as_sensed(known, rng), constants).depth}
-    if fills:
-        found |= {name: fill(known, example.image) for name, fill in FILLS.items()}
+             'fused_noisy': fused_of(view, as_sensed(known, rng)).depth,
+             **{name: fill(known, example.image) for name, fill in FILLS.items()}}
     true = truth[asked]
     off = {name: depth[asked] - true for name, depth in found.items()}
     ratio = np.log(truth[truth > 0] / view.depth[truth > 0])
@@ -101,10 +96,10 @@ def try_holes(view: View, hidden: np.ndarray, kind: str, seed: int, *, fills: bo
         wrong.reading.log_factor, _samples(view, fused, known, asked, rng))
 
 
-def fused_of(view: View, known: np.ndarray, constants: FusionConstants = FITTED) -> Fused:
+def fused_of(view: View, known: np.ndarray) -> Fused:
     """Return the fusion of one image by itself, of a camera that nothing is known of."""
     return fuse(view.example.image, view.depth, view.variance,
-                _hint(known), ScaleBelief.before(), constants)
+                _hint(known), ScaleBelief.before())
 
 
 def _samples(view: View, fused: Fused, known: np.ndarray, asked: np.ndarray,

@@ -14,6 +14,7 @@ import cv2
 from emu_perception.errors import InputError
 from emu_perception.fusion import checked_hint, correct, DepthHint, fuse, Fused, ScaleBelief
 from emu_perception.fusion.joining import Compared
+from emu_perception.normal_distribution import Z90
 from emu_perception.predictor import Predictor
 import numpy as np
 from rich.progress import track
@@ -32,7 +33,6 @@ from .told_depth import told
 # A D435's, see ``others`` in results/fusion/fusion.json: the network says 1 / 0.71 of its metres.
 UNKNOWN_CAMERA = 1.41
 APART_S = 1.0  # Between the images of the ways.
-_Z = 1.645
 _THINNED = 5  # Of the cells that both see one in so many: they say the same.
 # Of a walk: a factor and within how many images the watch is to be raised (issue "Metres that hold
 # on any robot").
@@ -138,7 +138,7 @@ class Way:
         known, depth = truth > 0, told(depth, self._depth_max)
         for part, where in (('all', known), ('unseen', known & ~hint.known)):
             off = np.abs(depth[where].astype(np.float64) - truth[where])
-            held = off <= _Z * np.sqrt(variance[where])
+            held = off <= Z90 * np.sqrt(variance[where])
             self._sums[part] += (len(off), (off ** 2).sum(), (off / truth[where]).sum(),
                                  held.sum())
 

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from emu_perception.fusion import FITTED
+from emu_perception.normal_distribution import Z90
 import numpy as np
 
 from ..data.frame_runs import folds, frame_runs
 from .fusion_fills import FILLS
-from .fusion_fit import BINS, constants_of, DISTANCES, fit_pixels, fit_spread, Samples, Z90
+from .fusion_fit import BINS, constants_of, fit_pixels, fit_spread, Samples
 from .fusion_images import Trial
 from .trust_judgement import run_interval, runs_of
 
@@ -22,7 +24,7 @@ FOLDS = 5
 BARS = {'blobs_30': 0.0, 'blobs_78': 0.15, 'blobs_95': 0.28, 'half': 0.33, 'beyond_4m': 0.10}
 
 
-def summary(trials: Sequence[Trial], command: str) -> dict[str, Any]:
+def summary(trials: Sequence[Trial]) -> dict[str, Any]:
     """Return errors by kind of hole, the fitted constants, and what the intervals hold."""
     run = runs_of(np.array([trial.stem for trial in trials]))
     found = errors(trials, run)
@@ -33,7 +35,7 @@ def summary(trials: Sequence[Trial], command: str) -> dict[str, Any]:
     factors = np.array([trial.factor for trial in trials])
     off = np.abs(factors[:, 0] - factors[:, 2])
     constants = constants_of(fit_pixels(samples), fit_spread(
-        off, factors[:, 1], FITTED.factor_spread), command)
+        off, factors[:, 1], FITTED.factor_spread))
     return {
         'runs': len(np.unique(run)), 'trials': len(trials), **found,
         'coverage_90': {
@@ -44,9 +46,7 @@ def summary(trials: Sequence[Trial], command: str) -> dict[str, Any]:
                  **_held(held, samples, (samples.distance >= low) & (samples.distance < high))}
                 for low, high in BINS],
             'factor': float((off <= Z90 * factors[:, 1] * spread).mean())},
-        'constants': {'distances': DISTANCES, 'growth': constants.growth,
-                      'beyond': constants.beyond, 'dissent': constants.dissent,
-                      'factor_spread': constants.factor_spread}}
+        'constants': asdict(constants)}
 
 
 def errors(trials: Sequence[Trial], run: np.ndarray) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import math
 
 from emu_perception.fusion import CalibrationWatch
 from emu_perception.fusion.joining import Compared
+from emu_perception.normal_distribution import Z90
 import numpy as np
 
 # Images of changing rooms: so far apart each counts as much as any can.
@@ -17,7 +18,6 @@ APART_S = 10.0
 WRONG_FROM = 40
 LONG = 1000
 _SETTLED = 100  # Images after the change, from where on widened intervals are counted.
-_Z = 1.645
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def walk(views: Sequence[Mapping[str, Compared]], stems: Sequence[str], factor: 
         wrong = math.log(factor) if index >= WRONG_FROM else 0.0
         ratio = seen.log_ratio - np.float32(wrong)
         error = np.abs(np.expm1(ratio))
-        held.append(float((error <= _Z * watch.widening * seen.relative).mean()))
+        held.append(float((error <= Z90 * watch.widening * seen.relative).mean()))
         watch = watch.after(ratio, seen.relative, APART_S if index else math.inf)
         raised.append(bool(watch.problem))
     return Walk(np.array(raised), np.array(held))

@@ -19,6 +19,7 @@ from emu_perception.errors import InputError
 from emu_perception.fusion import Ground, HintStream
 from emu_perception.fusion.constants import UNKNOWN_CAMERA_SIGMA
 from emu_perception.fusion.ground import SURE
+from emu_perception.normal_distribution import Z90
 from emu_perception.planning.classes import members
 from emu_perception.planning.ground_pixels import ground_pixels
 from emu_perception.planning.mounting import Mounting
@@ -28,19 +29,10 @@ import numpy as np
 from rich.progress import track
 
 from ..arguments.studies.ground import parser
-from ..command_line import (
-    check_counts,
-    check_figure,
-    check_writable,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetError, DatasetFolder
 from ..data.leakage import check_unseen
 from ..reporting.ground_study import ground_figure, table
-from ..reporting.style import save
-from .fusion_fit import Z90
 
 # Of true depth on the ground, metres: what is nearer to the plane is of it.
 _ON_PLANE_M = 0.03
@@ -246,20 +238,7 @@ def study(options: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit')
-        check_writable(options.json)
-        check_figure(options.figure, '--figure')
-        result = {**study(options), 'command': reader.command(arguments)}
-        print(table(result))
-        write_result(options.json, result)
-        if options.figure:
-            save(ground_figure(result), options.figure)
-            print(f'wrote {options.figure}')
-    return run(command)
+    return study_command(parser(), arguments, study, table, figures={'figure': ground_figure})
 
 
 if __name__ == '__main__':

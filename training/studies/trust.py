@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 import sys
@@ -24,18 +25,10 @@ from ..arguments.studies.trust import CORRUPTED, parser
 from ..calibration.familiarity import fit_familiar, fit_scores
 from ..calibration.observations import observed, training_observations
 from ..calibration.training_pictures import border_of, FITTED_BREAKS, Picture
-from ..command_line import (
-    check_counts,
-    check_figure,
-    check_writable,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder, Example
 from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
-from ..reporting.style import save
 from ..reporting.trust_study import table, trust_figure
 from .image_folders import image_groups
 from .trust_cells import Cells, ruler_cells, ruler_pictures
@@ -76,9 +69,9 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
             groups[name] = observed(observer, _pictures(own))
     cells = Cells(observer)
     measured_stems = evenly_spaced(folder.stems(split), limit)
-    pictures = observed(observer, _shown(
-        ruler_pictures(folder, measured_stems, border), 'ruler', progress,
-        len(measured_stems) * len(ruler_cells())), cells.add)
+    pictures = observed(observer, track(
+        ruler_pictures(folder, measured_stems, border), 'ruler',
+        len(measured_stems) * len(ruler_cells()), disable=not progress), cells.add)
     familiar = fit_familiar(fit, observer.familiar_length)
     unseen = {kind: fit_scores(fit, familiar, kind) for kind in (*CORRUPTIONS, *FITTED_BREAKS)}
     names = [row.name for row in fitted_scores(metadata.tasks)]
@@ -87,10 +80,6 @@ def study(checkpoint: Path, folder: DatasetFolder, split: str, *, percentile: fl
             'fitted_to': {'split': 'train', 'images': len(stems), 'pictures': len(fit.stem)},
             **summary(fit_scores(fit, familiar), unseen, pictures, groups, names, percentile,
                       {cell: part.figures() for cell, part in cells.cells.items()})}
-
-
-def _shown(pictures: Any, words: str, progress: bool, total: int | None = None) -> Any:
-    return track(pictures, words, total, disable=not progress)
 
 
 def _photographs(files: Sequence[Path]) -> list[Picture]:
@@ -105,28 +94,17 @@ def _pictures(images: Sequence[np.ndarray]) -> list[Picture]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'corrupted', 'train_limit', 'limit')
+    def measured(options: argparse.Namespace) -> dict[str, Any]:
         if not 0 < options.percentile <= 100:
             raise InputError(f'--percentile is {options.percentile:g}: give above 0, up to 100')
-        check_writable(options.json)
-        check_figure(options.figure)
         others = image_groups(options.images, _OWN_GROUPS)
-        result = study(options.checkpoint, DatasetFolder(options.data), options.split,
-                       percentile=options.percentile, corrupted=options.corrupted,
-                       train_limit=options.train_limit, limit=options.limit, others=others,
-                       kept=options.observations, device=options.device,
-                       progress=not options.no_progress)
-        result = {**result, 'command': reader.command(arguments)}
-        print(table(result))
-        write_result(options.json, result)
-        if options.figure:
-            save(trust_figure(result), options.figure)
-            print(f'wrote {options.figure}')
-    return run(command)
+        return study(options.checkpoint, DatasetFolder(options.data), options.split,
+                     percentile=options.percentile, corrupted=options.corrupted,
+                     train_limit=options.train_limit, limit=options.limit, others=others,
+                     kept=options.observations, device=options.device,
+                     progress=not options.no_progress)
+    return study_command(parser(), arguments, measured, table,
+                         ('corrupted', 'train_limit', 'limit'), {'figure': trust_figure})
 
 
 if __name__ == '__main__':

@@ -98,7 +98,5 @@ class Cells:
 
     def add(self, picture: Picture, maps: NetworkMaps) -> None:
         """Add a picture to its cell."""
-        some = maps.label if maps.label is not None else maps.depth
-        assert some is not None, 'a network has at least one task'
         cell = self.cells.setdefault((picture.kind, picture.severity), Cell(*self._arguments))
-        cell.add(maps, truth_at(picture.example, (some.shape[0], some.shape[1])))
+        cell.add(maps, truth_at(picture.example, maps.size))

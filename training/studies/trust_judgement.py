@@ -9,13 +9,13 @@ frames by thresholds of the other runs' clean images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from emu_perception.corruptions import CORRUPTIONS
-from emu_perception.familiarity import FittedScores, joint_thresholds, largest_ratio
+from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
 
+from ..calibration.joint_fit import bad_corrupted, thresholds_by
 from ..calibration.observations import Observations
 from ..calibration.training_pictures import CLEAN
 from ..data.frame_runs import frame_runs
@@ -57,40 +57,16 @@ def judge(fitted: FittedScores, pictures: Observations, names: Sequence[str],
         others = clean & (run != own)
         # One run only: nothing is apart from it.
         chosen = others if others.any() else clean
-        limits = thresholds(scores, chosen, bad & (run != own), percentile)
+        limits = thresholds_by(scores, chosen, bad & (run != own), percentile)
         for name, limit in limits.items():
             by[name][run == own] = scores[name][run == own] / limit
     return Judged(scores, largest_ratio(by, dict.fromkeys(by, 1.0)), by)
-
-
-def bad_corrupted(pictures: Observations) -> np.ndarray:
-    """Tell which pictures are corrupted and bad, [n]: thresholds are to catch most of them."""
-    return np.isin(pictures.kind, [*CORRUPTIONS]) & (pictures.badness > 1)
-
-
-def thresholds(scores: Mapping[str, np.ndarray], clean: np.ndarray, bad: np.ndarray,
-               percentile: float) -> dict[str, float]:
-    """Return the joint thresholds of some pictures: the clean and the bad ones, masks [n]."""
-    return joint_thresholds({name: values[clean] for name, values in scores.items()}, percentile,
-                            bad={name: values[bad] for name, values in scores.items()})
 
 
 def runs_of(stems: np.ndarray) -> np.ndarray:
     """Return the number of each picture's run of neighbouring frames, [n]."""
     number = {stem: i for i, run in enumerate(frame_runs(sorted(set(stems)))) for stem in run}
     return np.array([number[stem] for stem in stems])
-
-
-def area_under_roc(score: np.ndarray, bad: np.ndarray) -> float:
-    """Return the chance that a bad picture's score is above a good one's; NaN without both."""
-    positive = int(bad.sum())
-    negative = len(bad) - positive
-    if not positive or not negative:
-        return float('nan')
-    # Mean ranks of ties: half of each.
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2.0)[place]
-    return float((rank[bad].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def risk_coverage(score: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

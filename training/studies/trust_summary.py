@@ -13,19 +13,18 @@ from emu_perception.familiarity import FittedScores, largest_ratio
 import numpy as np
 
 from ..calibration.badness import BAD_ABS_REL, BAD_PIXEL_ACCURACY
+from ..calibration.joint_fit import bad_corrupted, thresholds_by
 from ..calibration.observations import Observations
 from ..calibration.training_pictures import CLEAN
+from ..metrics.image_ranks import area_under_roc
 from .trust_cells import ruler_cells
 from .trust_judgement import (
-    area_under_roc,
-    bad_corrupted,
     judge,
     Judged,
     risk_coverage,
     run_interval,
     runs_of,
     share_with_interval,
-    thresholds,
 )
 
 FLAG = 'flag'  # The largest score by its threshold.
@@ -54,7 +53,7 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
     shipped, judged = judgements(percentile)
     run, bad = runs_of(pictures.stem), pictures.badness > 1
     clean = pictures.kind == CLEAN
-    limits = thresholds(shipped.scores, clean, bad_corrupted(pictures), percentile)
+    limits = thresholds_by(shipped.scores, clean, bad_corrupted(pictures), percentile)
     return {
         'runs': len(np.unique(run)), 'bad': {'abs_rel_above': BAD_ABS_REL,
                                              'pixel_accuracy_below': BAD_PIXEL_ACCURACY},

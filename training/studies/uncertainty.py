@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,14 +23,7 @@ import numpy as np
 from rich.progress import track
 
 from ..arguments.studies.uncertainty import parser
-from ..command_line import (
-    check_counts,
-    check_figure,
-    check_writable,
-    evenly_spaced,
-    run,
-    write_result,
-)
+from ..command_line import evenly_spaced, study_command
 from ..data.dataset_folder import DatasetFolder, training_focal, training_fx
 from ..data.leakage import check_unseen
 from ..data.unknown_camera import warn_of_camera
@@ -37,7 +31,6 @@ from ..evaluation.measuring import answered, check_classes, compared
 from ..methods.ensemble import Ensemble
 from ..metrics.image_ranks import auroc, rank_correlation
 from ..metrics.suite import EvaluationSuite
-from ..reporting.style import save
 from ..reporting.uncertainty_study import study_figure, table
 from .image_folders import image_groups
 
@@ -176,13 +169,7 @@ def study(checkpoint: Path, folder: DatasetFolder, stems: list[str],
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    reader = parser()
-    options = reader.options(arguments)
-
-    def command() -> None:
-        check_counts(options, 'limit')
-        check_writable(options.json)
-        check_figure(options.figure)
+    def measured(options: argparse.Namespace) -> dict[str, Any]:
         others = image_groups(options.images, ('clean', *BASIC))
         files = no_room_files()
         if files:
@@ -192,14 +179,8 @@ def main(arguments: list[str] | None = None) -> int:
         result = study(options.checkpoint, folder,
                        evenly_spaced(folder.stems(options.split), options.limit), others,
                        options.device, not options.no_progress)
-        result = {**result, 'split': options.split,
-                  'command': reader.command(arguments)}
-        print(table(result), end='')
-        write_result(options.json, result)
-        if options.figure:
-            save(study_figure(result), options.figure)
-            print(f'wrote {options.figure}')
-    return run(command)
+        return {**result, 'split': options.split}
+    return study_command(parser(), arguments, measured, table, figures={'figure': study_figure})
 
 
 if __name__ == '__main__':

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
-import logging
 import math
 from pathlib import Path
 import sys
@@ -39,8 +38,6 @@ from .weight_trials import (
     terms,
     Trial,
 )
-
-LOGGER = logging.getLogger('training')
 
 
 def study(base: Recipe, trials: list[Trial], seeds: int, results: Path, parallel: int,

@@ -10,14 +10,17 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from emu_perception.benchmarking.made_image import made_image
+from emu_perception.cameras.calibration import pinhole_info
 from emu_perception.errors import EmuError
 from emu_perception.ros.benchmark.figures import Record, stamp_of
-from emu_perception.ros.benchmark.made_image import made_image
 from emu_perception.ros.benchmark.node_process import NodeProcess
+from emu_perception.ros.camera_info_messages import to_camera_info
+from emu_perception.ros.image_messages import to_image
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from std_msgs.msg import Float32
+from std_msgs.msg import Float32, Header
 
 NODE = 'emu'
 # What the node's medians are taken over; figures of a run must not hold those of the last one.
@@ -43,7 +46,9 @@ class Camera:
         self._node = rclpy.create_node('emu_benchmark')
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._image, self._info = made_image(*size)
+        header, (height, width) = Header(frame_id='camera_optical_frame'), size
+        self._image = to_image(made_image(height, width), 'rgb8', header)
+        self._info = to_camera_info(pinhole_info(width, height, 0.8 * width), header)
         self._image_publisher = self._node.create_publisher(Image, 'image', 1)
         self._info_publisher = self._node.create_publisher(CameraInfo, 'camera_info', 1)
         self.values: dict[str, str] = {}

@@ -45,35 +45,23 @@ def executable(name: str) -> Path:
 
     :raises EmuError: if the package is not built or not sourced.
     """
-    path = _prefix() / 'lib' / PACKAGE / name
+    try:
+        path = Path(get_package_prefix(PACKAGE)) / 'lib' / PACKAGE / name
+    except PackageNotFoundError as error:
+        raise EmuError(f'{PACKAGE} is not installed here: colcon build it and source '
+                       'install/setup.bash (make does both)') from error
     if not path.is_file():
         raise EmuError(f'{path} is missing: colcon build the package again')
     return path
 
 
-def share() -> Path:
-    """Return the package's installed share folder; raises as ``executable`` does."""
-    return _prefix() / 'share' / PACKAGE
-
-
-def _prefix() -> Path:
-    try:
-        return Path(get_package_prefix(PACKAGE))
-    except PackageNotFoundError as error:
-        raise EmuError(f'{PACKAGE} is not installed here: colcon build it and source '
-                       'install/setup.bash (make does both)') from error
-
-
-def arguments(parameters: Mapping[str, object],
-              remap: Mapping[str, str] | None = None) -> list[str]:
-    """Return the --ros-args for parameters and remappings; strings stay strings."""
+def arguments(parameters: Mapping[str, object]) -> list[str]:
+    """Return the --ros-args for parameters; strings stay strings."""
     result = ['--ros-args']
     for name, value in parameters.items():
         text = str(value).lower() if isinstance(value, bool) else (
             f"'{value}'" if isinstance(value, str) else str(value))
         result += ['-p', f'{name}:={text}']
-    for name, topic in (remap or {}).items():
-        result += ['-r', f'{name}:={topic}']
     return result
 
 

@@ -178,7 +178,7 @@ def test_an_output_that_cannot_be_is_said_before_the_work_and_nothing_is_replace
     source = 'bag.mcap' if out == 'bag.mcap' else 'image'
     assert commission.main([str(tmp_path / source), '--out', str(tmp_path / out), '--force']) == 1
     line, = capsys.readouterr().err.splitlines()
-    assert f'--out {tmp_path / out}: {words}' in line
+    assert f'--out {tmp_path / out}: ' in line and words in line
     assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from training.data.dataset_folder import DatasetError, DatasetFolder
 from training.prepare.__main__ import main as check
-from training.prepare.problems import problems
+from training.prepare.problems import inspect
 import yaml
 
 
@@ -223,7 +223,7 @@ def test_what_other_systems_leave_is_no_image(synthetic):
     for name in ('._000.png', '.DS_Store', 'Thumbs.db'):
         (synthetic / 'image' / name).write_bytes(b'\0')
     assert len(DatasetFolder(synthetic).files('image')) == 6
-    assert problems(DatasetFolder(synthetic)) == []
+    assert inspect(DatasetFolder(synthetic))[0] == []
 
 
 @pytest.mark.parametrize(('field', 'meant'), [
@@ -253,7 +253,7 @@ def test_labels_of_one_bit_are_0_and_1(synthetic):
     label[48:] = 1
     cv2.imwrite(str(synthetic / 'label/000.png'), label, [cv2.IMWRITE_PNG_BILEVEL, 1])
     assert (DatasetFolder(synthetic).label('000') == label).all()
-    assert [problem for problem in problems(DatasetFolder(synthetic)) if not problem.note] == []
+    assert [problem for problem in inspect(DatasetFolder(synthetic))[0] if not problem.note] == []
 
 
 def write_jpeg(root: Path, change: Callable[[bytes], bytes]) -> Path:
@@ -269,15 +269,15 @@ def test_a_jpeg_cut_to_a_third_is_found_where_it_is_read_and_by_the_check(synthe
     path = write_jpeg(synthetic, lambda data: data[:len(data) // 3])
     with pytest.raises(DatasetError, match='000.jpg: not a readable image: .*truncated'):
         DatasetFolder(synthetic).image('000')
-    (fault,) = [each for each in problems(DatasetFolder(synthetic)) if not each.note]
+    (fault,) = [each for each in inspect(DatasetFolder(synthetic))[0] if not each.note]
     assert fault.path == path and 'truncated' in fault.text
 
 
 def test_a_jpeg_with_a_tail_is_whole_and_one_without_end_is_noted(synthetic):
     path = write_jpeg(synthetic, lambda data: data + data[:500])
-    assert problems(DatasetFolder(synthetic)) == []
+    assert inspect(DatasetFolder(synthetic))[0] == []
     path.write_bytes(path.read_bytes()[:-502])
-    (note,) = problems(DatasetFolder(synthetic))
+    (note,) = inspect(DatasetFolder(synthetic))[0]
     assert note.note and note.path == path and 'no end marker' in note.text
 
 
@@ -288,7 +288,7 @@ def test_an_image_that_would_be_turned_and_its_label_not_is_refused(synthetic):
         data[:2], b'\xff\xe1', struct.pack('>H', 2 + len(tag)), tag, data[2:])))
     with pytest.raises(DatasetError, match='EXIF orientation 3 .*mogrify .*exiftool'):
         DatasetFolder(synthetic).image('000')
-    (fault,) = [each for each in problems(DatasetFolder(synthetic)) if not each.note]
+    (fault,) = [each for each in inspect(DatasetFolder(synthetic))[0] if not each.note]
     assert fault.path == path and 'EXIF orientation' in fault.text
 
 

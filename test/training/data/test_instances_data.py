@@ -13,7 +13,7 @@ from training.data.augmentation import random_view
 from training.data.dataset_folder import DatasetError, DatasetFolder, Example
 from training.data.examples import ExampleCache, TrainingViews, WholeImages
 from training.data.instances import centroid_vectors
-from training.prepare.problems import problems
+from training.prepare.problems import inspect
 from training.recipes.sections import AugmentationRecipe
 import yaml
 
@@ -236,7 +236,7 @@ def test_a_wrong_field_is_one_line(tmp_path, changes, words):
 
 
 def found(root: Path) -> str:
-    return '\n'.join(map(str, problems(DatasetFolder(root))))
+    return '\n'.join(map(str, inspect(DatasetFolder(root))[0]))
 
 
 def test_check_finds_what_is_wrong_with_instance_maps(tmp_path):

@@ -18,7 +18,7 @@ from training.data.synthetic_scenes import (
     THINGS,
 )
 from training.prepare.__main__ import main
-from training.prepare.problems import problems
+from training.prepare.problems import inspect
 import yaml
 
 SIZE = (64, 128)
@@ -75,7 +75,7 @@ def test_the_command_writes_a_folder_without_faults(tmp_path):
         assert main([command, '--out', str(tmp_path / name), '--images', '10', '--size',
                      '64x96', '--no-progress']) == 0
     folder = DatasetFolder(tmp_path / 'one')
-    assert [p for p in problems(folder) if not p.note] == []
+    assert [p for p in inspect(folder)[0] if not p.note] == []
     assert len(folder.stems('train')) == 8 and len(folder.stems('val')) == 2
     assert folder.things == tuple(THING_CLASSES) and folder.sky == SKY
     document = yaml.safe_load((tmp_path / 'one/dataset.yaml').read_text())

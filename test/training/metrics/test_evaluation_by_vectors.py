@@ -16,12 +16,7 @@ from training.metrics.bins import (
     VARIANCE_BINS,
 )
 from training.metrics.calibration import CalibrationError
-from training.metrics.exact_sum import (
-    exact_bin_sums,
-    exact_row_sums,
-    exact_sum,
-    fixed_point,
-)
+from training.metrics.exact_sum import exact_bin_sums, exact_row_sums, exact_sum
 from training.metrics.gaussian_scores import GaussianScores
 from training.metrics.nearly_entropy import plain_entropy
 from training.metrics.sparsification import Sparsification
@@ -48,6 +43,14 @@ def image(seed: int, spoiled: bool) -> dict[str, torch.Tensor]:
         depth[62, 62], variance[63, 63] = torch.inf, torch.inf
     return {'probabilities': p, 'depth': depth, 'depth_variance': variance, 'label': label,
             'true_depth': truth}
+
+
+def fixed_point(values: torch.Tensor) -> torch.Tensor:
+    """Return each value by itself as int64 [3, ...]: high part, low 32 bits, whether it is NaN."""
+    limit = 2.0**22
+    whole = (values.double().nan_to_num(0.0, limit, -limit).clamp(-limit, limit)
+             * 2.0**40).round().long()
+    return torch.stack([whole >> 32, whole & (2**32 - 1), values.isnan().long()])
 
 
 def cells(u: torch.Tensor, kind: str, accurate: torch.Tensor, valid: torch.Tensor) -> list[int]:

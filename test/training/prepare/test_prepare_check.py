@@ -16,7 +16,7 @@ import pytest
 from training.data.dataset_folder import DatasetFolder
 from training.prepare.__main__ import main
 from training.prepare.check import depth_percentiles
-from training.prepare.problems import inspect, Problem, problems
+from training.prepare.problems import inspect, Problem
 import yaml
 
 SIZE = (96, 128)
@@ -24,7 +24,7 @@ SIZE = (96, 128)
 
 def faults(root: Path) -> list[Problem]:
     """Return the problems that are no notes."""
-    return [problem for problem in problems(DatasetFolder(root)) if not problem.note]
+    return [problem for problem in inspect(DatasetFolder(root))[0] if not problem.note]
 
 
 def edit(root: Path, **changes: object) -> None:
@@ -35,7 +35,7 @@ def edit(root: Path, **changes: object) -> None:
 
 
 def test_a_whole_folder_has_no_problem(synthetic, capsys):
-    assert problems(DatasetFolder(synthetic)) == []
+    assert inspect(DatasetFolder(synthetic))[0] == []
     assert main(['check', str(synthetic), '--no-progress']) == 0
     assert '0 faults' in capsys.readouterr().out
 
@@ -112,7 +112,7 @@ def test_what_may_be_meant_is_a_note_and_no_fault(synthetic, capsys):
     write(synthetic / 'image/900.png', np.zeros((*SIZE, 3), np.uint8))  # Named by no split.
     (synthetic / 'label/001.png').unlink()  # An unlabelled image among labelled ones.
     edit(synthetic, classes=['wall', 'floor', 'box', 'cat'])
-    notes = [str(problem) for problem in problems(DatasetFolder(synthetic))]
+    notes = [str(problem) for problem in inspect(DatasetFolder(synthetic))[0]]
     assert faults(synthetic) == []
     for words in ("1 of 7 images are named by no split, '900.png' first",
                   '1 of 4 images of split train have no readable label',
@@ -126,7 +126,7 @@ def test_intrinsics_that_may_be_of_another_resolution_are_a_note(synthetic):
     edit(synthetic, intrinsics={'width': 128, 'height': 96, 'fx': 80, 'fy': 80, 'cx': 43,
                                 'cy': 32})
     assert faults(synthetic) == []
-    (note,) = problems(DatasetFolder(synthetic))
+    (note,) = inspect(DatasetFolder(synthetic))[0]
     assert note.path == synthetic / 'dataset.yaml' and 'may be of another resolution' in note.text
 
 
@@ -134,13 +134,13 @@ def test_intrinsics_that_may_be_of_another_resolution_are_a_note(synthetic):
 def test_depths_that_are_hardly_metres_are_a_note(synthetic, scale, around):
     """Millimetres taken for metres train all the same, to a network of kilometres."""
     edit(synthetic, depth={'scale': scale})
-    notes = [problem for problem in problems(DatasetFolder(synthetic)) if 'depth.scale' in
+    notes = [problem for problem in inspect(DatasetFolder(synthetic))[0] if 'depth.scale' in
              problem.text]
     assert [note.note for note in notes] == [True] * 2 and faults(synthetic) == []
     assert all(note.path.name == 'dataset.yaml' and f'around {around}' in note.text
                for note in notes), notes
     edit(synthetic, depth={'scale': 0.001})
-    assert problems(DatasetFolder(synthetic)) == []
+    assert inspect(DatasetFolder(synthetic))[0] == []
 
 
 def test_a_folder_for_depth_alone_is_no_fault(synthetic):
@@ -222,7 +222,7 @@ def test_what_stops_or_fails_a_command_is_one_line(tmp_path, capsys, monkeypatch
 def test_the_real_folder_is_whole(nyuv2):
     folder = DatasetFolder(nyuv2)
     folder.stems = lambda split: DatasetFolder(nyuv2).stems(split)[:12]
-    assert [problem for problem in problems(folder) if not problem.note] == []
+    assert [problem for problem in inspect(folder)[0] if not problem.note] == []
 
 
 def test_what_comes_next_is_said_by_the_name_that_it_was_called_by(tmp_path, caplog):

@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from emu_perception.normal_distribution import Z90
 import numpy as np
 import pytest
 from synthetic_data import members
 from training.data.dataset_folder import Example
 from training.studies import fusion, fusion_time
 from training.studies.fusion_fills import FILLS
-from training.studies.fusion_fit import DISTANCES, fit_pixels, fit_spread, Samples, Z90
+from training.studies.fusion_fit import DISTANCES, fit_pixels, fit_spread, Samples
 from training.studies.fusion_holes import as_sensed, HOLES, NOISE_PER_M, OUTLIERS
 
 SIZE = (120, 160)
