@@ -78,6 +78,8 @@ def test_of_images_whose_hint_tells_the_scale_nobody_says_the_depth_is_the_netwo
     class Sees:
         """A depth camera that sees all."""
 
+        doubt = ''
+
         def of(self, image: InputImage, camera: object) -> DepthHint:
             return checked_hint(true, None, (HEIGHT, WIDTH))
     track = HintTrack(Sees(), 0.4, ruler=GroundRuler(Mounting(HEIGHT_M, 0.5), ('floor',),
