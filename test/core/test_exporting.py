@@ -120,7 +120,7 @@ def test_where_nothing_can_be_written_is_said_in_one_line_before_the_work(
     (tmp_path / 'file').write_text('.')
     assert run(checkpoint, picture, tmp_path / 'file/emu.onnx') == 1
     line, = capsys.readouterr().err.splitlines()
-    assert f'--out {tmp_path}/file/emu.onnx: cannot be written (' in line
+    assert f'--out {tmp_path}/file/emu.onnx: {tmp_path}/file is a file, not a folder' in line
 
 
 @pytest.mark.parametrize(('words', 'said'), [
