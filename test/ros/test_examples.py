@@ -150,7 +150,7 @@ def test_semantic_layer_names_every_class_once_and_is_what_the_command_writes(ca
 
 
 @pytest.mark.parametrize(('out', 'words'), [
-    ('nav2.yaml', 'not of this command'), ('file/layer.yaml', 'Not a directory'),
+    ('nav2.yaml', 'not of this command'), ('file/layer.yaml', 'is a file, not a folder'),
     ('.', 'is a folder')])
 def test_layer_replaces_no_parameters_of_others_and_says_in_one_line_what_cannot_be_written(
         tmp_path, capsys, out, words):
