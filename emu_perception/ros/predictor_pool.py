@@ -149,6 +149,11 @@ class PredictorPool:
                     self._networks[key] = network
         return SharedPredictor(self, key, network)
 
+    @property
+    def loaded(self) -> int:
+        """Return how many networks are in memory."""
+        return len(self._networks)
+
     def _join(self, key: ModelKey) -> _Network | None:
         with self._lock:
             network = self._networks.get(key)
