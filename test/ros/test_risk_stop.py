@@ -112,22 +112,24 @@ def test_two_who_send_one_flag_stop_it_whatever_they_say(ros, domain_id):
         helper.create_subscription(Twist, '/cmd_flags', heard.append, 10)
         one = helper.create_publisher(Bool, '/flags', 1)
 
-        def goes(*flags):
+        def goes(*flags, quiet_s=0.3):
             for publisher, raised in flags:
                 publisher.publish(Bool(data=raised))
             del heard[:]
-            end = time.monotonic() + 0.3
-            while time.monotonic() < end:
+            end = time.monotonic() + quiet_s
+            while not heard and time.monotonic() < end:
                 rclpy.spin_once(helper, timeout_sec=0.02)
             return not heard
         until(lambda: goes((one, False)))
         twin = helper.create_publisher(Bool, '/flags', 1)  # As one that was killed is seen.
         until(lambda: not goes((twin, True), (one, False)))
-        assert not any(goes((twin, True), (one, False)) for _ in range(5))
+        # A stop may come late on a busy machine; after a second it would be that of the silence.
+        assert not any(goes((twin, True), (one, False), quiet_s=0.8) for _ in range(5))
         until(lambda: goes((one, False)))  # Its successor may lower it.
         two = other.create_publisher(Bool, '/flags', 1)
         until(lambda: not goes((one, False), (two, False)))
-        assert not any(goes((one, False), (two, False)) for _ in range(5)), 'two cameras'
+        assert not any(goes((one, False), (two, False), quiet_s=0.8)
+                       for _ in range(5)), 'two cameras'
         said = next(line for line in process.stderr if 'send /flags' in line)
         assert '/another_flags, /robot_flags send' in said and 'a flag and a risk_stop' in said
         other.destroy_publisher(two)
