@@ -14,7 +14,7 @@ from emu_perception.cameras.source import InputImage
 from emu_perception.commands.ground_ruler import GroundRuler, GroundSummary
 from emu_perception.commands.hints import Hints
 from emu_perception.errors import InputError
-from emu_perception.fusion import DepthHint, GroundWord, HintStream, JoinedImage
+from emu_perception.fusion import DepthHint, GroundWord, HintStream
 from emu_perception.prediction import Prediction
 import numpy as np
 
@@ -112,7 +112,7 @@ class HintTrack:
             self._note_ground(image, joined.ground)
         found = _figures(network, joined.hint) if self._hints else HintFigures(None, None)
         figures = replace(found, contradiction=doubt and f'depth hint: {doubt}'
-                          or joined.contradiction or self._nearer(joined))
+                          or joined.contradiction or '')
         self._figures.append(figures)
         self._factors.append(joined.fused.belief.factor)
         return joined.prediction, figures
@@ -148,10 +148,6 @@ class HintTrack:
         self._grounds[not word.problem] += 1
         if word.problem and self._grounds[False] == 1:
             LOGGER.warning('%s: %s', image.name, word.problem)
-
-    @staticmethod
-    def _nearer(joined: JoinedImage) -> str:
-        return joined.ground.problem if joined.ground and joined.ground.nearer else ''
 
     def _hint(self, image: InputImage, camera: Camera) -> DepthHint | None:
         try:

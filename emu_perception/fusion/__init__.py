@@ -7,7 +7,7 @@ from emu_perception.fusion.constants import FITTED, FusionConstants
 from emu_perception.fusion.factor import FactorReading
 from emu_perception.fusion.ground import Ground, GroundWord, heard, read_ground
 from emu_perception.fusion.hint import checked_hint, DepthHint, unaligned
-from emu_perception.fusion.hint_stream import HintStream, JoinedImage, refusal
+from emu_perception.fusion.hint_stream import HintStream, refusal
 from emu_perception.fusion.joining import (
     correct,
     CORRECTED,
@@ -23,5 +23,5 @@ from emu_perception.fusion.watch import CalibrationWatch
 __all__ = [
     'CalibrationWatch', 'checked_hint', 'correct', 'CORRECTED', 'DepthHint', 'FactorReading',
     'FITTED', 'fuse', 'Fused', 'fused_prediction', 'FusionConstants', 'Ground', 'GroundWord',
-    'heard', 'HintStream', 'JoinedImage', 'NETWORK', 'read_ground', 'refusal', 'ScaleBelief',
+    'heard', 'HintStream', 'NETWORK', 'read_ground', 'refusal', 'ScaleBelief',
     'SENSOR', 'unaligned', 'UNKNOWN']

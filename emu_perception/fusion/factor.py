@@ -12,6 +12,8 @@ import numpy as np
 
 # Fewer cells (a grid has about 18000) say nothing of an image.
 FEWEST_CELLS = 90
+# Further off than the image's factor by this, as log, a cell is no error of the network.
+OUTLIER = 1.2
 _BLOCK = 16  # Cells: within a block errors are of one kind.
 _COVERED = 0.1  # Of a block, for it to count.
 # As two blocks of this spread: one block alone has none of its own.

@@ -23,7 +23,7 @@ import cv2
 from emu_perception.cameras.camera import Camera
 from emu_perception.fusion.belief import ScaleBelief
 from emu_perception.fusion.constants import FITTED
-from emu_perception.fusion.factor import FactorReading, read_factor
+from emu_perception.fusion.factor import FactorReading, OUTLIER, read_factor
 from emu_perception.fusion.grid import grid_size
 from emu_perception.planning.ground_pixels import ground_pixels
 from emu_perception.planning.mounting import Mounting
@@ -42,8 +42,6 @@ SURE = 0.5
 # is so near the horizon that a degree of pitch decides how far away it is.
 LEAST_SHARE, _LEAST_DOWN = 0.02, 0.1
 _F = np.float32
-# Further off than the image's factor by this, as log, a cell is no error of the network.
-_OUTLIER = 1.2
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def read_ground(depth: np.ndarray, ground: Ground) -> FactorReading | None:
     ratio = np.zeros(size, _F)
     true = _F(ground.mounting.height_m) / np.where(known, down, _F(1.0))
     np.log(true / np.where(known, small, _F(1.0)), out=ratio, where=known)
-    known &= np.abs(ratio - np.median(ratio[known])) < _OUTLIER
+    known &= np.abs(ratio - np.median(ratio[known])) < OUTLIER
     reading = read_factor(ratio, known, FITTED.factor_spread)
     if reading is None:
         return None

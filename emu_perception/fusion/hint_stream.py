@@ -30,9 +30,9 @@ class JoinedImage:
     :ivar hint: that was joined in; None where none was.
     :ivar cause: what became of the hint, ``USED`` or why it was left out; '' where there was none.
     :ivar problem: in one line why it was left out.
-    :ivar contradiction: in one line that it was refused as far nearer than the network, or as
-        one of two depth cameras; '' where it was taken; None where it tells nothing of that, as
-        one that is far farther.
+    :ivar contradiction: in one line that it, or the ground, was refused as far nearer than the
+        network, or it as one of two depth cameras; '' where it was taken; None where it tells
+        nothing of that, as one that is far farther.
     :ivar ground: what the ground said of an image whose scale no hint tells; None where nobody
         asked it.
     """
@@ -133,7 +133,8 @@ class HintStream:
         if contradiction is not None:  # A missing, empty or refused hint takes nothing back.
             self._of_hint = contradiction
         return JoinedImage(joined, fused, None if problem else hint, cause, problem,
-                           contradiction, word)
+                           word.problem if word is not None and word.nearer else contradiction,
+                           word)
 
     def _heard(self, prediction: Prediction, ground: Ground) -> GroundWord:
         assert prediction.depth is not None, 'the ground is for the task depth'

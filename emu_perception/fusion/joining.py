@@ -17,7 +17,7 @@ from emu_perception.fusion.contradiction import (
     OFF,
     wrong_pixels,
 )
-from emu_perception.fusion.factor import FactorReading, read_factor
+from emu_perception.fusion.factor import FactorReading, OUTLIER, read_factor
 from emu_perception.fusion.grid import grid_hint, grid_size, guide_of, to_image
 from emu_perception.fusion.guided_fill import guided_fill
 from emu_perception.fusion.hint import DepthHint
@@ -29,8 +29,6 @@ NETWORK, CORRECTED, SENSOR, UNKNOWN = 0, 1, 2, 255
 _F = np.float32
 _BAND = 32  # Rows that fit a core's cache.
 _LEAST_SIGMA = 1e-3  # Relative: a network that is sure of everything divides nothing by 0.
-# Further off than the image's factor by this, as log, a cell is no error of the network.
-_OUTLIER = 1.2
 # Of the log factor of a hint that sees too little for one.
 _FEW_SIGMA = 0.3
 # Cells from a hint at which a limit of the sensor is judged by all of the network's sigma; nearer
@@ -167,8 +165,8 @@ def correct(image: np.ndarray, depth: np.ndarray, variance: np.ndarray, hint: De
     far = np.zeros_like(known)
     if known.any():
         off = ratio - np.median(ratio[known])
-        far = known & (off >= _OUTLIER)
-        known &= np.abs(off) < _OUTLIER
+        far = known & (off >= OUTLIER)
+        known &= np.abs(off) < OUTLIER
     reading = read_factor(ratio, known, constants.factor_spread)
     if reading is None:
         return None
