@@ -12,6 +12,7 @@ is on new ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from emu_perception.errors import text_of
@@ -20,6 +21,7 @@ from emu_perception.networks.multitask import (
     MultitaskNetwork,
     SEGMENTATION,
 )
+from emu_perception.uncertainty import PredictiveMoments
 import torch
 from torchvision.transforms import v2 as transforms
 
@@ -30,6 +32,7 @@ from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
 from .cutmix import cutmix
 from .module import TrainingModule
+from .moments_by_image import moments_by_image
 from .parts import Batch, Parts
 from .sampling import size_of, Teacher
 
@@ -85,6 +88,7 @@ class EMUFormer(TrainingModule):
         except ValueError as error:
             raise RecipeError(f"field 'emuformer.jitter' is {list(self._options.jitter)}: "
                               f'{text_of(error)}') from error
+        self._answering = parts.answering
         self._teacher = _Shared(teacher)
         self._focal = parts.focal
 
@@ -121,18 +125,29 @@ class EMUFormer(TrainingModule):
                 if task in self.network.tasks})
         return weights
 
+    def _taught(self, images: torch.Tensor, size: tuple[int, int],
+                index: torch.Tensor) -> PredictiveMoments:
+        """Return what those members say of the views whose turn it is."""
+        teacher, options = self._teacher.value, self._options
+
+        def moments(views: torch.Tensor, members: Sequence[int] | None) -> PredictiveMoments:
+            return teacher.moments(views, size, focal=self._focal, seed=self.global_step,
+                                   members=members, epistemic=options.epistemic)
+        if self._answering is not None:
+            return moments_by_image(moments, images, [self._answering[i] for i in index.tolist()])
+        if options.members_per_step:
+            return moments(images, torch.randperm(
+                len(teacher.members))[:options.members_per_step].tolist())
+        return moments(images, None)
+
     def terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the four terms of equation 11 and those beyond it that are on, bare."""
-        teacher, options = self._teacher.value, self._options
+        options = self._options
         if options.mix == 'cutmix':
             batch = cutmix(batch, options.mix_probability)
         size = size_of(batch['label'])
         images = torch.stack([self.jitter(image) for image in batch['image']])
-        members = None
-        if options.members_per_step:
-            members = torch.randperm(len(teacher.members))[:options.members_per_step].tolist()
-        target = teacher.moments(images, size, focal=self._focal, seed=self.global_step,
-                                 members=members, epistemic=options.epistemic)
+        target = self._taught(images, size, batch['index'])
         outputs = self.network.outputs_at(self.raw(batch), size)
         losses = self.task_losses(outputs, batch)
         if outputs.logits is not None and target.probabilities is not None:

@@ -31,6 +31,8 @@ class Parts:
         the data set does not say.
     :ivar teacher: of a student.
     :ivar classes: of the data set, or of the teacher where that names none.
+    :ivar answering: of each image, by a batch's ``index``, the members that answer for it; None =
+        all of the teacher's.
     """
 
     mean: tuple[float, ...]
@@ -41,3 +43,4 @@ class Parts:
     focal: float | None = None
     teacher: Teacher | None = None
     classes: tuple[str, ...] = ()
+    answering: tuple[tuple[int, ...], ...] | None = None

@@ -191,6 +191,13 @@ def check_recipe(recipe: Recipe) -> None:
         raise RecipeError(f"field 'augmentation.corruption_probability' is "
                           f"{recipe.augmentation.corruption_probability:g}, but only the loader "
                           'corrupts views: give views=loader, or leave it out')
+    student = recipe.emuformer
+    for name, value, why in (('mix', student.mix, 'which pastes images into others'),
+                             ('members_per_step', student.members_per_step,
+                              'which draws members')):
+        if student.cross_fit and value not in ('none', 0):
+            raise RecipeError(f"field 'emuformer.cross_fit' is true: its images decide which "
+                              f"members answer; leave out 'emuformer.{name}' ({value}), {why}")
     if not recipe.augmentation.corruption_kinds:
         raise RecipeError("field 'augmentation.corruption_kinds' is empty: name some, or leave it "
                           'out')

@@ -191,6 +191,9 @@ class DistillationOptions:
     mix: str = option('none', 'cutmix: rectangles of other views of the batch are pasted in, with '
                       'their truth, for teacher and student alike', choices=('none', 'cutmix'))
     mix_probability: float = option(0.5, 'of a view to get a rectangle', low=0, high=1)
+    cross_fit: bool = option(
+        False, 'of each view only those members answer that have not learned from its image: '
+        'they are as unsure of it as of a new one (members of emu ensemble --folds)')
     members_per_step: int = option(
         0, 'random members that answer each step; 0 = all. Fewer are faster, and their biased '
         'variance is too small by (T-1)/T', low=0)

@@ -22,6 +22,7 @@ from ..data.depth_units import depth_doubt
 from ..data.examples import ExampleCache
 from ..data.instances import instance_settings
 from ..data.leakage import check_leakage
+from ..data.training_stems import training_stems
 from ..data.unknown_camera import warn_of_training_camera
 from ..losses.class_weights import class_weights
 from ..methods.ensemble import Ensemble, expanded
@@ -30,6 +31,7 @@ from ..methods.parts import CutViews, Parts
 from ..methods.registry import training_class
 from ..recipes.options import RecipeError
 from ..recipes.recipe import Recipe
+from .cross_fit import answering_members
 from .finetuning import restrict
 from .warm_start import is_checkpoint, view_focal, warm_start
 
@@ -212,7 +214,10 @@ def make_module(network: Network, recipe: Recipe, folder: DatasetFolder, teacher
         network.arguments['num_classes']) if SEGMENTATION in network.tasks else None
     parts = Parts(mean, std, weights, views_on, folder.depth_range[1],
                   view_focal(folder, recipe.input_size, recipe.view_size), teacher,
-                  folder.classes or (teacher.classes if teacher is not None else ()))
+                  folder.classes or (teacher.classes if teacher is not None else ()),
+                  answering_members(teacher, folder, training_stems(recipe, folder),
+                                    recipe.emuformer.epistemic)
+                  if teacher is not None and recipe.emuformer.cross_fit else None)
     return kind_of(recipe)(network, recipe, parts)
 
 

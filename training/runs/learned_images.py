@@ -96,6 +96,20 @@ def check_images(recipe: Recipe, folder: DatasetFolder) -> None:
                        len(before.val), folder.root, len(now.val))
 
 
+def left_out_of(run: Path) -> frozenset[str]:
+    """
+    Return the stems that a run has left out and never learned from.
+
+    :param run: its folder.
+    :raises RecipeError: if it does not say.
+    """
+    noted = _noted(run)
+    if noted is None:
+        raise RecipeError(f'{run / _NAME}: does not say which images the run has left out: give '
+                          'the folder that emu ensemble --folds wrote, as it is')
+    return frozenset(noted.left_out) - {*noted.train, *noted.earlier}
+
+
 def _refuse(recipe: Recipe, folder: DatasetFolder, stems: Sequence[str], what: str) -> None:
     if stems:
         raise RecipeError(f"{recipe.folder}: {what}: '{stems[0]}', the first of {len(stems)}: "
