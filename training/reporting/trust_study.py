@@ -33,6 +33,7 @@ _BARS = {'clean': 'clean', 'clean_and_good': 'clean and good', 'mild': 'mild cha
          'corrupted_and_bad_as_shipped': 'corrupted and bad; as shipped',
          'upside_down_as_shipped': 'upside down; as shipped',
          'jigsaw_as_shipped': '3x3 jigsaw; as shipped'}
+_BY_ERROR = {'corrupted': 'corrupted', 'faulty': 'faulty on the way'}
 _LUMA, _DARK = (0.299, 0.587, 0.114), 0.42
 _COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 
@@ -44,6 +45,9 @@ def table(result: Mapping[str, Any]) -> str:
             for name, words in _BARS.items() if (bar := result['bars'][name])['pictures']]
     bars += [[group['group'], str(group['images']), _percent(group['flagged']), '']
              for group in result['groups']]
+    errors = [[words, error_range(part), str(part['pictures']), _percent(part['share']),
+               ' to '.join(_percent(limit) for limit in part['interval'])]
+              for name, words in _BY_ERROR.items() for part in result['by_error'][name]]
     scores = [[name, number(found['auroc']), ' to '.join(map(number, found['interval'])),
                number(found['area_under_risk_coverage'])]
               for name, found in result['detection'].items()]
@@ -51,9 +55,20 @@ def table(result: Mapping[str, Any]) -> str:
               *(number(cell[name]) for name, *_ in _PANELS)] for cell in result['cells']]
     return '\n\n'.join((
         markdown(('pictures', 'n', 'flagged', '90 % interval over runs'), bars),
+        markdown(('pictures', 'error by its limit', 'n', 'flagged', '90 % interval over runs'),
+                 errors),
         markdown(('score', 'AUROC, kinds left out', '90 % interval over runs',
                   'area under risk and coverage'), scores),
         markdown(('kind', 'severity', *(title for _, title, *_ in _PANELS)), cells)))
+
+
+def error_range(part: Mapping[str, Any]) -> str:
+    """Return the errors of one row of 'by_error', as multiples of the limit."""
+    if part['above'] is None:
+        return f'up to {part["up_to"]:g}'
+    if part['up_to'] is None:
+        return f'above {part["above"]:g}'
+    return f'{part["above"]:g} to {part["up_to"]:g}'
 
 
 def _percent(value: float | None) -> str:
@@ -65,10 +80,10 @@ def trust_figure(result: Mapping[str, Any]) -> Figure:
     """Return a panel of kinds by severities for each figure, risk by coverage, and the rest."""
     kinds = list(dict.fromkeys(cell['kind'] for cell in result['cells'] if cell['severity']))
     single = [cell for cell in result['cells'] if not cell['severity']]
-    figure = new_figure(17, 8.3 + 0.48 * len(kinds))
+    figure = new_figure(21, 8.3 + 0.48 * len(kinds))
     above, below = figure.subfigures(2, 1, squeeze=False,
                                      height_ratios=(2.0 + 0.48 * len(kinds), 3.6))[:, 0]
-    panels = above.subplots(2, 4)
+    panels = above.subplots(2, 5)
     for axes, (name, title, low, high, more) in zip(panels.flat, _PANELS):
         values = np.full((len(kinds), len(SEVERITIES)), np.nan)
         for cell in result['cells']:
@@ -79,6 +94,8 @@ def trust_figure(result: Mapping[str, Any]) -> Figure:
         axes.set_yticks(range(len(kinds)), kinds)
         axes.set_title(title)
     _curves(panels.flat[len(_PANELS)], result['detection'])
+    _errors(panels.flat[len(_PANELS) + 1], result['by_error'])
+    _percentiles(panels.flat[len(_PANELS) + 2], result['percentiles'])
     rows = below.subplots(len(_PANELS), 1, sharex=True)
     for axes, (name, title, low, high, more) in zip(rows, _PANELS):
         known = [math.nan if cell[name] is None else cell[name] for cell in single]
@@ -118,3 +135,33 @@ def _curves(axes: Axes, detection: Mapping[str, Any]) -> None:
     axes.set(xlabel='share of corrupted pictures kept, lowest scores first',
              ylabel='share of them that are bad', xlim=(0, 1), ylim=(0, None))
     axes.legend(loc='upper left', fontsize=7.5)
+
+
+def _errors(axes: Axes, by_error: Mapping[str, Any]) -> None:
+    """Draw the share flagged by how wrong the pictures are, with intervals over runs."""
+    for color, (name, words) in zip(_COLORS, _BY_ERROR.items()):
+        parts = [(i, part) for i, part in enumerate(by_error[name]) if part['pictures']]
+        places, shares = [i for i, _ in parts], [part['share'] for _, part in parts]
+        axes.plot(places, shares, 'o-', color=color, markersize=4, label=words)
+        low, high = zip(*(part['interval'] for _, part in parts))
+        axes.fill_between(places, low, high, color=color, alpha=0.15, linewidth=0)
+    rows = by_error[name]
+    limit = next(i for i, part in enumerate(rows) if part['above'] == 1.0)
+    axes.axvline(limit - 0.5, color=INK, linewidth=0.8)
+    axes.set_xticks(range(len(rows)), [error_range(part) for part in rows], rotation=35,
+                    ha='right', rotation_mode='anchor')
+    axes.set(xlabel='error of a picture: 1 = bad from here on', ylabel='flagged', ylim=(0, 1),
+             title='flagged, by how wrong')
+    axes.legend(loc='upper left', fontsize=7.5)
+
+
+def _percentiles(axes: Axes, percentiles: Mapping[str, Mapping[str, float | None]]) -> None:
+    """Draw what thresholds at other percentiles of clean images would flag."""
+    for color, name in zip(_COLORS, ('clean', 'mild', 'corrupted_and_good', 'corrupted_and_bad',
+                                     'faulty_and_bad')):
+        known = [(float(at), share) for at, shares in percentiles.items()
+                 if (share := shares[name]) is not None]
+        axes.plot(*zip(*known), 'o-', color=color, markersize=4, label=_BARS[name])
+    axes.set(xlabel='thresholds: percentile of clean images', ylim=(0, 1),
+             title='flagged, by thresholds')
+    axes.legend(loc='center', bbox_to_anchor=(0.5, 0.6), fontsize=7.5, ncols=2)

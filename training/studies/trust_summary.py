@@ -29,7 +29,10 @@ from .trust_judgement import (
 
 FLAG = 'flag'  # The largest score by its threshold.
 CURVE = 51  # Points of a curve of risk by coverage.
+APART = (1.2, 1.5)  # What is this far beyond the limit, against what is as far within it.
 PERCENTILES = (90.0, 92.5, 95.0, 97.5)  # Of clean images: what each would flag, to choose by.
+# Of a picture's error as a multiple of what still counts as good.
+ERRORS = (-np.inf, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, np.inf)
 _SHIPPED = ('corrupted_and_bad', 'corrupted_and_good', 'upside_down', 'jigsaw')
 Cell = tuple[str, int]
 
@@ -38,7 +41,7 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
             groups: Mapping[str, Observations], names: Sequence[str], percentile: float,
             measured: Mapping[Cell, Mapping[str, float | None]]) -> dict[str, Any]:
     """
-    Return cells, detection, bars, the bars' shares at other percentiles, and groups.
+    Return cells, detection, bars, shares by error and at other percentiles, and groups.
 
     :param fitted: to all kinds: what would be shipped.
     :param unseen: by kind, fitted without it.
@@ -62,6 +65,8 @@ def summary(fitted: FittedScores, unseen: Mapping[str, FittedScores], pictures: 
                   if ((pictures.kind == cell[0]) & (pictures.severity == cell[1])).any()],
         'detection': _detection(judged, pictures, run, bad),
         'bars': _bars(judged, shipped, pictures, run, bad),
+        'by_error': {name: _by_error(judged, pictures, run, np.isin(pictures.kind, [*kinds]))
+                     for name, kinds in (('corrupted', CORRUPTIONS), ('faulty', FAULTS))},
         'percentiles': {f'{at:g}': _shares(judgements(at)[1], pictures, bad)
                         for at in PERCENTILES},
         'groups': [_group(name, own, fitted, limits, names) for name, own in groups.items()]}
@@ -107,6 +112,8 @@ def _detection(judged: Judged, pictures: Observations, run: np.ndarray,
     """Return, by score, how well it tells bad from good among the corrupted pictures."""
     found = {}
     own = np.isin(pictures.kind, [*CORRUPTIONS])
+    error = pictures.badness[own]
+    apart = {f'{far:g}': (error > far) | (error < 1 / far) for far in APART}
     for name, values in (*judged.by.items(), (FLAG, judged.ratio)):
         score, truth = values[own], bad[own]
         coverage, risk = risk_coverage(score, truth)
@@ -114,6 +121,8 @@ def _detection(judged: Judged, pictures: Observations, run: np.ndarray,
         found[name] = {
             'auroc': area_under_roc(score, truth),
             'interval': run_interval(partial(_auroc_of, score, truth), run[own]),
+            'auroc_apart': {far: area_under_roc(score[chosen], truth[chosen])
+                            for far, chosen in apart.items()},
             'area_under_risk_coverage': float(risk.mean()),
             'coverage': points.tolist(), 'risk': np.interp(points, coverage, risk).tolist()}
     return found
@@ -131,6 +140,23 @@ def _bars(judged: Judged, shipped: Judged, pictures: Observations, run: np.ndarr
     kinds = _kinds(pictures, bad)
     return {**{name: share(chosen, judged) for name, chosen in kinds.items()},
             **{f'{name}_as_shipped': share(kinds[name], shipped) for name in _SHIPPED}}
+
+
+def _by_error(judged: Judged, pictures: Observations, run: np.ndarray,
+              chosen: np.ndarray) -> list[dict[str, Any]]:
+    """
+    Return how many pictures of each size of error there are, and the share flagged.
+
+    Good and bad are two sides of one limit, near which many pictures lie: this is what the flag
+    says of how far each is from it.
+    """
+    found = []
+    for low, high in zip(ERRORS, ERRORS[1:]):
+        own = chosen & (pictures.badness > low) & (pictures.badness <= high)
+        above, up_to = (limit if np.isfinite(limit) else None for limit in (low, high))
+        found.append({'above': above, 'up_to': up_to,
+                      **share_with_interval(judged.ratio[own] > 1, run[own])})
+    return found
 
 
 def _kinds(pictures: Observations, bad: np.ndarray) -> dict[str, np.ndarray]:

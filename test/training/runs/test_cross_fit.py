@@ -18,7 +18,6 @@ from training.methods.ensemble import Ensemble
 from training.methods.moments_by_image import moments_by_image
 from training.recipes.options import RecipeError
 from training.recipes.recipe import load_recipe
-from training.runs.building import make_module
 from training.runs.cross_fit import answering_members
 import yaml
 

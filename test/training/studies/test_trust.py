@@ -123,6 +123,22 @@ def test_the_whole_is_the_sum_of_the_cells(studied):
 
 
 @pytest.mark.slow
+def test_errors_of_all_sizes_make_the_good_and_the_bad(studied):
+    result = studied[1]
+    for name in ('corrupted', 'faulty'):
+        rows, bars = result['by_error'][name], result['bars']
+        assert rows[0]['above'] is None and rows[-1]['up_to'] is None
+        assert [row['above'] for row in rows[1:]] == [row['up_to'] for row in rows[:-1]]
+        for good, side in ((True, 'good'), (False, 'bad')):
+            own = [row for row in rows
+                   if (row['up_to'] is not None and row['up_to'] <= 1) is good]
+            bar = bars[f'{name}_and_{side}']
+            assert sum(row['pictures'] for row in own) == bar['pictures']
+            assert sum(row['pictures'] * (row['share'] or 0) for row in own) == pytest.approx(
+                bar['pictures'] * (bar['share'] or 0))
+
+
+@pytest.mark.slow
 def test_other_percentiles_say_what_the_bars_would_be(studied):
     result = studied[1]
     own, higher, lower = (result['percentiles'][name] for name in ('95', '97.5', '90'))
