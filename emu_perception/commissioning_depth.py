@@ -19,7 +19,7 @@ _FEWEST_PIXELS = 200
 _SAMPLED = 2000
 _LEAST_VARIANCE = 1e-12  # m²: who is surer divides nothing by 0.
 # Off by less, and the sensor's own error may be all of it.
-_SLIGHT = 0.1
+SLIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DepthCheck:
         """Return it for people."""
         off = abs(self.ratio - 1.0)
         where = 'too far' if self.ratio > 1 else 'too near'
-        text = (f'depth is {100 * off:.0f} % {where} here' if off >= _SLIGHT
+        text = (f'depth is {100 * off:.0f} % {where} here' if off >= SLIGHT
                 else f'depth is right to {100 * off:.0f} % here')
         text += (f' (median of {self.frames} frames, 80 % of them between '
                  f'{self.between[0]:.2f} and {self.between[1]:.2f} of the depth camera); '
@@ -73,7 +73,7 @@ class DepthCheck:
                  f'{" with the scale of the depth camera" if self.as_hint else ""}')
         if self.as_hint:
             return f'{text}; set depth_hint'
-        return text + (': fine-tune, or give it the depth camera' if off >= _SLIGHT else '')
+        return text + (': fine-tune, or give it the depth camera' if off >= SLIGHT else '')
 
 
 def compare_frame(depth: np.ndarray, variance: np.ndarray, sensor: np.ndarray,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 import logging
@@ -20,23 +20,20 @@ from emu_perception.backends import (
     Request,
 )
 from emu_perception.backends.agreement import rounds_to_tf32
+from emu_perception.cameras.calibration import pinhole_info
+from emu_perception.cameras.judgement import judge
 from emu_perception.checkpoint import CheckpointMetadata, load_answering
 from emu_perception.devices import in_words, resolved_device
 from emu_perception.errors import InputError
 from emu_perception.familiarity.of_network import fitted_scores_of
-from emu_perception.fusion import (
-    checked_hint,
-    DepthHint,
-    fused_prediction,
-    refusal,
-    ScaleBelief,
-)
+from emu_perception.fusion import checked_hint, Ground
+from emu_perception.fusion.one_image import joined_alone
 from emu_perception.instances import need_clustering
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
 from emu_perception.networks.deeplab import INSTANCE
 from emu_perception.networks.families import check_answers, Network
-from emu_perception.networks.multitask import DEPTH
+from emu_perception.networks.multitask import DEPTH, SEGMENTATION
 from emu_perception.pictures import (
     batch_of,
     check_image,
@@ -45,6 +42,8 @@ from emu_perception.pictures import (
     Pictures,
     rgb_picture,
 )
+from emu_perception.planning.classes import members
+from emu_perception.planning.mounting import GROUND_CLASSES, Mounting
 from emu_perception.precisions import DTYPES
 from emu_perception.prediction import Prediction
 from emu_perception.preprocessing import focal_scale, network_size
@@ -154,8 +153,9 @@ class Predictor:
     def __call__(self, image: Picture, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None,
-                 any_hint_scale: bool = False) -> Prediction: ...
+                 hint_sigma: np.ndarray | float | None = None, any_hint_scale: bool = False,
+                 camera_height: float | None = None, camera_pitch: float = 0.0,
+                 ground_classes: Sequence[str] = GROUND_CLASSES) -> Prediction: ...
 
     @overload
     def __call__(self, image: Pictures, *, size: tuple[int, int] | None = None,
@@ -165,8 +165,9 @@ class Predictor:
     def __call__(self, image: Picture | Pictures, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None,
-                 any_hint_scale: bool = False) -> Prediction | list[Prediction]:
+                 hint_sigma: np.ndarray | float | None = None, any_hint_scale: bool = False,
+                 camera_height: float | None = None, camera_pitch: float = 0.0,
+                 ground_classes: Sequence[str] = GROUND_CLASSES) -> Prediction | list[Prediction]:
         """
         Run the network once, or for each image of a list.
 
@@ -188,7 +189,12 @@ class Predictor:
         :param hint_sigma: its standard deviation, metres; None = a stereo depth camera's.
         :param any_hint_scale: take a hint too whose metres are no camera's of which the network
             says these: mostly they are of other units.
-        :raises InputError: if the image, size, fx or depth_hint cannot be used.
+        :param camera_height: metres above level ground: where no depth hint does, the ground that
+            is seen tells the scale of all depths (docs/fusion.md). It is refused where it tells
+            far nearer metres than any camera's. ``scale`` says what is known, ground or none.
+        :param camera_pitch: by so many degrees the optical axis points below the horizon.
+        :param ground_classes: names of the network's classes that are ground.
+        :raises InputError: if the image, size, fx, depth_hint or camera_height cannot be used.
         """
         backend = self._backend  # Taken once: another thread may close the predictor meanwhile.
         if unknown_label_entropy is None:
@@ -198,22 +204,34 @@ class Predictor:
         if not isinstance(image, np.ndarray):
             several = batch_of(image)
             if several is not None:
-                if depth_hint is not None:
-                    raise InputError('depth_hint is of one image: give a list without it')
+                for name, value in (('depth_hint', depth_hint), ('camera_height', camera_height)):
+                    if value is not None:
+                        raise InputError(f'{name} is of one image: give a list without it')
                 return self._several(backend, several, size, fx, unknown_label_entropy,
                                      score_region)
             image = rgb_picture(image)
         check_image(image)
-        hint = None if depth_hint is None else self._hint(depth_hint, hint_sigma, fx,
-                                                          image.shape[:2])
+        hint = None
+        if depth_hint is not None:
+            self._check_scale('depth_hint', fx)
+            hint = checked_hint(depth_hint, hint_sigma, image.shape[:2])
+        mounting = None
+        if camera_height is not None:
+            self._check_scale('camera_height', fx)
+            mounting = self._mounting(camera_height, camera_pitch, ground_classes)
         prediction = self._judged(backend.predict(image, self._request(
             image, size, fx, unknown_label_entropy, score_region)))
-        if hint is not None:
-            prediction, fused = fused_prediction(prediction, image, hint, ScaleBelief.before(),
-                                                 any_scale=any_hint_scale)
-            if fused.refused:
-                raise InputError(f'depth_hint cannot be used: {refusal(fused)} '
-                                 'any_hint_scale=True takes it all the same')
+        if hint is not None or mounting is not None:
+            assert fx is not None  # Asked for with both.
+            ground = None
+            if mounting is not None:
+                height, width = image.shape[:2]
+                camera = judge(pinhole_info(width, height, fx), width, height, rectified=True,
+                               what='fx').needed()
+                ground = Ground.of(prediction, camera, mounting, self.metadata.classes,
+                                   ground_classes)
+            prediction = joined_alone(prediction, image, hint, ground, fx=fx,
+                                      any_scale=any_hint_scale)
         return replace(prediction, presenter=Presenter(self.metadata, image, fx))
 
     def _request(self, image: np.ndarray, size: tuple[int, int] | None, fx: float | None,
@@ -265,17 +283,25 @@ class Predictor:
         found = self._fitted.measure(prediction.statistics, prediction.scores)
         return replace(prediction, scores={**prediction.scores, **found})
 
-    def _hint(self, depth_hint: np.ndarray, sigma: np.ndarray | float | None, fx: float | None,
-              image_size: tuple[int, int]) -> DepthHint:
+    def _check_scale(self, given: str, fx: float | None) -> None:
+        """Check that there are metres whose scale something may tell."""
         if DEPTH not in self.metadata.tasks:
-            raise InputError('depth_hint is given, but the checkpoint has no task depth')
+            raise InputError(f'{given} is given, but the checkpoint has no task depth')
         if fx is None:
-            raise InputError('depth_hint is given without fx: without a focal length the network '
+            raise InputError(f'{given} is given without fx: without a focal length the network '
                              'has no metres to join; give the camera_info of the colour image')
         problem = scale_problem(self.metadata)
         if problem:
-            raise InputError(f'depth_hint is given, but {problem}')
-        return checked_hint(depth_hint, sigma, image_size)
+            raise InputError(f'{given} is given, but {problem}')
+
+    def _mounting(self, height: float, pitch_deg: float, names: Sequence[str]) -> Mounting:
+        if SEGMENTATION not in self.metadata.tasks:
+            raise InputError('camera_height is given, but the checkpoint has no task segmentation '
+                             'to find the ground by')
+        if isinstance(names, str) or not names:
+            raise InputError(f'ground_classes is {names!r}: give a list of names')
+        members(self.metadata.classes, names, 'ground_classes')
+        return Mounting.of(height, pitch_deg)
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)

@@ -13,6 +13,7 @@ from typing import Any
 from emu_perception.cameras.topics import AUTO, RECTIFY
 from emu_perception.commands.program import CommandParser
 from emu_perception.commands.recorded_topics import LABEL_INFO, NAMES
+from emu_perception.planning.mounting import GROUND_CLASSES, HIGHEST_M, STEEPEST_DEG
 from emu_perception.rules import Rule, Value
 from emu_perception.scores import SCORES
 
@@ -29,7 +30,7 @@ panels/*.png, video.mp4, recording/ (an MCAP with the node's topics) and summary
 OF_STREAMS = {'raise_after': 1, 'clear_after': 3, 'clear_below': 0.9, 'stale_after': 1.0}
 OF_PRIOR = {'depth_hint_prior': 0.4}
 OF_HINTS = {'depth_hint_any_scale': False}
-OF_GROUND: dict[str, Any] = {'camera_pitch': 0.0, 'ground_classes': ('floor',)}
+OF_GROUND: dict[str, Any] = {'camera_pitch': 0.0, 'ground_classes': GROUND_CLASSES}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -80,20 +81,30 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     add('--depth-hint-any-scale', action='store_true',
         help="take hints too whose metres are no camera's of which the network says these: mostly "
         'they are of other units')
-    add('--camera-height', type=number(0.0, 100.0, open_low=True), metavar='M',
-        help='of the camera above level ground: where no depth hint does, the ground tells the '
-        'scale of all depths (the parameter ground_scale)')
-    add('--camera-pitch', type=number(-80.0, 80.0), default=OF_GROUND['camera_pitch'],
-        metavar='DEG', help='by so much the optical axis points below the horizon (default: '
-        '%(default)s)')
-    add('--ground-classes', nargs='+', default=OF_GROUND['ground_classes'], metavar='NAME',
-        help="of the network's classes those that are ground (default: floor)")
+    add_ground(group, 'where no depth hint does, the ground tells the scale of all depths (the '
+               'parameter ground_scale)')
     add('--every', type=count(1), default=1, metavar='N',
         help='take every N-th image (default: %(default)s)')
     add('--start', type=number(0.0), default=0.0, metavar='S',
         help='begin S seconds after the first image')
     add('--end', type=number(0.0, open_low=True), metavar='S',
         help='end S seconds after the first image')
+
+
+def add_ground(parser: argparse._ActionsContainer, told: str) -> None:
+    """
+    Add how the camera is mounted above level ground.
+
+    :param told: what is read off the ground then.
+    """
+    add = parser.add_argument
+    add('--camera-height', type=number(0.0, HIGHEST_M, open_low=True), metavar='M',
+        help=f'of the camera above level ground: {told}')
+    add('--camera-pitch', type=number(-STEEPEST_DEG, STEEPEST_DEG), metavar='DEG',
+        default=OF_GROUND['camera_pitch'],
+        help='by so much the optical axis points below the horizon (default: %(default)s)')
+    add('--ground-classes', nargs='+', default=OF_GROUND['ground_classes'], metavar='NAME',
+        help="of the network's classes those that are ground (default: floor)")
 
 
 def add_source(parser: argparse._ActionsContainer) -> None:

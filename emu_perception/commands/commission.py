@@ -21,16 +21,20 @@ from emu_perception.checkpoint import (
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.commission_arguments import HINT, parser
 from emu_perception.commands.commission_frames import observed, open_depths
+from emu_perception.commands.in_vain import ground_in_vain
 from emu_perception.commands.output_file import check_checkpoint
 from emu_perception.commands.program import program
 from emu_perception.commissioning import commission, Commissioned, HeldOut, Recording
 from emu_perception.commissioning_depth import check_depth, DepthCheck
+from emu_perception.commissioning_ground import GroundCheck
 from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.devices import resolved_device
 from emu_perception.errors import EmuError, InputError, text_of
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
+from emu_perception.planning.classes import members
+from emu_perception.planning.mounting import Mounting
 from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.scores import names_of
 
@@ -59,9 +63,10 @@ def run(options: argparse.Namespace) -> None:
         if source.live:
             raise InputError(f'{options.input}: is a camera: record a minute of normal driving, '
                              'and give the recording')
-        delivery = DeliveryCheck(observer, fitted)
+        delivery, ground = DeliveryCheck(observer, fitted), _ground(options, model, metadata)
         recording, frames = observed(observer, source, cameras, depths, options.frames,
-                                     as_hint=options.depth_as == HINT, delivery=delivery)
+                                     as_hint=options.depth_as == HINT, delivery=delivery,
+                                     ground=ground)
     depth = None if depths is None else check_depth(frames, as_hint=options.depth_as == HINT)
     recording, thresholds = widened(recording, metadata.calibration.thresholds, depth)
     found = commission(fitted, thresholds, recording, percentile=PERCENTILE,
@@ -69,15 +74,30 @@ def run(options: argparse.Namespace) -> None:
     if delivery.problem:
         found = replace(found, warnings=(
             f'{delivery.problem}. What is wrong now would be normal to the flag', *found.warnings))
-    document = commissioned(metadata, found, recording, depth, str(options.input))
+    document = commissioned(metadata, found, recording, depth, str(options.input), ground)
     save_checkpoint(options.out, network, document)
-    print('\n'.join(report(found, depth, stamped=source.stamped)))
+    print('\n'.join(report(found, depth, stamped=source.stamped, ground=ground)))
     if beyond := unbelievable(resolve_thresholds({}, document.calibration)[1]):
         print(f'warning: {beyond}')
     if metadata.calibration.promises:
         print('the promises of the rooms before are dropped: emu calibrate fits those of this '
               'camera to labelled frames')
     print(f'wrote {options.out}')
+
+
+def _ground(options: argparse.Namespace, model: Path,
+            metadata: CheckpointMetadata) -> GroundCheck | None:
+    """Return what asks the ground; None where the camera's height is not known."""
+    for line in ground_in_vain(options):
+        print(f'warning: {line}', file=sys.stderr)
+    if options.camera_height is None:
+        return None
+    if not {'segmentation', 'depth'} <= {*metadata.tasks}:
+        raise InputError(f'--camera-height: {model} has the tasks {", ".join(metadata.tasks)}: it '
+                         'takes segmentation, to find the ground, and depth')
+    members(metadata.classes, options.ground_classes, '--ground-classes')
+    return GroundCheck(Mounting.of(options.camera_height, options.camera_pitch),
+                       metadata.classes, tuple(options.ground_classes))
 
 
 def widened(recording: Recording, thresholds: Mapping[str, float], depth: DepthCheck | None,
@@ -92,7 +112,8 @@ def widened(recording: Recording, thresholds: Mapping[str, float], depth: DepthC
 
 
 def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: Recording,
-                 depth: DepthCheck | None, source: str) -> CheckpointMetadata:
+                 depth: DepthCheck | None, source: str,
+                 ground: GroundCheck | None = None) -> CheckpointMetadata:
     """Return a checkpoint's document with what was fitted, and where it came from."""
     frames = len(recording.time_s)
     fitted_on: dict[str, Any] = {'recording': Path(source).name, 'images': frames}
@@ -104,7 +125,8 @@ def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: R
     scale = calibration.variance_scale * (1.0 if depth is None else depth.variance_factor)
     provenance = {**metadata.provenance, 'commissioned': {
         **fitted_on, 'held_out': asdict(found.held_out), 'warnings': list(found.warnings),
-        'depth': None if depth is None else asdict(depth)}}
+        'depth': None if depth is None else asdict(depth),
+        'ground': None if ground is None else ground.as_json()}}
     return replace(metadata, calibration=replace(calibration, scores=scores,
                                                  variance_scale=scale,
                                                  # They are of other rooms and another camera.
@@ -113,7 +135,8 @@ def commissioned(metadata: CheckpointMetadata, found: Commissioned, recording: R
                    provenance=provenance)
 
 
-def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> list[str]:
+def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool,
+           ground: GroundCheck | None = None) -> list[str]:
     """Return what a person should know, in lines."""
     held = found.held_out
     lines = [f'of the last {held.frames} frames, by a fit to the {held.fitted} before: '
@@ -124,6 +147,7 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool) -> l
     if depth is not None:
         lines += [depth.sentence, f'depth variance x {depth.variance_factor:.2f}, so that 90 % '
                   f'intervals hold here{" with the scale of the hint" if depth.as_hint else ""}']
+    lines += [] if ground is None else [ground.sentence]
     return lines + [f'threshold {name}: {limit:.4g}' for name, limit in found.thresholds.items()]
 
 

@@ -21,6 +21,7 @@ from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.hints import open_hints
 from emu_perception.commissioning import Recording
 from emu_perception.commissioning_depth import compare_frame, FrameDepth
+from emu_perception.commissioning_ground import GroundCheck
 from emu_perception.delivery_check import DeliveryCheck
 from emu_perception.errors import InputError
 from emu_perception.observer import Observer, Seen
@@ -65,13 +66,13 @@ def open_depths(given: str | None, source: Path) -> Iterator[Depths | None]:
 
 def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: Depths | None,
              most: int, *, as_hint: bool, delivery: DeliveryCheck,
-             ) -> tuple[Recording, list[FrameDepth]]:
+             ground: GroundCheck | None = None) -> tuple[Recording, list[FrameDepth]]:
     """
     Return what the network gives for frames spread over a recording, and their depth's errors.
 
     :param most: so many frames at most.
     :param as_hint: as :func:`compare_frame`.
-    :param delivery: is shown some of the frames.
+    :param delivery: is shown some of the frames, and ``ground`` all of them.
     :raises InputError: if no frame can be read, or one of a depth camera has no focal length.
     """
     every = max(1, -(-(source.total or 0) // most))
@@ -90,9 +91,10 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
             continue
         height, width = rgb.shape[:2]
         camera = cameras.camera_of(image, width, height)
-        if camera is None and depths is not None:
-            raise InputError('--depth needs --fx or a camera_info: without the focal length there '
-                             f'are no metres to compare; {cameras.problem}')
+        if camera is None and (depths is not None or ground is not None):
+            raise InputError(f'{"--camera-height" if depths is None else "--depth"} needs --fx or '
+                             'a camera_info: without the focal length there are no metres to '
+                             f'compare; {cameras.problem}')
         view = rgb if camera is None else camera.rectified(rgb)
         seen = observer(view, None if camera is None else camera.fx / width)
         odd = _not_finite(seen)
@@ -108,6 +110,8 @@ def observed(observer: Observer, source: Source, cameras: CameraChoice, depths: 
         statistics.append(seen.statistics)
         for name, value in seen.scores.items():
             scores.setdefault(name, []).append(value)
+        if ground is not None and camera is not None:
+            ground.see(seen.maps, camera)
         if depths is None or camera is None or seen.maps.depth is None \
                 or seen.maps.depth_variance is None:
             continue

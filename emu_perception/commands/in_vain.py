@@ -22,6 +22,11 @@ def in_vain(options: argparse.Namespace, *, each: bool) -> Iterator[str]:
     of_hints = OF_HINTS if options.camera_height is not None else {**OF_PRIOR, **OF_HINTS}
     if options.depth_hint is None and (given := _given(options, of_hints)):
         yield f'{given}: not read, because no depth camera is joined in; --depth-hint does'
+    yield from ground_in_vain(options)
+
+
+def ground_in_vain(options: argparse.Namespace) -> Iterator[str]:
+    """Yield a line where the ground is said, and not how high the camera is above it."""
     if options.camera_height is None and (given := _given(options, OF_GROUND)):
         yield f"{given}: not read without the camera's height: give --camera-height"
 

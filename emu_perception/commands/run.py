@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 import logging
-import math
 from pathlib import Path
 import sys
 import time
@@ -169,7 +168,7 @@ def _ruler(options: argparse.Namespace, predictor: Predictor) -> GroundRuler | N
         return None
     classes = predictor.metadata.classes
     members(classes, options.ground_classes, '--ground-classes')
-    return GroundRuler(Mounting(options.camera_height, math.radians(options.camera_pitch)),
+    return GroundRuler(Mounting.of(options.camera_height, options.camera_pitch),
                        classes, options.ground_classes)
 
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from emu_perception.errors import InputError
+from emu_perception.rules import as_real
 import numpy as np
+
+# What is level ground indoors, in NYUv2's names.
+GROUND_CLASSES = ('floor',)
+STEEPEST_DEG = 80.0  # A camera that looks straight down or up sees no ground farther away.
+HIGHEST_M = 100.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,22 @@ class Mounting:
 
     height_m: float
     pitch_rad: float
+
+    @classmethod
+    def of(cls, height_m: float, pitch_deg: float = 0.0) -> Mounting:
+        """
+        Return what a user says of it.
+
+        :raises InputError: if the camera is not above the ground, or looks straight up or down.
+        """
+        height, pitch = as_real(height_m), as_real(pitch_deg)
+        if height is None or not 0.0 < height <= HIGHEST_M:
+            raise InputError(f'camera_height is {height_m!r}: give metres above the ground, above '
+                             f'0, at most {HIGHEST_M:g}')
+        if pitch is None or not abs(pitch) <= STEEPEST_DEG:
+            raise InputError(f'camera_pitch is {pitch_deg!r}: give degrees below the horizon, '
+                             f'{-STEEPEST_DEG:g} to {STEEPEST_DEG:g}')
+        return cls(height, math.radians(pitch))
 
     def down(self, below: np.ndarray) -> np.ndarray:
         """

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import math
-
 from emu_perception.planning.mounting import Mounting
 from emu_perception.ros.planner.settings import PlannerSettings
 
@@ -14,7 +12,7 @@ def mounting_of(settings: PlannerSettings) -> Mounting | None:
     """Return where the camera is on the robot; None: the parameters do not say."""
     if not settings.scan_camera_height_m > 0:
         return None
-    return Mounting(settings.scan_camera_height_m, math.radians(settings.scan_camera_pitch_deg))
+    return Mounting.of(settings.scan_camera_height_m, settings.scan_camera_pitch_deg)
 
 
 def silent_ground(settings: PlannerSettings) -> str:

@@ -143,9 +143,34 @@ def test_metres_are_held_against_the_depth_camera(model, drive, tmp_path, capsys
         read_metadata(model).calibration.variance_scale * check['variance_factor'])
 
 
+@pytest.mark.slow
+def test_the_ground_says_how_far_the_metres_are_off(model, drive, tmp_path, capsys):
+    """Beside the depth camera, whose variance it leaves alone; without a height it says so."""
+    out = tmp_path / 'robot.safetensors'
+    arguments = [str(drive / 'image'), '--model', str(model), '--out', str(out), '--device',
+                 'cpu', '--fx', '110', '--force', '--camera-pitch', '20', '--ground-classes',
+                 *read_metadata(model).classes]
+    assert commission.main([*arguments, '--camera-height', '0.4']) == 0
+    said, = [line for line in capsys.readouterr().out.splitlines()
+             if line.startswith(('ground (', 'by the ground'))]
+    found = read_metadata(out)
+    ground = found.provenance['commissioned']['ground']
+    assert ground['frames'] == FRAMES and ground['height_m'] == 0.4
+    assert f'{ground["seen"]} of {FRAMES} frames' in said
+    assert found.calibration.variance_scale == read_metadata(model).calibration.variance_scale
+    assert commission.main(arguments) == 0
+    assert ("--camera-pitch, --ground-classes: not read without the camera's height"
+            in capsys.readouterr().err)
+    assert read_metadata(out).provenance['commissioned']['ground'] is None
+
+
 @pytest.mark.parametrize(('options', 'words'), [
     (['--depth', '{drive}/depth', '--fx', '5'], ('--fx', 'field of view')),
     (['--depth', '{drive}/depth'], ('--depth needs --fx',)),
+    (['--camera-height', '0.5', '--ground-classes', 'class 0'],
+     ('--camera-height needs --fx',)),
+    (['--camera-height', '0.5', '--fx', '110'], ("--ground-classes names 'floor'",)),
+    (['--camera-height', '0'], ('--camera-height',)),
     (['--depth', '{drive}/image', '--fx', '110'], ('000.png', 'no 16-bit PNG')),
     (['--frames', '5'], ('--frames',)), (['--held-out', '1'], ('--held-out',))])
 def test_what_cannot_be_commissioned_is_one_line(model, drive, tmp_path, capsys, options, words):
