@@ -140,18 +140,21 @@ def fit(recipe: Recipe, *, resume: bool = False, progress: bool = True) -> Path:
             return path
         finished = telling.last
         module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
-        done = epoch = trainer.current_epoch
-        export(recipe.folder / 'last.safetensors', network, recipe, folder, licence, finished,
-               teacher, progress, epoch=epoch, epochs_run=done)
-        if best.best_model_path:  # None where the run was too short for a validation.
+        done = trainer.current_epoch
+        last_path = recipe.folder / 'last.safetensors'
+        export(last_path, network, recipe, folder, licence, finished, teacher, progress,
+               epoch=done, epochs_run=done)
+        if best.best_model_path:
             # Our own file, written minutes ago: it may hold more than tensors.
             state = torch.load(best.best_model_path, map_location='cpu', weights_only=False)
             module.load_state_dict(state['state_dict'])
             module.before_export(DataLoader(WholeImages(val, recipe.input_size)))
             finished = {'val/score': float(best.best_model_score or 0.0), 'epoch': state['epoch']}
-            epoch = state['epoch'] + 1
-        export(path, network, recipe, folder, licence, finished, teacher, progress,
-               epoch=epoch, epochs_run=done)
+            export(path, network, recipe, folder, licence, finished, teacher, progress,
+                   epoch=state['epoch'] + 1, epochs_run=done)
+        else:  # The run was too short for a validation, or has nothing to choose by.
+            write_whole(path, last_path.read_bytes())
+            LOGGER.info('wrote %s, the same', path)
         if trainer.current_epoch >= recipe.epochs or stopped_early(trainer):
             # Not one that the clock has stopped.
             write_json(recipe.folder / 'finished.json', {'epochs': trainer.current_epoch})
