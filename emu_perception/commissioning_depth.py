@@ -19,7 +19,7 @@ _FEWEST_PIXELS = 200
 _SAMPLED = 2000
 _LEAST_VARIANCE = 1e-12  # m²: who is surer divides nothing by 0.
 # Off by less, and the sensor's own error may be all of it.
-SLIGHT = 0.1
+_SLIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,26 @@ class DepthCheck:
     @property
     def sentence(self) -> str:
         """Return it for people."""
-        off = abs(self.ratio - 1.0)
-        where = 'too far' if self.ratio > 1 else 'too near'
-        text = (f'depth is {100 * off:.0f} % {where} here' if off >= SLIGHT
-                else f'depth is right to {100 * off:.0f} % here')
-        text += (f' (median of {self.frames} frames, 80 % of them between '
+        text = (f'{off_in_words(self.ratio)} (median of {self.frames} frames, 80 % of them between '
                  f'{self.between[0]:.2f} and {self.between[1]:.2f} of the depth camera); '
                  f'{100 * self.held:.0f} % of its depths lie inside the 90 % intervals'
                  f'{" with the scale of the depth camera" if self.as_hint else ""}')
         if self.as_hint:
             return f'{text}; set depth_hint'
-        return text + (': fine-tune, or give it the depth camera' if off >= SLIGHT else '')
+        return text + (': fine-tune, or give it the depth camera' if is_off(self.ratio) else '')
+
+
+def is_off(ratio: float) -> bool:
+    """Tell whether predicted / true is off by more than may be the ruler's own error."""
+    return abs(ratio - 1.0) >= _SLIGHT
+
+
+def off_in_words(ratio: float) -> str:
+    """Return predicted / true for people."""
+    percent = f'{100 * abs(ratio - 1.0):.0f} %'
+    if not is_off(ratio):
+        return f'depth is right to {percent} here'
+    return f'depth is {percent} {"too far" if ratio > 1 else "too near"} here'
 
 
 def compare_frame(depth: np.ndarray, variance: np.ndarray, sensor: np.ndarray,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import math
 
 from emu_perception.cameras.camera import Camera
-from emu_perception.commissioning_depth import SLIGHT
+from emu_perception.commissioning_depth import is_off, off_in_words
 from emu_perception.fusion import Ground, heard, ScaleBelief
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.planning.mounting import Mounting
@@ -65,16 +65,13 @@ class GroundCheck:
             return (f'ground ({", ".join(self.names)}) is seen in {shown}: too little to say '
                     'whether depth is right here')
         low, high = np.exp(np.percentile(self.log_ratios, (10, 90)))
-        off = abs(ratio - 1.0)
-        text = ((f'by the ground depth is {100 * off:.0f} % '
-                 f'{"too far" if ratio > 1 else "too near"} here' if off >= SLIGHT else
-                 f'by the ground depth is right to {100 * off:.0f} % here')
-                + f' (median of {shown}, 80 % of them between {low:.2f} and {high:.2f})')
+        text = (f'by the ground {off_in_words(ratio)} (median of {shown}, 80 % of them between '
+                f'{low:.2f} and {high:.2f})')
         if 2 * len(self.problems) > len(self.log_ratios):
             return (f'{text}, but the node would not believe {len(self.problems)} of them: '
                     f'{self.problems[-1]}')
         return text + (': set ground_scale, fine-tune, or give it a depth camera'
-                       if off >= SLIGHT else '')
+                       if is_off(ratio) else '')
 
     def as_json(self) -> dict[str, object]:
         """Return it for the checkpoint's document."""
