@@ -63,10 +63,10 @@ class DepthCheck:
     @property
     def sentence(self) -> str:
         """Return it for people."""
-        text = (f'{off_in_words(self.ratio)} (median of {self.frames} frames, 80 % of them between '
-                 f'{self.between[0]:.2f} and {self.between[1]:.2f} of the depth camera); '
-                 f'{100 * self.held:.0f} % of its depths lie inside the 90 % intervals'
-                 f'{" with the scale of the depth camera" if self.as_hint else ""}')
+        text = (f'{off_in_words(self.ratio)} (median of {self.frames} frames, 80 % of them '
+                f'between {self.between[0]:.2f} and {self.between[1]:.2f} of the depth camera); '
+                f'{100 * self.held:.0f} % of its depths lie inside the 90 % intervals'
+                f'{" with the scale of the depth camera" if self.as_hint else ""}')
         if self.as_hint:
             return f'{text}; set depth_hint'
         return text + (': fine-tune, or give it the depth camera' if is_off(self.ratio) else '')

@@ -10,6 +10,7 @@ import math
 from emu_perception.cameras.camera import Camera
 from emu_perception.commissioning_depth import is_off, off_in_words
 from emu_perception.fusion import Ground, heard, ScaleBelief
+from emu_perception.fusion.ground import GROUND_SIGMA
 from emu_perception.network_maps import NetworkMaps
 from emu_perception.planning.mounting import Mounting
 from emu_perception.prediction import Prediction
@@ -72,6 +73,11 @@ class GroundCheck:
                     f'{self.problems[-1]}')
         return text + (': set ground_scale, fine-tune, or give it a depth camera'
                        if is_off(ratio) else '')
+
+    def differs(self, ratio: float) -> bool:
+        """Tell whether a depth camera says another ratio than the ground may, by its own error."""
+        own = self.ratio
+        return own is not None and abs(math.log(own / ratio)) > 2.0 * GROUND_SIGMA
 
     def as_json(self) -> dict[str, object]:
         """Return it for the checkpoint's document."""

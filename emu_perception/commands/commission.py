@@ -148,6 +148,10 @@ def report(found: Commissioned, depth: DepthCheck | None, *, stamped: bool,
         lines += [depth.sentence, f'depth variance x {depth.variance_factor:.2f}, so that 90 % '
                   f'intervals hold here{" with the scale of the hint" if depth.as_hint else ""}']
     lines += [] if ground is None else [ground.sentence]
+    if depth is not None and ground is not None and ground.differs(depth.ratio):
+        lines.append('warning: the depth camera and the ground tell different metres: are '
+                     '--camera-height (m) and --camera-pitch right? With ground_scale the node '
+                     "drives by the ground's where the depth camera sees nothing")
     return lines + [f'threshold {name}: {limit:.4g}' for name, limit in found.thresholds.items()]
 
 

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import math
+
 from emu_perception.commands.commission import report
 from emu_perception.commissioning import commission, raises_of, Recording, spread
+from emu_perception.commissioning_depth import DepthCheck
+from emu_perception.commissioning_ground import GroundCheck
 from emu_perception.errors import InputError
 from emu_perception.familiarity import (
     fit_familiarity,
@@ -14,6 +18,7 @@ from emu_perception.familiarity import (
     PREDICTED_FAILURE,
     UNFAMILIARITY,
 )
+from emu_perception.planning.mounting import Mounting
 import numpy as np
 import pytest
 
@@ -95,6 +100,16 @@ def test_without_time_nothing_is_said_of_a_minute(fitted):
     assert found.held_out.raises_per_minute is None and found.held_out.longest_s == 0.0
     first, *_ = report(found, None, stamped=True)
     assert 'how often in a minute is not known' in first and 'e+' not in first
+
+
+def test_a_depth_camera_and_a_ground_that_disagree_are_said(fitted):
+    found = commission(fitted, THRESHOLDS, recording())
+    depth = DepthCheck(24, 1.35, (1.1, 1.5), 0.3, 0.8, 2.0)
+    for ratio, words in ((1.41, False), (0.8, True)):
+        ground = GroundCheck(Mounting(0.6, 0.3), ('floor',), ('floor',), 5, [math.log(ratio)] * 5)
+        lines = report(found, depth, stamped=True, ground=ground)
+        assert any('tell different metres' in line for line in lines) == words
+        assert any(line.startswith('by the ground') for line in lines)
 
 
 @pytest.mark.parametrize(('frames', 'words'), [

@@ -68,6 +68,13 @@ def test_too_little_ground_says_nothing_of_the_metres(maps):
     assert check.sentence.endswith('too little to say whether depth is right here')
 
 
+@pytest.mark.parametrize(('ratio', 'differs'), [(1.4, False), (1.2, False), (1.0, True),
+                                                (2.0, True)])
+def test_a_depth_camera_of_other_metres_is_noticed(ratio, differs):
+    assert checked(*[floor(1.4)] * 3).differs(ratio) == differs
+    assert not checked().differs(ratio)  # No ground, no word.
+
+
 def test_metres_that_are_no_number_are_not_read():
     spoiled = floor(1.4)
     assert spoiled.depth is not None
