@@ -36,6 +36,24 @@ class InfoHistory:
     def __init__(self) -> None:
         self._infos: deque[tuple[int, CameraInfo]] = deque(maxlen=self._KEPT)
         self._turns = Turns(_alike)
+        self._latched: deque[CameraInfo] = deque(maxlen=self._KEPT)
+        self._streamed: CameraInfo | None = None
+        self._senders = (0, 0)
+
+    def note_senders(self, latched: int, others: int) -> bool:
+        """
+        Take how many publishers there are now that latch what they send, and how many not.
+
+        :return: whether one has gone of some that said different things: whose the last one was
+            nobody knows, so that all are forgotten, and who is still there is to be asked again.
+        """
+        gone = sum(self._senders) > latched + others and self._of_several()
+        if gone:
+            self._infos.clear()
+            self._latched.clear()
+            self._streamed = None
+        self._senders = (latched, others)
+        return gone
 
     def add(self, stamp_ns: int, info: CameraInfo, arrived_s: float | None = None) -> None:
         """
@@ -44,7 +62,10 @@ class InfoHistory:
         :param arrived_s: by the clock of :meth:`doubt`; None: it was sent before, maybe long ago.
         """
         self._infos.append((stamp_ns, info))
-        if arrived_s is not None:
+        if arrived_s is None:
+            self._latched.append(info)
+        else:
+            self._streamed = info
             self._turns.add(arrived_s, info)
 
     @property
@@ -76,7 +97,23 @@ class InfoHistory:
             return f'has {len(own)} different ones of one stamp: {_TWO}'
         if not own and any(count > _RETURNS for _, count in self._turns.kinds(now_s)):
             return f"has different ones in turn, and none of the image's stamp: {_TWO}"
+        if not own and self._of_several():
+            return (f"has different ones of several publishers, and none of the image's stamp: "
+                    f'{_TWO}')
         return ''
+
+    def _of_several(self) -> bool:
+        """
+        Tell whether publishers that are there now say different things.
+
+        Each latches one, sent once, maybe long ago: the one that came last is no newer than the
+        other. Of a single publisher the last one counts, whatever it said before.
+        """
+        latched, others = self._senders
+        told = list(self._latched)[-latched:] if latched else []
+        if told and others and self._streamed is not None:
+            told.append(self._streamed)
+        return any(not _alike(told[0], other) for other in told[1:])
 
 
 def _own(infos: list[tuple[int, CameraInfo]], stamp_ns: int | None) -> list[CameraInfo]:

@@ -79,6 +79,10 @@ class CameraSource:
         self._frame_id = info.header.frame_id
         self._infos.add(nanoseconds(info.header.stamp), from_message(info), arrived_s)
 
+    def note_senders(self, latched: int, others: int) -> bool:
+        """Take who publishes camera_info; see :meth:`InfoHistory.note_senders`."""
+        return self._infos.note_senders(latched, others)
+
     def came_late(self, stamp: Time) -> bool:
         """
         Tell whether an image's own camera_info has come since, and is another than it was given.

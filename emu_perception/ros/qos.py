@@ -31,9 +31,13 @@ def reliable(depth: int = 1) -> QoSProfile:
                       reliability=QoSReliabilityPolicy.RELIABLE)
 
 
-def latched() -> QoSProfile:
-    """For publishers whose last message a late subscriber gets too, and for such a subscriber."""
-    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1,
+def latched(depth: int = 1) -> QoSProfile:
+    """
+    For publishers whose last message a late subscriber gets too, and for such a subscriber.
+
+    :param depth: of a subscriber, of all its publishers together.
+    """
+    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=depth,
                       reliability=QoSReliabilityPolicy.RELIABLE,
                       durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 

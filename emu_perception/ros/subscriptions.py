@@ -101,16 +101,19 @@ class Subscriptions:
         camera = self._camera
         if camera is None:
             return
-        there = any(
+        senders = self._node.get_publishers_info_by_topic(camera.camera_info_topic)
+        there = sum(
             publisher.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
             and publisher.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
-            for publisher in self._node.get_publishers_info_by_topic(camera.camera_info_topic))
-        if there and self._latched_info is None:
-            self._latched_info = self._node.create_subscription(
-                CameraInfo, 'camera_info', lambda info: camera.update(info), latched())
-        elif not there and self._latched_info is not None:
+            for publisher in senders)
+        again = camera.note_senders(there, len(senders) - there)
+        if self._latched_info is not None and (again or not there):
             self._node.destroy_subscription(self._latched_info)
             self._latched_info = None
+        if there and self._latched_info is None:
+            # One of each publisher: of two, the one that comes last says nothing of the other.
+            self._latched_info = self._node.create_subscription(
+                CameraInfo, 'camera_info', lambda info: camera.update(info), latched(depth=16))
 
     def stop(self) -> None:
         """Unsubscribe."""

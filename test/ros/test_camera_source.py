@@ -217,6 +217,39 @@ def test_two_who_tell_different_lenses_in_turn_are_none_for_an_image_that_has_no
     assert found is not None and found.fx == 60.0, "an image's own counts"
 
 
+@pytest.mark.parametrize(('senders', 'latched', 'streamed', 'words'), [
+    ((1, 0), [50.0, 100.0], [], ''),  # One that was calibrated anew: the last counts.
+    ((2, 0), [50.0, 100.0], [], 'different ones of several publishers'),
+    ((2, 0), [50.0, 50.4], [], ''), ((2, 0), [50.0], [], ''),
+    ((2, 0), [100.0, 50.0, 50.0], [], ''),  # Both have said it anew.
+    ((1, 1), [50.0], [100.0], 'different ones of several publishers'),
+    ((1, 1), [50.0], [50.0], ''), ((1, 0), [50.0], [100.0], ''), ((0, 2), [50.0], [100.0], '')])
+def test_publishers_that_latch_different_lenses_are_none_though_each_spoke_once(
+        senders, latched, streamed, words):
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    source.note_senders(*senders)
+    told(source, *((1, fx) for fx in latched), since_s=None)
+    found = told(source, *((2, fx) for fx in streamed))
+    assert (found is None) is bool(words) and words in source.problem
+    own = Time(sec=9, nanosec=5)
+    info = camera_info(fx=60.0)
+    info.header.stamp = own
+    source.update(info)
+    found = source.camera_for(64, 48, use=True, stamp=own)
+    assert found is not None and found.fx == 60.0, "an image's own counts"
+
+
+def test_when_one_of_two_that_differed_has_gone_the_other_is_asked_again():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    assert not source.note_senders(2, 0)
+    assert told(source, (1, 50.0), (1, 100.0), since_s=None) is None
+    assert not source.note_senders(2, 0) and source.note_senders(1, 0)
+    assert told(source) is None and 'no camera_info' in source.problem
+    assert told(source, (1, 50.0), since_s=None).fx == 50.0
+    assert not source.note_senders(0, 0)
+    assert told(source).fx == 50.0, 'it aged'
+
+
 @pytest.mark.parametrize(('lenses', 'since_s'), [
     ([50.0, 60.0, 70.0, 60.0, 50.0], 0.0),  # In steps, and back.
     ([50.0, 100.0, 50.0, 100.0, 50.0, 100.0], 5.1),  # Long ago.

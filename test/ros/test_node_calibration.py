@@ -195,6 +195,25 @@ def test_a_latched_publisher_that_comes_later_is_found_and_forgotten_when_it_goe
     bench.until(lambda: durabilities(bench) == [])
 
 
+def test_two_that_latch_different_lenses_withhold_metres_until_one_is_gone(infos_on):
+    """Each spoke once, before the node was there: which came last says nothing."""
+    bench = infos_on(active=False)
+    first, second = (bench.helper.create_publisher(CameraInfo, 'cam/info', LATCHED)
+                     for _ in range(2))
+    first.publish(camera_info(fx=60.0))
+    second.publish(camera_info(fx=30.0))
+    assert bench.transition('configure') and bench.transition('activate')
+    bench.until(lambda: reason(bench) == 'no_calibration'
+                and 'several publishers' in bench.diagnostics()['risk']['message'],
+                send=rgb_image())
+    depths = bench.listen(Image, 'depth/image')
+    bench.until(lambda: len(bench.predictor.calls) > 5, send=rgb_image())
+    assert bench.risk() is True and not depths
+    bench.helper.destroy_publisher(second)
+    bench.until(lambda: bench.risk() is False, send=rgb_image())
+    assert bench.predictor.calls[-1]['fx'] == 60.0, 'of the one that is gone'
+
+
 def test_a_volatile_publisher_meets_no_incompatible_subscription(infos_on):
     bench = infos_on()
     publisher = bench.helper.create_publisher(CameraInfo, 'cam/info', 1)
