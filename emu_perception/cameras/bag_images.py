@@ -113,7 +113,7 @@ class BagImages:
 
     def _info_of(self, record: Record) -> CameraInfo | None:
         """Return what a camera_info says; None, said once, where it is damaged."""
-        info = _whole(record)
+        info = whole_info(record)
         if info is None:
             if not self._damaged:
                 LOGGER.warning("%s: a camera_info on '%s' is damaged: an image of its stamp has "
@@ -202,12 +202,13 @@ def _missing(image_topic: str) -> str:
 def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
     """Yield what a topic of camera_info says, in the order of recording; without the damaged."""
     for record in _info_records(bag, info_topic):
-        info = _whole(record)
+        info = whole_info(record)
         if info is not None:
             yield info
 
 
-def _whole(record: Record) -> CameraInfo | None:
+def whole_info(record: Record) -> CameraInfo | None:
+    """Return what a camera_info says; None where it is damaged."""
     try:
         return from_message(record.decode())
     except RecordingError:

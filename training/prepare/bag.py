@@ -90,8 +90,8 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
         moments = find_moments(bag, topics, round(max_stamp_difference_s * 1e9))[::every]
         val = _val_count(len(moments), val_share)
         kept = {f"{moment['image']:019d}" for moment in moments[len(moments) - val:]}
-        for frame in track(read_frames(bag, topics, moments), f'{out}', total=len(moments),
-                           disable=not progress):
+        for frame in track(read_frames(bag, topics, moments, info_topic), f'{out}',
+                           total=len(moments), disable=not progress):
             if not stems and info_topic is not None:
                 camera = camera_of(
                     bag, image_topic, info_topic, frame.image.shape, rectify=rectify,

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import logging
 
-from emu_perception.cameras.bag_images import decode_image, frame_id_of, note
+from emu_perception.cameras.bag_images import decode_image, frame_id_of, note, whole_info
 from emu_perception.cameras.depth_decoding import decode_depth, decode_label
 from emu_perception.cameras.image_decoding import DamagedImage
+from emu_perception.cameras.info_history import InfoHistory
 from emu_perception.cameras.one_camera import OneCamera
 from emu_perception.cameras.topics import other_frame, quoted_frame
 from emu_perception.errors import InputError
@@ -89,14 +90,40 @@ def _each_once(bag: Bag, topic: str, stamps: np.ndarray) -> np.ndarray:
     return once
 
 
-def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
-                ) -> Iterator[BagFrame]:
+class _Infos:
+    """Looks whether the camera_infos of a recording are of two cameras; see ``InfoHistory``."""
+
+    def __init__(self, bag: Bag, topic: str | None) -> None:
+        self._bag, self._topic = bag, topic
+        self._infos = InfoHistory()
+        self._image: Record | None = None
+
+    def see(self, record: Record, *, is_info: bool) -> None:
+        """Take an image or a camera_info, in their order; raises DatasetError of two cameras."""
+        waiting = self._image  # Its camera_info may come right after it.
+        if waiting is not None and not (is_info and record.stamp_ns == waiting.stamp_ns):
+            at_s = waiting.recorded_ns / 1e9
+            if doubt := self._infos.doubt(waiting.stamp_ns, at_s):
+                raise DatasetError(f"{self._bag.path}: camera_info on '{self._topic}' {doubt} "
+                                   f'(at {at_s:.3f} s): of this recording use a part that is of '
+                                   'one, or another --camera-info-topic')
+            self._image = None
+        if not is_info:
+            self._image = record
+        elif (info := whole_info(record)) is not None:
+            self._infos.add(record.stamp_ns, info, record.recorded_ns / 1e9)
+
+
+def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]],
+                info_topic: str | None = None) -> Iterator[BagFrame]:
     """
     Yield the frames of these moments; one with a damaged message is left out with a warning.
 
+    :param info_topic: of the camera; None = there is none.
     :raises DatasetError: if an encoding does not fit its topic, sizes differ, or a topic seems to
         be of two cameras: a data set has the focal length of one.
     """
+    infos = _Infos(bag, info_topic)
     ones = {topic: OneCamera() for topic in topics.values()}
     kinds = {topic: kind for kind, topic in topics.items()}
     index_of = {(topics[kind], stamp): index for index, moment in enumerate(moments)
@@ -104,7 +131,11 @@ def read_frames(bag: Bag, topics: dict[str, str], moments: list[dict[str, int]]
     waiting: dict[int, dict[str, np.ndarray]] = {}
     damaged = set()
     frames: dict[str, str] = {}
-    for record in bag.records(list(kinds)):
+    for record in bag.records([*kinds, *([info_topic] if info_topic else [])]):
+        if record.topic in (info_topic, topics['image']):
+            infos.see(record, is_info=record.topic == info_topic)
+        if record.topic == info_topic:
+            continue
         topic, stamp, kind = record.topic, record.stamp_ns, kinds[record.topic]
         note(ones[topic], record)
         if doubt := ones[topic].doubt(record.recorded_ns / 1e9):

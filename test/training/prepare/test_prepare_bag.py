@@ -503,6 +503,34 @@ def test_of_several_calibrations_the_usable_one_that_came_most_often_counts(tmp_
     assert 'is not calibrated' in caplog.text and '3 of 6 camera_info are unfit' in caplog.text
 
 
+def with_infos(stamped: bool) -> list:
+    """Return a recording whose images each come with a camera_info, of two lenses in turn."""
+    messages: list[tuple[str, Any]] = []
+    for index, (topic, message) in enumerate(recording(20)[1:]):
+        messages.append((topic, message))
+        if topic == IMAGE:
+            info = calibrated() if index % 4 == 1 else calibrated(
+                k=np.array([26.0, 0, 8, 0, 26, 6, 0, 0, 1]))
+            if stamped:
+                info.header.stamp = message.header.stamp
+            messages.append((INFO, info))
+    return messages
+
+
+def test_camera_infos_of_two_cameras_are_refused_and_a_lens_that_zooms_is_warned_of(
+        tmp_path, caplog, capsys):
+    """Half of the metres would be taken for another lens's."""
+    assert prepare(write_bag(tmp_path / 'bag', with_infos(stamped=False)), '--val-share', '0') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('error: ') and f"camera_info on '{INFO}' has different ones" in line
+    assert 'use a part that is of one, or another --camera-info-topic' in line
+    (tmp_path / 'zoom').mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert prepare(write_bag(tmp_path / 'zoom/bag', with_infos(stamped=True)),
+                       '--val-share', '0') == 0
+    assert 'has fx from 20.0 to 26.0' in caplog.text
+
+
 def small_depth(index: int, message: Any) -> Any:
     return image(np.ones((6, 8), np.uint16), '16UC1', 100 + index / RATE)
 
