@@ -1,7 +1,7 @@
 # Copyright 2026 The emu_perception authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure the default model anew, where it is another: every figure of ``results/`` that hangs on it.
+Measure the default model anew, where it is another: all of ``results/`` that hangs on it.
 
 ``python tools/remeasure.py --data NYUV2 --d435 DIR --realsense DIR [--stereo DIR] [--jobs 2]``
 runs the commands below, some side by side on a thread each, then, one by one, those that take times,
