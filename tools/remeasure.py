@@ -4,10 +4,11 @@
 Measure the default model anew, where it is another: all of ``results/`` that hangs on it.
 
 ``python tools/remeasure.py --data NYUV2 --d435 DIR --realsense DIR [--stereo DIR] [--jobs 2]``
-runs the commands below, some side by side on a thread each, then, one by one, those that take times,
-for which nothing else should run. What is done for this very model is not done again. The
-documents that tell the figures in words are to be read after that: they are named at the end, with
-what has changed since the last commit. The exit code is 1 where a command fails; its log is named.
+runs the commands below, some side by side on a thread each, then, one by one, those that take
+times, for which nothing else should run. What is done for this very model is not done again. The
+documents that tell the figures in words are to be read after that: they are named at the end,
+with what has changed since the last commit. The exit code is 1 where a command fails; its log is
+named.
 """
 
 from __future__ import annotations
