@@ -37,8 +37,8 @@ def answering_members(teacher: Ensemble, folder: DatasetFolder, stems: Sequence[
         raise RecipeError(
             f"field 'emuformer.cross_fit' is true, but '{lacking[0]}', the first of "
             f'{len(lacking)} of {len(stems)} images, is new to fewer than {least} of the '
-            f'{len(new_to)} members: give what emu ensemble --folds N wrote, '
-            + ('2 N members or more' if epistemic else 'N members or more'))
+            f'{len(new_to)} members: give what emu ensemble --folds N wrote with the '
+            'same train_on, ' + ('2 N members or more' if epistemic else 'N members or more'))
     return found
 
 
