@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 import logging
@@ -218,7 +218,8 @@ class Predictor:
         mounting = None
         if camera_height is not None:
             self._check_scale('camera_height', fx)
-            mounting = self._mounting(camera_height, camera_pitch, ground_classes)
+            ground_classes = self._ground_names(ground_classes)
+            mounting = Mounting.of(camera_height, camera_pitch)
         prediction = self._judged(backend.predict(image, self._request(
             image, size, fx, unknown_label_entropy, score_region)))
         if hint is not None or mounting is not None:
@@ -294,14 +295,17 @@ class Predictor:
         if problem:
             raise InputError(f'{given} is given, but {problem}')
 
-    def _mounting(self, height: float, pitch_deg: float, names: Sequence[str]) -> Mounting:
+    def _ground_names(self, names: Iterable[str]) -> tuple[str, ...]:
         if SEGMENTATION not in self.metadata.tasks:
             raise InputError('camera_height is given, but the checkpoint has no task segmentation '
                              'to find the ground by')
-        if isinstance(names, str) or not names:
+        # Read once: of what can be read once only, nothing would be ground the second time.
+        several = isinstance(names, Iterable) and not isinstance(names, (str, bytes))
+        found = tuple(names) if several else ()
+        if not found:
             raise InputError(f'ground_classes is {names!r}: give a list of names')
-        members(self.metadata.classes, names, 'ground_classes')
-        return Mounting.of(height, pitch_deg)
+        members(self.metadata.classes, found, 'ground_classes')
+        return found
 
     def _focal_scale(self, fx: float | None, width: int, network_width: int) -> float:
         scale = None if fx is None else focal_scale(self.metadata, fx, width, network_width)

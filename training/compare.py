@@ -102,6 +102,11 @@ def compare(recipe: Recipe, members: int, results: Path, parallel: int,
                 check_recipe(one)
                 check_tasks(one, folder)
                 check_images(one, folder)
+                if one.method == 'emuformer' and one.emuformer.cross_fit:
+                    raise RecipeError("field 'emuformer.cross_fit' is true, but the members here "
+                                      'leave no folds out, so that none could answer: leave it '
+                                      'out, and train such a student by emu ensemble --folds and '
+                                      'emu distill')
         except (RecipeError, DatasetError) as error:
             raise RecipeError(f"row '{row.key}': {error}; or leave the row out (--only)"
                               ) from error

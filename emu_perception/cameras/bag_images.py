@@ -199,12 +199,16 @@ def _missing(image_topic: str) -> str:
     return f"no camera_info at '{beside(image_topic)}' (--camera-info-topic)"
 
 
-def calibrations(bag: Bag, info_topic: str | None) -> Iterator[CameraInfo]:
-    """Yield what a topic of camera_info says, in the order of recording; without the damaged."""
+def calibrations(bag: Bag, info_topic: str | None) -> Iterator[tuple[int, CameraInfo]]:
+    """
+    Yield what a topic of camera_info says, in the order of recording; without the damaged.
+
+    Before each is its header's stamp, nanoseconds.
+    """
     for record in _info_records(bag, info_topic):
         info = whole_info(record)
         if info is not None:
-            yield info
+            yield record.stamp_ns, info
 
 
 def whole_info(record: Record) -> CameraInfo | None:

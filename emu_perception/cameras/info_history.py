@@ -36,7 +36,8 @@ class InfoHistory:
     def __init__(self) -> None:
         self._infos: deque[tuple[int, CameraInfo]] = deque(maxlen=self._KEPT)
         self._turns = Turns(_alike)
-        self._latched: deque[CameraInfo] = deque(maxlen=self._KEPT)
+        # Each kind once, the newest last; another tuple every time, as another thread reads it.
+        self._latched: tuple[CameraInfo, ...] = ()
         self._streamed: CameraInfo | None = None
         self._senders = (0, 0)
 
@@ -44,16 +45,21 @@ class InfoHistory:
         """
         Take how many publishers there are now that latch what they send, and how many not.
 
-        :return: whether one has gone of some that said different things: whose the last one was
-            nobody knows, so that all are forgotten, and who is still there is to be asked again.
+        :return: whether one has gone of some that said different things, or come to one that has
+            said several: who says what nobody knows, so that all are forgotten, and who is there
+            is to be asked again.
         """
         gone = sum(self._senders) > latched + others and self._of_several()
-        if gone:
+        come = latched > max(self._senders[0], 1) and len(self._latched) > 1
+        if gone or come:
             self._infos.clear()
-            self._latched.clear()
-            self._streamed = None
+            self._latched, self._streamed = (), None
         self._senders = (latched, others)
-        return gone
+        return gone or come
+
+    def is_new(self, info: CameraInfo) -> bool:
+        """Tell whether something else is latched, and not this: another may have come."""
+        return bool(self._latched) and not any(_alike(info, known) for known in self._latched)
 
     def add(self, stamp_ns: int, info: CameraInfo, arrived_s: float | None = None) -> None:
         """
@@ -63,7 +69,8 @@ class InfoHistory:
         """
         self._infos.append((stamp_ns, info))
         if arrived_s is None:
-            self._latched.append(info)
+            others = (known for known in self._latched if not _alike(info, known))
+            self._latched = (*others, info)[-self._KEPT:]
         else:
             self._streamed = info
             self._turns.add(arrived_s, info)
@@ -107,10 +114,11 @@ class InfoHistory:
         Tell whether publishers that are there now say different things.
 
         Each latches one, sent once, maybe long ago: the one that came last is no newer than the
-        other. Of a single publisher the last one counts, whatever it said before.
+        other, however often it came. Of a single publisher the last one counts, whatever it said
+        before.
         """
         latched, others = self._senders
-        told = list(self._latched)[-latched:] if latched else []
+        told = list(self._latched[-latched:]) if latched else []
         if told and others and self._streamed is not None:
             told.append(self._streamed)
         return any(not _alike(told[0], other) for other in told[1:])

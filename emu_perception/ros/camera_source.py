@@ -83,6 +83,10 @@ class CameraSource:
         """Take who publishes camera_info; see :meth:`InfoHistory.note_senders`."""
         return self._infos.note_senders(latched, others)
 
+    def is_new(self, info: CameraInfo) -> bool:
+        """Tell whether others are latched than this; see :meth:`InfoHistory.is_new`."""
+        return self._infos.is_new(from_message(info))
+
     def came_late(self, stamp: Time) -> bool:
         """
         Tell whether an image's own camera_info has come since, and is another than it was given.

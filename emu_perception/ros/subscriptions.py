@@ -38,6 +38,7 @@ class Subscriptions:
         self._node = node
         self._active: list[Any] = []
         self._latched_info: Any = None
+        self._ask_again = False  # Those who latch.
         self._camera: CameraSource | None = None
         self._losses = LossCounter()
         self._image_type: type = Image
@@ -70,7 +71,7 @@ class Subscriptions:
                         *((hints.topic,) if hints else ()))
         subscribe, options = self._node.create_subscription, with_overrides
         self._active.append(subscribe(
-            CameraInfo, 'camera_info', lambda info: camera.update(info, time.monotonic()),
+            CameraInfo, 'camera_info', lambda info: self._take(camera, info, time.monotonic()),
             newest(), **options()))
         self.look_for_latched()
         if hints is not None:
@@ -101,19 +102,35 @@ class Subscriptions:
         camera = self._camera
         if camera is None:
             return
+        there = self._count_senders(camera)
+        if self._latched_info is not None and (self._ask_again or not there):
+            self._node.destroy_subscription(self._latched_info)
+            self._latched_info = None
+        if there and self._latched_info is None:
+            self._ask_again = False
+            # One of each publisher: of two, the one that comes last says nothing of the other.
+            self._latched_info = self._node.create_subscription(
+                CameraInfo, 'camera_info', lambda info: self._take(camera, info),
+                latched(depth=16))
+
+    def _count_senders(self, camera: CameraSource) -> int:
+        """Tell who publishes camera_info now; returns how many latch it."""
         senders = self._node.get_publishers_info_by_topic(camera.camera_info_topic)
         there = sum(
             publisher.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
             and publisher.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
             for publisher in senders)
-        again = camera.note_senders(there, len(senders) - there)
-        if self._latched_info is not None and (again or not there):
-            self._node.destroy_subscription(self._latched_info)
-            self._latched_info = None
-        if there and self._latched_info is None:
-            # One of each publisher: of two, the one that comes last says nothing of the other.
-            self._latched_info = self._node.create_subscription(
-                CameraInfo, 'camera_info', lambda info: camera.update(info), latched(depth=16))
+        if camera.note_senders(there, len(senders) - there):
+            self._ask_again = True
+        return there
+
+    def _take(self, camera: CameraSource, info: CameraInfo, arrived_s: float | None = None
+              ) -> None:
+        # Before it counts, not at the next look: until then the newest would be a second camera's.
+        if camera.is_new(info):
+            self._count_senders(camera)
+        if not (self._ask_again and arrived_s is None):  # It comes once more.
+            camera.update(info, arrived_s)
 
     def stop(self) -> None:
         """Unsubscribe."""

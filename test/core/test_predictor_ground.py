@@ -50,6 +50,12 @@ def test_the_ground_sets_the_metres_right():
     assert found.depth_source is not None
 
 
+@pytest.mark.parametrize('names', [iter, np.array, set])
+def test_names_of_the_ground_may_be_whatever_can_be_read(names):
+    classes = predictor().metadata.classes
+    assert told(1.5, ground_classes=names(classes[:2])).scale.factor < 0.8
+
+
 def test_without_ground_the_metres_stay_and_are_less_sure():
     found, plain = told(1.5, ground=False), predictor(1.5)(RGB, fx=FX)
     assert np.allclose(found.depth, plain.depth) and found.scale.factor == 1.0
@@ -84,6 +90,8 @@ def test_a_depth_camera_tells_the_scale_before_the_ground_does():
     ({'camera_pitch': 90.0}, 'camera_pitch is 90.0: give degrees below the horizon'),
     ({'ground_classes': ['lawn']}, "ground_classes names 'lawn'"),
     ({'ground_classes': 'floor'}, "ground_classes is 'floor': give a list"),
+    ({'ground_classes': 3}, 'ground_classes is 3: give a list'),
+    ({'ground_classes': None}, 'ground_classes is None: give a list'),
     ({'ground_classes': []}, r'ground_classes is \[\]: give a list')])
 def test_what_cannot_be_is_one_line(wrong, words):
     with pytest.raises(InputError, match=words) as error:

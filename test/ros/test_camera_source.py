@@ -221,7 +221,9 @@ def test_two_who_tell_different_lenses_in_turn_are_none_for_an_image_that_has_no
     ((1, 0), [50.0, 100.0], [], ''),  # One that was calibrated anew: the last counts.
     ((2, 0), [50.0, 100.0], [], 'different ones of several publishers'),
     ((2, 0), [50.0, 50.4], [], ''), ((2, 0), [50.0], [], ''),
-    ((2, 0), [100.0, 50.0, 50.0], [], ''),  # Both have said it anew.
+    # One streams what it latches: the other's is no older for that.
+    ((2, 0), [100.0, 50.0, 50.0, 50.0], [], 'different ones of several publishers'),
+    ((2, 0), [50.0, 50.4, 50.0, 50.4], [], ''),
     ((1, 1), [50.0], [100.0], 'different ones of several publishers'),
     ((1, 1), [50.0], [50.0], ''), ((1, 0), [50.0], [100.0], ''), ((0, 2), [50.0], [100.0], '')])
 def test_publishers_that_latch_different_lenses_are_none_though_each_spoke_once(
@@ -248,6 +250,22 @@ def test_when_one_of_two_that_differed_has_gone_the_other_is_asked_again():
     assert told(source, (1, 50.0), since_s=None).fx == 50.0
     assert not source.note_senders(0, 0)
     assert told(source).fx == 50.0, 'it aged'
+
+
+def test_whoever_of_two_streams_what_it_latches_the_other_is_asked_when_it_goes():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    source.note_senders(2, 0)
+    assert told(source, (1, 100.0), *((2, 50.0) for _ in range(20)), since_s=None) is None
+    assert source.note_senders(1, 0), 'the one that streams may be gone'
+
+
+def test_of_one_that_has_zoomed_and_a_second_that_says_the_same_no_word_is_old():
+    source = CameraSource('/cam/image_raw', '/cam/camera_info')
+    source.note_senders(1, 0)
+    assert told(source, (1, 50.0), (1, 60.0), since_s=None).fx == 60.0
+    assert source.note_senders(2, 0), 'both are to be asked'
+    assert told(source, (1, 60.0), (1, 60.0), since_s=None).fx == 60.0
+    assert not source.note_senders(2, 0)
 
 
 @pytest.mark.parametrize(('lenses', 'since_s'), [

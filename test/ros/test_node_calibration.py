@@ -214,6 +214,24 @@ def test_two_that_latch_different_lenses_withhold_metres_until_one_is_gone(infos
     assert bench.predictor.calls[-1]['fx'] == 60.0, 'of the one that is gone'
 
 
+def test_a_second_that_latches_another_lens_is_seen_before_its_lens_counts(infos_on):
+    """Not at the next look, a second later."""
+    bench = infos_on(active=False)
+    first = bench.helper.create_publisher(CameraInfo, 'cam/info', LATCHED)
+    first.publish(camera_info(fx=60.0))
+    assert bench.transition('configure') and bench.transition('activate')
+    bench.until(lambda: bench.risk() is False, send=rgb_image())
+    second = bench.helper.create_publisher(CameraInfo, 'cam/info', LATCHED)
+    second.publish(camera_info(fx=30.0))
+    bench.until(lambda: reason(bench) == 'no_calibration', send=rgb_image())
+    for _ in range(5):
+        first.publish(camera_info(fx=60.0))  # And however often the one says it.
+    seen = len(bench.predictor.calls)
+    bench.until(lambda: len(bench.predictor.calls) > seen + 5, send=rgb_image())
+    assert bench.risk() is True
+    assert {call['fx'] for call in bench.predictor.calls} <= {60.0, None}
+
+
 def test_a_volatile_publisher_meets_no_incompatible_subscription(infos_on):
     bench = infos_on()
     publisher = bench.helper.create_publisher(CameraInfo, 'cam/info', 1)

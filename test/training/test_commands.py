@@ -609,6 +609,9 @@ def test_a_row_that_cannot_be_trained_is_found_before_any_is(recipe, synthetic, 
     assert compare.main([*command, 'train_on=train+val']) == 1
     assert "field 'train_on' is train+val, but every row is measured on val" in (
         capsys.readouterr().err)
+    # Members of no folds cannot answer for a cross-fitted student: it comes after all of them.
+    assert compare.main([*command, 'emuformer.cross_fit=true']) == 1
+    assert "row 'emuformer': field 'emuformer.cross_fit' is true" in capsys.readouterr().err
     (synthetic / 'depth').rename(synthetic / 'depths')
     assert compare.main([*command, '--only', 'segformer,depthformer',
                          'network.tasks=[segmentation]']) == 1

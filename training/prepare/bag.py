@@ -95,7 +95,8 @@ def prepare_bag(path: Path, out: Path, *, image_topic: str, depth_topic: str,
             if not stems and info_topic is not None:
                 camera = camera_of(
                     bag, image_topic, info_topic, frame.image.shape, rectify=rectify,
-                    needed=camera_info_topic is not None or rectify == ALWAYS)
+                    needed=camera_info_topic is not None or rectify == ALWAYS,
+                    stamps={moment['image'] for moment in moments})
             frame = seen_by(camera, frame, topics)
             if filled is not None and frame.stem not in kept:
                 if camera is None:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 import logging
 
 from emu_perception.cameras.bag_images import calibrations
+from emu_perception.cameras.calibration import CameraInfo
 from emu_perception.cameras.camera import Camera
 from emu_perception.cameras.judgement import judge
 from emu_perception.cameras.rectified_depth import depth_in_view, labels_in_view
@@ -23,21 +25,26 @@ _LARGEST_ZOOM = 0.01
 
 
 def camera_of(bag: Bag, image_topic: str, info_topic: str, shape: tuple[int, ...], *,
-              rectify: str, needed: bool) -> Camera | None:
+              rectify: str, needed: bool, stamps: Collection[int] = ()) -> Camera | None:
     """
     Return the camera of the images: of K, of P for a rectified topic (image_rect*), or rectified.
 
-    Of several calibrations it is the usable one that came most often.
+    Of several calibrations it is the usable one that came most often with an image, else at all:
+    what has the stamp of none may be another camera's, which sends there too.
 
     :param shape: (height, width, ...) of the images.
     :param rectify: one of ``RECTIFY``.
     :param needed: whether one is asked for, by the topic of the camera_info or to rectify by.
+    :param stamps: of the images, nanoseconds.
     :return: None (with a warning) where none can be used, though it was not asked for.
     :raises DatasetError: where none can be used and it was asked for.
     """
     height, width = shape[:2]
-    counts = Counter(calibrations(bag, info_topic))
-    infos = [info for info, _ in counts.most_common()]
+    counts, own = Counter[CameraInfo](), Counter[CameraInfo]()
+    for stamp_ns, info in calibrations(bag, info_topic):
+        counts[info] += 1
+        own[info] += stamp_ns in stamps
+    infos = sorted(counts, key=lambda info: (own[info], counts[info]), reverse=True)
     taken = reading(rectify, image_topic)
     judgements = [judge(info, width, height, rectified=taken.rectified, rectify=taken.rectify,
                         in_doubt=taken.in_doubt,

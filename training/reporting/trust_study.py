@@ -131,7 +131,7 @@ def _curves(axes: Axes, detection: Mapping[str, Any]) -> None:
     """Draw the share of bad pictures among those a score would keep."""
     for color, (name, found) in zip(_COLORS, detection.items()):
         axes.plot(found['coverage'], found['risk'], color=color,
-                  label=f'{name}: AUROC {found["auroc"]:.3f}')
+                  label=f'{name}: AUROC {number(found["auroc"])}')
     axes.set(xlabel='share of corrupted pictures kept, lowest scores first',
              ylabel='share of them that are bad', xlim=(0, 1), ylim=(0, None))
     axes.legend(loc='upper left', fontsize=7.5)
@@ -141,6 +141,8 @@ def _errors(axes: Axes, by_error: Mapping[str, Any]) -> None:
     """Draw the share flagged by how wrong the pictures are, with intervals over runs."""
     for color, (name, words) in zip(_COLORS, _BY_ERROR.items()):
         parts = [(i, part) for i, part in enumerate(by_error[name]) if part['pictures']]
+        if not parts:  # Of no picture the truth is known.
+            continue
         places, shares = [i for i, _ in parts], [part['share'] for _, part in parts]
         axes.plot(places, shares, 'o-', color=color, markersize=4, label=words)
         low, high = zip(*(part['interval'] for _, part in parts))
@@ -152,7 +154,8 @@ def _errors(axes: Axes, by_error: Mapping[str, Any]) -> None:
                     ha='right', rotation_mode='anchor')
     axes.set(xlabel='error of a picture: 1 = bad from here on', ylabel='flagged', ylim=(0, 1),
              title='flagged, by how wrong')
-    axes.legend(loc='upper left', fontsize=7.5)
+    if axes.lines[1:]:  # Beside that of the limit.
+        axes.legend(loc='upper left', fontsize=7.5)
 
 
 def _percentiles(axes: Axes, percentiles: Mapping[str, Mapping[str, float | None]]) -> None:
@@ -161,6 +164,8 @@ def _percentiles(axes: Axes, percentiles: Mapping[str, Mapping[str, float | None
                                      'faulty_and_bad')):
         known = [(float(at), share) for at, shares in percentiles.items()
                  if (share := shares[name]) is not None]
+        if not known:
+            continue
         axes.plot(*zip(*known), 'o-', color=color, markersize=4, label=_BARS[name])
     axes.set(xlabel='thresholds: percentile of clean images', ylim=(0, 1),
              title='flagged, by thresholds')

@@ -37,17 +37,23 @@ def answering_members(teacher: Ensemble, folder: DatasetFolder, stems: Sequence[
         raise RecipeError(
             f"field 'emuformer.cross_fit' is true, but '{lacking[0]}', the first of "
             f'{len(lacking)} of {len(stems)} images, is new to fewer than {least} of the '
-            f'{len(new_to)} members: give what emu ensemble --folds N wrote, '
-            + ('2 N members or more' if epistemic else 'N members or more'))
+            f'{len(new_to)} members: give what emu ensemble --folds N wrote with the '
+            'same train_on, ' + ('2 N members or more' if epistemic else 'N members or more'))
     return found
 
 
 def _new_to(member: Member, folder: DatasetFolder) -> frozenset[str]:
     """Return the images that a member, and what it comes from, has not learned from."""
-    for ancestor in member.metadata.provenance.get('ancestors') or ():
+    provenance = member.metadata.provenance
+    if provenance.get('data_set') != folder.name:
+        raise RecipeError(f"{member.path}: has learned from '{provenance.get('data_set')}', the "
+                          f"student learns from '{folder.name}': which of its images are new to "
+                          'it is not known. Train members on it, with emu ensemble --folds')
+    for ancestor in provenance.get('ancestors') or ():
         if ancestor.get('data_set') == folder.name:
             raise RecipeError(
                 f"{member.path}: comes from '{ancestor.get('name')}', which has learned from "
                 f'{folder.name}: no image is new to it, as emuformer.cross_fit needs. Train '
                 'members that start from network.initial_weights=package')
-    return left_out_of(member.path.parent)
+    fold = (provenance.get('recipe') or {}).get('left_out_fold')
+    return left_out_of(member.path.parent, str(fold))

@@ -20,7 +20,7 @@ from emu_perception.whole_files import write_json
 from ..data.dataset_folder import DatasetFolder, SPLITS
 from ..data.training_stems import training_stems
 from ..recipes.options import RecipeError
-from ..recipes.recipe import Recipe
+from ..recipes.recipe import load_recipe, Recipe
 
 LOGGER = logging.getLogger('training')
 _NAME = 'images.json'
@@ -96,17 +96,23 @@ def check_images(recipe: Recipe, folder: DatasetFolder) -> None:
                        len(before.val), folder.root, len(now.val))
 
 
-def left_out_of(run: Path) -> frozenset[str]:
+def left_out_of(run: Path, fold: str) -> frozenset[str]:
     """
     Return the stems that a run has left out and never learned from.
 
     :param run: its folder.
-    :raises RecipeError: if it does not say.
+    :param fold: that the checkpoint in it says it has left out.
+    :raises RecipeError: if it does not say, or is of another run than the checkpoint.
     """
     noted = _noted(run)
     if noted is None:
         raise RecipeError(f'{run / _NAME}: does not say which images the run has left out: give '
                           'the folder that emu ensemble --folds wrote, as it is')
+    # Both were written when the run began; a checkpoint may have come from elsewhere since.
+    begun = load_recipe(run / 'recipe.yaml').left_out_fold
+    if 'none' in (fold, begun) or fold != begun:
+        raise RecipeError(f'{run}: its checkpoint has left out fold {fold}, its recipe.yaml says '
+                          f'{begun}: give the folder that emu ensemble --folds wrote, as it is')
     return frozenset(noted.left_out) - {*noted.train, *noted.earlier}
 
 

@@ -531,6 +531,19 @@ def test_camera_infos_of_two_cameras_are_refused_and_a_lens_that_zooms_is_warned
     assert 'has fx from 20.0 to 26.0' in caplog.text
 
 
+def test_what_comes_with_the_images_counts_before_what_another_camera_sends_more_often(tmp_path):
+    messages: list[tuple[str, Any]] = []
+    for topic, message in recording(20)[1:]:
+        messages.append((topic, message))
+        if topic == IMAGE:
+            own = calibrated()
+            own.header.stamp = message.header.stamp
+            foreign = calibrated(k=np.array([26.0, 0, 8, 0, 26, 6, 0, 0, 1]))
+            messages += [(INFO, own), (INFO, foreign), (INFO, foreign)]
+    assert prepare(write_bag(tmp_path / 'bag', messages), '--val-share', '0') == 0
+    assert DatasetFolder(tmp_path / 'out').intrinsics.fx == 20
+
+
 def small_depth(index: int, message: Any) -> Any:
     return image(np.ones((6, 8), np.uint16), '16UC1', 100 + index / RATE)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+import shutil
 
 import pytest
 from small_models import small_recipe
@@ -33,7 +34,10 @@ def members(tmp_path, saved):
             folder = tmp_path / f'ens/member_{i:02d}'
             folder.mkdir(parents=True)
             path = folder / 'best.safetensors'
-            os.replace(saved(f'm{i}', i, provenance or None), path)
+            fold = {'left_out_fold': f'{i + 1}/{len(left_out)}'}
+            os.replace(saved(f'm{i}', i, {'data_set': DatasetFolder(root).name, 'recipe': fold,
+                                          **provenance}), path)
+            (folder / 'recipe.yaml').write_text(yaml.safe_dump({'data': str(root), **fold}))
             (folder / 'images.json').write_text(json.dumps(
                 {'train': [stem for stem in 'abcd' if stem not in stems],
                  'left_out': list(stems)}))
@@ -79,6 +83,33 @@ def test_a_member_that_starts_from_what_has_learned_them_is_refused(members):
         {'role': 'start', 'name': 'older', 'data_set': folder.name}])
     with pytest.raises(RecipeError, match="comes from 'older', which has learned from"):
         answering_members(both, folder, 'ab', False)
+
+
+def test_the_stems_of_another_data_set_say_nothing_of_this_one(members):
+    folder, teacher = members
+    both = teacher(('a',), ('b',), data_set='other')
+    with pytest.raises(RecipeError, match=f"has learned from 'other', .* from '{folder.name}'"):
+        answering_members(both, folder, 'ab', False)
+
+
+def test_a_checkpoint_from_elsewhere_in_a_members_folder_is_refused(members, tmp_path):
+    """As files that were copied into one folder, beside the images of one of them."""
+    folder, teacher = members
+    both = teacher(('a',), ('b',))
+    path = both.members[0].path
+    shutil.copy(path, tmp_path / 'ens/member_01/other.safetensors')
+    mixed = Ensemble([path, tmp_path / 'ens/member_01/other.safetensors'])
+    with pytest.raises(RecipeError, match='member_01: its checkpoint has left out fold 1/2, its '
+                                          'recipe.yaml says 2/2'):
+        answering_members(mixed, folder, 'ab', False)
+
+
+def test_a_network_that_has_left_out_nothing_is_refused(members):
+    """As the default model would be, by the name of a member."""
+    folder, teacher = members
+    whole = teacher(('a', 'b'), ('c',), recipe={'left_out_fold': 'none'})
+    with pytest.raises(RecipeError, match='has left out fold none, its recipe.yaml says 1/2'):
+        answering_members(whole, folder, 'ab', False)
 
 
 def test_what_was_learned_before_a_resume_is_not_new(members):

@@ -15,7 +15,7 @@ import pytest
 from synthetic_data import members
 from training.calibration import observations
 from training.metrics.image_ranks import area_under_roc
-from training.reporting.trust_study import table
+from training.reporting.trust_study import table, trust_figure
 from training.studies import trust
 from training.studies.trust_cells import MEASURED_BREAKS, ruler_cells
 from training.studies.trust_judgement import (
@@ -195,3 +195,14 @@ def test_what_cannot_be_studied_is_one_line(trained, tmp_path, capsys, options, 
                                                      for option in options)))
     lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith('error')]
     assert code == 1 and len(lines) == 1 and all(word in lines[0] for word in words), lines
+
+
+@pytest.mark.slow
+def test_errors_that_nobody_knows_are_drawn_as_none(studied):
+    result = studied[1]
+    none = {'share': None, 'pictures': 0, 'interval': []}
+    unknown = {**result, 'by_error': {
+        name: [{**row, **none} for row in rows] for name, rows in result['by_error'].items()},
+        'percentiles': {at: {**shares, 'faulty_and_bad': None}
+                        for at, shares in result['percentiles'].items()}}
+    assert trust_figure(unknown).axes and '| - |' in table(unknown).replace('–', '-')
