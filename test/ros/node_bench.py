@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 import gc
 import threading
@@ -132,10 +132,12 @@ class FakePredictor:
     def __call__(self, image: np.ndarray, *, size: tuple[int, int] | None = None,
                  fx: float | None = None, unknown_label_entropy: float | None = None,
                  score_region: Region | None = None, depth_hint: np.ndarray | None = None,
-                 hint_sigma: np.ndarray | float | None = None,
-                 any_hint_scale: bool = False) -> Prediction:
+                 hint_sigma: np.ndarray | float | None = None, any_hint_scale: bool = False,
+                 camera_height: float | None = None, camera_pitch: float = 0.0,
+                 ground_classes: Sequence[str] = ()) -> Prediction:
         """Answer, fail or dawdle."""
         assert depth_hint is None and hint_sigma is None, 'the node joins hints in by itself'
+        assert camera_height is None, 'and the ground'
         self.calls.append({'image': image.copy(), 'size': size, 'fx': fx,
                            'score_region': score_region})
         self.entered.set()
