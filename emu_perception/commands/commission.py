@@ -21,6 +21,7 @@ from emu_perception.checkpoint import (
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.commission_arguments import HINT, parser
 from emu_perception.commands.commission_frames import observed, open_depths
+from emu_perception.commands.ground_ruler import ruler_of
 from emu_perception.commands.in_vain import ground_in_vain
 from emu_perception.commands.output_file import check_checkpoint
 from emu_perception.commands.program import program
@@ -33,8 +34,6 @@ from emu_perception.errors import EmuError, InputError, text_of
 from emu_perception.familiarity import load_fitted_scores
 from emu_perception.model_file import default_model
 from emu_perception.observer import Observer
-from emu_perception.planning.classes import members
-from emu_perception.planning.mounting import Mounting
 from emu_perception.risk_status import resolve_thresholds, unbelievable
 from emu_perception.scores import names_of
 
@@ -90,14 +89,12 @@ def _ground(options: argparse.Namespace, model: Path,
     """Return what asks the ground; None where the camera's height is not known."""
     for line in ground_in_vain(options):
         print(f'warning: {line}', file=sys.stderr)
-    if options.camera_height is None:
-        return None
-    if not {'segmentation', 'depth'} <= {*metadata.tasks}:
+    if options.camera_height is not None and not {'segmentation', 'depth'} <= {*metadata.tasks}:
         raise InputError(f'--camera-height: {model} has the tasks {", ".join(metadata.tasks)}: it '
                          'takes segmentation, to find the ground, and depth')
-    members(metadata.classes, options.ground_classes, '--ground-classes')
-    return GroundCheck(Mounting.of(options.camera_height, options.camera_pitch),
-                       metadata.classes, tuple(options.ground_classes))
+    ruler = ruler_of(options, metadata.classes)
+    return None if ruler is None else GroundCheck(ruler.mounting, metadata.classes,
+                                                  tuple(ruler.names))
 
 
 def widened(recording: Recording, thresholds: Mapping[str, float], depth: DepthCheck | None,

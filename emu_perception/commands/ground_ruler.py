@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emu_perception.cameras.camera import Camera
 from emu_perception.fusion import Ground
+from emu_perception.planning.classes import members
 from emu_perception.planning.mounting import Mounting
 from emu_perception.prediction import Prediction
 
@@ -46,6 +48,20 @@ class GroundRuler:
     def of(self, prediction: Prediction, camera: Camera) -> Ground:
         """Return the ground of an image."""
         return Ground.of(prediction, camera, self.mounting, self.classes, self.names)
+
+
+def ruler_of(options: argparse.Namespace, classes: Sequence[str]) -> GroundRuler | None:
+    """
+    Return by what the ground tells the scale; None where the camera's height is not known.
+
+    :param options: of ``add_ground``.
+    :raises InputError: one line, if the network has no class of such a name.
+    """
+    if options.camera_height is None:
+        return None
+    members(classes, options.ground_classes, '--ground-classes')
+    return GroundRuler(Mounting.of(options.camera_height, options.camera_pitch), classes,
+                       options.ground_classes)
 
 
 def ground_line(summary: GroundSummary) -> str:

@@ -22,7 +22,7 @@ from emu_perception.commands import output_folder
 from emu_perception.commands.before_work import checked
 from emu_perception.commands.camera_choice import CameraChoice
 from emu_perception.commands.file_outputs import Maps, Panels, Table
-from emu_perception.commands.ground_ruler import GroundRuler
+from emu_perception.commands.ground_ruler import ruler_of
 from emu_perception.commands.hint_track import HintTrack
 from emu_perception.commands.hints import open_hints
 from emu_perception.commands.in_vain import in_vain
@@ -42,8 +42,6 @@ from emu_perception.errors import EmuError, InputError, text_of
 from emu_perception.foreign_files import print_any_name
 from emu_perception.intrinsics import scale_problem
 from emu_perception.model_file import default_model
-from emu_perception.planning.classes import members
-from emu_perception.planning.mounting import Mounting
 from emu_perception.predictor import Predictor
 from emu_perception.region import Region
 from emu_perception.risk import RiskMonitor, RiskThresholds
@@ -124,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
                   if isinstance(source, ImageFiles) else None)
         track = HintTrack(
             hints, options.depth_hint_prior, any_scale=options.depth_hint_any_scale, each=each,
-            ruler=_ruler(options, predictor)) if rescaled else None
+            ruler=ruler_of(options, predictor.metadata.classes)) if rescaled else None
         runner = Runner(predictor, risk, cameras, look,
                         at_network_size=options.output_size == 'network',
                         unknown_label_entropy=options.unknown_label_entropy,
@@ -160,16 +158,6 @@ def run(options: argparse.Namespace) -> int:
             summary.depth_hint, summary.ground_scale = track.summary(), track.ground_summary()
         loss = source.loss
     return _finish(options, summary, interrupt, outputs, loss)
-
-
-def _ruler(options: argparse.Namespace, predictor: Predictor) -> GroundRuler | None:
-    """Return by what the ground tells the scale; None where the camera's height is not known."""
-    if options.camera_height is None:
-        return None
-    classes = predictor.metadata.classes
-    members(classes, options.ground_classes, '--ground-classes')
-    return GroundRuler(Mounting.of(options.camera_height, options.camera_pitch),
-                       classes, options.ground_classes)
 
 
 def _may_record(options: argparse.Namespace) -> bool:
